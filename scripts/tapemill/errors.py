@@ -1,0 +1,94 @@
+"""Errors by consequence: what the workflow does next depends only on the class.
+
+`TransientError` is worth another attempt, `SceneError` concerns one scene alone, `FatalError` stops the run. Each message
+names the file, the tool, its exit code, its last words and the remedy, as far as there are any.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+
+class TapemillError(Exception):
+    """Base of all errors raised on purpose. `exit_code` is what a job script ends with (BSD sysexits.h)."""
+
+    exit_code = 70  # EX_SOFTWARE
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        file: Path | str | None = None,
+        tool: str | None = None,
+        tool_exit_code: int | None = None,
+        stderr_tail: Sequence[str] = (),
+        remedy: str | None = None,
+    ) -> None:
+        # All arguments go to Exception so that the error survives pickling between a worker and its client.
+        super().__init__(what)
+        self.what = what
+        self.file = None if file is None else Path(file)
+        self.tool = tool
+        self.tool_exit_code = tool_exit_code
+        self.stderr_tail = tuple(stderr_tail)
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        lines = [self.what]
+        if self.file is not None:
+            # A name that is not UTF-8 holds surrogates; the message must still be printable anywhere.
+            lines.append(f"  file: {str(self.file).encode('utf-8', 'backslashreplace').decode()}")
+        if self.tool is not None:
+            code = "" if self.tool_exit_code is None else f" (exit code {self.tool_exit_code})"
+            lines.append(f"  tool: {self.tool}{code}")
+        lines.extend(f"  | {line}" for line in self.stderr_tail)
+        if self.remedy is not None:
+            lines.append(f"  what to do: {self.remedy}")
+        return "\n".join(lines)
+
+
+class TransientError(TapemillError):
+    """A hiccup of the machine (killed tool, time-out, out of memory): the same job may succeed when tried again."""
+
+    exit_code = 75  # EX_TEMPFAIL
+
+
+class SceneError(TapemillError):
+    """This scene cannot be processed (corrupt data, a clip that failed its gate); others can."""
+
+    exit_code = 65  # EX_DATAERR
+
+
+class FatalError(TapemillError):
+    """No job of this run can succeed before somebody changes something."""
+
+    exit_code = 78  # EX_CONFIG
+
+
+class ConfigError(FatalError):
+    """A setting, or a row of the tape sheet, that cannot be right."""
+
+
+class InputError(FatalError):
+    """A capture that cannot be used: missing, not media, no picture, no frames."""
+
+
+class ModelError(FatalError):
+    """A model file that is missing, unknown or not the one that was pinned."""
+
+
+class SetupError(FatalError):
+    """The machine lacks something the run needs (a tool, an encoder, disk space)."""
+
+
+class ToolFailed(SceneError):
+    """A media tool ended with an exit code other than zero."""
+
+
+class ToolKilled(TransientError):
+    """A media tool was ended by a signal, or ran past its time limit and was killed."""
+
+
+class GateError(SceneError):
+    """An output that was written, but is not what it has to be (frame count, duration, format)."""

@@ -1,0 +1,127 @@
+"""Files that are either whole or not there, and what can be said about a file without reading all of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from .errors import InputError
+
+BLOCK_BYTES = 65_536
+BLOCKS = 16
+
+# What counts as a scene file in a folder of them. By name, because the Snakefile is parsed without opening media.
+MEDIA_SUFFIXES = frozenset(
+    [
+        ".avi",
+        ".dv",
+        ".m2t",
+        ".m2ts",
+        ".m2v",
+        ".m4v",
+        ".mkv",
+        ".mov",
+        ".mp4",
+        ".mpeg",
+        ".mpg",
+        ".mts",
+        ".mxf",
+        ".ogv",
+        ".ts",
+        ".vob",
+        ".webm",
+        ".wmv",
+        ".y4m",
+    ]
+)
+
+
+@contextmanager
+def staged(target: Path) -> Iterator[Path]:
+    """Yield a path beside `target` to write to; on success it is synced to disk and renamed, otherwise removed.
+
+    The target therefore never exists half-written, even if the machine loses power. Raises FileNotFoundError if the
+    block ends without having written anything.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f".{target.stem}.partial{target.suffix}")
+    try:
+        yield partial
+        _sync(partial)
+        partial.replace(target)
+        _sync(target.parent)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_text(target: Path, text: str) -> None:
+    """Write UTF-8 with Unix line ends, whole or not at all."""
+    with staged(target) as partial:
+        partial.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_json(target: Path, value: Any) -> None:
+    """Write JSON that is the same text for the same value."""
+    write_text(target, json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def fingerprint(path: Path) -> str:
+    """Size and a hash of a few blocks spread over the file: instant for a capture of 100 GB, and the same after copying.
+
+    For a folder of scenes, over the names and fingerprints of its files. It tells captures apart, it is no protection
+    against somebody who wants to deceive.
+    """
+    if path.is_dir():
+        parts = [f"{scene.name}:{fingerprint(scene)}".encode("utf-8", "surrogateescape") for scene in scene_files(path)]
+        return f"{len(parts)}-{hashlib.sha256(b'/'.join(parts)).hexdigest()[:16]}"
+    size = path.stat().st_size
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        for block in range(BLOCKS):
+            stream.seek(max(size - BLOCK_BYTES, 0) * block // (BLOCKS - 1))
+            digest.update(stream.read(BLOCK_BYTES))
+    return f"{size}-{digest.hexdigest()[:16]}"
+
+
+def natural_key(name: str) -> list[tuple[int, str]]:
+    """Sort key under which "clip 10" follows "clip 9"."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name.casefold()) if part]
+
+
+def scene_files(folder: Path) -> list[Path]:
+    """The media files of a folder of ready scenes, in natural order.
+
+    Raises InputError if a file leads out of the folder (a symbolic link elsewhere).
+    """
+    root = folder.resolve()
+    found = []
+    for path in folder.iterdir():
+        if path.name.startswith(".") or path.suffix.lower() not in MEDIA_SUFFIXES or not path.is_file():
+            continue
+        if not path.resolve().is_relative_to(root):
+            raise InputError(
+                "a scene file leads out of its folder", file=path, remedy="copy the file into the folder instead"
+            )
+        found.append(path)
+    # Names that differ in case or leading zeros only are equal to the key: the name itself settles their order.
+    return sorted(found, key=lambda path: (natural_key(path.name), path.name))

@@ -1,0 +1,65 @@
+"""Exact time: rates are fractions, spans are half-open frame ranges, seconds are derived and never stored alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+
+def parse_fraction(text: str) -> Fraction:
+    """Read "30000/1001", "25" or "16:9". Raises ValueError on anything else."""
+    return Fraction(text.replace(":", "/"))
+
+
+def format_fraction(value: Fraction) -> str:
+    """Always with a denominator, so that a reader can tell a fraction from a rounded number."""
+    return f"{value.numerator}/{value.denominator}"
+
+
+def nearest(value: Fraction) -> int:
+    """The nearest integer, halves away from zero: how ffmpeg rounds time stamps (AV_ROUND_NEAR_INF)."""
+    if value < 0:
+        return -nearest(-value)
+    return (2 * value.numerator + value.denominator) // (2 * value.denominator)
+
+
+def milliseconds(seconds: Fraction) -> int:
+    """Seconds as whole milliseconds, the unit of Matroska, SRT and WebVTT."""
+    return nearest(seconds * 1000)
+
+
+def timestamp(seconds: Fraction, decimal: str = ".") -> str:
+    """`01:02:03.456`, for people and for EDL-like lists."""
+    total = milliseconds(seconds)
+    minutes, rest = divmod(total, 60_000)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:02d}:{minutes:02d}:{rest // 1000:02d}{decimal}{rest % 1000:03d}"
+
+
+@dataclass(frozen=True, order=True)
+class Span:
+    """Frames [start_frame, stop_frame) of the capture's constant-rate grid."""
+
+    start_frame: int
+    stop_frame: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start_frame < self.stop_frame:
+            raise ValueError(f"a span needs 0 <= start < stop, not [{self.start_frame}, {self.stop_frame})")
+
+    @property
+    def frames(self) -> int:
+        """Number of frames."""
+        return self.stop_frame - self.start_frame
+
+    def start_s(self, rate: Fraction) -> Fraction:
+        """Where the first frame begins, in seconds."""
+        return self.start_frame / rate
+
+    def stop_s(self, rate: Fraction) -> Fraction:
+        """Where the last frame ends, in seconds."""
+        return self.stop_frame / rate
+
+    def duration_s(self, rate: Fraction) -> Fraction:
+        """Length in seconds."""
+        return self.frames / rate

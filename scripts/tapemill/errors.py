@@ -1,7 +1,7 @@
 """Errors by consequence: what the workflow does next depends only on the class.
 
-`TransientError` is worth another attempt, `SceneError` concerns one scene alone, `FatalError` stops the run. Each message
-names the file, the tool, its exit code, its last words and the remedy, as far as there are any.
+`TransientError` is worth another attempt, `SceneError` concerns one scene alone, `FatalError` stops the run. Each
+message names the file, the tool, its exit code, its last words and the remedy, as far as there are any.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ import subprocess
 import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import IO
@@ -37,7 +37,7 @@ _configured: str | None = None
 
 def use(program: str | None) -> None:
     """Take another ffmpeg (setting `ffmpeg`) than the one that came with the environment, for this process."""
-    global _configured
+    global _configured  # noqa: PLW0603  one ffmpeg for the whole process
     _configured = program
 
 
@@ -103,7 +103,7 @@ def _started(
             stdout=capture,
             stderr=subprocess.PIPE,
             start_new_session=True,
-            preexec_fn=_die_with_parent,
+            preexec_fn=_die_with_parent,  # noqa: PLW1509  one call into libc, no locks, no allocation
         )
     except OSError as error:
         raise SetupError(
@@ -115,7 +115,12 @@ def _started(
     reader = threading.Thread(target=_drain, args=(process.stderr, lines), daemon=True)
     reader.start()
     expired = threading.Event()
-    timer = threading.Timer(timeout_s, lambda: (expired.set(), _kill(process)))
+
+    def expire() -> None:
+        expired.set()
+        _kill(process)
+
+    timer = threading.Timer(timeout_s, expire)
     timer.daemon = True
     timer.start()
     try:
@@ -164,10 +169,9 @@ def _drain(stream: IO[bytes], lines: deque[str]) -> None:
 def _kill(process: subprocess.Popen[bytes]) -> None:
     """End the process and whatever it started; it leads its own process group."""
     if process.poll() is None:
-        try:
+        # It may end between the question and the signal.
+        with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass  # it ended between the question and the signal
 
 
 def _die_with_parent() -> None:

@@ -18,27 +18,10 @@ BLOCKS = 16
 
 # What counts as a scene file in a folder of them. By name, because the Snakefile is parsed without opening media.
 MEDIA_SUFFIXES = frozenset(
-    [
-        ".avi",
-        ".dv",
-        ".m2t",
-        ".m2ts",
-        ".m2v",
-        ".m4v",
-        ".mkv",
-        ".mov",
-        ".mp4",
-        ".mpeg",
-        ".mpg",
-        ".mts",
-        ".mxf",
-        ".ogv",
-        ".ts",
-        ".vob",
-        ".webm",
-        ".wmv",
-        ".y4m",
-    ]
+    {
+        *(".avi", ".dv", ".m2t", ".m2ts", ".m2v", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg"),
+        *(".mpg", ".mts", ".mxf", ".ogv", ".ts", ".vob", ".webm", ".wmv", ".y4m"),
+    }
 )
 
 
@@ -86,7 +69,7 @@ def sha256(path: Path) -> str:
 
 
 def fingerprint(path: Path) -> str:
-    """Size and a hash of a few blocks spread over the file: instant for a capture of 100 GB, and the same after copying.
+    """Size and a hash of a few blocks spread over the file: instant for 100 GB, and the same after copying.
 
     For a folder of scenes, over the names and fingerprints of its files. It tells captures apart, it is no protection
     against somebody who wants to deceive.

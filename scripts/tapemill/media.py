@@ -1,4 +1,4 @@
-"""What is in a media file: streams, exact rates, time stamps of packets. Read with PyAV; one frame is decoded at most."""
+"""What is in a media file: streams, exact rates, time stamps. Read with PyAV; one frame is decoded at most."""
 
 from __future__ import annotations
 

@@ -1,0 +1,136 @@
+"""What later stages need to know of a capture: the content of `capture.json`.
+
+Jobs get these facts as params, as plain values, so that a fact that changed is a visible reason to run a job again and
+a file time is not.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from .media import Colour, Grid
+from .timing import format_fraction
+
+FieldOrder = Literal["tff", "bff", "progressive"]
+
+
+class _Plain:
+    """Dataclasses to and from plain JSON values, with fractions as "30000/1001"."""
+
+    def to_plain(self) -> dict[str, Any]:
+        """As values that JSON and Snakemake's params can hold."""
+        return {key: _plain(value) for key, value in asdict(self).items()}  # type: ignore[call-overload]
+
+    @classmethod
+    def from_plain(cls, values: Mapping[str, Any]) -> Self:
+        """The inverse of `to_plain`. Raises KeyError if a value is missing."""
+        return cls(**{field.name: _typed(field.type, values[field.name]) for field in fields(cls)})  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class PictureFacts(_Plain):
+    """The picture as a cut scene shows it: rotated upright, at a constant rate, not yet deinterlaced."""
+
+    width: int
+    height: int
+    pixel_format: str
+    bit_depth: int
+    sample_aspect_ratio: Fraction
+    rate: Fraction
+    field_order: FieldOrder
+    colour: Colour
+
+
+@dataclass(frozen=True)
+class SoundFacts(_Plain):
+    """One sound track of the capture."""
+
+    stream_index: int
+    codec: str
+    sample_rate_hz: int
+    channels: int
+    language: str
+    title: str
+
+
+@dataclass(frozen=True)
+class TakeFacts(_Plain):
+    """One media file of the capture: the whole of it, or one file of a folder of ready scenes."""
+
+    file: str
+    """File name within the folder; for a single file the source as the sheet gives it."""
+    stream_index: int
+    """The video stream."""
+    rate: Fraction
+    start_pts: int
+    """Time stamp of the first frame, in units of `time_base`."""
+    time_base: Fraction
+    frames: int
+    """Frames of the constant-rate grid."""
+    packets: int
+    duplicates: int
+    drops: int
+    irregular: bool
+
+    @property
+    def grid(self) -> Grid:
+        """The frame grid of this file."""
+        return Grid(**{field.name: getattr(self, field.name) for field in fields(Grid)})
+
+
+@dataclass(frozen=True)
+class Capture:
+    """One capture, as found by the capture stage."""
+
+    kind: Literal["file", "folder"]
+    takes: tuple[TakeFacts, ...]
+    picture: PictureFacts
+    sounds: tuple[SoundFacts, ...]
+    notes: Mapping[str, Any]
+    """What was measured on the way (confidence of the field order and the like), for people and provenance."""
+
+    @property
+    def frames(self) -> int:
+        """Frames of the whole capture."""
+        return sum(take.frames for take in self.takes)
+
+    def to_plain(self) -> dict[str, Any]:
+        """As JSON values."""
+        return {
+            "kind": self.kind,
+            "frames": self.frames,
+            "takes": [take.to_plain() for take in self.takes],
+            "picture": self.picture.to_plain(),
+            "sounds": [sound.to_plain() for sound in self.sounds],
+            "notes": dict(self.notes),
+        }
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read `capture.json`."""
+        values = json.loads(path.read_text(encoding="utf-8"))
+        return cls(
+            kind=values["kind"],
+            takes=tuple(TakeFacts.from_plain(take) for take in values["takes"]),
+            picture=PictureFacts.from_plain(values["picture"]),
+            sounds=tuple(SoundFacts.from_plain(sound) for sound in values["sounds"]),
+            notes=values["notes"],
+        )
+
+
+def _plain(value: Any) -> Any:
+    return format_fraction(value) if isinstance(value, Fraction) else value
+
+
+def _typed(annotation: Any, value: Any) -> Any:
+    # Annotations are text here (postponed evaluation).
+    if annotation == "Fraction":
+        return Fraction(value)
+    if annotation == "Colour":
+        return Colour(**value)
+    return value

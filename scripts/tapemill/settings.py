@@ -1,0 +1,166 @@
+"""The config and the tape sheet, validated against their schemas before anything else happens.
+
+The schema is the one source of keys, defaults, units and ranges; stages get their section as a plain mapping.
+"""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import yaml
+
+from .errors import ConfigError
+from .timing import parse_fraction
+
+SCHEMAS = Path(__file__).parents[2] / "config" / "schemas"
+# Also the wildcard constraint of {tape}: one pattern, used twice.
+TAPE_ID = r"[A-Za-z0-9][A-Za-z0-9_-]*"
+REQUIRED_COLUMNS = ("tape", "source")
+
+
+@dataclass(frozen=True)
+class Tape:
+    """One row of the sheet. Text columns are empty where the sheet says nothing."""
+
+    tape: str
+    source: Path
+    title: str
+    date: str
+    language: str
+    """ISO 639-1 code, or "auto"."""
+    field_order: str
+    aspect: str
+
+    @property
+    def display_aspect(self) -> Fraction | None:
+        """The picture's shape if the sheet prescribes it."""
+        return None if self.aspect == "auto" else parse_fraction(self.aspect)
+
+
+@cache
+def schema(name: str) -> dict[str, Any]:
+    """A schema of config/schemas, by name without suffix."""
+    with (SCHEMAS / f"{name}.schema.yaml").open(encoding="utf-8") as stream:
+        loaded: dict[str, Any] = yaml.safe_load(stream)
+    return loaded
+
+
+def load_config(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The config with every default filled in. Raises ConfigError for the first key or value that cannot be right."""
+    complete = with_defaults(values, schema("config"))
+    _validate(complete, schema("config"), "config")
+    return complete
+
+
+def with_defaults(values: Any, rules: Mapping[str, Any]) -> Any:
+    """A copy of `values` with the schema's defaults for keys that are missing; sections are filled recursively."""
+    if not isinstance(values, Mapping):
+        return values
+    filled = copy.deepcopy(dict(values))
+    for key, rule in rules.get("properties", {}).items():
+        if rule.get("type") == "object":
+            # A section that is there but empty reads as null in YAML.
+            section = filled.get(key)
+            filled[key] = with_defaults({} if section is None else section, rule)
+        elif "default" in rule and key not in filled:
+            filled[key] = copy.deepcopy(rule["default"])
+    return filled
+
+
+def load_sheet(path: Path, producible: Sequence[str] = ()) -> dict[str, Tape]:
+    """Read the tape sheet: tab separated, UTF-8, no quoting. Tapes by id, in the sheet's order.
+
+    `producible` are sources that a rule can make, so they may be missing. Raises ConfigError naming the row.
+    """
+    columns = list(schema("tapes")["properties"])
+    rows = list(_rows(path, columns))
+    tapes: dict[str, Tape] = {}
+    for number, row in rows:
+        where = f"row {number} of {path}"
+        # An empty cell means the column's default, like a column that is not there at all.
+        values = with_defaults({key: value for key, value in row.items() if value}, schema("tapes"))
+        _validate(values, schema("tapes"), where)
+        if values["tape"] in tapes:
+            raise ConfigError(f"{where}: the tape id {values['tape']!r} is used twice", remedy="give each tape its own")
+        source = Path(values.pop("source"))
+        if str(source) not in producible and not source.exists():
+            raise ConfigError(
+                f"{where}: the source of tape {values['tape']!r} does not exist",
+                file=source,
+                remedy="correct the column `source`; a relative path counts from the folder you run snakemake in",
+            )
+        tapes[values["tape"]] = Tape(source=source, **values)
+    return tapes
+
+
+def _rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
+    # pandas costs most of the time of parsing the Snakefile, and Snakemake imports it anyway.
+    import csv
+
+    import pandas as pd
+
+    try:
+        # Bytes that are not UTF-8 stay what they are (surrogates), since file names may hold any.
+        table = pd.read_csv(
+            path,
+            sep="\t",
+            dtype=str,
+            keep_default_na=False,
+            quoting=csv.QUOTE_NONE,
+            encoding_errors="surrogateescape",
+            comment=None,
+            skip_blank_lines=False,
+        )
+    except (OSError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise ConfigError(
+            f"the tape sheet cannot be read: {error}", file=path, remedy="see config/README.md for its columns"
+        ) from error
+    for column in table.columns:
+        if column not in columns:
+            raise ConfigError(f"unknown column {column!r} in {path}{_did_you_mean(str(column), columns)}")
+    for column in REQUIRED_COLUMNS:
+        if column not in table.columns:
+            raise ConfigError(f"the column {column!r} is missing in {path}", remedy="see config/README.md")
+    for number, row in enumerate(table.to_dict("records"), start=2):
+        cells = {str(key): str(value).strip() for key, value in row.items()}
+        if any(cells.values()):
+            yield number, cells
+
+
+def _validate(values: Any, rules: Mapping[str, Any], where: str) -> None:
+    error = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(rules).iter_errors(values))
+    if error is not None:
+        raise ConfigError(_explain(error, where))
+
+
+def _explain(error: jsonschema.ValidationError, where: str) -> str:
+    """One line that names the key, the value and what is allowed."""
+    path = ".".join(str(part) for part in error.absolute_path)
+    place = f"{where}: {path}" if path else where
+    rule = error.schema if isinstance(error.schema, Mapping) else {}
+    if error.validator == "additionalProperties":
+        known = list(rule["properties"])
+        unknown = next(key for key in error.instance if key not in known)
+        return f"{place}: unknown key {unknown!r}{_did_you_mean(str(unknown), known)}"
+    hint = f" ({rule['description'].strip()})" if "description" in rule else ""
+    if error.validator == "enum":
+        choices = [str(choice) for choice in error.validator_value]
+        return f"{place}: {error.instance!r} is not one of {', '.join(choices)}{hint}"
+    if error.validator == "required":
+        missing = re.findall(r"'([^']+)' is a required", error.message)
+        return f"{place}: {', '.join(missing)} must not be empty"
+    return f"{place}: {error.message}{hint}"
+
+
+def _did_you_mean(word: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    return f", did you mean {near[0]!r}?" if near else f"; known are {', '.join(known)}"

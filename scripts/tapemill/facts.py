@@ -63,7 +63,7 @@ class TakeFacts(_Plain):
     """One media file of the capture: the whole of it, or one file of a folder of ready scenes."""
 
     file: str
-    """File name within the folder; for a single file the source as the sheet gives it."""
+    """File name, for people: bytes that are not UTF-8 are escaped."""
     stream_index: int
     """The video stream."""
     rate: Fraction

@@ -144,7 +144,7 @@ def _check(code: int, concerns: Path, tail: Sequence[str], expired_after_s: floa
             file=concerns,
             tool="ffmpeg",
             stderr_tail=tail,
-            remedy="if the machine is merely slow, raise the setting `time_limit_factor`",
+            remedy="try again; if it stops at the same place once more, the file is damaged there",
         )
     if code < 0:
         raise ToolKilled(

@@ -50,13 +50,12 @@ class Tape:
 def schema(name: str) -> dict[str, Any]:
     """A schema of config/schemas, by name without suffix."""
     with (SCHEMAS / f"{name}.schema.yaml").open(encoding="utf-8") as stream:
-        loaded: dict[str, Any] = yaml.safe_load(stream)
-    return loaded
+        return dict(yaml.safe_load(stream))
 
 
 def load_config(values: Mapping[str, Any]) -> dict[str, Any]:
     """The config with every default filled in. Raises ConfigError for the first key or value that cannot be right."""
-    complete = with_defaults(values, schema("config"))
+    complete: dict[str, Any] = with_defaults(values, schema("config"))
     _validate(complete, schema("config"), "config")
     return complete
 
@@ -131,8 +130,9 @@ def _rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, s
         if column not in table.columns:
             raise ConfigError(f"the column {column!r} is missing in {path}", remedy="see config/README.md")
     for number, row in enumerate(table.to_dict("records"), start=2):
-        cells = {str(key): str(value).strip() for key, value in row.items()}
-        if any(cells.values()):
+        # Blanks around a word are a slip; in a file name they may be meant.
+        cells = {str(key): str(value) if key == "source" else str(value).strip() for key, value in row.items()}
+        if any(cell.strip() for cell in cells.values()):
             yield number, cells
 
 
@@ -146,14 +146,14 @@ def _explain(error: jsonschema.ValidationError, where: str) -> str:
     """One line that names the key, the value and what is allowed."""
     path = ".".join(str(part) for part in error.absolute_path)
     place = f"{where}: {path}" if path else where
-    rule = error.schema if isinstance(error.schema, Mapping) else {}
+    rule: Any = error.schema
     if error.validator == "additionalProperties":
         known = list(rule["properties"])
-        unknown = next(key for key in error.instance if key not in known)
+        unknown = next(key for key in dict(error.instance) if key not in known)  # type: ignore[arg-type]
         return f"{place}: unknown key {unknown!r}{_did_you_mean(str(unknown), known)}"
     hint = f" ({rule['description'].strip()})" if "description" in rule else ""
     if error.validator == "enum":
-        choices = [str(choice) for choice in error.validator_value]
+        choices = [str(choice) for choice in rule["enum"]]
         return f"{place}: {error.instance!r} is not one of {', '.join(choices)}{hint}"
     if error.validator == "required":
         missing = re.findall(r"'([^']+)' is a required", error.message)

@@ -1,0 +1,31 @@
+"""
+Tapemill: digitised home-video tapes in, restored tapes out.
+
+Contents, in the order in which data flows. Each file under rules/ opens with what it takes and what it makes.
+What to restore is in config/, on what machine is in profiles/.
+"""
+
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+
+configfile: "config/config.yaml"
+
+
+include: "rules/common.smk"
+include: "rules/models.smk"
+include: "rules/demo.smk"
+include: "rules/capture.smk"
+include: "rules/scenes.smk"
+include: "rules/audio.smk"
+include: "rules/subtitles.smk"
+include: "rules/enhance.smk"
+include: "rules/tape.smk"
+
+
+rule all:
+    """Every tape of the sheet."""
+    default_target: True
+    input:
+        collect("results/{tape}/{tape}.{suffix}", tape=TAPES, suffix=[config["tape"]["container"], "srt", "vtt"]),

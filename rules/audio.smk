@@ -1,0 +1,58 @@
+"""
+Stage audio: what the speech model hears of a scene, and the tape's own sound.
+
+INPUT    the capture
+OUTPUT   results/{tape}/audio/{scene}.wav     16 kHz mono, exactly the scene's span
+         results/{tape}/sound.mka             every sound track, whole and continuous, cleaned if asked; empty if there is none
+"""
+
+
+rule extract_audio:
+    """Take the sound of one scene from the capture, for speech recognition."""
+    input:
+        capture=ancient(scene_source),
+        facts=ancient(scene_facts),
+    output:
+        audio="results/{tape}/audio/{scene}.wav",
+    log:
+        "logs/extract_audio/{tape}/{scene}.log",
+    benchmark:
+        "benchmarks/extract_audio/{tape}/{scene}.tsv"
+    params:
+        fingerprint=scene_fingerprint,
+        take=scene_take,
+        span=scene_span,
+        sound=scene_sound,
+        recipe=RECIPE["audio"],
+    message:
+        "Listening to scene {wildcards.scene} of {wildcards.tape}"
+    conda:
+        "../envs/cpu.yaml"
+    script:
+        "../scripts/extract_audio.py"
+
+
+rule clean_sound:
+    """Clean the tape's sound as one piece; it is never cut."""
+    input:
+        files=ancient(source_files),
+        facts="results/{tape}/capture.json",
+    output:
+        sound="results/{tape}/sound.mka",
+        record="results/{tape}/sound.json",
+    log:
+        "logs/clean_sound/{tape}.log",
+    benchmark:
+        "benchmarks/clean_sound/{tape}.tsv"
+    params:
+        fingerprint=source_fingerprint,
+        takes=take_facts,
+        sounds=sound_facts,
+        settings=config["audio"],
+        recipe=RECIPE["audio"],
+    message:
+        "Cleaning the sound of {wildcards.tape}"
+    conda:
+        "../envs/cpu.yaml"
+    script:
+        "../scripts/clean_sound.py"

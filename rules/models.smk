@@ -1,0 +1,23 @@
+"""
+Models: fetched by this rule, and by no other.
+
+INPUT    config/models.lock, the models named in the config
+OUTPUT   resources/models/*      checked against the SHA-256 of the lock; run it again whenever a model is added
+"""
+
+
+rule models:
+    """Fetch what the config asks for and is not there yet; pin what was dropped in by hand."""
+    localrule: True
+    params:
+        models=[config["subtitles"]["model"]],
+        lock="config/models.lock",
+        folder="resources/models",
+    log:
+        "logs/models/models.log",
+    message:
+        "Fetching and checking models"
+    conda:
+        "../envs/cpu.yaml"
+    script:
+        "../scripts/models.py"

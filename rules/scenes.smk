@@ -1,0 +1,59 @@
+"""
+Stage scenes: divide a capture into scenes of at most 30 s, and cut one out losslessly.
+
+INPUT    the capture, results/{tape}/capture.json
+OUTPUT   results/{tape}/scenes.tsv              the scenes, half-open frame ranges (also as .edl and .csv)
+         results/{tape}/scenes/{scene}.mkv      one scene, FFV1 + FLAC, constant rate; temporary, for enhance_scene alone
+
+A folder of ready scenes needs no table: each file is a scene.
+"""
+
+
+checkpoint detect_scenes:
+    """Find cuts and fades, split what is too long, merge what is too short."""
+    input:
+        capture=ancient(source),
+        facts="results/{tape}/capture.json",
+    output:
+        table="results/{tape}/scenes.tsv",
+        edl="results/{tape}/scenes.edl",
+        csv="results/{tape}/scenes.csv",
+    log:
+        "logs/detect_scenes/{tape}.log",
+    benchmark:
+        "benchmarks/detect_scenes/{tape}.tsv"
+    params:
+        fingerprint=source_fingerprint,
+        settings=config["scenes"],
+        recipe=RECIPE["scenes"],
+    message:
+        "Finding the scenes of {wildcards.tape}"
+    conda:
+        "../envs/cpu.yaml"
+    script:
+        "../scripts/detect_scenes.py"
+
+
+rule cut_scene:
+    """Cut one scene out of the capture, exact to the frame, at a constant rate."""
+    input:
+        capture=ancient(scene_source),
+        facts=ancient(scene_facts),
+    output:
+        clip=temp("results/{tape}/scenes/{scene}.mkv"),
+    log:
+        "logs/cut_scene/{tape}/{scene}.log",
+    benchmark:
+        "benchmarks/cut_scene/{tape}/{scene}.tsv"
+    params:
+        fingerprint=scene_fingerprint,
+        take=scene_take,
+        span=scene_span,
+        sound=scene_sound,
+        recipe=RECIPE["scenes"],
+    message:
+        "Cutting scene {wildcards.scene} of {wildcards.tape}"
+    conda:
+        "../envs/cpu.yaml"
+    script:
+        "../scripts/cut_scene.py"

@@ -1,0 +1,123 @@
+"""
+Stage subtitles: what is said on the tape, as cues.
+
+INPUT    results/{tape}/audio/{scene}.wav, a Whisper model
+OUTPUT   results/{tape}/subtitles/{scene}.srt      cues from the scene's own start; correct them by hand if you like
+         results/{tape}/subtitles/{scene}.json     how they came about: speech found, segments, confidence, what was left out
+         results/{tape}/language.json              the language most scenes speak (only if the sheet says auto)
+         results/{tape}/{tape}.srt, .vtt           subtitles of the whole tape
+With `subtitles: translate: true` the same again in English: results/{tape}/translated/{scene}.srt, {tape}.en.srt, .en.vtt
+"""
+
+
+checkpoint detect_language:
+    """Let several scenes with speech vote on the language of the tape."""
+    input:
+        audio=language_witnesses,
+        model=ancient(speech_model),
+    output:
+        language="results/{tape}/language.json",
+    log:
+        "logs/detect_language/{tape}.log",
+    benchmark:
+        "benchmarks/detect_language/{tape}.tsv"
+    resources:
+        gpu=1,
+    params:
+        model_sha256=speech_model_sha256,
+        settings=config["subtitles"],
+        recipe=RECIPE["subtitles"],
+    message:
+        "Finding out which language {wildcards.tape} speaks"
+    conda:
+        "../envs/cpu.yaml"
+    script:
+        "../scripts/detect_language.py"
+
+
+rule transcribe_scene:
+    """Recognise the speech of one scene and lay it out as cues. What somebody corrected by hand is kept."""
+    input:
+        audio="results/{tape}/audio/{scene}.wav",
+        model=ancient(speech_model),
+    output:
+        srt=update("results/{tape}/subtitles/{scene}.srt"),
+        record=update("results/{tape}/subtitles/{scene}.json"),
+    log:
+        "logs/transcribe_scene/{tape}/{scene}.log",
+    benchmark:
+        "benchmarks/transcribe_scene/{tape}/{scene}.tsv"
+    resources:
+        gpu=1,
+    params:
+        model_sha256=speech_model_sha256,
+        language=language,
+        frames=scene_frames,
+        rate=tape_rate,
+        task="transcribe",
+        settings=config["subtitles"],
+        recipe=RECIPE["subtitles"],
+    message:
+        "Transcribing scene {wildcards.scene} of {wildcards.tape}"
+    conda:
+        "../envs/cpu.yaml"
+    script:
+        "../scripts/transcribe_scene.py"
+
+
+use rule transcribe_scene as translate_scene with:
+    output:
+        srt=update("results/{tape}/translated/{scene}.srt"),
+        record=update("results/{tape}/translated/{scene}.json"),
+    log:
+        "logs/translate_scene/{tape}/{scene}.log",
+    benchmark:
+        "benchmarks/translate_scene/{tape}/{scene}.tsv"
+    params:
+        model_sha256=speech_model_sha256,
+        language=language,
+        frames=scene_frames,
+        rate=tape_rate,
+        task="translate",
+        settings=config["subtitles"],
+        recipe=RECIPE["subtitles"],
+    message:
+        "Translating scene {wildcards.scene} of {wildcards.tape} into English"
+
+
+rule join_subtitles:
+    """Put the cues of all scenes at their places on the tape."""
+    input:
+        cues=of_each_scene("results/{tape}/subtitles/{scene}.srt"),
+    output:
+        srt="results/{tape}/{tape}.srt",
+        vtt="results/{tape}/{tape}.vtt",
+    log:
+        "logs/join_subtitles/{tape}.log",
+    benchmark:
+        "benchmarks/join_subtitles/{tape}.tsv"
+    params:
+        spans=tape_spans,
+        rate=tape_rate,
+        gap_frames=config["subtitles"]["gap_frames"],
+        recipe=RECIPE["subtitles"],
+    message:
+        "Joining the subtitles of {wildcards.tape}"
+    conda:
+        "../envs/cpu.yaml"
+    script:
+        "../scripts/join_subtitles.py"
+
+
+use rule join_subtitles as join_translations with:
+    input:
+        cues=of_each_scene("results/{tape}/translated/{scene}.srt"),
+    output:
+        srt="results/{tape}/{tape}.en.srt",
+        vtt="results/{tape}/{tape}.en.vtt",
+    log:
+        "logs/join_translations/{tape}.log",
+    benchmark:
+        "benchmarks/join_translations/{tape}.tsv"
+    message:
+        "Joining the English subtitles of {wildcards.tape}"

@@ -1,0 +1,37 @@
+"""
+Stage tape: put everything together.
+
+INPUT    results/{tape}/enhanced/{scene}.mkv, results/{tape}/sound.mka, results/{tape}/{tape}.srt
+OUTPUT   results/{tape}/{tape}.mkv     the restored tape: picture, sound, subtitles, chapters, title, how it was made
+                                       (.mp4 if the setting tape.container asks for it)
+"""
+
+
+rule mux_tape:
+    """Join the clips without encoding again, add sound, subtitles and chapters, and check every frame's time."""
+    input:
+        clips=of_each_scene("results/{tape}/enhanced/{scene}.mkv"),
+        sound="results/{tape}/sound.mka",
+        subtitles="results/{tape}/{tape}.srt",
+        translation=branch(config["subtitles"]["translate"], then="results/{tape}/{tape}.en.srt", otherwise=[]),
+    output:
+        tape="results/{tape}/{tape}." + config["tape"]["container"],
+    log:
+        "logs/mux_tape/{tape}.log",
+    benchmark:
+        "benchmarks/mux_tape/{tape}.tsv"
+    params:
+        spans=tape_spans,
+        picture=picture_facts,
+        enhance=config["enhance"],
+        title=lambda wildcards: TAPES[wildcards.tape].title,
+        date=lambda wildcards: TAPES[wildcards.tape].date,
+        language=language,
+        settings=config["tape"],
+        recipe=RECIPE["tape"],
+    message:
+        "Putting together {wildcards.tape}"
+    conda:
+        "../envs/cpu.yaml"
+    script:
+        "../scripts/mux_tape.py"

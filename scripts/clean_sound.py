@@ -1,0 +1,23 @@
+"""Rule clean_sound: map Snakemake's job onto tapemill.audio.clean_sound."""
+
+from pathlib import Path
+from typing import Any
+
+from tapemill import script
+from tapemill.audio import AudioSettings, clean_sound
+from tapemill.facts import SoundFacts, TakeFacts
+
+
+def main(job: Any) -> None:
+    clean_sound(
+        sources=[Path(file) for file in job.input.files],
+        takes=[TakeFacts.from_plain(take) for take in job.params.takes],
+        sounds=[SoundFacts.from_plain(sound) for sound in job.params.sounds],
+        target=Path(job.output.sound),
+        record=Path(job.output.record),
+        settings=AudioSettings(**job.params.settings),
+    )
+
+
+if __name__ == "__main__":
+    script.run(main, snakemake)

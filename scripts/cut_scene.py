@@ -1,0 +1,23 @@
+"""Rule cut_scene: map Snakemake's job onto tapemill.scenes.cut_scene."""
+
+from pathlib import Path
+from typing import Any
+
+from tapemill import script
+from tapemill.facts import TakeFacts
+from tapemill.scenes import cut_scene
+from tapemill.timing import Span
+
+
+def main(job: Any) -> None:
+    cut_scene(
+        source=Path(job.input.capture),
+        take=TakeFacts.from_plain(job.params.take),
+        sound_stream=job.params.sound,
+        span=Span(*job.params.span),
+        target=Path(job.output.clip),
+    )
+
+
+if __name__ == "__main__":
+    script.run(main, snakemake)

@@ -1,0 +1,21 @@
+"""Rule detect_language: map Snakemake's job onto tapemill.subtitles.vote_language."""
+
+from pathlib import Path
+from typing import Any
+
+from tapemill import script
+from tapemill.subtitles import SubtitlesSettings, vote_language
+
+
+def main(job: Any) -> None:
+    vote_language(
+        audios=[Path(audio) for audio in job.input.audio],
+        model=Path(job.input.model),
+        model_sha256=job.params.model_sha256,
+        target=Path(job.output.language),
+        settings=SubtitlesSettings(**job.params.settings),
+    )
+
+
+if __name__ == "__main__":
+    script.run(main, snakemake)

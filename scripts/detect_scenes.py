@@ -1,0 +1,23 @@
+"""Rule detect_scenes: map Snakemake's job onto tapemill.scenes.detect_scenes."""
+
+from pathlib import Path
+from typing import Any
+
+from tapemill import script
+from tapemill.facts import Capture
+from tapemill.scenes import ScenesSettings, detect_scenes
+
+
+def main(job: Any) -> None:
+    detect_scenes(
+        source=Path(job.input.capture),
+        capture=Capture.read(Path(job.input.facts)),
+        settings=ScenesSettings(**job.params.settings),
+        table=Path(job.output.table),
+        edl=Path(job.output.edl),
+        csv=Path(job.output.csv),
+    )
+
+
+if __name__ == "__main__":
+    script.run(main, snakemake)

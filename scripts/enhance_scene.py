@@ -1,0 +1,23 @@
+"""Rule enhance_scene: map Snakemake's job onto tapemill.enhance.enhance_scene."""
+
+from pathlib import Path
+from typing import Any
+
+from tapemill import script
+from tapemill.enhance import EnhanceSettings, enhance_scene
+from tapemill.facts import PictureFacts
+
+
+def main(job: Any) -> None:
+    enhance_scene(
+        clip=Path(job.input.clip),
+        target=Path(job.output.clip),
+        record=Path(job.output.record),
+        picture=PictureFacts.from_plain(job.params.picture),
+        frames=job.params.frames,
+        settings=EnhanceSettings(**job.params.settings),
+    )
+
+
+if __name__ == "__main__":
+    script.run(main, snakemake)

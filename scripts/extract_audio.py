@@ -1,0 +1,23 @@
+"""Rule extract_audio: map Snakemake's job onto tapemill.audio.extract_audio."""
+
+from pathlib import Path
+from typing import Any
+
+from tapemill import script
+from tapemill.audio import extract_audio
+from tapemill.facts import TakeFacts
+from tapemill.timing import Span
+
+
+def main(job: Any) -> None:
+    extract_audio(
+        source=Path(job.input.capture),
+        take=TakeFacts.from_plain(job.params.take),
+        sound_stream=job.params.sound,
+        span=Span(*job.params.span),
+        target=Path(job.output.audio),
+    )
+
+
+if __name__ == "__main__":
+    script.run(main, snakemake)

@@ -1,0 +1,26 @@
+"""Rule join_subtitles: map Snakemake's job onto tapemill.subtitles.join_subtitles."""
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from tapemill import script
+from tapemill.subtitles import join_subtitles
+from tapemill.timing import Span
+
+
+def main(job: Any) -> None:
+    rate = Fraction(job.params.rate)
+    spans = [Span(*span) for span in job.params.spans]
+    join_subtitles(
+        cues=[Path(cue) for cue in job.input.cues],
+        starts_s=[span.start_s(rate) for span in spans],
+        durations_s=[span.duration_s(rate) for span in spans],
+        srt=Path(job.output.srt),
+        vtt=Path(job.output.vtt),
+        gap_s=job.params.gap_frames / rate,
+    )
+
+
+if __name__ == "__main__":
+    script.run(main, snakemake)

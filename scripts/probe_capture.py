@@ -1,0 +1,23 @@
+"""Rule probe_capture: map Snakemake's job onto tapemill.capture.probe_capture."""
+
+from pathlib import Path
+from typing import Any
+
+from tapemill import script
+from tapemill.capture import CaptureSettings, probe_capture
+from tapemill.timing import parse_fraction
+
+
+def main(job: Any) -> None:
+    aspect = job.params.aspect
+    probe_capture(
+        source=Path(job.params.source),
+        target=Path(job.output.facts),
+        field_order=job.params.field_order,
+        display_aspect=None if aspect == "auto" else parse_fraction(aspect),
+        settings=CaptureSettings(**job.params.settings),
+    )
+
+
+if __name__ == "__main__":
+    script.run(main, snakemake)

@@ -1,0 +1,74 @@
+"""Interlacing as it is in the picture, not as it is flagged: ffmpeg's idet filter, counted and judged."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from . import ffmpeg
+from .facts import FieldOrder
+
+# The last report counts frames by their neighbourhood, which is far less nervous than single frames.
+REPORT = re.compile(r"Multi frame detection: TFF:\s*(\d+) BFF:\s*(\d+) Progressive:\s*(\d+) Undetermined:\s*(\d+)")
+# Still pictures of an interlaced tape look progressive; a progressive tape shows next to no combing. So a fifth of
+# combed frames is much more than error, and much less than a lively interlaced tape has.
+INTERLACED_SHARE = 0.2
+SECONDS_PER_FRAME = 0.5  # time limit: a slow disk and a heavy codec, still far more than any frame takes
+
+
+@dataclass(frozen=True)
+class FieldCounts:
+    """Frames by what idet took them for."""
+
+    tff: int = 0
+    bff: int = 0
+    progressive: int = 0
+    undetermined: int = 0
+
+    def __add__(self, other: FieldCounts) -> FieldCounts:
+        return FieldCounts(
+            self.tff + other.tff,
+            self.bff + other.bff,
+            self.progressive + other.progressive,
+            self.undetermined + other.undetermined,
+        )
+
+    @property
+    def frames(self) -> int:
+        """All frames looked at."""
+        return self.tff + self.bff + self.progressive + self.undetermined
+
+    def judge(self) -> tuple[FieldOrder, float]:
+        """The field order and how sure that is, 0 to 1.
+
+        Nothing looked at, or nothing moving, counts as progressive with confidence 0.
+        """
+        combed = self.tff + self.bff
+        if combed > INTERLACED_SHARE * self.frames:
+            return ("tff", self.tff / combed) if self.tff >= self.bff else ("bff", self.bff / combed)
+        if self.progressive == 0:
+            return "progressive", 0.0
+        return "progressive", self.progressive / (self.progressive + combed)
+
+
+def count_fields(path: Path, stream_index: int, starts_s: Sequence[Fraction], frames_per_spot: int) -> FieldCounts:
+    """Look at `frames_per_spot` frames from each of several places of a file. Raises like `ffmpeg.run`."""
+    total = FieldCounts()
+    for start_s in starts_s:
+        report = ffmpeg.run(
+            [
+                *ffmpeg.source(path, options=["-ss", f"{float(start_s):.3f}"]),
+                *("-map", f"0:{stream_index}", "-frames:v", str(frames_per_spot), "-vf", "idet", "-f", "null", "-"),
+            ],
+            concerns=path,
+            timeout_s=60 + SECONDS_PER_FRAME * frames_per_spot,
+            verbosity="info",
+        )
+        # The filter also reports once, all zero, before the first frame.
+        found = REPORT.findall(report)
+        if found:
+            total += FieldCounts(*(int(count) for count in found[-1]))
+    return total

@@ -1,0 +1,28 @@
+"""Rule transcribe_scene: map Snakemake's job onto tapemill.subtitles.transcribe_scene."""
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from tapemill import script
+from tapemill.subtitles import SubtitlesSettings, transcribe_scene
+
+
+def main(job: Any) -> None:
+    transcribe_scene(
+        audio=Path(job.input.audio),
+        model=Path(job.input.model),
+        model_sha256=job.params.model_sha256,
+        srt=Path(job.output.srt),
+        record=Path(job.output.record),
+        language=job.params.language,
+        frames=job.params.frames,
+        rate=Fraction(job.params.rate),
+        settings=SubtitlesSettings(**job.params.settings),
+        recipe=job.params.recipe,
+        task=job.params.task,
+    )
+
+
+if __name__ == "__main__":
+    script.run(main, snakemake)

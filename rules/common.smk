@@ -15,12 +15,14 @@ sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 from snakemake.exceptions import WorkflowError
 
 from tapemill import runlock
+from tapemill.enhance import enhance_gpus
 from tapemill.errors import TapemillError
 from tapemill.facts import Capture
 from tapemill.files import fingerprint, scene_files
 from tapemill.models import locked_sha256, resolve_model
 from tapemill.scenes import Scene, folder_scenes, read_scenes
 from tapemill.settings import load_config, load_sheet
+from tapemill.subtitles import read_language
 from tapemill.timing import format_fraction
 
 DEMO_CAPTURE = "resources/demo/capture.mkv"
@@ -165,6 +167,16 @@ def scene_sound(wildcards, input):
     return sounds[0].stream_index if sounds else None
 
 
+def tape_spans(wildcards, input):
+    """All scenes as frame ranges of the tape."""
+    return [[scene.span.start_frame, scene.span.stop_frame] for scene in scenes(wildcards.tape).values()]
+
+
+def tape_rate(wildcards, input):
+    """Frames a second before enhancement, as text, since params hold plain values."""
+    return format_fraction(capture_facts(wildcards.tape).picture.rate)
+
+
 def of_each_scene(pattern):
     """An input function: `pattern` for every scene of the tape."""
     return lambda wildcards: [pattern.format(tape=wildcards.tape, scene=id) for id in scene_ids(wildcards.tape)]
@@ -184,6 +196,14 @@ def speech_model(wildcards):
 def speech_model_sha256(wildcards, input):
     """The pinned hash: a fetched or copied model with the same content redoes nothing."""
     return locked_sha256(config["subtitles"]["model"], Path("config/models.lock"))
+
+
+def language_witnesses(wildcards):
+    """Sound of some scenes, spread over the tape: enough to tell its language."""
+    ids = scene_ids(wildcards.tape)
+    count = min(len(ids), config["subtitles"]["language_scenes"])
+    chosen = [ids[(2 * position + 1) * len(ids) // (2 * count)] for position in range(count)]
+    return [f"results/{wildcards.tape}/audio/{id}.wav" for id in chosen]
 
 
 def language(wildcards, input):

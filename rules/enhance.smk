@@ -11,6 +11,7 @@ rule enhance_scene:
     """Deinterlace, clean and encode one scene; all clips of a tape join without encoding again."""
     input:
         clip="results/{tape}/scenes/{scene}.mkv",
+        facts=ancient(scene_facts),
     output:
         clip="results/{tape}/enhanced/{scene}.mkv",
         record="results/{tape}/enhanced/{scene}.json",

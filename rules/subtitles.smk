@@ -40,6 +40,7 @@ rule transcribe_scene:
     input:
         audio="results/{tape}/audio/{scene}.wav",
         model=ancient(speech_model),
+        facts=ancient(scene_facts),
     output:
         srt=update("results/{tape}/subtitles/{scene}.srt"),
         record=update("results/{tape}/subtitles/{scene}.json"),
@@ -89,6 +90,7 @@ rule join_subtitles:
     """Put the cues of all scenes at their places on the tape."""
     input:
         cues=of_each_scene("results/{tape}/subtitles/{scene}.srt"),
+        facts=ancient(scene_facts),
     output:
         srt="results/{tape}/{tape}.srt",
         vtt="results/{tape}/{tape}.vtt",
@@ -112,6 +114,7 @@ rule join_subtitles:
 use rule join_subtitles as join_translations with:
     input:
         cues=of_each_scene("results/{tape}/translated/{scene}.srt"),
+        facts=ancient(scene_facts),
     output:
         srt="results/{tape}/{tape}.en.srt",
         vtt="results/{tape}/{tape}.en.vtt",

@@ -14,6 +14,7 @@ rule mux_tape:
         sound="results/{tape}/sound.mka",
         subtitles="results/{tape}/{tape}.srt",
         translation=branch(config["subtitles"]["translate"], then="results/{tape}/{tape}.en.srt", otherwise=[]),
+        facts=ancient(scene_facts),
     output:
         tape="results/{tape}/{tape}." + config["tape"]["container"],
     log:

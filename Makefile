@@ -1,0 +1,47 @@
+# make demo    restore the built-in demo tape on the CPU        make test    run the tests
+# make setup   install everything into .venv (DEVICE=cpu|cuda|xpu)      make check   linters and types
+
+SHELL := /bin/bash
+PYTHON ?= python3
+DEVICE ?= cpu
+# Address of PyTorch's wheel index for the device, as pytorch.org/get-started shows it. Empty: pip's own index.
+TORCH_INDEX ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/installed-$(DEVICE)
+
+.PHONY: setup demo test check bench clean-venv
+
+setup: $(INSTALLED)
+
+# torch comes first and exact: left to the resolver, other packages would pull a newer one with gigabytes of CUDA.
+# The lock is complete, so pip need not resolve anything after that; triton is torch's own affair (README, Set-up).
+$(INSTALLED): requirements.lock
+	@case "$(DEVICE)" in cpu|cuda|xpu) ;; *) echo "DEVICE is '$(DEVICE)': it must be cpu, cuda or xpu" >&2; exit 2;; esac
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Tapemill needs Python 3.11 or newer: make PYTHON=python3.12 ..." >&2; exit 2; }
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch==2.13.0
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -r requirements.lock
+	echo '$(CURDIR)/scripts' > "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/tapemill.pth"
+	touch $@
+
+demo: setup
+	$(BIN)/snakemake --profile profiles/cpu score_demo
+
+test: setup
+	$(BIN)/pytest -n 2 --dist loadgroup
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/mypy
+	$(BIN)/snakemake --lint
+	$(BIN)/pre-commit validate-config
+
+bench: setup
+	$(BIN)/python tests/benchmarks/bench_filter_path.py
+
+clean-venv:
+	rm -rf $(VENV)

@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from tapemill import script
 from tapemill.audio import AudioSettings, clean_sound
+
+from tapemill import script
 from tapemill.facts import SoundFacts, TakeFacts
 
 

@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from tapemill import script
 from tapemill.subtitles import SubtitlesSettings, vote_language
+
+from tapemill import script
 
 
 def main(job: Any) -> None:

@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from tapemill import script
 from tapemill.enhance import EnhanceSettings, enhance_scene
+
+from tapemill import script
 from tapemill.facts import PictureFacts
 
 

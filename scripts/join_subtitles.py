@@ -4,8 +4,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from tapemill import script
 from tapemill.subtitles import join_subtitles
+
+from tapemill import script
 from tapemill.timing import Span
 
 

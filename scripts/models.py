@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from tapemill import script
 from tapemill.models import fetch_models
+
+from tapemill import script
 
 
 def main(job: Any) -> None:

@@ -4,8 +4,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from tapemill import script
 from tapemill.subtitles import SubtitlesSettings, transcribe_scene
+
+from tapemill import script
 
 
 def main(job: Any) -> None:

@@ -27,10 +27,10 @@ USUAL_RATES = (
     *(Fraction(15), Fraction(24000, 1001), Fraction(24), Fraction(25), Fraction(30000, 1001), Fraction(30)),
     *(Fraction(48), Fraction(50), Fraction(60000, 1001), Fraction(60)),
 )
-# ITU-T H.273, tables 2 to 4, limited to what video files carry.
+# ITU-T H.273, tables 2 to 4, limited to what video files carry, under the names of ffmpeg's filter setparams.
 PRIMARIES = {1: "bt709", 4: "bt470m", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 9: "bt2020"}
 TRANSFERS = {
-    **{1: "bt709", 4: "gamma22", 5: "gamma28", 6: "smpte170m", 7: "smpte240m", 8: "linear", 13: "iec61966-2-1"},
+    **{1: "bt709", 4: "bt470m", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 8: "linear", 13: "iec61966-2-1"},
     **{14: "bt2020-10", 15: "bt2020-12", 16: "smpte2084", 18: "arib-std-b67"},
 }
 MATRICES = {0: "gbr", 1: "bt709", 4: "fcc", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 9: "bt2020nc"}
@@ -39,7 +39,7 @@ RANGES = {1: "tv", 2: "pc"}
 
 @dataclass(frozen=True)
 class Colour:
-    """Colour tags as ffmpeg names them; "unknown" where the file does not say."""
+    """Colour tags as ffmpeg's filter setparams names them; "unknown" where the file does not say."""
 
     primaries: str
     transfer: str
@@ -268,7 +268,7 @@ def _is_cover(stream: VideoStream) -> bool:
 
 
 def _colour(context: VideoCodecContext) -> Colour:
-    """Numbers of ITU-T H.273 as the names that ffmpeg's options take."""
+    """Numbers of ITU-T H.273 as names."""
     return Colour(
         primaries=PRIMARIES.get(int(context.color_primaries), "unknown"),
         transfer=TRANSFERS.get(int(context.color_trc), "unknown"),

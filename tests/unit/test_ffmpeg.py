@@ -1,0 +1,109 @@
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tapemill import ffmpeg
+from tapemill.errors import SetupError, ToolFailed, ToolKilled
+
+ENDLESS = ["-re", "-f", "lavfi", "-i", "testsrc=s=16x16", "-f", "null", "-"]
+
+
+def test_any_file_name_is_a_file_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("-i.mkv", 'it\'s "quoted".mkv', "line\nbreak.mkv", "100%d.mkv", "http:x.mkv", "b\udce4d.mkv"):
+        made = ["-f", "lavfi", "-i", "testsrc=s=16x16:d=0.2", "-c:v", "ffv1"]
+        ffmpeg.run([*made, *ffmpeg.target(Path(name), "matroska")], concerns=Path(name), timeout_s=30)
+        assert Path(name).stat().st_size > 0
+        ffmpeg.run([*ffmpeg.source(Path(name)), "-f", "null", "-"], concerns=Path(name), timeout_s=30)
+
+
+def test_failure_tells_file_exit_code_and_last_words(tmp_path):
+    broken = tmp_path / "broken.mkv"
+    broken.write_bytes(b"not media")
+    with pytest.raises(ToolFailed) as caught:
+        ffmpeg.run([*ffmpeg.source(broken), "-f", "null", "-"], concerns=broken, timeout_s=30)
+    assert caught.value.file == broken
+    assert caught.value.tool_exit_code != 0
+    assert any("Invalid data" in line for line in caught.value.stderr_tail)
+
+
+def test_time_limit_kills_and_is_worth_another_attempt(tmp_path):
+    with pytest.raises(ToolKilled, match="time limit"):
+        ffmpeg.run(ENDLESS, concerns=tmp_path, timeout_s=0.5)
+    assert not _children()
+
+
+def test_a_killed_ffmpeg_is_told_from_a_failed_one(tmp_path):
+    endless = ffmpeg.reading([*ENDLESS[:-3], "-f", "rawvideo", "pipe:1"], concerns=tmp_path, timeout_s=30)
+    with pytest.raises(ToolKilled, match="SIGKILL"), endless as frames:
+        _children()[0].kill()
+        frames.read()
+
+
+def test_leaving_the_stream_early_ends_the_process(tmp_path):
+    endless = ffmpeg.reading([*ENDLESS[:-3], "-f", "rawvideo", "pipe:1"], concerns=tmp_path, timeout_s=30)
+    with pytest.raises(KeyError), endless as frames:
+        frames.read(16)
+        raise KeyError
+    assert not _children()
+
+
+def test_ffmpeg_dies_with_a_job_that_is_killed(tmp_path):
+    code = (
+        "import sys; from pathlib import Path; from tapemill import ffmpeg; print('up', flush=True);"
+        f"ffmpeg.run({ENDLESS!r}, concerns=Path('x'), timeout_s=60)"
+    )
+    scripts = Path(ffmpeg.__file__).parents[1]
+    job = subprocess.Popen(
+        [sys.executable, "-c", code], env={"PYTHONPATH": str(scripts), "PATH": ""}, stdout=subprocess.PIPE
+    )
+    assert job.stdout.readline() == b"up\n"
+    _wait(lambda: psutil.Process(job.pid).children())
+    children = psutil.Process(job.pid).children()
+    job.kill()
+    job.wait()
+    _wait(lambda: not any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in children))
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("capture.ffconcat", "ffconcat version 1.0\nfile {address}/a.ts\n"),
+        ("capture.m3u8", "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{address}/a.ts\n#EXT-X-ENDLIST\n"),
+    ],
+)
+def test_playlists_open_no_addresses(tmp_path, name, text):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.2)
+        playlist = tmp_path / name
+        playlist.write_text(text.format(address=f"http://127.0.0.1:{server.getsockname()[1]}"))
+        with pytest.raises(ToolFailed):
+            ffmpeg.run([*ffmpeg.source(playlist), "-f", "null", "-"], concerns=playlist, timeout_s=30)
+        with pytest.raises(TimeoutError):
+            server.accept()
+
+
+def test_a_configured_program_that_is_missing(tmp_path):
+    ffmpeg.use(str(tmp_path / "ffmpeg"))
+    try:
+        with pytest.raises(SetupError, match="could not be started"):
+            ffmpeg.run(["-version"], concerns=tmp_path, timeout_s=5)
+    finally:
+        ffmpeg.use(None)
+
+
+def _children():
+    return psutil.Process().children(recursive=True)
+
+
+def _wait(condition):
+    for _ in range(200):
+        if condition():
+            return
+        time.sleep(0.05)
+    raise AssertionError("it did not happen within 10 s")

@@ -1,0 +1,49 @@
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tapemill.timing import Span, format_fraction, milliseconds, nearest, parse_fraction, timestamp
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [("1/2", 1), ("3/2", 2), ("-1/2", -1), ("1/3", 0), ("-2/3", -1), ("5", 5)]
+)
+def test_nearest_rounds_halves_away_from_zero(value, expected):
+    assert nearest(Fraction(value)) == expected
+
+
+@given(st.fractions(max_denominator=10**6))
+def test_nearest_is_never_further_than_a_half(value):
+    assert abs(nearest(value) - value) <= Fraction(1, 2)
+
+
+def test_last_frame_of_two_hours_is_as_exact_as_the_first():
+    rate = Fraction(30000, 1001)
+    frame = 2 * 3600 * 30000 // 1001
+    # 215,784 frames of 1001/30000 s each: 7199.9928 s exactly.
+    assert milliseconds(frame / rate) == 7_199_993
+
+
+def test_timestamp_carries_from_milliseconds_to_hours():
+    assert timestamp(Fraction(3599_9996, 10000)) == "01:00:00.000"
+    assert timestamp(Fraction(1, 4), decimal=",") == "00:00:00,250"
+
+
+@pytest.mark.parametrize("text", ["30000/1001", "25", "16:9"])
+def test_fractions_survive_as_text(text):
+    assert parse_fraction(format_fraction(parse_fraction(text))) == parse_fraction(text)
+
+
+@pytest.mark.parametrize(("start", "stop"), [(5, 5), (6, 5), (-1, 3)])
+def test_a_span_is_never_empty_or_negative(start, stop):
+    with pytest.raises(ValueError, match="span"):
+        Span(start, stop)
+
+
+def test_a_span_derives_seconds_exactly():
+    span = Span(10, 40)
+    rate = Fraction(30000, 1001)
+    assert span.frames == 30
+    assert span.start_s(rate) + span.duration_s(rate) == span.stop_s(rate) == Fraction(40 * 1001, 30000)

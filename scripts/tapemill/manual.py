@@ -51,7 +51,8 @@ def _allowed(rule: Mapping[str, Any]) -> str:
     if "enum" in rule:
         return ", ".join(f"`{_word(value)}`" for value in rule["enum"])
     kinds = rule["type"] if isinstance(rule["type"], list) else [rule["type"]]
-    words = ["empty" if kind == "null" else {"boolean": "true or false"}.get(kind, kind) for kind in kinds]
+    names = {"null": "empty", "boolean": "true or false"}
+    words = [str(names.get(kind, kind)) for kind in kinds]
     text = " or ".join(words)
     if "minimum" in rule and "maximum" in rule:
         text += f", {rule['minimum']} to {rule['maximum']}"

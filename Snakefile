@@ -28,4 +28,8 @@ rule all:
     """Every tape of the sheet."""
     default_target: True
     input:
-        collect("results/{tape}/{tape}.{suffix}", tape=TAPES, suffix=[config["tape"]["container"], "srt", "vtt"]),
+        collect(
+            "results/{tape}/{tape}.{suffix}",
+            tape=TAPES,
+            suffix=[config["tape"]["container"], "srt", "vtt"],
+        ),

@@ -11,23 +11,23 @@ rule extract_audio:
     """Take the sound of one scene from the capture, for speech recognition."""
     input:
         capture=ancient(scene_source),
-        facts=ancient(scene_facts),
+        facts=ancient(ready_facts),
     output:
         audio="results/{tape}/audio/{scene}.wav",
     log:
         "logs/extract_audio/{tape}/{scene}.log",
     benchmark:
         "benchmarks/extract_audio/{tape}/{scene}.tsv"
+    conda:
+        "../envs/cpu.yaml"
     params:
         fingerprint=scene_fingerprint,
-        take=scene_take,
-        span=scene_span,
-        sound=scene_sound,
+        take=take,
+        span=span_in_file,
+        sound=speech_stream,
         recipe=RECIPE["audio"],
     message:
         "Listening to scene {wildcards.scene} of {wildcards.tape}"
-    conda:
-        "../envs/cpu.yaml"
     script:
         "../scripts/extract_audio.py"
 
@@ -44,15 +44,15 @@ rule clean_sound:
         "logs/clean_sound/{tape}.log",
     benchmark:
         "benchmarks/clean_sound/{tape}.tsv"
+    conda:
+        "../envs/cpu.yaml"
     params:
-        fingerprint=source_fingerprint,
-        takes=take_facts,
-        sounds=sound_facts,
+        fingerprint=fingerprint,
+        takes=takes,
+        sounds=sounds,
         settings=config["audio"],
         recipe=RECIPE["audio"],
     message:
         "Cleaning the sound of {wildcards.tape}"
-    conda:
-        "../envs/cpu.yaml"
     script:
         "../scripts/clean_sound.py"

@@ -16,16 +16,16 @@ rule probe_capture:
         "logs/probe_capture/{tape}.log",
     benchmark:
         "benchmarks/probe_capture/{tape}.tsv"
+    conda:
+        "../envs/cpu.yaml"
     params:
-        source=source,
-        fingerprint=source_fingerprint,
-        field_order=lambda wildcards: TAPES[wildcards.tape].field_order,
-        aspect=lambda wildcards: TAPES[wildcards.tape].aspect,
+        source=lambda wildcards: str(TAPES[wildcards.tape].row.source),
+        fingerprint=fingerprint,
+        field_order=lambda wildcards: TAPES[wildcards.tape].row.field_order,
+        aspect=lambda wildcards: TAPES[wildcards.tape].row.aspect,
         settings=config["capture"],
         recipe=RECIPE["capture"],
     message:
         "Looking into the capture of {wildcards.tape}"
-    conda:
-        "../envs/cpu.yaml"
     script:
         "../scripts/probe_capture.py"

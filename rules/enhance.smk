@@ -11,7 +11,7 @@ rule enhance_scene:
     """Deinterlace, clean and encode one scene; all clips of a tape join without encoding again."""
     input:
         clip="results/{tape}/scenes/{scene}.mkv",
-        facts=ancient(scene_facts),
+        facts=ancient(ready_facts),
     output:
         clip="results/{tape}/enhanced/{scene}.mkv",
         record="results/{tape}/enhanced/{scene}.json",
@@ -19,19 +19,19 @@ rule enhance_scene:
         "logs/enhance_scene/{tape}/{scene}.log",
     benchmark:
         "benchmarks/enhance_scene/{tape}/{scene}.tsv"
+    conda:
+        "../envs/cpu.yaml"
     threads: config["enhance"]["encoder_threads"]
     resources:
         gpu=enhance_gpus(config["enhance"]),
     params:
         fingerprint=scene_fingerprint,
-        cut=scene_span,
-        frames=scene_frames,
-        picture=picture_facts,
+        cut=span_in_file,
+        frames=frames,
+        picture=picture,
         settings=config["enhance"],
         recipe=[RECIPE["scenes"], RECIPE["enhance"]],
     message:
         "Enhancing scene {wildcards.scene} of {wildcards.tape}"
-    conda:
-        "../envs/cpu.yaml"
     script:
         "../scripts/enhance_scene.py"

@@ -12,7 +12,7 @@ A folder of ready scenes needs no table: each file is a scene.
 checkpoint detect_scenes:
     """Find cuts and fades, split what is too long, merge what is too short."""
     input:
-        capture=ancient(source),
+        capture=ancient(source_files),
         facts="results/{tape}/capture.json",
     output:
         table="results/{tape}/scenes.tsv",
@@ -22,14 +22,14 @@ checkpoint detect_scenes:
         "logs/detect_scenes/{tape}.log",
     benchmark:
         "benchmarks/detect_scenes/{tape}.tsv"
+    conda:
+        "../envs/cpu.yaml"
     params:
-        fingerprint=source_fingerprint,
+        fingerprint=fingerprint,
         settings=config["scenes"],
         recipe=RECIPE["scenes"],
     message:
         "Finding the scenes of {wildcards.tape}"
-    conda:
-        "../envs/cpu.yaml"
     script:
         "../scripts/detect_scenes.py"
 
@@ -38,22 +38,22 @@ rule cut_scene:
     """Cut one scene out of the capture, exact to the frame, at a constant rate."""
     input:
         capture=ancient(scene_source),
-        facts=ancient(scene_facts),
+        facts=ancient(ready_facts),
     output:
         clip=temp("results/{tape}/scenes/{scene}.mkv"),
     log:
         "logs/cut_scene/{tape}/{scene}.log",
     benchmark:
         "benchmarks/cut_scene/{tape}/{scene}.tsv"
+    conda:
+        "../envs/cpu.yaml"
     params:
         fingerprint=scene_fingerprint,
-        take=scene_take,
-        span=scene_span,
-        sound=scene_sound,
+        take=take,
+        span=span_in_file,
+        sound=speech_stream,
         recipe=RECIPE["scenes"],
     message:
         "Cutting scene {wildcards.scene} of {wildcards.tape}"
-    conda:
-        "../envs/cpu.yaml"
     script:
         "../scripts/cut_scene.py"

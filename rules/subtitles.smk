@@ -21,6 +21,8 @@ checkpoint detect_language:
         "logs/detect_language/{tape}.log",
     benchmark:
         "benchmarks/detect_language/{tape}.tsv"
+    conda:
+        "../envs/cpu.yaml"
     resources:
         gpu=1,
     params:
@@ -29,8 +31,6 @@ checkpoint detect_language:
         recipe=RECIPE["subtitles"],
     message:
         "Finding out which language {wildcards.tape} speaks"
-    conda:
-        "../envs/cpu.yaml"
     script:
         "../scripts/detect_language.py"
 
@@ -40,7 +40,7 @@ rule transcribe_scene:
     input:
         audio="results/{tape}/audio/{scene}.wav",
         model=ancient(speech_model),
-        facts=ancient(scene_facts),
+        facts=ancient(ready_facts),
     output:
         srt=update("results/{tape}/subtitles/{scene}.srt"),
         record=update("results/{tape}/subtitles/{scene}.json"),
@@ -48,20 +48,20 @@ rule transcribe_scene:
         "logs/transcribe_scene/{tape}/{scene}.log",
     benchmark:
         "benchmarks/transcribe_scene/{tape}/{scene}.tsv"
+    conda:
+        "../envs/cpu.yaml"
     resources:
         gpu=1,
     params:
         model_sha256=speech_model_sha256,
         language=language,
-        frames=scene_frames,
-        rate=tape_rate,
+        frames=frames,
+        rate=rate,
         task="transcribe",
         settings=config["subtitles"],
         recipe=RECIPE["subtitles"],
     message:
         "Transcribing scene {wildcards.scene} of {wildcards.tape}"
-    conda:
-        "../envs/cpu.yaml"
     script:
         "../scripts/transcribe_scene.py"
 
@@ -77,8 +77,8 @@ use rule transcribe_scene as translate_scene with:
     params:
         model_sha256=speech_model_sha256,
         language=language,
-        frames=scene_frames,
-        rate=tape_rate,
+        frames=frames,
+        rate=rate,
         task="translate",
         settings=config["subtitles"],
         recipe=RECIPE["subtitles"],
@@ -90,7 +90,7 @@ rule join_subtitles:
     """Put the cues of all scenes at their places on the tape."""
     input:
         cues=of_each_scene("results/{tape}/subtitles/{scene}.srt"),
-        facts=ancient(scene_facts),
+        facts=ancient(ready_facts),
     output:
         srt="results/{tape}/{tape}.srt",
         vtt="results/{tape}/{tape}.vtt",
@@ -98,15 +98,15 @@ rule join_subtitles:
         "logs/join_subtitles/{tape}.log",
     benchmark:
         "benchmarks/join_subtitles/{tape}.tsv"
+    conda:
+        "../envs/cpu.yaml"
     params:
-        spans=tape_spans,
-        rate=tape_rate,
+        spans=spans,
+        rate=rate,
         gap_frames=config["subtitles"]["gap_frames"],
         recipe=RECIPE["subtitles"],
     message:
         "Joining the subtitles of {wildcards.tape}"
-    conda:
-        "../envs/cpu.yaml"
     script:
         "../scripts/join_subtitles.py"
 
@@ -114,7 +114,7 @@ rule join_subtitles:
 use rule join_subtitles as join_translations with:
     input:
         cues=of_each_scene("results/{tape}/translated/{scene}.srt"),
-        facts=ancient(scene_facts),
+        facts=ancient(ready_facts),
     output:
         srt="results/{tape}/{tape}.en.srt",
         vtt="results/{tape}/{tape}.en.vtt",

@@ -13,26 +13,30 @@ rule mux_tape:
         clips=of_each_scene("results/{tape}/enhanced/{scene}.mkv"),
         sound="results/{tape}/sound.mka",
         subtitles="results/{tape}/{tape}.srt",
-        translation=branch(config["subtitles"]["translate"], then="results/{tape}/{tape}.en.srt", otherwise=[]),
-        facts=ancient(scene_facts),
+        translation=branch(
+            config["subtitles"]["translate"],
+            then="results/{tape}/{tape}.en.srt",
+            otherwise=[],
+        ),
+        facts=ancient(ready_facts),
     output:
         tape="results/{tape}/{tape}." + config["tape"]["container"],
     log:
         "logs/mux_tape/{tape}.log",
     benchmark:
         "benchmarks/mux_tape/{tape}.tsv"
+    conda:
+        "../envs/cpu.yaml"
     params:
-        spans=tape_spans,
-        picture=picture_facts,
+        spans=spans,
+        picture=picture,
         enhance=config["enhance"],
-        title=lambda wildcards: TAPES[wildcards.tape].title,
-        date=lambda wildcards: TAPES[wildcards.tape].date,
+        title=lambda wildcards: TAPES[wildcards.tape].row.title,
+        date=lambda wildcards: TAPES[wildcards.tape].row.date,
         language=language,
         settings=config["tape"],
         recipe=RECIPE["tape"],
     message:
         "Putting together {wildcards.tape}"
-    conda:
-        "../envs/cpu.yaml"
     script:
         "../scripts/mux_tape.py"

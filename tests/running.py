@@ -1,0 +1,84 @@
+"""Run the real workflow in a folder of its own, and tell which jobs ran."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parents[1]
+SAMPLES = ROOT.parent / "shared" / "samples"
+DEMO_MODEL = "resources/models/demo-en.pt"
+JOB = re.compile(r"^Finished jobid: \d+ \(Rule: (\w+)\)", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run of snakemake."""
+
+    exit_code: int
+    output: str
+    jobs: Counter[str]
+    """Jobs that ended well, by rule; without `all`."""
+
+
+class Project:
+    """A working folder with its own config and sheet, using the repository's Snakefile."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (folder / "config").mkdir(parents=True)
+        (folder / "resources" / "models").mkdir(parents=True)
+        shutil.copy(ROOT / "config" / "models.lock", folder / "config" / "models.lock")
+        shutil.copy(ROOT / DEMO_MODEL, folder / DEMO_MODEL)
+        self.configure()
+
+    def configure(self, **sections: object) -> None:
+        """Write the config: the demo model, and what the test asks for."""
+        subtitles = {"model": DEMO_MODEL}
+        config = {"subtitles": subtitles} | sections
+        if isinstance(config["subtitles"], dict):
+            config["subtitles"] = subtitles | config["subtitles"]
+        (self.folder / "config" / "config.yaml").write_text(yaml.safe_dump(config))
+
+    def sheet(self, *rows: dict[str, object]) -> None:
+        """Write the tape sheet."""
+        columns = ["tape", "source", "title", "date", "language", "field_order", "aspect"]
+        lines = ["\t".join(columns), *("\t".join(str(row.get(column, "")) for column in columns) for row in rows)]
+        (self.folder / "config" / "tapes.tsv").write_bytes("\n".join([*lines, ""]).encode("utf-8", "surrogateescape"))
+
+    def run(self, *arguments: str, cores: int = 2, profile: str = "cpu") -> Run:
+        """Run snakemake to its end, with the profile the user would take."""
+        logs = self.folder / ".snakemake" / "log"
+        before = set(logs.glob("*.log")) if logs.exists() else set()
+        command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
+        command += ["--profile", str(ROOT / "profiles" / profile), "--directory", str(self.folder)]
+        done = subprocess.run(
+            [*command, "--cores", str(cores), *arguments],
+            cwd=self.folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            timeout=1500,
+            check=False,
+        )
+        told = "".join(path.read_text(errors="replace") for path in set(logs.glob("*.log")) - before)
+        jobs = Counter(JOB.findall(told))
+        del jobs["all"]
+        return Run(done.returncode, done.stdout.decode("utf-8", "replace"), jobs)
+
+    def make(self, *arguments: str, cores: int = 2) -> Run:
+        """Like `run`, and it has to succeed."""
+        run = self.run(*arguments, cores=cores)
+        assert run.exit_code == 0, run.output
+        return run
+
+    def path(self, name: str) -> Path:
+        """A file of the project."""
+        return self.folder / name

@@ -1,0 +1,165 @@
+"""The house rules that can be checked by a machine."""
+
+import ast
+import re
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from running import ROOT
+from tapemill.manual import render
+from tapemill.settings import SCHEMAS, schema
+
+RULE_FILES = sorted((ROOT / "rules").glob("*.smk"))
+RULE = re.compile(r"^(?:rule|checkpoint) (\w+):\n(.*?)(?=^\S|\Z)", re.MULTILINE | re.DOTALL)
+SLOTS = ["input", "output", "log", "benchmark", "threads", "resources", "params", "message", "conda", "script"]
+RULES = {name: (file, body) for file in RULE_FILES for name, body in RULE.findall(file.read_text())}
+STAGES = ["capture", "scenes", "audio", "subtitles", "enhance", "tape"]
+HEAVY = {"torch", "whisper", "cv2", "scenedetect", "silero_vad", "jiwer", "numba"}
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_rule_has_its_slots_in_order_a_log_and_a_script_of_its_name(name):
+    _, body = RULES[name]
+    slots = re.findall(r"^    (\w+):", body, re.MULTILINE)
+    assert [slot for slot in slots if slot in SLOTS] == sorted((s for s in slots if s in SLOTS), key=SLOTS.index)
+    assert {"log", "message", "conda", "script"} <= set(slots)
+    assert f'"../scripts/{name}.py"' in body
+    assert f'"logs/{name}/' in body
+    assert body.lstrip().startswith('"""')
+    assert len(body.splitlines()) <= 40
+
+
+@pytest.mark.parametrize("file", RULE_FILES, ids=lambda file: file.name)
+def test_a_rule_file_opens_with_its_contract(file):
+    text = file.read_text()
+    assert text.startswith('"""\n')
+    if file.name != "common.smk":
+        assert "\nINPUT " in text
+        assert "\nOUTPUT " in text
+
+
+def test_every_script_belongs_to_a_rule_and_is_thin():
+    scripts = {path.stem: path for path in (ROOT / "scripts").glob("*.py")}
+    assert set(scripts) == set(RULES)
+    for path in scripts.values():
+        lines = path.read_text().splitlines()
+        assert len(lines) <= 40, path
+        assert "script.run(main, snakemake)" in lines[-1]
+
+
+def test_one_word_a_stage():
+    for stage in STAGES:
+        assert (ROOT / "rules" / f"{stage}.smk").exists()
+        package = ROOT / "scripts" / "tapemill" / stage
+        assert package.is_dir() or package.with_suffix(".py").exists()
+        assert schema("config")["properties"][stage]["type"] == "object"
+
+
+def modules():
+    base = ROOT / "scripts" / "tapemill"
+    return {path.relative_to(base).with_suffix("").parts: path for path in base.rglob("*.py")}
+
+
+def imports(path, *, top_level_only=False):
+    tree = ast.parse(path.read_text())
+    for node in tree.body if top_level_only else ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((0, alias.name.split(".")) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            stem = node.module.split(".") if node.module else []
+            yield from ((node.level, [*stem, alias.name]) for alias in node.names)
+
+
+def test_no_stage_imports_another_and_no_base_module_imports_a_stage():
+    for parts, path in modules().items():
+        for level, name in imports(path):
+            target = None
+            if level:
+                inside = parts[:-1] if level == 1 else parts[: len(parts) - level]
+                target = (*inside, *name)[0] if (*inside, *name) else None
+            elif name[0] == "tapemill":
+                target = name[1]
+            if target in STAGES and parts[0] not in ("demo",):
+                assert target == parts[0], f"{path} imports {'.'.join(name)}"
+
+
+def test_heavy_packages_are_imported_in_functions_only():
+    for path in modules().values():
+        found = {name[0] for level, name in imports(path, top_level_only=True) if not level} & HEAVY
+        assert not found or "demo" in path.parts, f"{path} imports {found} at its top"
+
+
+def test_parsing_needs_no_heavy_package():
+    code = (
+        "import sys; import tapemill.settings, tapemill.scenes, tapemill.audio, tapemill.subtitles, tapemill.enhance,"
+        "tapemill.tape, tapemill.models, tapemill.files, tapemill.facts;"
+        f"print(sorted({HEAVY!r} & set(sys.modules)))"
+    )
+    import subprocess
+
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT / "scripts", check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_manual_says_what_the_schemas_say():
+    manual = ROOT / "config" / "README.md"
+    assert render(manual.read_text()) == manual.read_text(), "run `make docs`"
+
+
+def test_no_profile_overrides_all_others():
+    assert not (ROOT / "profiles" / "default").exists()
+    assert (ROOT / "arc2").is_symlink()
+    assert (ROOT / "arc2" / "config.yaml").read_text() == (ROOT / "profiles" / "arc2" / "config.yaml").read_text()
+
+
+def test_every_profile_keeps_what_the_design_depends_on():
+    for path in (ROOT / "profiles").glob("*/config.yaml"):
+        profile = yaml.safe_load(path.read_text())
+        assert profile["rerun-triggers"] == ["mtime", "params", "input"], path
+        assert profile["nolock"] is True
+        assert profile["rerun-incomplete"] is True
+        assert profile["keep-going"] is True
+
+
+def test_environment_files_pin_what_the_lock_pins():
+    lock = {
+        name.lower().replace("_", "-"): version
+        for name, _, version in (line.partition("==") for line in (ROOT / "requirements.lock").read_text().splitlines())
+        if version
+    }
+    for path in (ROOT / "envs").glob("*.yaml"):
+        pins = next(entry["pip"] for entry in yaml.safe_load(path.read_text())["dependencies"] if isinstance(entry, dict))
+        for pin in pins:
+            name, _, version = pin.partition("==")
+            assert lock[name.lower()] == version, f"{path}: {pin}"
+
+
+def test_the_lock_holds_every_direct_dependency_and_torch_exactly():
+    import tomllib
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    wanted = [*project["project"]["dependencies"], *project["dependency-groups"]["dev"]]
+    lock = (ROOT / "requirements.lock").read_text().lower()
+    for requirement in wanted:
+        name = re.split(r"[<>=]", requirement)[0].lower()
+        assert re.search(rf"^{re.escape(name).replace('-', '[-_]')}==", lock, re.MULTILINE), requirement
+    assert "torch==2.13.0\n" in lock
+
+
+def test_schemas_are_valid_schemas():
+    import jsonschema
+
+    for path in SCHEMAS.glob("*.yaml"):
+        jsonschema.Draft202012Validator.check_schema(yaml.safe_load(path.read_text()))
+
+
+def test_the_snakefile_is_a_table_of_contents():
+    text = (ROOT / "Snakefile").read_text()
+    assert len(text.splitlines()) <= 60
+    assert set(re.findall(r'include: "rules/(\w+)\.smk"', text)) == {path.stem for path in RULE_FILES}
+    assert len((ROOT / "rules" / "common.smk").read_text().splitlines()) <= 180

@@ -1,4 +1,5 @@
 # make demo    restore the built-in demo tape on the CPU        make test    run the tests
+# make bench   benchmarks        make docs   reference tables of the manual
 # make setup   install everything into .venv (DEVICE=cpu|cuda|xpu)      make check   linters and types
 
 SHELL := /bin/bash
@@ -11,7 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed-$(DEVICE)
 
-.PHONY: setup demo test check bench clean-venv
+.PHONY: setup demo test check bench docs
 
 setup: $(INSTALLED)
 
@@ -43,5 +44,5 @@ check: setup
 bench: setup
 	$(BIN)/python tests/benchmarks/bench_filter_path.py
 
-clean-venv:
-	rm -rf $(VENV)
+docs: setup
+	$(BIN)/python -m tapemill.manual config/README.md

@@ -19,7 +19,7 @@ rule probe_capture:
     conda:
         "../envs/cpu.yaml"
     params:
-        source=lambda wildcards: str(TAPES[wildcards.tape].row.source),
+        source=source,
         fingerprint=fingerprint,
         field_order=lambda wildcards: TAPES[wildcards.tape].row.field_order,
         aspect=lambda wildcards: TAPES[wildcards.tape].row.aspect,

@@ -54,6 +54,11 @@ onstart:
 ##### Input functions: files that a job waits for #####################################################################
 
 
+def source(wildcards):
+    """The sheet's source: a capture file, or a folder of ready scenes."""
+    return str(TAPES[wildcards.tape].row.source)
+
+
 def source_files(wildcards):
     """The file or files of the capture, in order."""
     return SOURCES[wildcards.tape]

@@ -12,7 +12,7 @@ A folder of ready scenes needs no table: each file is a scene.
 checkpoint detect_scenes:
     """Find cuts and fades, split what is too long, merge what is too short."""
     input:
-        capture=ancient(source_files),
+        capture=ancient(source),
         facts="results/{tape}/capture.json",
     output:
         table="results/{tape}/scenes.tsv",

@@ -1,0 +1,30 @@
+import shutil
+
+import pytest
+from counting import make_capture
+
+from running import Project
+
+# Small and quick, yet interlaced, with three hard cuts; the last scene is the longest.
+CUTS = (50, 100, 150)
+FRAMES = 275
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """A finished tape that no test may change: take a `copy` of it."""
+    project = Project(tmp_path_factory.mktemp("tape") / "project")
+    (project.folder / "captures").mkdir()
+    make_capture(project.path("captures/T01.mkv"), frames=FRAMES, interlaced="tff", size=(360, 288), cuts=CUTS)
+    project.sheet({"tape": "T01", "source": "captures/T01.mkv", "language": "en", "title": "Counting"})
+    project.make("all")
+    return project
+
+
+@pytest.fixture
+def copy(finished, tmp_path):
+    """The finished tape in a folder of its own, file times kept."""
+    shutil.copytree(finished.folder, tmp_path / "copy", symlinks=True)
+    project = Project.__new__(Project)
+    project.folder = tmp_path / "copy"
+    return project

@@ -1,0 +1,98 @@
+"""Hostile or unusable input: one clear error, and nothing half-made is left."""
+
+import shutil
+
+import pytest
+from counting import make_capture
+
+from running import Project
+from tapemill import ffmpeg
+
+pytestmark = pytest.mark.xdist_group("input")
+
+
+@pytest.fixture
+def project(tmp_path):
+    return Project(tmp_path / "project")
+
+
+def fails(project, *words):
+    run = project.run("all")
+    assert run.exit_code != 0
+    for word in words:
+        assert word in run.output, run.output
+    assert "Traceback" not in run.output, run.output
+    made = (
+        [path for path in project.path("results").rglob("*") if path.is_file()]
+        if project.path("results").exists()
+        else []
+    )
+    assert not made
+    return run
+
+
+def test_a_missing_source_is_found_before_anything_runs(project):
+    project.sheet({"tape": "T", "source": "nowhere.avi"})
+    fails(project, "row 2", "nowhere.avi", "does not exist")
+
+
+@pytest.mark.parametrize("content", [b"", b"this is a letter, not a film\n" * 50])
+def test_a_file_that_is_not_media(project, content):
+    project.path("letter.avi").write_bytes(content)
+    project.sheet({"tape": "T", "source": "letter.avi"})
+    fails(project, "letter.avi", "cannot be read as media")
+
+
+def test_a_recording_without_picture(project):
+    path = project.path("sound.wav")
+    ffmpeg.run(["-f", "lavfi", "-i", "sine=d=1", *ffmpeg.target(path, "wav")], concerns=path, timeout_s=30)
+    project.sheet({"tape": "T", "source": "sound.wav"})
+    fails(project, "sound.wav", "no picture")
+
+
+@pytest.mark.parametrize(
+    ("section", "values", "word"),
+    [("enhance", {"presett": "fast"}, "did you mean 'preset'"), ("subtitles", {"model": "medum"}, "medum")],
+)
+def test_a_wrong_setting_is_found_before_anything_runs(project, section, values, word):
+    make_capture(project.path("a.mkv"), frames=10, size=(64, 64))
+    project.sheet({"tape": "T", "source": "a.mkv"})
+    project.configure(**{section: values})
+    fails(project, word)
+
+
+def test_a_model_that_is_not_the_pinned_one_is_refused(project):
+    make_capture(project.path("a.mkv"), frames=30, size=(360, 288))
+    project.sheet({"tape": "T", "source": "a.mkv", "language": "en"})
+    model = project.path("resources/models/demo-en.pt")
+    model.write_bytes(model.read_bytes()[:-1] + b"x")
+    run = project.run("results/T/T.srt")
+    # A scene without speech needs no model; the beeps may pass for either.
+    assert run.exit_code == 0 or "SHA-256" in run.output
+
+
+@pytest.mark.parametrize("name", ['it\'s a "tape" {x} 100% [1]*?.mkv', "-dash.mkv", "two  blanks .mkv", "b\udce4d.mkv"])
+def test_hostile_names_come_through(project, name):
+    make_capture(project.path("a.mkv"), frames=40, size=(360, 288), cuts=(20,))
+    shutil.move(project.path("a.mkv"), project.path(name))
+    project.sheet({"tape": "T", "source": name, "language": "en", "title": "a=b;c#d\\e 'f' \"g\" {h}"})
+    project.make("all")
+    assert project.path("results/T/T.mkv").exists()
+
+
+def test_a_tape_without_sound(project):
+    make_capture(project.path("a.mkv"), frames=40, size=(360, 288), sound_start_s=None)
+    project.sheet({"tape": "T", "source": "a.mkv"})
+    project.make("all")
+    assert project.path("results/T/T.srt").read_text() == ""
+
+
+def test_a_second_run_in_the_same_folder_is_refused(project):
+    import fcntl
+
+    make_capture(project.path("a.mkv"), frames=10, size=(64, 64), sound_start_s=None)
+    project.sheet({"tape": "T", "source": "a.mkv"})
+    (project.folder / ".snakemake").mkdir()
+    with (project.folder / ".snakemake" / "tapemill.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        fails(project, "another run is active")

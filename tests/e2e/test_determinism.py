@@ -1,0 +1,27 @@
+"""The same capture, config and versions give the same bytes, whatever the number of cores and the order of jobs."""
+
+import hashlib
+
+import pytest
+
+from running import Project
+
+pytestmark = pytest.mark.xdist_group("tape")
+
+
+def digests(project):
+    files = sorted(project.path("results").rglob("*"))
+    return {
+        str(path.relative_to(project.folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in files
+        if path.is_file()
+    }
+
+
+def test_one_core_and_two_make_the_same_files(finished, tmp_path):
+    project = Project(tmp_path / "other place")
+    project.folder.joinpath("captures").symlink_to(finished.path("captures"))
+    finished_sheet = finished.path("config/tapes.tsv").read_bytes()
+    project.path("config/tapes.tsv").write_bytes(finished_sheet)
+    project.make("all", cores=1)
+    assert digests(project) == digests(finished)

@@ -1,0 +1,110 @@
+"""What makes a job run again, and what never may: DESIGN, "What makes a job run again"."""
+
+import json
+import os
+import time
+
+import pytest
+from counting import make_capture
+
+from running import DEMO_MODEL, ROOT
+
+pytestmark = pytest.mark.xdist_group("tape")
+SCENES = 4
+
+
+def touch(path):
+    os.utime(path, (time.time() + 5, time.time() + 5))
+
+
+def test_everything_is_made_once(finished):
+    for name in ("T01.mkv", "T01.srt", "T01.vtt", "capture.json", "scenes.tsv", "scenes.edl", "sound.mka"):
+        assert finished.path(f"results/T01/{name}").exists(), name
+    assert len(list(finished.path("results/T01/enhanced").glob("*.mkv"))) == SCENES
+    assert not list(finished.path("results/T01/scenes").glob("*"))
+    assert not list(finished.path("results").rglob("*partial*"))
+
+
+def test_a_second_run_has_nothing_to_do(copy):
+    assert not copy.make("all").jobs
+
+
+def test_touching_the_capture_the_model_or_a_script_redoes_nothing(copy):
+    touch(copy.path("captures/T01.mkv"))
+    touch(copy.path(DEMO_MODEL))
+    for name in ("scripts/enhance_scene.py", "scripts/tapemill/timing.py", "envs/cpu.yaml", "Snakefile"):
+        (ROOT / name).touch()
+    assert not copy.make("all").jobs
+
+
+def test_another_capture_of_the_same_length_redoes_everything(copy):
+    make_capture(
+        copy.path("captures/T01.mkv"), frames=275, interlaced="tff", size=(360, 288), cuts=(50, 100, 150), gop=25
+    )
+    jobs = copy.make("all").jobs
+    assert jobs["enhance_scene"] == jobs["extract_audio"] == jobs["cut_scene"] == SCENES
+    assert jobs["probe_capture"] == jobs["detect_scenes"] == jobs["clean_sound"] == jobs["mux_tape"] == 1
+
+
+def test_a_subtitle_corrected_by_hand_is_joined_and_never_overwritten(copy):
+    srt = copy.path("results/T01/subtitles/0000050.srt")
+    text = "1\n00:00:00,200 --> 00:00:01,500\nWhat she really said\n\n"
+    srt.write_text(text)
+    touch(srt)
+    assert dict(copy.make("all").jobs) == {"join_subtitles": 1, "mux_tape": 1}
+    assert "What she really said" in copy.path("results/T01/T01.srt").read_text()
+    copy.configure(subtitles={"no_speech_threshold": 0.5})
+    copy.make("all")
+    assert srt.read_text() == text
+    assert "What she really said" in copy.path("results/T01/T01.srt").read_text()
+    assert not copy.make("all").jobs
+
+
+def test_a_deleted_clip_is_made_again_alone(copy):
+    clip = copy.path("results/T01/enhanced/0000100.mkv")
+    before = clip.read_bytes()
+    clip.unlink()
+    copy.path("results/T01/T01.mkv").unlink()
+    assert dict(copy.make("all").jobs) == {"cut_scene": 1, "enhance_scene": 1, "mux_tape": 1}
+    assert clip.read_bytes() == before
+
+
+def test_a_filter_setting_transcribes_nothing_again(copy):
+    copy.configure(enhance={"sharpen": 0.9})
+    assert dict(copy.make("all").jobs) == {"cut_scene": SCENES, "enhance_scene": SCENES, "mux_tape": 1}
+
+
+def test_a_cue_setting_recognises_and_enhances_nothing_again(copy):
+    record = copy.path("results/T01/subtitles/0000000.json")
+    made_from = json.loads(record.read_text())["made_from"]
+    copy.configure(subtitles={"line_characters": 30})
+    assert dict(copy.make("all").jobs) == {"transcribe_scene": SCENES, "join_subtitles": 1, "mux_tape": 1}
+    assert json.loads(record.read_text())["made_from"] == made_from
+
+
+def test_a_detection_setting_redoes_only_scenes_whose_span_changed(copy):
+    kept = copy.path("results/T01/enhanced/0000050.mkv").stat().st_mtime_ns
+    copy.configure(scenes={"longest_s": 4})
+    jobs = copy.make("all").jobs
+    # The last scene, 5 s, is split; the three before it stay as they are.
+    assert jobs["cut_scene"] == jobs["enhance_scene"] == jobs["transcribe_scene"] == jobs["extract_audio"] == 2
+    assert copy.path("results/T01/enhanced/0000050.mkv").stat().st_mtime_ns == kept
+    assert not copy.make("all").jobs
+
+
+def test_sound_and_title_settings_leave_picture_and_words_alone(copy):
+    copy.configure(audio={"hum_hz": 50})
+    assert dict(copy.make("all").jobs) == {"clean_sound": 1, "mux_tape": 1}
+    copy.configure(audio={"hum_hz": 50}, tape={"chapter_shortest_s": 3})
+    assert dict(copy.make("all").jobs) == {"mux_tape": 1}
+
+
+def test_moving_the_folder_redoes_nothing(copy, tmp_path):
+    copy.folder = copy.folder.rename(tmp_path / "elsewhere")
+    assert not copy.make("all").jobs
+
+
+def test_one_target_is_made_and_no_more(copy):
+    for path in copy.path("results/T01").glob("T01.*"):
+        path.unlink()
+    assert dict(copy.make("results/T01/T01.srt").jobs) == {"join_subtitles": 1}

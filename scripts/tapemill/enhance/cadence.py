@@ -76,7 +76,7 @@ def _spots(frames: int) -> list[int]:
 
 
 def _orders(clip: Path, start: int, rate: Fraction) -> list[str]:
-    """idet's verdict on each frame of one look."""
+    """The verdict of idet on each frame of one look."""
     graph: Graph | None = None
     for frame in _frames(clip, start, rate):
         if graph is None:

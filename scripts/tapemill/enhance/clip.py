@@ -50,7 +50,7 @@ def enhance_scene(
     with files.staged(target) as partial:
         _run(clip, partial, chain, name, scene, timeout_s=time_limit_factor * _expected_s(scene, frames))
         passed = check_clip(partial, target=target, clip=clip, scene=scene, frames=frames)
-    files.write_json(record, _record(scene, cadence, chain, name, frames, passed))
+    files.write_json(record, {"encoder": name, "filters": chain, "frames_in": frames, **_facts(scene, cadence, passed)})
 
 
 def _cadence(clip: Path, picture: PictureFacts, frames: int, settings: EnhanceSettings) -> Cadence:
@@ -88,18 +88,13 @@ def _expected_s(scene: Scene, frames: int) -> float:
     return START_S + frames * scene.output.frames_per_frame * samples / SAMPLES_PER_S
 
 
-def _record(
-    scene: Scene, cadence: Cadence, chain: list[str], encoder: str, frames: int, passed: Passed
-) -> dict[str, object]:
+def _facts(scene: Scene, cadence: Cadence, passed: Passed) -> dict[str, object]:
     output = scene.output
     return {
-        "encoder": encoder,
         "encoder_asked": scene.settings.encoder,
         "field_order": cadence.field_order,
         "field_order_differs": cadence.own,
         "field_orders_seen": dict(cadence.seen),
-        "filters": chain,
-        "frames_in": frames,
         "frames_out": passed.frames,
         "crop": asdict(scene.crop),
         "width": output.width,

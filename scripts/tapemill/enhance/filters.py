@@ -251,7 +251,7 @@ def unsharp_kernel(sigma: float, amount: float) -> list[int]:
 
 
 def shift_kernel(distance: float) -> list[int]:
-    """Interpolates a shift to the right by 0 < `distance` < 1 samples: sinc under a Hann window. Sums to KERNEL_SCALE."""
+    """Shift to the right by 0 < `distance` < 1 samples: sinc under a Hann window. Sums to KERNEL_SCALE."""
 
     def weight(x: float) -> float:
         window = 0.5 + 0.5 * math.cos(math.pi * x / (SHIFT_REACH + 1))
@@ -279,4 +279,5 @@ def _numbered(rate: Fraction) -> str:
 
 
 def _tags(colour: Colour) -> str:
-    return f"range={colour.range}:color_primaries={colour.primaries}:color_trc={colour.transfer}:colorspace={colour.matrix}"
+    names = {"primaries": "color_primaries", "transfer": "color_trc", "matrix": "colorspace", "range": "range"}
+    return ":".join(f"{name}={getattr(colour, field)}" for field, name in names.items())

@@ -112,7 +112,7 @@ def _key_frame(path: Path, *, last: bool = False, at: Fraction = Fraction(0)) ->
 
 
 def _thumbnail(frame: VideoFrame, part: tuple[int, int, int, int] | None = None) -> np.ndarray | None:
-    """Means of luma over blocks, shape = THUMBNAIL; None for pictures smaller than that. `part`: x, y, width, height."""
+    """Means of luma over blocks, shape = THUMBNAIL; None for small pictures. `part`: x, y, width, height."""
     luma = frame.to_ndarray(format="gray")
     if part is not None:
         x, y, width, height = part
@@ -121,7 +121,8 @@ def _thumbnail(frame: VideoFrame, part: tuple[int, int, int, int] | None = None)
     if luma.shape[0] < 2 * rows or luma.shape[1] < 2 * columns:
         return None
     tall, wide = luma.shape[0] // rows * rows, luma.shape[1] // columns * columns
-    return luma[:tall, :wide].reshape(rows, tall // rows, columns, wide // columns).mean(axis=(1, 3))
+    means: np.ndarray = luma[:tall, :wide].reshape(rows, tall // rows, columns, wide // columns).mean(axis=(1, 3))
+    return means
 
 
 def _remedy(clip: Path) -> str:

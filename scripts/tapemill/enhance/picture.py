@@ -109,7 +109,7 @@ def cropped(picture: PictureFacts, settings: EnhanceSettings) -> Crop:
     if width < 1 or height < 1:
         raise ConfigError(
             f"the crop leaves nothing of a picture of {picture.width} × {picture.height}",
-            remedy="lower the settings enhance: crop_top_lines, crop_bottom_lines, crop_left_samples, crop_right_samples",
+            remedy="lower the four settings enhance: crop_…",
         )
     return Crop(left=left, top=top, width=width, height=height)
 

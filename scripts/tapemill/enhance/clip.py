@@ -61,7 +61,8 @@ def _cadence(clip: Path, picture: PictureFacts, frames: int, settings: EnhanceSe
 
 def _run(clip: Path, partial: Path, chain: list[str], encoder: str, scene: Scene, *, timeout_s: float) -> None:
     arguments = [
-        *ffmpeg.source(clip, options=("-threads", "1")),
+        # The rate is stated because encoders count time in units of it, and a file's own claim may be rounded.
+        *ffmpeg.source(clip, options=("-threads", "1", "-r", str(scene.picture.rate))),
         *("-map", "0:v:0", "-map_chapters", "-1", "-filter_threads", "1", "-vf", ",".join(chain)),
         *("-fps_mode", "passthrough", *encoder_arguments(encoder, scene.output, scene.settings)),
         *ffmpeg.target(partial, "matroska"),

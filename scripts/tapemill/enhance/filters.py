@@ -1,0 +1,283 @@
+"""The filter chain of a scene: a list of small pure functions, each one step as an ffmpeg filter string.
+
+The order is fixed, because each step relies on those before it: fields are taken apart before anything looks at
+neighbouring lines, noise goes before anything that would sharpen it, and the picture is resampled once, at the end.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+
+from ..facts import FieldOrder, PictureFacts
+from ..ffmpeg import BITEXACT_SCALING
+from ..media import Colour
+from .picture import (
+    SMALLEST_DEINTERLACED_SIDE,
+    Crop,
+    Layout,
+    OutputPicture,
+    active_filters,
+    cropped,
+    is_rgb,
+    output_picture,
+    restored_size,
+    source_colour,
+    working_layout,
+)
+from .settings import EnhanceSettings, Filters
+
+SCALER = f"flags={BITEXACT_SCALING[1]}"
+# hqdn3d reads a strength of exactly 0 as "take the default"; this one changes no sample.
+NEXT_TO_NOTHING = 0.0001
+# convolution takes whole numbers; this scale keeps a kernel's rounding below a hundredth of a level.
+KERNEL_SCALE = 4096
+# Half the taps of the kernels that sharpen and shift colour. convolution allows 24.
+KERNEL_REACH = 8
+SHIFT_REACH = 3
+# Sizes of a 4:4:4 picture's smear would make kernels larger than that.
+LARGEST_SIGMA = 6.0
+
+
+@dataclass(frozen=True)
+class Scene:
+    """All that the chain of one scene depends on."""
+
+    picture: PictureFacts
+    field_order: FieldOrder
+    """The scene's own, which may differ from the tape's."""
+    settings: EnhanceSettings
+    output: OutputPicture
+    crop: Crop
+    layout: Layout
+    filters: Filters | None
+    """None for pictures too small to be filtered."""
+
+    @classmethod
+    def of(cls, picture: PictureFacts, field_order: FieldOrder, settings: EnhanceSettings) -> Scene:
+        """Derive the rest. Raises ConfigError like `output_picture`."""
+        return cls(
+            picture=picture,
+            field_order=field_order,
+            settings=settings,
+            output=output_picture(picture, settings),
+            crop=cropped(picture, settings),
+            layout=working_layout(picture.pixel_format),
+            filters=active_filters(picture, settings),
+        )
+
+    @property
+    def deinterlaced(self) -> bool:
+        """Whether this scene's frames hold two fields that have to be taken apart."""
+        large_enough = min(self.picture.width, self.picture.height) >= SMALLEST_DEINTERLACED_SIDE
+        return self.field_order != "progressive" and self.settings.deinterlace != "off" and large_enough
+
+    @property
+    def doubled(self) -> bool:
+        """Whether each frame is shown twice, because the tape's other scenes become one frame a field."""
+        return self.output.frames_per_frame == 2 and not self.deinterlaced
+
+
+def filter_chain(scene: Scene) -> list[str]:
+    """All steps that this scene needs, in order; joined by commas they are one `-vf`."""
+    return [text for step in STEPS if (text := step(scene)) is not None]
+
+
+def count_frames(scene: Scene) -> str:
+    """Times from frame numbers: containers round them, and a rounded time could cost or repeat a frame."""
+    return _numbered(scene.picture.rate)
+
+
+def declare(scene: Scene) -> str:
+    """State field order and colour, whatever the file's tags say or leave open."""
+    field_mode = {"tff": "tff", "bff": "bff", "progressive": "prog"}[scene.field_order]
+    if not scene.deinterlaced:
+        field_mode = "prog"
+    if is_rgb(scene.picture.pixel_format):
+        return f"setparams=field_mode={field_mode}:range=pc:colorspace=gbr"
+    return f"setparams=field_mode={field_mode}:{_tags(source_colour(scene.picture))}"
+
+
+def unify(scene: Scene) -> str | None:
+    """Bring rare pixel formats to one that all filters take. Never resamples lines of interlaced material."""
+    if scene.picture.pixel_format == scene.layout.name:
+        return None
+    colour = source_colour(scene.picture)
+    matrices = f"out_color_matrix={colour.matrix}:out_range={colour.range}"
+    if not is_rgb(scene.picture.pixel_format):
+        matrices = f"in_color_matrix={colour.matrix}:in_range={colour.range}:{matrices}"
+    return f"scale={matrices}:{SCALER},format={scene.layout.name},setparams={_tags(colour)}"
+
+
+def deinterlace(scene: Scene) -> str | None:
+    """One progressive frame for each field (bob) or for each frame."""
+    if not scene.deinterlaced:
+        return None
+    mode = "send_field" if scene.output.frames_per_frame == 2 else "send_frame"
+    return f"bwdif=mode={mode}:parity={scene.field_order}:deint=all"
+
+
+def crop(scene: Scene) -> str | None:
+    """Cut away borders and head-switching lines."""
+    kept = scene.crop
+    if (kept.width, kept.height) == (scene.picture.width, scene.picture.height):
+        return None
+    return f"crop=w={kept.width}:h={kept.height}:x={kept.left}:y={kept.top}:exact=1"
+
+
+def denoise(scene: Scene) -> str | None:
+    """Smooth in space and along time, less where there is contrast."""
+    filters = scene.filters
+    if filters is None:
+        return None
+    strengths = (
+        filters.denoise_luma_spatial,
+        filters.denoise_chroma_spatial,
+        filters.denoise_luma_temporal,
+        filters.denoise_chroma_temporal,
+    )
+    if not any(strengths):
+        return None
+    return "hqdn3d=" + ":".join(f"{max(strength, NEXT_TO_NOTHING):g}" for strength in strengths)
+
+
+def shift_chroma(scene: Scene) -> str | None:
+    """Move colour by luma samples and lines; the part of it below one chroma sample is interpolated."""
+    if scene.filters is None:
+        return None
+    steps = []
+    whole = {}
+    for axis, mode, distance, log2 in (
+        ("h", "row", scene.filters.chroma_shift_samples, scene.layout.log2_chroma_width),
+        ("v", "column", scene.filters.chroma_shift_lines, scene.layout.log2_chroma_height),
+    ):
+        samples, rest = divmod(distance, 1 << log2)
+        whole[axis] = samples
+        if rest:
+            steps.append(_convolve_chroma(shift_kernel(rest / (1 << log2)), mode))
+    if any(whole.values()):
+        h, v = whole["h"], whole["v"]
+        steps.insert(0, f"chromashift=cbh={h}:cbv={v}:crh={h}:crv={v}:edge=smear")
+    return ",".join(steps) or None
+
+
+def sharpen_chroma(scene: Scene) -> str | None:
+    """Gather colour that has bled along the line: sharpen widely, but within what the neighbourhood shows.
+
+    An unsharp mask as wide as the smear steepens the edges; clamping to the range of the samples nearby keeps it from
+    making halos in the opposite colour, and from raising noise.
+    """
+    if scene.filters is None or not scene.filters.chroma_bleed:
+        return None
+    reach = scene.filters.chroma_bleed_samples / (1 << scene.layout.log2_chroma_width)
+    steepen = _convolve_chroma(unsharp_kernel(min(reach, LARGEST_SIGMA), scene.filters.chroma_bleed), "row")
+    passes = max(1, round(reach * 0.85))
+    # Coordinates 8 and 16 are the neighbours to the left and right; a threshold of 0 leaves luma as it is.
+    darkest = ",".join(["erosion=coordinates=24:threshold0=0"] * passes)
+    brightest = ",".join(["dilation=coordinates=24:threshold0=0"] * passes)
+    return (
+        f"split=3[bleed][low][high];[bleed]{steepen}[steep];[low]{darkest}[darkest];[high]{brightest}[brightest];"
+        "[steep][darkest][brightest]maskedclamp=planes=6"
+    )
+
+
+def deband(scene: Scene) -> str | None:
+    """Break up steps in smooth areas, which denoising brings out."""
+    if scene.filters is None or not scene.filters.deband_levels:
+        return None
+    threshold = f"{scene.filters.deband_levels / 255:.6f}"
+    return f"deband=1thr={threshold}:2thr={threshold}:3thr={threshold}"
+
+
+def sharpen(scene: Scene) -> str | None:
+    """Raise local contrast of luma, most where there is least."""
+    if scene.filters is None or not scene.filters.sharpen:
+        return None
+    return f"cas=strength={scene.filters.sharpen:g}:planes=1"
+
+
+def resize(scene: Scene) -> str:
+    """Square pixels, video range, the output's sampling and depth; then BT.709 if the picture outgrew BT.601."""
+    width, height = restored_size(scene.picture, scene.settings)
+    source = source_colour(scene.picture)
+    matrix = f"in_color_matrix={source.matrix}:out_color_matrix={source.matrix}"
+    ranges = f"in_range={source.range}:out_range={scene.output.colour.range}"
+    text = (
+        f"scale=w={width}:h={height}:{matrix}:{ranges}:out_chroma_loc=left:{SCALER},format={scene.output.pixel_format}"
+    )
+    if scene.output.colour.matrix != source.matrix:
+        text += (
+            f",colorspace=ispace={source.matrix}:iprimaries={source.primaries}:itrc={source.transfer}:irange=tv"
+            f":all=bt709:range=tv"
+        )
+    return text
+
+
+def pad(scene: Scene) -> str | None:
+    """A black border around pictures that are smaller than encoders take."""
+    if restored_size(scene.picture, scene.settings) == (scene.output.width, scene.output.height):
+        return None
+    return f"pad=w={scene.output.width}:h={scene.output.height}:x=(ow-iw)/4*2:y=(oh-ih)/4*2:color=black"
+
+
+def double(scene: Scene) -> str | None:
+    """Show each frame twice. Last of all, so that nothing is filtered twice."""
+    if not scene.doubled:
+        return None
+    return f"fps=fps={scene.output.rate}:start_time=0:round=down"
+
+
+def tag(scene: Scene) -> str:
+    """Say what the picture is now, and number its frames at the new rate."""
+    return f"setsar=1,setparams=field_mode=prog:{_tags(scene.output.colour)},{_numbered(scene.output.rate)}"
+
+
+STEPS: tuple[Callable[[Scene], str | None], ...] = (
+    *(count_frames, declare, unify, deinterlace, crop),
+    *(denoise, shift_chroma, sharpen_chroma, deband, sharpen),
+    *(resize, pad, double, tag),
+)
+
+
+def unsharp_kernel(sigma: float, amount: float) -> list[int]:
+    """Identity plus `amount` times (identity minus a Gaussian of `sigma` samples). Sums to KERNEL_SCALE."""
+    reach = range(-KERNEL_REACH, KERNEL_REACH + 1)
+    gauss = [math.exp(-0.5 * (x / sigma) ** 2) for x in reach]
+    return _whole(
+        [(1 + amount) * (x == 0) - amount * weight / sum(gauss) for x, weight in zip(reach, gauss, strict=True)]
+    )
+
+
+def shift_kernel(distance: float) -> list[int]:
+    """Shift to the right by 0 < `distance` < 1 samples: sinc under a Hann window. Sums to KERNEL_SCALE."""
+
+    def weight(x: float) -> float:
+        window = 0.5 + 0.5 * math.cos(math.pi * x / (SHIFT_REACH + 1))
+        return window * math.sin(math.pi * x) / (math.pi * x)
+
+    weights = [weight(x + distance) for x in range(-SHIFT_REACH, SHIFT_REACH + 1)]
+    return _whole([value / sum(weights) for value in weights])
+
+
+def _whole(kernel: list[float]) -> list[int]:
+    """Scaled to whole numbers whose sum is exact, so that flat colour stays what it is."""
+    scaled = [round(value * KERNEL_SCALE) for value in kernel]
+    scaled[len(scaled) // 2] += KERNEL_SCALE - sum(scaled)
+    return scaled
+
+
+def _convolve_chroma(kernel: list[int], mode: str) -> str:
+    taps = " ".join(map(str, kernel))
+    planes = (f"{plane}m='{taps}':{plane}rdiv={1 / KERNEL_SCALE}:{plane}mode={mode}" for plane in (1, 2))
+    return "convolution=" + ":".join(planes)
+
+
+def _numbered(rate: Fraction) -> str:
+    return f"settb=expr={rate.denominator}/{rate.numerator},setpts=expr=N"
+
+
+def _tags(colour: Colour) -> str:
+    names = {"primaries": "color_primaries", "transfer": "color_trc", "matrix": "colorspace", "range": "range"}
+    return ":".join(f"{name}={getattr(colour, field)}" for field, name in names.items())

@@ -1,0 +1,122 @@
+"""Settings of the stage enhance, and the presets that fill in what the config leaves open."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Literal
+
+Preset = Literal["fast", "gentle", "none"]
+Deinterlace = Literal["bob", "single", "off"]
+
+# Captures of a whole tape frame have these many lines; only they end in the lines of the head switch.
+TAPE_LINES = frozenset({480, 486, 576})
+
+
+@dataclass(frozen=True)
+class Filters:
+    """Strengths of all filters, every one decided. Zero leaves a filter out."""
+
+    crop_top_lines: int
+    crop_bottom_lines: int
+    crop_left_samples: int
+    crop_right_samples: int
+    denoise_luma_spatial: float
+    denoise_luma_temporal: float
+    denoise_chroma_spatial: float
+    denoise_chroma_temporal: float
+    chroma_shift_samples: int
+    chroma_shift_lines: int
+    chroma_bleed: float
+    chroma_bleed_samples: int
+    deband_levels: float
+    sharpen: float
+
+
+_NOTHING = Filters(
+    crop_top_lines=0,
+    crop_bottom_lines=0,
+    crop_left_samples=0,
+    crop_right_samples=0,
+    denoise_luma_spatial=0.0,
+    denoise_luma_temporal=0.0,
+    denoise_chroma_spatial=0.0,
+    denoise_chroma_temporal=0.0,
+    chroma_shift_samples=0,
+    chroma_shift_lines=0,
+    chroma_bleed=0.0,
+    # A VHS chroma band of about 0.5 MHz smears an edge over some seven samples of a 13.5 MHz capture.
+    chroma_bleed_samples=7,
+    deband_levels=0.0,
+    sharpen=0.0,
+)
+
+PRESETS: Mapping[Preset, Mapping[str, float]] = {
+    # Worn VHS: noise mostly in time (the eye forgives less blur within a frame), more in colour than in brightness.
+    "fast": {
+        "crop_bottom_lines": 8,
+        "denoise_luma_spatial": 2.0,
+        "denoise_luma_temporal": 5.0,
+        "denoise_chroma_spatial": 4.0,
+        "denoise_chroma_temporal": 8.0,
+        "chroma_bleed": 2.0,
+        "deband_levels": 1.0,
+        "sharpen": 0.3,
+    },
+    # S-VHS, Hi8, Video8 and DV: nothing that a comparison side by side would show as a loss.
+    "gentle": {
+        "denoise_luma_spatial": 0.7,
+        "denoise_luma_temporal": 2.0,
+        "denoise_chroma_spatial": 1.5,
+        "denoise_chroma_temporal": 3.0,
+        "chroma_bleed": 0.5,
+        "sharpen": 0.1,
+    },
+    "none": {},
+}
+
+
+@dataclass(frozen=True)
+class EnhanceSettings:
+    """The config section `enhance`; what each key means stands in the config schema.
+
+    None in a filter's key means: as the preset says.
+    """
+
+    preset: Preset
+    deinterlace: Deinterlace
+    field_order_by_scene: bool
+    crop_top_lines: int | None
+    crop_bottom_lines: int | None
+    crop_left_samples: int | None
+    crop_right_samples: int | None
+    denoise_luma_spatial: float | None
+    denoise_luma_temporal: float | None
+    denoise_chroma_spatial: float | None
+    denoise_chroma_temporal: float | None
+    chroma_shift_samples: int | None
+    chroma_shift_lines: int | None
+    chroma_bleed: float | None
+    chroma_bleed_samples: int | None
+    deband_levels: float | None
+    sharpen: float | None
+    height_lines: int | None
+    encoder: str
+    crf: float | None
+    encoder_effort: Literal["fast", "medium", "slow", "slower"]
+    encoder_threads: int
+    keyframe_interval_s: float
+    pixel_format: str
+
+    def filters(self, *, lines: int) -> Filters:
+        """All strengths for a capture of so many lines. The preset's crop is for whole tape frames alone."""
+        preset = PRESETS[self.preset]
+        values = {}
+        for field in fields(Filters):
+            chosen = getattr(self, field.name)
+            if chosen is None:
+                chosen = preset.get(field.name, getattr(_NOTHING, field.name))
+                if field.name.startswith("crop_") and lines not in TAPE_LINES:
+                    chosen = 0
+            values[field.name] = chosen
+        return Filters(**values)

@@ -1,4 +1,4 @@
-"""Captures that count: each frame, or each field when interlaced, shows its number, and the sound beeps at known frames.
+"""Captures that count: each frame, each field when interlaced, shows its number, and the sound beeps at known frames.
 
 The number is written in Gray code as 16 pairs of big blocks, light and dark: the order in a pair is the bit. Successive
 numbers differ in one pair only, which turns grey when two pictures are blended or combed: then the number is unreadable
@@ -129,7 +129,7 @@ def make_capture(
 def picture(
     number: int, second: int | None, look: int, size: tuple[int, int], field_order: str | None
 ) -> tuple[np.ndarray, int, int]:
-    """Luma of one frame, shape = (height, width), uint8, and its Cb and Cr. `second` is the number of the later field."""
+    """Luma of one frame, shape = (height, width), uint8, its Cb and its Cr. `second`: number of the later field."""
     dark, light, cb, cr, seed = LOOKS[look % len(LOOKS)]
     luma = _texture(seed, size).copy()
     _write(luma, number, dark, light)

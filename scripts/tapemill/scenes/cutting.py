@@ -18,10 +18,9 @@ import numpy as np
 
 from .. import ffmpeg, files, sound
 from ..errors import GateError
-from ..facts import FieldOrder, TakeFacts
-from ..media import ticks
+from ..facts import PictureFacts, TakeFacts
 from ..timing import Span, nearest
-from .arrivals import shown_times
+from .arrivals import Arrivals, begins_in_time, count_wrong, expected_arrivals, read_arrivals
 
 LOG = logging.getLogger("tapemill.scenes")
 
@@ -40,7 +39,7 @@ class _Job:
     source: Path
     take: TakeFacts
     span: Span
-    field_order: FieldOrder | None
+    picture: PictureFacts
     threads: int
     time_limit_factor: float
 
@@ -52,30 +51,32 @@ def cut_scene(
     sound_stream: int | None,
     span: Span,
     target: Path,
-    field_order: FieldOrder | None,
+    picture: PictureFacts,
     threads: int,
     time_limit_factor: float,
 ) -> None:
     """Write frames [start, stop) of the capture's grid as FFV1 in Matroska, and the sound below them as FLAC.
 
-    `field_order` marks the frames; None keeps their own marks. `threads` changes the speed, never the result. Raises
-    GateError if the scene does not come out complete even when decoded from the start of the capture.
+    Samples keep their format and range; the frames are marked with the field order of `picture`. `threads` changes the
+    speed, never the result. Raises GateError if the scene does not come out complete even when decoded from the start.
     """
-    job = _Job(source, take, span, field_order, threads, time_limit_factor)
-    expected = shown_times(source, take, span)
+    job = _Job(source, take, span, picture, threads, time_limit_factor)
+    expected = expected_arrivals(source, take, span)
     with tempfile.TemporaryDirectory() as folder, files.staged(target) as partial:
         audio = [] if sound_stream is None else _write_sound(job, sound_stream, Path(folder) / "sound.f32")
-        shown: list[int] = []
+        shown: Arrivals | None = None
         for back_s in SEEKS_BACK_S:
             before, shown = shown, _cut(job, back_s, audio, Path(folder) / "shown.txt", partial)
-            wrong = _wrong(shown, expected, take, span)
+            wrong = count_wrong(shown, expected, take, from_start=_from_start(job, back_s))
             # Twice the same pictures from different places: it is the capture that is damaged, not the seek.
-            if not wrong or _from_start(job, back_s) or (shown == before and _in_time(shown, take, span)):
+            settled = before is not None and np.array_equal(shown.times, before.times)
+            if not wrong or _from_start(job, back_s) or (settled and begins_in_time(shown, take, span)):
                 break
             LOG.info("decoding from %s s before frame %d gave %d wrong pictures", back_s, span.start_frame, wrong)
-        if len(shown) != span.frames:
+        assert shown is not None
+        if len(shown.times) != span.frames:
             raise GateError(
-                f"{len(shown)} pictures came out of frames {span.start_frame} to {span.stop_frame}, not {span.frames}",
+                f"{len(shown.times)} pictures came out of the {span.frames} from frame {span.start_frame} on",
                 file=source,
                 tool="ffmpeg",
                 remedy="this part of the capture cannot be decoded; play it there to see what it is",
@@ -84,31 +85,12 @@ def cut_scene(
             LOG.warning("%d of %d pictures cannot be decoded; their neighbours stand in", wrong, span.frames)
 
 
-def _wrong(shown: Sequence[int], expected: np.ndarray | None, take: TakeFacts, span: Span) -> int:
-    """How many frames do not show the picture they have to."""
-    if len(shown) != span.frames:
-        return max(1, abs(len(shown) - span.frames))
-    if expected is not None:
-        return int(np.count_nonzero(np.array(shown) != expected))
-    # A regular capture: the picture of each tick, told by its time stamp.
-    return int(np.count_nonzero(_ticks(shown, take) != np.arange(span.start_frame, span.stop_frame)))
-
-
-def _in_time(shown: Sequence[int], take: TakeFacts, span: Span) -> bool:
-    """Whether decoding began at or before the scene's first picture."""
-    return bool(shown) and int(_ticks(shown[:1], take)[0]) <= span.start_frame
-
-
-def _ticks(times: Sequence[int], take: TakeFacts) -> np.ndarray:
-    return ticks(np.array(times, dtype=np.int64), take.start_pts, take.time_base, take.rate)
-
-
 def _from_start(job: _Job, back_s: Fraction | None) -> bool:
     return back_s is None or job.span.start_s(job.take.rate) <= back_s
 
 
-def _cut(job: _Job, back_s: Fraction | None, audio: Sequence[str], record: Path, partial: Path) -> list[int]:
-    """Run ffmpeg once. Returns the decoder's time stamp of each frame written, in the stream's units."""
+def _cut(job: _Job, back_s: Fraction | None, audio: Sequence[str], record: Path, partial: Path) -> Arrivals:
+    """Run ffmpeg once. Returns which source pictures were written."""
     record.unlink(missing_ok=True)
     whole = _from_start(job, back_s)
     start_s = job.span.start_s(job.take.rate)
@@ -121,14 +103,21 @@ def _cut(job: _Job, back_s: Fraction | None, audio: Sequence[str], record: Path,
     arguments = ["-copyts", *ffmpeg.source(job.source, options=seek), *audio]
     arguments += ["-map", f"0:{job.take.stream_index}", *(["-map", "1:0"] if audio else [])]
     arguments += ["-filter:v", ",".join(_chain(job, whole)), "-fps_mode:v", "passthrough", *ffmpeg.BITEXACT_SCALING]
-    arguments += ["-c:v", "ffv1", "-level", "3", "-g", "1", "-slicecrc", "1", "-threads:v", str(job.threads)]
-    arguments += ["-slices", str(SLICES), "-c:a", "flac", *ffmpeg.BITEXACT]
-    arguments += ["-stats_enc_pre:v", f"file:{record}", "-stats_enc_pre_fmt:v", "{ptsi}"]
+    arguments += [*_encoding(job.picture), "-threads:v", str(job.threads), "-c:a", "flac", *ffmpeg.BITEXACT]
+    arguments += ["-stats_enc_pre:v", f"file:{record}", "-stats_enc_pre_fmt:v", "{ptsi} {ni}"]
     skipped_s = start_s if whole or back_s is None else back_s
     work_s = SECONDS_PER_SECOND * job.span.duration_s(job.take.rate) + SECONDS_PER_SECOND_DECODED * skipped_s
     limit_s = job.time_limit_factor * (60 + float(work_s))
     ffmpeg.run([*arguments, *ffmpeg.target(partial, "matroska")], concerns=job.source, timeout_s=limit_s)
-    return [int(line) for line in record.read_text(encoding="ascii").split()] if record.exists() else []
+    return read_arrivals(record.read_text(encoding="ascii").splitlines() if record.exists() else [])
+
+
+def _encoding(picture: PictureFacts) -> list[str]:
+    options = ["-c:v", "ffv1", "-level", "3", "-g", "1", "-slicecrc", "1"]
+    if min(picture.width, picture.height) >= SMALLEST_SLICED_PX:
+        options += ["-slices", str(SLICES)]
+    # Unless told, ffmpeg takes this encoder for one of limited range and converts full range to it, with losses.
+    return [*options, "-color_range:v", "pc"] if picture.colour.range == "pc" else options
 
 
 def _chain(job: _Job, whole: bool) -> list[str]:
@@ -142,8 +131,8 @@ def _chain(job: _Job, whole: bool) -> list[str]:
         # The last picture may have to stand longer than the decoder says.
         chain.append(f"tpad=stop_mode=clone:stop={span.frames}")
     chain += [f"trim=start_pts={span.start_frame}:end_pts={span.stop_frame}", "setpts=PTS-STARTPTS"]
-    if job.field_order is not None:
-        chain.append("setfield=mode=" + {"progressive": "prog"}.get(job.field_order, job.field_order))
+    order = job.picture.field_order
+    chain.append("setfield=mode=" + ("prog" if order == "progressive" else order))
     return chain
 
 

@@ -1,0 +1,119 @@
+"""The scenes of a tape as files: the table that the workflow reads, an edit decision list, a sheet for people.
+
+The Snakefile reads tables while it plans, so this module imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from ..errors import InputError
+from ..files import write_text
+from ..timing import Span, format_fraction, nearest, parse_fraction, timestamp
+
+COLUMNS = ("scene", "start_frame", "stop_frame", "start_s", "stop_s", "rate", "start_exact", "stop_exact")
+ID_DIGITS = 7
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One scene of a capture; its name is its first frame, so that a new border elsewhere renames nothing."""
+
+    id: str
+    span: Span
+    rate: Fraction
+
+
+def make_scenes(spans: Iterable[Span], rate: Fraction) -> tuple[Scene, ...]:
+    """Name spans by their first frames."""
+    return tuple(Scene(f"{span.start_frame:0{ID_DIGITS}d}", span, rate) for span in spans)
+
+
+def folder_scenes(files: Sequence[Path]) -> dict[str, Path]:
+    """The scenes of a folder of ready ones: their names, which are their places from 1 on, and their files.
+
+    `files` are in natural order, as `files.scene_files` gives them.
+    """
+    return {f"{place:0{ID_DIGITS}d}": path for place, path in enumerate(files, start=1)}
+
+
+def write_scenes(scenes: Sequence[Scene], target: Path) -> None:
+    """Write the table: half-open frame ranges, seconds rounded for people and as exact fractions."""
+    rows = ["\t".join(COLUMNS)]
+    for scene in scenes:
+        start_s, stop_s = scene.span.start_s(scene.rate), scene.span.stop_s(scene.rate)
+        frames = (scene.id, str(scene.span.start_frame), str(scene.span.stop_frame))
+        exact = (format_fraction(scene.rate), format_fraction(start_s), format_fraction(stop_s))
+        rows.append("\t".join((*frames, f"{float(start_s):.6f}", f"{float(stop_s):.6f}", *exact)))
+    write_text(target, "\n".join(rows) + "\n")
+
+
+def read_scenes(table: Path) -> tuple[Scene, ...]:
+    """Read `scenes.tsv`. Raises InputError if it is not such a table or its spans leave a gap or overlap."""
+    header, *rows = table.read_text(encoding="utf-8").splitlines() or [""]
+    try:
+        if tuple(header.split("\t")) != COLUMNS:
+            raise ValueError(f"its columns are {header!r}")
+        scenes = []
+        for row in rows:
+            name, start, stop, _, _, rate, _, _ = row.split("\t")
+            scenes.append(Scene(name, Span(int(start), int(stop)), parse_fraction(rate)))
+        expected = 0
+        for scene in scenes:
+            if scene.span.start_frame != expected:
+                raise ValueError(f"scene {scene.id} does not begin where the one before ends, at frame {expected}")
+            expected = scene.span.stop_frame
+    except ValueError as error:
+        raise InputError(
+            f"this is no table of scenes: {error}", file=table, remedy="delete it, and the workflow makes it anew"
+        ) from error
+    return tuple(scenes)
+
+
+def write_csv(scenes: Sequence[Scene], target: Path) -> None:
+    """Write a sheet for people: times of day notation, length in seconds."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("scene", "start", "stop", "length_s", "frames"))
+    for scene in scenes:
+        times = (timestamp(scene.span.start_s(scene.rate)), timestamp(scene.span.stop_s(scene.rate)))
+        length_s = float(scene.span.duration_s(scene.rate))
+        writer.writerow((scene.id, *times, f"{length_s:.3f}", scene.span.frames))
+    write_text(target, text.getvalue())
+
+
+def write_edl(scenes: Sequence[Scene], title: str, target: Path) -> None:
+    """Write a CMX 3600 edit decision list, one cut a scene, record times equal to source times.
+
+    Rates of 30000/1001 and 60000/1001 use drop-frame time code, as is usual for NTSC tapes, all others count on.
+    """
+    rate = scenes[0].rate if scenes else Fraction(25)
+    mode = "DROP FRAME" if _drops(rate) else "NON-DROP FRAME"
+    lines = [f"TITLE: {' '.join(title.split())}", f"FCM: {mode}", ""]
+    for number, scene in enumerate(scenes, start=1):
+        times = f"{timecode(scene.span.start_frame, rate)} {timecode(scene.span.stop_frame, rate)}"
+        lines.append(f"{number:03d}  AX       V     C        {times} {times}")
+        lines.append(f"* FROM CLIP NAME: {scene.id}")
+    write_text(target, "\n".join(lines) + "\n")
+
+
+def timecode(frame: int, rate: Fraction) -> str:
+    """SMPTE 12M time code of a frame: HH:MM:SS:FF, or HH:MM:SS;FF where numbers are dropped."""
+    base, drops = max(1, nearest(rate)), _drops(rate)
+    if drops:
+        # Each minute skips its first numbers, except every tenth.
+        tens, rest = divmod(frame, 600 * base - 9 * drops)
+        frame += 9 * drops * tens + drops * max(0, (rest - drops) // (60 * base - drops))
+    seconds, frames = divmod(frame, base)
+    minutes, seconds = divmod(seconds, 60)
+    return f"{minutes // 60:02d}:{minutes % 60:02d}:{seconds:02d}{';' if drops else ':'}{frames:02d}"
+
+
+def _drops(rate: Fraction) -> int:
+    """How many numbers a minute skips."""
+    return {Fraction(30000, 1001): 2, Fraction(60000, 1001): 4}.get(rate, 0)

@@ -30,6 +30,7 @@ class Track:
     time_base: Fraction
     times: list[int] = field(default_factory=list)
     end: int = 0
+    payload_bytes: int = 0
 
     @property
     def start_s(self) -> Fraction:
@@ -71,7 +72,8 @@ def _check_picture(path: Path, found: Track, join: Join) -> None:
 
 
 def _check_sound(path: Path, found: Track, wanted: Track, frame_s: Fraction) -> None:
-    _expect(path, "packets of sound", len(found.times), len(wanted.times))
+    # Not packets: readers cut uncompressed sound as they like.
+    _expect(path, "bytes of sound", found.payload_bytes, wanted.payload_bytes)
     # The two files may round to different units.
     unit = max(found.time_base, wanted.time_base)
     if abs(found.start_s - wanted.start_s) > unit:
@@ -93,6 +95,7 @@ def _read(path: Path) -> tuple[list[Track], int]:
                 continue
             if track.kind == "subtitle" and packet.size == PAUSE_BYTES and container.format.name.startswith("mov"):
                 continue
+            track.payload_bytes += packet.size
             track.times.append(packet.pts)
             track.end = max(track.end, packet.pts + (packet.duration or 0))
         return list(tracks.values()), len(container.chapters())

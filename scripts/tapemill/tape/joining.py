@@ -77,7 +77,7 @@ def survey(*, clips: Sequence[Path], frames: Sequence[int], rate: Fraction) -> J
     return Join(tuple(clips), tuple(frames), rate, delay, keyframes)
 
 
-def packets(join: Join) -> Iterator[Packet]:
+def packets(join: Join) -> Iterator[Packet[VideoStream]]:
     """All packets of all clips in decoding order, with time stamps as frame numbers of the tape, in units of 1/rate."""
     base = count = 0
     for clip, frames in zip(join.clips, join.frames, strict=True):
@@ -100,7 +100,7 @@ def _picture(container: InputContainer, clip: Path) -> VideoStream:
 
 def _numbered(
     container: InputContainer, stream: VideoStream, rate: Fraction, clip: Path
-) -> Iterator[tuple[Packet, int]]:
+) -> Iterator[tuple[Packet[VideoStream], int]]:
     """Packets in decoding order with the frame number, within the clip, that their time stamps round to."""
     try:
         for packet in container.demux(stream):

@@ -12,12 +12,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import av
 import av.error
-from av import Packet, VideoStream
+from av import AudioStream, Packet, VideoStream
 from av.container import OutputContainer
-from av.container.core import Chapter as MuxerChapter
 from av.stream import Disposition, Stream
 
 from ..errors import ConfigError, FatalError, SetupError, ToolFailed
@@ -28,8 +28,12 @@ from . import gates
 from .chapters import Chapter
 from .joining import Join, packets, survey
 from .parts import Part, SubtitleTrack, gathered, spoken
+from .sampling import counted
 from .settings import TapeSettings
 from .tags import TapeFacts, container_tags, language_code
+
+if TYPE_CHECKING:
+    from av.container.core import Chapter as MuxerChapter  # known to type checkers only
 
 LOG = logging.getLogger("tapemill.tape")
 
@@ -66,15 +70,15 @@ def mux_tape(
         with (
             gathered(sound=sound, subtitles=shown, container=settings.container, target=target) as parts,
             ExitStack() as stack,
+            _writing(partial, settings, join) as output,
         ):
-            with _writing(partial, settings, join) as output:
-                output.metadata.update(container_tags(facts, settings.container))
-                output.set_chapters(_chapters(chapters, join))
-                picture = _add_picture(output, join, settings)
-                streams = [_sent_to(picture, packets(join))]
-                streams += [_add_part(output, stack, part, facts, settings) for part in parts]
-                for packet in heapq.merge(*streams, key=_moment):
-                    output.mux_one(packet)
+            output.metadata.update(container_tags(facts, settings.container))
+            output.set_chapters(_chapters(chapters, join))
+            picture = _add_picture(output, join, settings)
+            streams = [_sent_to(picture, packets(join))]
+            streams += [_add_part(output, stack, part, facts, settings) for part in parts]
+            for packet in heapq.merge(*streams, key=_moment):
+                output.mux_one(packet)
         gates.check(partial, join=join, sound=sound, subtitles=shown, chapters=chapters)
     LOG.info("%d clips, %d frames at %s frames/s: %s", len(clips), join.total_frames, rate, target)
 
@@ -123,34 +127,33 @@ def _add_picture(output: OutputContainer, join: Join, settings: TapeSettings) ->
 
 def _add_part(
     output: OutputContainer, stack: ExitStack, part: Part, facts: TapeFacts, settings: TapeSettings
-) -> Iterator[Packet]:
+) -> Iterator[Packet[Any]]:
     """Add one sound or subtitle track and return its packets. `stack` keeps the file open."""
     container = stack.enter_context(opened(part.path))
     template = container.streams[part.stream_index]
     stream = output.add_stream_from_template(template, opaque=True)
-    kind = template.type
-    first = not any(other.type == kind for other in output.streams if other is not stream)
-    if part.subtitle is None:
-        stated = template.language or ""
-        language = stated if stated not in ("", "und") else facts.language
-        title = str(template.metadata.get("title", ""))
-    else:
-        language, title = part.subtitle.language, part.subtitle.title
-    stream.metadata["language"] = language_code(language, settings.container)
-    if title:
-        stream.metadata["title"] = title
-    shown = first and (part.subtitle is None or settings.subtitles_on)
+    language = language_code(part.language, settings.container)
+    if language == "und" and part.kind == "audio":
+        language = language_code(facts.language, settings.container)
+    stream.metadata["language"] = language
+    if part.title:
+        stream.metadata["title"] = part.title
+    first = [other for other in output.streams if other.type == part.kind] == [stream]
+    shown = first and (part.kind == "audio" or settings.subtitles_on)
     stream.disposition = Disposition.default if shown else Disposition(0)
+    if isinstance(template, AudioStream) and settings.container == "mp4":
+        stream.time_base = Fraction(1, template.codec_context.sample_rate)
+        return _sent_to(stream, counted(container, template))
     return _sent_to(stream, (packet for packet in container.demux(template) if packet.size))
 
 
-def _sent_to(stream: Stream, source: Iterable[Packet]) -> Iterator[Packet]:
+def _sent_to(stream: Stream, source: Iterable[Packet[Any]]) -> Iterator[Packet[Any]]:
     for packet in source:
         packet.stream = stream
         yield packet
 
 
-def _moment(packet: Packet) -> Fraction:
+def _moment(packet: Packet[Any]) -> Fraction:
     time = packet.dts if packet.dts is not None else packet.pts
     return (time or 0) * Fraction(packet.time_base)
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from .. import ffmpeg
 from ..media import opened
 
-# Bringing sound and subtitles into MP4 copies them; this is for a slow disk on a busy machine.
+# Subtitles are small; this is for a busy machine.
 START_UP_S = 60
-SECONDS_PER_MEGABYTE = 0.5
+SECONDS_PER_MEGABYTE = 60
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,9 @@ class Part:
 
     path: Path
     stream_index: int
-    subtitle: SubtitleTrack | None
-    """None for a sound track."""
+    kind: Literal["audio", "subtitle"]
+    language: str
+    title: str
 
 
 def spoken(tracks: Sequence[SubtitleTrack]) -> list[SubtitleTrack]:
@@ -46,44 +48,39 @@ def gathered(
 ) -> Iterator[list[Part]]:
     """Yield the streams to copy, sound first; what had to be written for it is removed afterwards.
 
-    Matroska takes what there is. MP4 has subtitles of its own kind and counts sound in samples, not milliseconds, so
-    there ffmpeg brings both into MP4 first. Raises ToolFailed if it cannot, InputError for a file that is no media.
+    Matroska takes SRT as it is, MP4 has subtitles of its own kind, which ffmpeg makes of it. Raises ToolFailed if it
+    cannot, InputError for a file that is no media.
     """
-    if container == "mkv":
-        tracks = [Part(track.path, 0, track) for track in subtitles]
-        yield [*(Part(sound, index, None) for index in _sound_streams(sound) if sound), *tracks]
+    sounds = _sound_parts(sound) if sound else []
+    texts = [Part(track.path, 0, "subtitle", track.language, track.title) for track in subtitles]
+    if container == "mkv" or not texts:
+        yield [*sounds, *texts]
         return
-    if sound is None and not subtitles:
-        yield []
-        return
-    converted = target.with_name(f".{target.stem}.parts.mp4")
+    converted = target.with_name(f".{target.stem}.subtitles.mp4")
     try:
-        _convert(sound, subtitles, converted)
-        count = len(_sound_streams(sound))
-        tracks = [Part(converted, count + place, track) for place, track in enumerate(subtitles)]
-        yield [*(Part(converted, index, None) for index in range(count)), *tracks]
+        _convert(subtitles, converted)
+        yield [*sounds, *(replace(text, path=converted, stream_index=place) for place, text in enumerate(texts))]
     finally:
         converted.unlink(missing_ok=True)
 
 
-def _sound_streams(sound: Path | None) -> list[int]:
-    if sound is None:
-        return []
+def _sound_parts(sound: Path) -> list[Part]:
     with opened(sound) as container:
-        return [stream.index for stream in container.streams.audio]
+        return [
+            Part(sound, stream.index, "audio", stream.language or "", str(stream.metadata.get("title", "")))
+            for stream in container.streams.audio
+        ]
 
 
-def _convert(sound: Path | None, subtitles: Sequence[SubtitleTrack], converted: Path) -> None:
-    inputs = [path for path in (sound, *(track.path for track in subtitles)) if path is not None]
-    arguments: list[str] = []
-    for place, path in enumerate(inputs):
-        arguments += ffmpeg.source(path, options=("-f", "matroska" if path == sound else "srt"))
-    for place in range(len(inputs)):
+def _convert(subtitles: Sequence[SubtitleTrack], converted: Path) -> None:
+    # Time stamps as they are: ffmpeg would otherwise shift each input to begin at zero.
+    arguments = ["-copyts"]
+    for track in subtitles:
+        arguments += ffmpeg.source(track.path, options=("-f", "srt"))
+    for place in range(len(subtitles)):
         arguments += ["-map", str(place)]
     ffmpeg.run(
-        # Time stamps as they are: ffmpeg would otherwise shift each input to begin at zero.
-        ["-copyts", *arguments, *("-c:a", "copy", "-c:s", "mov_text"), *ffmpeg.BITEXACT]
-        + ffmpeg.target(converted, "mp4"),
-        concerns=inputs[0],
-        timeout_s=START_UP_S + SECONDS_PER_MEGABYTE * sum(path.stat().st_size for path in inputs) / 1e6,
+        [*arguments, "-c:s", "mov_text", *ffmpeg.BITEXACT, *ffmpeg.target(converted, "mp4")],
+        concerns=subtitles[0].path,
+        timeout_s=START_UP_S + SECONDS_PER_MEGABYTE * sum(track.path.stat().st_size for track in subtitles) / 1e6,
     )

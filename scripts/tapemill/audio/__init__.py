@@ -1,1 +1,1 @@
-"""Stage audio: the sound that speech is recognised in, and the sound of the tape."""
+"""Sound: the tape's track, and speech for the recogniser. Import the modules; nothing is loaded from here."""

@@ -1,0 +1,193 @@
+"""The tape's sound: every track of the capture, whole, from the first picture on, cleaned if asked, encoded once."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .. import ffmpeg
+from ..errors import FatalError, GateError
+from ..facts import SoundFacts, TakeFacts
+from ..files import staged, write_json
+from ..media import opened
+from .cleaning import AudioSettings, Loudness, filters, gain_db, noise_floor_db, parse_loudness
+from .laying import Laid, lay
+
+LOG = logging.getLogger("tapemill.audio")
+
+# Encoding and measuring run at more than a hundred times the speed of sound on one core; this is for a busy machine.
+SECONDS_PER_SECOND = 0.5
+START_UP_S = 60
+SAMPLE_FORMATS = {16: "s16", 24: "s32"}
+# Of the codecs that are not lossless, the most samples that a last packet may be filled up with.
+LONGEST_PACKET_SAMPLES = 2048
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One laid track and what is done to it."""
+
+    laid: Laid
+    sound: SoundFacts
+    chain: tuple[str, ...]
+    noise_db: float | None
+    loudness: Loudness | None
+    gain_db: float
+
+    @property
+    def duration_s(self) -> float:
+        return self.laid.counts.samples / self.laid.format.sample_rate_hz
+
+
+def clean_sound(
+    *,
+    sources: Sequence[Path],
+    takes: Sequence[TakeFacts],
+    sounds: Sequence[SoundFacts],
+    target: Path,
+    record: Path,
+    settings: AudioSettings,
+) -> None:
+    """Write the sound of a tape as Matroska to `target` and what was done to it as JSON to `record`.
+
+    `takes` are in the order of `sources`: the capture alone, or the scene files of a folder. Sample 0 of every track is
+    the start of grid frame 0. Nothing is resampled (except by Opus, which knows 48 kHz only) and nothing stretched.
+    What cannot be read of a track is silence. Raises FatalError if there is no sound, InputError if a source cannot be
+    opened, GateError if a track came out shorter or longer than it went in.
+    """
+    if not sounds:
+        raise FatalError("this capture has no sound", file=sources[0], remedy="ask for the tape without a sound track")
+    chosen = list(sounds[:1] if settings.tracks == "first" else sounds)
+    with _raw_files(target, len(chosen)) as paths:
+        laid = lay(sources=sources, takes=takes, sounds=chosen, paths=paths)
+        jobs = [_prepare(track, sound, settings, target) for track, sound in zip(laid, chosen, strict=True)]
+        with staged(target) as partial:
+            _encode(jobs, partial, target, settings)
+            _check(jobs, partial, settings)
+    write_json(record, {"codec": settings.codec, "tracks": [_to_plain(job, settings) for job in jobs]})
+
+
+@contextmanager
+def _raw_files(target: Path, count: int) -> Iterator[list[Path]]:
+    # Beside the target, where there is room for sound, and under names that the next attempt writes over.
+    target.parent.mkdir(parents=True, exist_ok=True)
+    paths = [target.with_name(f".{target.stem}.{place}.raw") for place in range(count)]
+    try:
+        yield paths
+    finally:
+        for path in paths:
+            path.unlink(missing_ok=True)
+
+
+def _prepare(laid: Laid, sound: SoundFacts, settings: AudioSettings, target: Path) -> _Job:
+    rate = laid.format.sample_rate_hz
+    noise_db = noise_floor_db(laid.samples(), rate) if settings.hiss_db > 0 else None
+    chain = filters(settings, sample_rate_hz=rate, noise_db=noise_db)
+    loudness = None
+    gain = 0.0
+    if settings.loudness_lufs is not None:
+        loudness = _measure(laid, chain, target)
+        gain = gain_db(loudness, settings)
+        if gain:
+            # Linear two-pass normalisation is one constant gain: done as such, nothing is resampled.
+            chain = [*(chain or ["aformat=sample_fmts=dblp"]), f"volume=volume={gain:.2f}dB:precision=double"]
+    job = _Job(laid, sound, tuple(chain), noise_db, loudness, gain)
+    LOG.info("sound track of %.3f s: %s", job.duration_s, _to_plain(job, settings))
+    return job
+
+
+def _measure(laid: Laid, chain: Sequence[str], target: Path) -> Loudness:
+    report = ffmpeg.run(
+        [
+            *ffmpeg.source(laid.path, options=laid.source_options()),
+            *("-af", ",".join([*chain, "loudnorm=print_format=json"]), *ffmpeg.target(Path("-"), "null")),
+        ],
+        concerns=target,
+        timeout_s=_time_limit([laid]),
+        verbosity="info",
+    )
+    return parse_loudness(report)
+
+
+def _encode(jobs: Sequence[_Job], partial: Path, target: Path, settings: AudioSettings) -> None:
+    arguments: list[str] = []
+    outputs: list[str] = []
+    for place, job in enumerate(jobs):
+        arguments += ffmpeg.source(job.laid.path, options=job.laid.source_options())
+        outputs += ["-map", f"{place}:a", *_codec(job, place, settings)]
+        if job.chain:
+            outputs += [f"-filter:a:{place}", ",".join(job.chain)]
+        outputs += [f"-metadata:s:a:{place}", f"language={job.sound.language or 'und'}"]
+        outputs += [f"-metadata:s:a:{place}", f"title={job.sound.title}"]
+        outputs += [f"-disposition:a:{place}", "default" if place == 0 else "0"]
+    # Without a limit the muxer never gives up waiting for a track, so the order of packets depends on nothing but time.
+    outputs += ["-max_interleave_delta", "0"]
+    ffmpeg.run(
+        [*arguments, *ffmpeg.BITEXACT, *outputs, *ffmpeg.target(partial, "matroska")],
+        concerns=target,
+        timeout_s=_time_limit([job.laid for job in jobs]),
+    )
+
+
+def _codec(job: _Job, place: int, settings: AudioSettings) -> list[str]:
+    form = job.laid.format
+    if settings.codec == "flac":
+        return [f"-c:a:{place}", "flac", f"-sample_fmt:a:{place}", SAMPLE_FORMATS[form.bits]]
+    if settings.codec == "pcm":
+        return [f"-c:a:{place}", f"pcm_s{form.bits}le"]
+    encoder = {"aac": "aac", "opus": "libopus"}[settings.codec]
+    return [f"-c:a:{place}", encoder, f"-b:a:{place}", f"{settings.bitrate_kbps}k"]
+
+
+def _time_limit(laid: Sequence[Laid]) -> float:
+    return START_UP_S + SECONDS_PER_SECOND * sum(track.counts.samples / track.format.sample_rate_hz for track in laid)
+
+
+def _check(jobs: Sequence[_Job], partial: Path, settings: AudioSettings) -> None:
+    """The gate: as many samples come out as went in, and the first is at time zero."""
+    for place, job in enumerate(jobs):
+        found = 0
+        with opened(partial) as container:
+            stream = container.streams.audio[place]
+            start_s = None
+            for frame in container.decode(stream):
+                start_s = frame.time if start_s is None else start_s
+                found += frame.samples
+            rate = stream.codec_context.sample_rate
+        expected = job.laid.counts.samples * rate / job.laid.format.sample_rate_hz
+        spare = 0 if settings.codec in ("flac", "pcm") else LONGEST_PACKET_SAMPLES
+        if not expected - 1 < found < expected + spare + 1 or abs(start_s or 0.0) > 0.001:
+            raise GateError(
+                f"sound track {place + 1} has {found} samples from {start_s} s on, not {expected:.0f} from 0 s on",
+                file=partial,
+            )
+
+
+def _to_plain(job: _Job, settings: AudioSettings) -> dict[str, Any]:
+    loudness = job.loudness
+    return {
+        **job.laid.to_plain(),
+        "source_stream": job.sound.stream_index,
+        "source_codec": job.sound.codec,
+        "filters": list(job.chain),
+        "noise_floor_db": None if job.noise_db is None else round(job.noise_db, 2),
+        "gain_db": round(job.gain_db, 2),
+        "loudness_before_lufs": _finite(loudness.integrated_lufs if loudness else None),
+        "loudness_after_lufs": _finite(loudness.integrated_lufs + job.gain_db if loudness else None),
+        "true_peak_after_db": _finite(loudness.true_peak_db + job.gain_db if loudness else None),
+        "held_back_by_peak": bool(
+            loudness
+            and settings.loudness_lufs is not None
+            and loudness.integrated_lufs + job.gain_db < settings.loudness_lufs - 0.1
+        ),
+    }
+
+
+def _finite(value: float | None) -> float | None:
+    # JSON has no infinity; silence has no loudness.
+    return round(value, 2) if value is not None and math.isfinite(value) else None

@@ -1,0 +1,9 @@
+"""Stage tape: clips, sound, subtitles, chapters and facts become the one file that is kept."""
+
+from .chapters import Chapter, plan_chapters
+from .muxing import mux_tape
+from .parts import SubtitleTrack
+from .settings import TapeSettings
+from .tags import TapeFacts
+
+__all__ = ["Chapter", "SubtitleTrack", "TapeFacts", "TapeSettings", "mux_tape", "plan_chapters"]

@@ -1,0 +1,174 @@
+"""The tape's file: joined clips, the continuous sound, subtitles, chapters and tags, muxed once and gated.
+
+Muxed in this process, by one thread that takes packets in the order of their time: the bytes depend on nothing else.
+"""
+
+from __future__ import annotations
+
+import errno
+import heapq
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import av
+import av.error
+from av import AudioStream, Packet, VideoStream
+from av.container import OutputContainer
+from av.stream import Disposition, Stream
+
+from ..errors import ConfigError, FatalError, SetupError, ToolFailed
+from ..files import staged
+from ..media import opened
+from ..timing import milliseconds
+from . import gates
+from .chapters import Chapter
+from .joining import Join, packets, survey
+from .parts import Part, SubtitleTrack, gathered, spoken
+from .sampling import counted
+from .settings import TapeSettings
+from .tags import TapeFacts, container_tags, language_code
+
+if TYPE_CHECKING:
+    from av.container.core import Chapter as MuxerChapter  # known to type checkers only
+
+LOG = logging.getLogger("tapemill.tape")
+
+MUXERS = {"mkv": "matroska", "mp4": "mp4"}
+# Room for the index at the front of a Matroska file, so that players seek without reading its end first.
+INDEX_BYTES = 4096
+INDEX_BYTES_PER_ENTRY = 40
+
+
+def mux_tape(
+    *,
+    clips: Sequence[Path],
+    clip_frames: Sequence[int],
+    rate: Fraction,
+    sound: Path | None,
+    subtitles: Sequence[SubtitleTrack],
+    chapters: Sequence[Chapter],
+    facts: TapeFacts,
+    target: Path,
+    settings: TapeSettings,
+) -> None:
+    """Join the enhanced clips, `clip_frames[i]` pictures each at `rate`, with everything else into `target`.
+
+    Picture k of the tape is shown at k / rate, to the nearest unit of the container. `sound` is what `clean_sound`
+    wrote; it is copied, as are subtitles (MP4: converted to its own kind). An empty subtitle file makes no track.
+    Raises GateError if clips do not fit or the result is not what it has to be, ConfigError if the container cannot
+    hold a codec, InputError for a file that cannot be read, SetupError if the disk is full.
+    """
+    if not clips:
+        raise FatalError("there are no clips to make a tape of", file=target)
+    join = survey(clips=clips, frames=clip_frames, rate=rate)
+    shown = spoken(subtitles)
+    with staged(target) as partial:
+        with (
+            gathered(sound=sound, subtitles=shown, container=settings.container, target=target) as parts,
+            ExitStack() as stack,
+            _writing(partial, settings, join) as output,
+        ):
+            output.metadata.update(container_tags(facts, settings.container))
+            output.set_chapters(_chapters(chapters, join))
+            picture = _add_picture(output, join, settings)
+            streams = [_sent_to(picture, packets(join))]
+            streams += [_add_part(output, stack, part, facts, settings) for part in parts]
+            for packet in heapq.merge(*streams, key=_moment):
+                output.mux_one(packet)
+        gates.check(partial, join=join, sound=sound, subtitles=shown, chapters=chapters)
+    LOG.info("%d clips, %d frames at %s frames/s: %s", len(clips), join.total_frames, rate, target)
+
+
+@contextmanager
+def _writing(partial: Path, settings: TapeSettings, join: Join) -> Iterator[OutputContainer]:
+    """An open output file, closed whole or, if something fails, closed anyhow."""
+    options = {"fflags": "+bitexact"}
+    if settings.container == "mkv":
+        options["reserve_index_space"] = str(INDEX_BYTES + INDEX_BYTES_PER_ENTRY * join.keyframes)
+    else:
+        options["movflags"] = "+faststart"
+    output = av.open(f"file:{partial}", "w", format=MUXERS[settings.container], options=options)
+    try:
+        yield output
+        output.close()
+    except av.error.FFmpegError as error:
+        if error.errno == errno.ENOSPC:
+            raise SetupError("the disk is full", file=partial, remedy="make room and run again") from error
+        raise ToolFailed(f"the tape could not be written: {error.strerror}", file=partial, tool="PyAV") from error
+    finally:
+        # Closing a file that failed fails again; it is removed anyway.
+        with suppress(av.error.FFmpegError):
+            output.close()
+
+
+def _add_picture(output: OutputContainer, join: Join, settings: TapeSettings) -> VideoStream:
+    with opened(join.clips[0]) as container:
+        template = container.streams.video[0]
+        codec = template.codec_context.name
+        try:
+            stream = output.add_stream_from_template(template, opaque=True)
+        except ValueError as error:
+            raise ConfigError(
+                f"{settings.container} files cannot hold {codec} pictures",
+                remedy="set `container` in section `tape` to mkv, or choose another encoder in section `enhance`",
+            ) from error
+    stream.time_base = 1 / join.rate
+    stream.codec_context.framerate = join.rate
+    stream.disposition = Disposition.default
+    if settings.container == "mp4" and codec == "hevc":
+        # Apple's players take HEVC under this tag alone.
+        stream.codec_context.codec_tag = "hvc1"
+    return stream
+
+
+def _add_part(
+    output: OutputContainer, stack: ExitStack, part: Part, facts: TapeFacts, settings: TapeSettings
+) -> Iterator[Packet[Any]]:
+    """Add one sound or subtitle track and return its packets. `stack` keeps the file open."""
+    container = stack.enter_context(opened(part.path))
+    template = container.streams[part.stream_index]
+    stream = output.add_stream_from_template(template, opaque=True)
+    language = language_code(part.language, settings.container)
+    if language == "und" and part.kind == "audio":
+        language = language_code(facts.language, settings.container)
+    stream.metadata["language"] = language
+    if part.title:
+        stream.metadata["title"] = part.title
+    first = [other for other in output.streams if other.type == part.kind] == [stream]
+    shown = first and (part.kind == "audio" or settings.subtitles_on)
+    stream.disposition = Disposition.default if shown else Disposition(0)
+    if isinstance(template, AudioStream) and settings.container == "mp4":
+        stream.time_base = Fraction(1, template.codec_context.sample_rate)
+        return _sent_to(stream, counted(container, template))
+    return _sent_to(stream, (packet for packet in container.demux(template) if packet.size))
+
+
+def _sent_to(stream: Stream, source: Iterable[Packet[Any]]) -> Iterator[Packet[Any]]:
+    for packet in source:
+        packet.stream = stream
+        yield packet
+
+
+def _moment(packet: Packet[Any]) -> Fraction:
+    time = packet.dts if packet.dts is not None else packet.pts
+    return (time or 0) * Fraction(packet.time_base)
+
+
+def _chapters(chapters: Sequence[Chapter], join: Join) -> list[MuxerChapter]:
+    """Chapters as the muxer takes them, each until the next one begins."""
+    starts = [milliseconds(chapter.start_s) for chapter in chapters]
+    stops = [*starts[1:], milliseconds(join.total_frames / join.rate)]
+    return [
+        {
+            "id": place,
+            "start": start,
+            "end": stop,
+            "time_base": Fraction(1, 1000),
+            "metadata": {"title": chapter.title},
+        }
+        for place, (chapter, start, stop) in enumerate(zip(chapters, starts, stops[: len(starts)], strict=True), 1)
+    ]

@@ -1,0 +1,86 @@
+"""Sound and subtitles as streams that can be copied into the tape's container as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from .. import ffmpeg
+from ..media import opened
+
+# Subtitles are small; this is for a busy machine.
+START_UP_S = 60
+SECONDS_PER_MEGABYTE = 60
+
+
+@dataclass(frozen=True)
+class SubtitleTrack:
+    """One SRT file."""
+
+    path: Path
+    language: str
+    """ISO 639 of any kind, "" for unknown."""
+    title: str
+
+
+@dataclass(frozen=True)
+class Part:
+    """One stream to copy."""
+
+    path: Path
+    stream_index: int
+    kind: Literal["audio", "subtitle"]
+    language: str
+    title: str
+
+
+def spoken(tracks: Sequence[SubtitleTrack]) -> list[SubtitleTrack]:
+    """The subtitle tracks that say anything: an empty file makes no track."""
+    return [track for track in tracks if track.path.read_text(encoding="utf-8-sig", errors="replace").strip()]
+
+
+@contextmanager
+def gathered(
+    *, sound: Path | None, subtitles: Sequence[SubtitleTrack], container: str, target: Path
+) -> Iterator[list[Part]]:
+    """Yield the streams to copy, sound first; what had to be written for it is removed afterwards.
+
+    Matroska takes SRT as it is, MP4 has subtitles of its own kind, which ffmpeg makes of it. Raises ToolFailed if it
+    cannot, InputError for a file that is no media.
+    """
+    sounds = _sound_parts(sound) if sound else []
+    texts = [Part(track.path, 0, "subtitle", track.language, track.title) for track in subtitles]
+    if container == "mkv" or not texts:
+        yield [*sounds, *texts]
+        return
+    converted = target.with_name(f".{target.stem}.subtitles.mp4")
+    try:
+        _convert(subtitles, converted)
+        yield [*sounds, *(replace(text, path=converted, stream_index=place) for place, text in enumerate(texts))]
+    finally:
+        converted.unlink(missing_ok=True)
+
+
+def _sound_parts(sound: Path) -> list[Part]:
+    with opened(sound) as container:
+        return [
+            Part(sound, stream.index, "audio", stream.language or "", str(stream.metadata.get("title", "")))
+            for stream in container.streams.audio
+        ]
+
+
+def _convert(subtitles: Sequence[SubtitleTrack], converted: Path) -> None:
+    # Time stamps as they are: ffmpeg would otherwise shift each input to begin at zero.
+    arguments = ["-copyts"]
+    for track in subtitles:
+        arguments += ffmpeg.source(track.path, options=("-f", "srt"))
+    for place in range(len(subtitles)):
+        arguments += ["-map", str(place)]
+    ffmpeg.run(
+        [*arguments, "-c:s", "mov_text", *ffmpeg.BITEXACT, *ffmpeg.target(converted, "mp4")],
+        concerns=subtitles[0].path,
+        timeout_s=START_UP_S + SECONDS_PER_MEGABYTE * sum(track.path.stat().st_size for track in subtitles) / 1e6,
+    )

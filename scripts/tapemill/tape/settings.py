@@ -1,0 +1,17 @@
+"""Section `tape` of the configuration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class TapeSettings:
+    """How the tape's file is put together."""
+
+    container: Literal["mkv", "mp4"]
+    chapters: bool
+    chapter_shortest_s: float
+    subtitles_on: bool
+    """Whether players show the first subtitle track unasked."""

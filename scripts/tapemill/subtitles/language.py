@@ -1,0 +1,91 @@
+"""Which language a tape speaks: a vote of several of its scenes."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .. import files
+from .recognition import load_model
+from .segments import Region
+from .settings import SubtitlesSettings
+from .speech import SAMPLE_RATE_HZ, detect_speech, read_samples, torch_threads
+
+if TYPE_CHECKING:
+    from .speech import Samples
+
+LOG = logging.getLogger("tapemill.subtitles")
+
+# A language that no scene gave at least this is not written down; Whisper names a hundred each time.
+LEAST_PROBABILITY = 0.005
+
+
+def vote_language(
+    *,
+    audios: Sequence[Path],
+    model: Path,
+    model_sha256: str,
+    target: Path,
+    settings: SubtitlesSettings,
+    device: str = "cpu",
+) -> None:
+    """Write JSON: `language` (null if no scene speaks), `votes` by scenes, `probabilities` as means over them.
+
+    Each scene with speech is heard from its first word on and counts with Whisper's probabilities, so that one
+    doubtful scene does not outvote a sure one. An English-only model is not asked. Raises SceneError, ModelError.
+    """
+    heard = {audio.stem: _from_first_word(audio, settings) for audio in audios}
+    speaking = {scene: samples for scene, samples in heard.items() if samples is not None}
+    opinions: dict[str, Mapping[str, float]] = {}
+    if speaking:
+        loaded = load_model(model, model_sha256, device)
+        with torch_threads(settings.torch_threads):
+            for scene, samples in speaking.items():
+                opinions[scene] = _probabilities(loaded, samples)
+    files.write_json(target, _counted(opinions))
+
+
+def read_language(path: Path) -> str | None:
+    """The language that `vote_language` wrote, None if nobody speaks."""
+    language = json.loads(path.read_text(encoding="utf-8"))["language"]
+    return None if language is None else str(language)
+
+
+def _from_first_word(audio: Path, settings: SubtitlesSettings) -> Samples | None:
+    samples = read_samples(audio)
+    regions: Sequence[Region] = detect_speech(samples, settings)
+    if not regions:
+        return None
+    return samples[regions[0].start_ms * SAMPLE_RATE_HZ // 1000 : regions[-1].stop_ms * SAMPLE_RATE_HZ // 1000]
+
+
+def _probabilities(model: Any, samples: Samples) -> Mapping[str, float]:
+    """Language codes with their probabilities, from the first 30 s."""
+    if not model.is_multilingual:
+        return {"en": 1.0}
+    import torch
+    from whisper.audio import log_mel_spectrogram, pad_or_trim
+
+    mel = log_mel_spectrogram(pad_or_trim(samples), model.dims.n_mels).to(model.device)
+    _, probabilities = model.detect_language(mel if model.device.type == "cpu" else mel.to(torch.float16))
+    return dict(probabilities)
+
+
+def _counted(opinions: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
+    means: Counter[str] = Counter()
+    for opinion in opinions.values():
+        for code, probability in opinion.items():
+            means[code] += probability / len(opinions)  # type: ignore[assignment]
+    # By probability, then by code, so that a tie is no accident either.
+    ranking = sorted(means.items(), key=lambda item: (-item[1], item[0]))
+    language = ranking[0][0] if ranking else None
+    LOG.info("language: %s, heard in %d scenes", language or "nobody speaks", len(opinions))
+    return {
+        "language": language,
+        "votes": {scene: max(sorted(opinion), key=opinion.__getitem__) for scene, opinion in opinions.items()},
+        "probabilities": {code: round(mean, 4) for code, mean in ranking if mean >= LEAST_PROBABILITY},
+    }

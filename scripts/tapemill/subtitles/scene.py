@@ -1,0 +1,163 @@
+"""One scene from sound to cues, with a record of how they came about."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from .. import files
+from .cues import lay_cues
+from .guards import judge
+from .recognition import Task, load_model, recognise
+from .segments import Region, Segment
+from .settings import SubtitlesSettings
+from .speech import detect_speech, read_samples
+from .srt import as_srt
+
+LOG = logging.getLogger("tapemill.subtitles")
+
+PACKAGES = ("openai-whisper", "silero-vad", "torch")
+
+
+def transcribe_scene(
+    *,
+    audio: Path,
+    model: Path,
+    srt: Path,
+    record: Path,
+    language: str | None,
+    frames: int,
+    rate: Fraction,
+    settings: SubtitlesSettings,
+    recipe: int,
+    model_sha256: str,
+    task: Task = "transcribe",
+    device: str = "cpu",
+) -> None:
+    """Write the cues of a scene of `frames` frames at `rate`, counted from its start, and the record beside them.
+
+    `audio` is a WAV of 16 kHz, one channel, 16 bit; without speech in it the SRT is empty and no model is loaded. What
+    stands in `srt` and was not written by this function is somebody's correction and stays, byte for byte. Where only
+    settings of guards and cues have changed, the record's segments are laid out anew and nothing is recognised again.
+    Without a language it is detected in this scene. Raises SceneError, ModelError, ConfigError.
+    """
+    before = _read_record(record)
+    if srt.exists() and files.sha256(srt) not in _written_by_us(before):
+        _keep(srt, record, before)
+        return
+    made_from = _made_from(
+        audio=audio, language=language, settings=settings, recipe=recipe, model_sha256=model_sha256, task=task
+    )
+    if before.get("made_from") == made_from:
+        LOG.info("the speech is recognised already, only the cues are laid out anew")
+        heard = before["heard"]
+    else:
+        heard = _listen(
+            audio=audio,
+            model=model,
+            model_sha256=model_sha256,
+            language=language,
+            task=task,
+            settings=settings,
+            device=device,
+        )
+    regions = [Region(**region) for region in heard["speech"]]
+    segments = [Segment.from_plain(segment) for segment in heard["segments"]]
+    judged = judge(segments, regions, settings)
+    text = as_srt(
+        lay_cues([kept for kept, reason in judged if reason is None], frames=frames, rate=rate, settings=settings)
+    )
+    removed = [_removed(segment, reason) for segment, reason in judged if reason is not None]
+    # First the record, then the SRT: if the machine stops in between, the old SRT is still known as ours.
+    values = {
+        "made_from": made_from,
+        "heard": heard,
+        "removed": removed,
+        "srt_sha256": hashlib.sha256(text.encode()).hexdigest(),
+        "replaced_srt_sha256": files.sha256(srt) if srt.exists() else None,
+    }
+    files.write_json(record, values)
+    files.write_text(srt, text)
+
+
+def _listen(
+    *,
+    audio: Path,
+    model: Path,
+    model_sha256: str,
+    language: str | None,
+    task: Task,
+    settings: SubtitlesSettings,
+    device: str,
+) -> dict[str, Any]:
+    """What is in the sound, as JSON values: language, stretches of speech, segments as recognised."""
+    samples = read_samples(audio)
+    regions = detect_speech(samples, settings)
+    segments: Sequence[Segment] = []
+    if regions:
+        language, segments = recognise(
+            samples,
+            regions,
+            model=load_model(model, model_sha256, device),
+            language=language,
+            task=task,
+            settings=settings,
+        )
+    else:
+        LOG.info("nobody speaks in this scene")
+    return {
+        "language": language,
+        "speech": [region.to_plain() for region in regions],
+        "segments": [segment.to_plain() for segment in segments],
+    }
+
+
+def _made_from(
+    *, audio: Path, language: str | None, settings: SubtitlesSettings, recipe: int, model_sha256: str, task: Task
+) -> dict[str, Any]:
+    """All that the recognised text depends on. Compared after a round trip through JSON, so plain values only."""
+    return {
+        "audio_sha256": files.sha256(audio),
+        "model_sha256": model_sha256,
+        "task": task,
+        "language": language,
+        "settings": settings.recognition(),
+        "recipe": recipe,
+        # The build for one kind of card (2.13.0+cpu, 2.13.0+xpu) is the same version.
+        "versions": {package: version(package).split("+")[0] for package in PACKAGES},
+    }
+
+
+def _removed(segment: Segment, reason: str) -> dict[str, Any]:
+    LOG.info("left out: %r, %s", segment.text, reason)
+    return {"start_ms": segment.start_ms, "stop_ms": segment.stop_ms, "text": segment.text, "reason": reason}
+
+
+def _read_record(record: Path) -> dict[str, Any]:
+    """The record of an earlier run; empty if there is none, or if it is not one of ours."""
+    try:
+        values = json.loads(record.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except ValueError:
+        LOG.warning("%s is damaged and made again", record)
+        return {}
+    return values if isinstance(values, dict) else {}
+
+
+def _written_by_us(record: Mapping[str, Any]) -> set[str]:
+    return {record[key] for key in ("srt_sha256", "replaced_srt_sha256") if record.get(key)}
+
+
+def _keep(srt: Path, record: Path, before: Mapping[str, Any]) -> None:
+    LOG.warning("%s was corrected by hand and is kept; delete it to have it made again", srt)
+    files.write_json(record, {**before, "note": "the SRT was corrected by hand and kept"})
+    # The same bytes with a new time, or the next run would find it older than the sound and come here again.
+    os.utime(srt)

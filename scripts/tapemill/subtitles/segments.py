@@ -1,0 +1,55 @@
+"""What was heard: stretches of speech, and recognised text with its times, in whole milliseconds of the scene."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+
+@dataclass(frozen=True)
+class Region:
+    """A stretch in which somebody speaks."""
+
+    start_ms: int
+    stop_ms: int
+
+    def to_plain(self) -> dict[str, int]:
+        """As JSON values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Word:
+    """One word of a segment, with the white space before it if the language writes any."""
+
+    start_ms: int
+    stop_ms: int
+    text: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Text that the recogniser gave one pair of times, with what it thought of it."""
+
+    start_ms: int
+    stop_ms: int
+    text: str
+    avg_logprob: float
+    """Mean natural logarithm of the probability of the tokens of the window this came from."""
+    no_speech_prob: float
+    compression_ratio: float
+    """Bytes of the window's text over its compressed bytes: high when it says the same again and again."""
+    temperature: float
+    words: tuple[Word, ...] = ()
+    """Empty unless word times were asked for."""
+
+    def to_plain(self) -> dict[str, Any]:
+        """As JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_plain(cls, values: Mapping[str, Any]) -> Self:
+        """The inverse of `to_plain`. Raises KeyError or TypeError on anything else."""
+        return cls(**{**values, "words": tuple(Word(**word) for word in values["words"])})

@@ -1,0 +1,106 @@
+"""Where somebody speaks, found with silero-vad before any speech is recognised."""
+
+from __future__ import annotations
+
+import wave
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import SceneError
+from .segments import Region
+from .settings import SubtitlesSettings
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Samples = npt.NDArray[np.float32]
+
+SAMPLE_RATE_HZ = 16_000
+# Whisper's spectra have one column for 10 ms, so finer borders would be lost.
+GRAIN_MS = 10
+
+
+def read_samples(path: Path) -> Samples:
+    """The samples of a scene's sound, in [-1, 1), shape (samples,).
+
+    Raises SceneError if the file is not a WAV of 16 kHz, one channel, 16 bit.
+    """
+    import numpy as np
+
+    try:
+        with wave.open(str(path), "rb") as stream:
+            found = (stream.getframerate(), stream.getnchannels(), stream.getsampwidth())
+            data = stream.readframes(stream.getnframes())
+    except (wave.Error, EOFError) as error:
+        raise SceneError(f"the sound of the scene cannot be read: {error}", file=path, remedy=_REDO) from error
+    if found != (SAMPLE_RATE_HZ, 1, 2):
+        raise SceneError(
+            f"the sound of the scene has {found[0]} Hz, {found[1]} channels, {8 * found[2]} bit; "
+            f"speech is looked for in {SAMPLE_RATE_HZ} Hz, 1 channel, 16 bit",
+            file=path,
+            remedy=_REDO,
+        )
+    return np.frombuffer(data, dtype="<i2").astype(np.float32) / np.float32(32768)
+
+
+_REDO = "delete the file; the next run makes it again from the capture"
+
+
+def detect_speech(samples: Samples, settings: SubtitlesSettings) -> list[Region]:
+    """Stretches of speech in order, each widened by `vad_pad_s` but never into the next one.
+
+    Digital silence is answered without loading anything.
+    """
+    if not samples.any():
+        return []
+    with torch_threads(settings.torch_threads):
+        import torch
+        from silero_vad import get_speech_timestamps, load_silero_vad
+
+        with torch.inference_mode():
+            found = get_speech_timestamps(
+                torch.from_numpy(samples),
+                load_silero_vad(),
+                threshold=settings.vad_threshold,
+                sampling_rate=SAMPLE_RATE_HZ,
+                min_speech_duration_ms=round(settings.vad_min_speech_s * 1000),
+                min_silence_duration_ms=round(settings.vad_min_silence_s * 1000),
+                speech_pad_ms=round(settings.vad_pad_s * 1000),
+            )
+    grain = SAMPLE_RATE_HZ * GRAIN_MS // 1000
+    regions = [Region(at["start"] // grain * GRAIN_MS, -(-at["end"] // grain) * GRAIN_MS) for at in found]
+    # Rounding outwards may have let neighbours overlap by one grain.
+    return [
+        Region(region.start_ms, min(region.stop_ms, following.start_ms)) for region, following in pairwise(regions)
+    ] + regions[-1:]
+
+
+def joined(regions: Sequence[Region], gap_s: float) -> list[Region]:
+    """Regions with the pauses shorter than `gap_s` seconds filled."""
+    groups: list[Region] = []
+    for region in regions:
+        if groups and region.start_ms - groups[-1].stop_ms < gap_s * 1000:
+            groups[-1] = Region(groups[-1].start_ms, region.stop_ms)
+        else:
+            groups.append(region)
+    return groups
+
+
+@contextmanager
+def torch_threads(count: int) -> Iterator[None]:
+    """Let torch use `count` threads in the block. The number is part of the result: sums depend on their order.
+
+    silero-vad sets it to 1 for the whole process when it is imported, hence the import belongs inside the block.
+    """
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

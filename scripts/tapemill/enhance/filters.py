@@ -34,6 +34,8 @@ SCALER = f"flags={BITEXACT_SCALING[1]}"
 NEXT_TO_NOTHING = 0.0001
 # convolution takes whole numbers; this scale keeps a kernel's rounding below a hundredth of a level.
 KERNEL_SCALE = 4096
+# setparams calls these by the standards that they come from.
+SETPARAMS_TRANSFERS = {"gamma22": "bt470m", "gamma28": "bt470bg"}
 # Half the taps of the kernels that sharpen and shift colour. convolution allows 24.
 KERNEL_REACH = 8
 SHIFT_REACH = 3
@@ -97,7 +99,8 @@ def declare(scene: Scene) -> str:
         field_mode = "prog"
     if is_rgb(scene.picture.pixel_format):
         return f"setparams=field_mode={field_mode}:range=pc:colorspace=gbr"
-    return f"setparams=field_mode={field_mode}:{_tags(source_colour(scene.picture))}"
+    # Nobody tags chroma location; "left" is what untagged video means.
+    return f"setparams=field_mode={field_mode}:chroma_location=left:{_tags(source_colour(scene.picture))}"
 
 
 def unify(scene: Scene) -> str | None:
@@ -204,9 +207,8 @@ def resize(scene: Scene) -> str:
     source = source_colour(scene.picture)
     matrix = f"in_color_matrix={source.matrix}:out_color_matrix={source.matrix}"
     ranges = f"in_range={source.range}:out_range={scene.output.colour.range}"
-    text = (
-        f"scale=w={width}:h={height}:{matrix}:{ranges}:out_chroma_loc=left:{SCALER},format={scene.output.pixel_format}"
-    )
+    chroma = "in_chroma_loc=left:out_chroma_loc=left"
+    text = f"scale=w={width}:h={height}:{matrix}:{ranges}:{chroma}:{SCALER},format={scene.output.pixel_format}"
     if scene.output.colour.matrix != source.matrix:
         text += (
             f",colorspace=ispace={source.matrix}:iprimaries={source.primaries}:itrc={source.transfer}:irange=tv"
@@ -279,5 +281,5 @@ def _numbered(rate: Fraction) -> str:
 
 
 def _tags(colour: Colour) -> str:
-    names = {"primaries": "color_primaries", "transfer": "color_trc", "matrix": "colorspace", "range": "range"}
-    return ":".join(f"{name}={getattr(colour, field)}" for field, name in names.items())
+    transfer = SETPARAMS_TRANSFERS.get(colour.transfer, colour.transfer)
+    return f"range={colour.range}:color_primaries={colour.primaries}:color_trc={transfer}:colorspace={colour.matrix}"

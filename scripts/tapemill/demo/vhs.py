@@ -20,16 +20,16 @@ STEPS = 8
 UNIT = 256
 """Sum of the weights of a filter."""
 
-LUMA_BANDWIDTH_HZ = 3_000_000
+LUMA_BANDWIDTH_HZ = 2_800_000
 LUMA_RATE_HZ = 13_500_000
 CHROMA_BANDWIDTH_HZ = 550_000
 CHROMA_DELAY_SAMPLES = 2
 """How far colour lags behind, in samples of 4:2:2 chroma: four of luma."""
 
-LUMA_NOISE, LUMA_GRAIN = 4.5, 1.5
-CHROMA_NOISE, CHROMA_GRAIN = 6.0, 5.0
+LUMA_NOISE, LUMA_GRAIN = 9.0, 3.0
+CHROMA_NOISE, CHROMA_GRAIN = 9.0, 8.0
 """Effective values in steps of 8 bits, and the width of a grain in samples."""
-JITTER_SHARE = 5
+JITTER_SHARE = 8
 """Unsteadiness of the line starts: how many 1/32 samples go to one unit of the random walk."""
 DROPOUTS = 1.5
 """Mean number of dropouts in a frame."""
@@ -59,10 +59,10 @@ class Tape:
         self._seed = seed
         rng = np.random.default_rng(seed)
         height, width = plan.HEIGHT + POOL_MARGIN, plan.WIDTH + POOL_MARGIN
-        self._luma_noise = _noise(rng, (height, width), _bell(LUMA_GRAIN, 6), LUMA_NOISE)
+        self._luma_noise = _noise(rng, (height, width), _bell(LUMA_GRAIN, 9), LUMA_NOISE)
         # The delay line averages chroma noise too: of its power 0.375 is left.
         level = CHROMA_NOISE / np.sqrt(0.375)
-        sides = [_noise(rng, (height, width // 2 + POOL_MARGIN), _bell(CHROMA_GRAIN, 15), level) for _ in (0, 1)]
+        sides = [_noise(rng, (height, width // 2 + POOL_MARGIN), _bell(CHROMA_GRAIN, 24), level) for _ in (0, 1)]
         self._chroma_noise = _down_one_line(np.stack(sides, axis=2))
         self._luma_filter = _low_pass(LUMA_BANDWIDTH_HZ / LUMA_RATE_HZ, 6)
         # A bell falls to -3 dB at 0.1325 / sigma cycles a sample.

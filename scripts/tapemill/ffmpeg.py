@@ -91,15 +91,40 @@ def reading(
 
 
 @contextmanager
+def writing(
+    arguments: Sequence[str | Path], *, concerns: Path, timeout_s: float, verbosity: str = "warning"
+) -> Iterator[IO[bytes]]:
+    """Run ffmpeg with `pipe:0` as an input and yield the stream that feeds it. Raises like `run`, when the block ends.
+
+    The end of the block is the end of the input. Leaving it early (by an exception) kills the process.
+    """
+    started = _started(arguments, concerns, timeout_s, verbosity, capture=None, feed=subprocess.PIPE)
+    with started as (process, _):
+        assert process.stdin is not None
+        try:
+            yield process.stdin
+            process.stdin.close()
+        except BrokenPipeError:
+            # ffmpeg ended before its input did: its exit code and last words say why, unless it says all is well.
+            if process.wait() == 0:
+                raise
+
+
+@contextmanager
 def _started(
-    arguments: Sequence[str | Path], concerns: Path, timeout_s: float, verbosity: str, capture: int | None
+    arguments: Sequence[str | Path],
+    concerns: Path,
+    timeout_s: float,
+    verbosity: str,
+    capture: int | None,
+    feed: int = subprocess.DEVNULL,
 ) -> Iterator[tuple[subprocess.Popen[bytes], Sequence[str]]]:
     command = [binary(), "-hide_banner", "-nostdin", "-nostats", "-y", "-loglevel", verbosity, *map(str, arguments)]
     LOG.info("%s", shlex.join(command).encode("utf-8", "backslashreplace").decode())
     try:
         process = subprocess.Popen(
             command,
-            stdin=subprocess.DEVNULL,
+            stdin=feed,
             stdout=capture,
             stderr=subprocess.PIPE,
             start_new_session=True,
@@ -131,9 +156,11 @@ def _started(
         _kill(process)
         process.wait()
         reader.join()
-        for stream in (process.stdout, process.stderr):
-            if stream is not None:
-                stream.close()
+        for stream in (process.stdin, process.stdout, process.stderr):
+            # Closing the feed flushes it, and nobody may be left to read that.
+            with suppress(BrokenPipeError):
+                if stream is not None:
+                    stream.close()
     _check(process.returncode, concerns, list(lines)[-TAIL_LINES:], timeout_s if expired.is_set() else None)
 
 

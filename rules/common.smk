@@ -14,12 +14,13 @@ sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 from snakemake.exceptions import WorkflowError
 
 from tapemill import runlock
-from tapemill.enhance import enhance_gpus
+from tapemill.enhance import EnhanceSettings, needs_choice, output_picture
 from tapemill.errors import TapemillError
 from tapemill.lookup import lookups, spread
 from tapemill.models import locked_sha256, resolve_model
 from tapemill.settings import load_config, load_sheet
 from tapemill.subtitles import read_language
+from tapemill.timing import format_fraction
 
 DEMO_CAPTURE = "resources/demo/capture.mkv"
 RECIPE = {
@@ -37,8 +38,12 @@ try:
     SOURCES = {
         tape: [str(file) for file in lookup.files] for tape, lookup in TAPES.items()
     }
+    ENHANCE = EnhanceSettings(**config["enhance"])
 except TapemillError as error:
     raise WorkflowError(str(error)) from None
+
+HARDWARE_ENCODER = needs_choice(ENHANCE)
+SUBTITLE_KINDS = ["", ".en"] if config["subtitles"]["translate"] else [""]
 
 
 wildcard_constraints:
@@ -179,6 +184,34 @@ def spans(wildcards, input):
         [scene.span.start_frame, scene.span.stop_frame]
         for scene in scenes(wildcards).values()
     ]
+
+
+def enhanced_rate(wildcards, input):
+    return format_fraction(output_picture(TAPES[wildcards.tape].capture.picture, ENHANCE).rate)
+
+
+def enhanced_spans(wildcards, input):
+    """Like `spans`, in frames of the enhanced clips: twice as many if each field became a frame."""
+    factor = output_picture(TAPES[wildcards.tape].capture.picture, ENHANCE).frames_per_frame
+    return [[factor * start, factor * stop] for start, stop in spans(wildcards, input)]
+
+
+def subtitle_languages(wildcards, input):
+    """Languages and titles of the subtitle tracks."""
+    return [[language(wildcards, input) or "", "en"], ["", "English"]] if len(SUBTITLE_KINDS) > 1 else [[language(wildcards, input) or ""], [""]]
+
+
+def made_with(wildcards, input):
+    """What the tape says about how it was made: facts, no times and places, so that the same job makes the same bytes."""
+    return {
+        "capture": TAPES[wildcards.tape].fingerprint(),
+        "field_order": TAPES[wildcards.tape].capture.picture.field_order,
+        "enhance_preset": config["enhance"]["preset"],
+        "encoder": config["enhance"]["encoder"],
+        "speech_model": config["subtitles"]["model"],
+        "speech_model_sha256": speech_model_sha256(wildcards, input),
+        "recipe": " ".join(f"{stage}={number}" for stage, number in RECIPE.items()),
+    }
 
 
 def speech_model_sha256(wildcards, input):

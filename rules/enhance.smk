@@ -2,15 +2,41 @@
 Stage enhance: restore the picture of one scene.
 
 INPUT    results/{tape}/scenes/{scene}.mkv          the lossless cut
-OUTPUT   results/{tape}/enhanced/{scene}.mkv        restored picture, no sound; every frame of the cut once (twice with bob)
+OUTPUT   results/{tape}/encoder.json                which encoder the clips use (only if a hardware encoder is asked for)
+         results/{tape}/enhanced/{scene}.mkv        restored picture, no sound; every frame of the cut once (twice with bob)
          results/{tape}/enhanced/{scene}.json       what was done: filters, encoder, field order of the scene
 """
+
+
+rule choose_encoder:
+    """Try a hardware encoder once, so that all clips of the tape agree on it or on its software fallback."""
+    input:
+        facts="results/{tape}/capture.json",
+    output:
+        encoder="results/{tape}/encoder.json",
+    log:
+        "logs/choose_encoder/{tape}.log",
+    benchmark:
+        "benchmarks/choose_encoder/{tape}.tsv"
+    resources:
+        gpu=1,
+    params:
+        picture=picture,
+        settings=config["enhance"],
+        recipe=RECIPE["enhance"],
+    message:
+        "Trying the encoder for {wildcards.tape}"
+    conda:
+        "../envs/cpu.yaml"
+    script:
+        "../scripts/choose_encoder.py"
 
 
 rule enhance_scene:
     """Deinterlace, clean and encode one scene; all clips of a tape join without encoding again."""
     input:
         clip="results/{tape}/scenes/{scene}.mkv",
+        encoder=branch(HARDWARE_ENCODER, then=ancient("results/{tape}/encoder.json"), otherwise=[]),
         facts=ancient(ready_facts),
     output:
         clip="results/{tape}/enhanced/{scene}.mkv",
@@ -23,7 +49,7 @@ rule enhance_scene:
         "../envs/cpu.yaml"
     threads: config["enhance"]["encoder_threads"]
     resources:
-        gpu=enhance_gpus(config["enhance"]),
+        gpu=int(HARDWARE_ENCODER),
     params:
         fingerprint=scene_fingerprint,
         cut=span_in_file,

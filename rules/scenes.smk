@@ -51,6 +51,7 @@ rule cut_scene:
         fingerprint=scene_fingerprint,
         take=take,
         span=span_in_file,
+        picture=picture,
         sound=speech_stream,
         recipe=RECIPE["scenes"],
     message:

@@ -12,12 +12,7 @@ rule mux_tape:
     input:
         clips=of_each_scene("results/{tape}/enhanced/{scene}.mkv"),
         sound="results/{tape}/sound.mka",
-        subtitles="results/{tape}/{tape}.srt",
-        translation=branch(
-            config["subtitles"]["translate"],
-            then="results/{tape}/{tape}.en.srt",
-            otherwise=[],
-        ),
+        subtitles=collect("results/{{tape}}/{{tape}}{kind}.srt", kind=SUBTITLE_KINDS),
         facts=ancient(ready_facts),
     output:
         tape="results/{tape}/{tape}." + config["tape"]["container"],
@@ -28,12 +23,13 @@ rule mux_tape:
     conda:
         "../envs/cpu.yaml"
     params:
-        spans=spans,
-        picture=picture,
-        enhance=config["enhance"],
-        title=lambda wildcards: TAPES[wildcards.tape].row.title,
+        spans=enhanced_spans,
+        rate=enhanced_rate,
+        title=lambda wildcards: TAPES[wildcards.tape].row.title or wildcards.tape,
         date=lambda wildcards: TAPES[wildcards.tape].row.date,
         language=language,
+        subtitles=subtitle_languages,
+        tags=made_with,
         settings=config["tape"],
         recipe=RECIPE["tape"],
     message:

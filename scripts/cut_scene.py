@@ -6,7 +6,7 @@ from typing import Any
 from tapemill.scenes import cut_scene
 
 from tapemill import script
-from tapemill.facts import TakeFacts
+from tapemill.facts import PictureFacts, TakeFacts
 from tapemill.timing import Span
 
 
@@ -17,6 +17,8 @@ def main(job: Any) -> None:
         sound_stream=job.params.sound,
         span=Span(*job.params.span),
         target=Path(job.output.clip),
+        picture=PictureFacts.from_plain(job.params.picture),
+        threads=job.threads,
     )
 
 

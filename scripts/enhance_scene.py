@@ -17,6 +17,7 @@ def main(job: Any) -> None:
         picture=PictureFacts.from_plain(job.params.picture),
         frames=job.params.frames,
         settings=EnhanceSettings(**job.params.settings),
+        encoder_choice=Path(job.input.encoder) if job.input.get("encoder") else None,
     )
 
 

@@ -183,6 +183,8 @@ def _window(world: Picture, x: int, y: int) -> None:
     paint.rectangle(world, x - 6, y - 6, x + 86, y + 106, rgb(226, 220, 206))
     paint.gradient(world[y : y + 100, x : x + 80], rgb(255, 226, 150), rgb(226, 164, 90))
     for side in (0, 56):
-        paint.polygon(world, ((x + side, y), (x + side + 24, y), (x + side + 12, y + 100), (x + side, y + 100)), rgb(206, 96, 80))
+        paint.polygon(
+            world, ((x + side, y), (x + side + 24, y), (x + side + 12, y + 100), (x + side, y + 100)), rgb(206, 96, 80)
+        )
     paint.rectangle(world, x + 37, y, x + 43, y + 100, rgb(226, 220, 206))
     paint.rectangle(world, x, y + 46, x + 80, y + 52, rgb(226, 220, 206))

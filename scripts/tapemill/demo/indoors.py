@@ -89,7 +89,11 @@ def _candle(picture: Picture, x: float, y: float, tick: int, index: int) -> None
     for part, colour in ((1.0, rgb(255, 150, 40)), (0.72, rgb(255, 220, 110)), (0.4, rgb(255, 255, 230))):
         half = 7.5 * part
         tip = (x + lean, y - 68 - tall * part)
-        paint.polygon(picture, (tip, (x + half, y - 76), (x + half * 0.6, y - 68), (x - half * 0.6, y - 68), (x - half, y - 76)), colour)
+        paint.polygon(
+            picture,
+            (tip, (x + half, y - 76), (x + half * 0.6, y - 68), (x - half * 0.6, y - 68), (x - half, y - 76)),
+            colour,
+        )
 
 
 def christmas() -> Paint:
@@ -153,7 +157,13 @@ def _fir(world: Picture) -> None:
         shade = int(rng.integers(-8, 26))
         tone: Colour = (max(rgb(20, 54, 30)[0] + shade, 16), 122, 118)
         paint.stroke(world, ((x, y), (x + float(rng.uniform(-9, 9)), y + 9)), tone)
-    star = [(570 + (26 if k % 2 == 0 else 10) * math.sin(k * math.pi / 5), 66 - (26 if k % 2 == 0 else 10) * math.cos(k * math.pi / 5)) for k in range(10)]
+    star = [
+        (
+            570 + (26 if k % 2 == 0 else 10) * math.sin(k * math.pi / 5),
+            66 - (26 if k % 2 == 0 else 10) * math.cos(k * math.pi / 5),
+        )
+        for k in range(10)
+    ]
     paint.polygon(world, star, rgb(250, 220, 110))
 
 
@@ -185,7 +195,11 @@ def _flame(picture: Picture, x: float, y: float, tick: int, index: int) -> None:
     lean = 9 * paint.flicker(tick, index + 12)
     for part, colour in ((1.0, rgb(226, 80, 20)), (0.68, rgb(250, 150, 40)), (0.36, rgb(255, 226, 130))):
         half = 13 * part
-        paint.polygon(picture, ((x + lean, y - tall * part), (x + half, y - 14), (x + half / 2, y), (x - half / 2, y), (x - half, y - 14)), colour)
+        paint.polygon(
+            picture,
+            ((x + lean, y - tall * part), (x + half, y - 14), (x + half / 2, y), (x - half / 2, y), (x - half, y - 14)),
+            colour,
+        )
 
 
 def _glow(width: int, height: int, x: int, y: int, radius: int, peak: int) -> np.ndarray:

@@ -183,7 +183,9 @@ def shake(tick: int, strength: float) -> Point:
 def flicker(tick: int, seed: int) -> float:
     """An unsteady light or wind: changes smoothly between -1 and 1."""
     time_s, phase = tick / float(plan.FIELD_RATE), 1.7 * seed
-    waves = math.sin(13 * time_s + phase) + math.sin(21.7 * time_s + 2.3 * phase) + math.sin(34.1 * time_s + 3.1 * phase)
+    waves = (
+        math.sin(13 * time_s + phase) + math.sin(21.7 * time_s + 2.3 * phase) + math.sin(34.1 * time_s + 3.1 * phase)
+    )
     return waves / 3
 
 

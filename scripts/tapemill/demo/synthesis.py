@@ -80,9 +80,7 @@ class Synthesiser:
             raise _missing("espeak_Initialize failed")
         self._pcm: list[np.ndarray] = []
         self._marks: dict[int, float] = {}
-        prototype = ctypes.CFUNCTYPE(
-            ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_Event)
-        )
+        prototype = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_Event))
         # Kept here because the library keeps a bare pointer to it.
         self._callback = prototype(self._take)
         self._library.espeak_SetSynthCallback(self._callback)

@@ -56,7 +56,9 @@ def _lake_world() -> Picture:
         world[:HORIZON][shore] = slope[shore]
     for x, wide, tall in ((300, 34, 22), (352, 28, 26), (590, 40, 24)):
         paint.rectangle(world, x, 252 - tall, x + wide, 252, rgb(232, 222, 200))
-        paint.polygon(world, ((x - 4, 252 - tall), (x + wide / 2, 234 - tall), (x + wide + 4, 252 - tall)), rgb(170, 70, 54))
+        paint.polygon(
+            world, ((x - 4, 252 - tall), (x + wide / 2, 234 - tall), (x + wide + 4, 252 - tall)), rgb(170, 70, 54)
+        )
         paint.rectangle(world, x + 8, 240, x + 14, 247, rgb(70, 80, 90))
     paint.rectangle(world, 0, HORIZON - 8, 860, HORIZON, rgb(120, 124, 88))
     return world

@@ -1,0 +1,32 @@
+"""Rule mux_tape: map Snakemake's job onto tapemill.tape.mux_tape."""
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from tapemill import script
+from tapemill.tape import SubtitleTrack, TapeFacts, TapeSettings, mux_tape, plan_chapters
+from tapemill.timing import Span
+
+
+def main(job: Any) -> None:
+    rate, settings = Fraction(job.params.rate), TapeSettings(**job.params.settings)
+    spans = [Span(*span) for span in job.params.spans]
+    mux_tape(
+        clips=[Path(clip) for clip in job.input.clips],
+        clip_frames=[span.frames for span in spans],
+        rate=rate,
+        sound=Path(job.input.sound),
+        subtitles=[
+            SubtitleTrack(Path(path), language, title)
+            for path, language, title in zip(job.input.subtitles, *job.params.subtitles, strict=True)
+        ],
+        chapters=plan_chapters(spans=spans, rate=rate, settings=settings),
+        facts=TapeFacts(job.params.title, job.params.date, job.params.language or "", job.params.tags),
+        target=Path(job.output.tape),
+        settings=settings,
+    )
+
+
+if __name__ == "__main__":
+    script.run(main, snakemake)

@@ -21,9 +21,9 @@ from av.container import InputContainer
 from .media import opened
 from .timing import nearest
 
-# Shorter than one packet of any codec in use (Opus: 20 ms), so that a lost packet counts as a gap; longer than the
-# rounding of containers that count milliseconds.
-JITTER_S = Fraction(15, 1000)
+# Time stamps may be off by this much without a sample being moved: jitter of recorders, rounding of containers that
+# count milliseconds. More is a gap or a jump. It is the most that sound and picture may ever differ by.
+JITTER_S = Fraction(5, 1000)
 # Decoders need some packets before the first right sample (bit reservoir, overlap). If a seek lands too late, further
 # back; None is the start of the file.
 SEEKS_BACK_S = (Fraction(1), Fraction(15), None)

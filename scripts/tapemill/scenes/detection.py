@@ -25,7 +25,7 @@ from .table import make_scenes, write_csv, write_edl, write_scenes
 LOG = logging.getLogger("tapemill.scenes")
 
 # Noise of a tape disappears at this width, cuts do not.
-WIDTH_PX = 160
+WIDTH_PX = 96
 # So many of the pixels must be black: a few dropouts do not keep a picture from being black.
 BLACK_PERCENTILE = 98
 # Hue is noise where a tape has little colour, and saturation where it is dark: luma decides, colour helps.

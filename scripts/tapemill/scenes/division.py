@@ -62,22 +62,25 @@ def _splits(start: int, stop: int, unquiet: tuple[np.ndarray, np.ndarray], short
     """First frames of the second and later parts of [start, stop): each at the quietest place in its window."""
     least = max(shortest, longest // 3)
     found: list[int] = []
-    while stop - start > longest:
-        window = slice(start + max(1, longest // 2), min(start + longest, stop - least) + 1)
-        cost = sum(_level(measure[start:stop], measure[window]) for measure in unquiet)
-        # Of equally quiet places the last: fewer parts. Rounded, so that equal means equal.
-        places = np.round(np.asarray(cost), 6)
-        start = window.stop - 1 - int(np.argmin(places[::-1]))
-        found.append(start)
+    if stop - start <= longest:
+        return found
+    # Rounded, so that equally quiet places are equal.
+    cost = np.round(sum(_level(measure[start:stop]) for measure in unquiet), 6)
+    begin, end = 0, stop - start
+    while end - begin > longest:
+        window = slice(begin + max(1, longest // 2), min(begin + longest, end - least) + 1)
+        # Of equally quiet places the last: fewer parts.
+        begin = window.stop - 1 - int(np.argmin(cost[window][::-1]))
+        found.append(start + begin)
     return found
 
 
-def _level(scene: np.ndarray, window: np.ndarray) -> np.ndarray:
-    """The window's values between 0, the quietest of the scene, and 1. shape = window's."""
-    low, high = float(scene.min()), float(np.percentile(scene, LOUDEST_PART))
+def _level(values: np.ndarray) -> np.ndarray:
+    """Between 0, the quietest of a scene, and 1. shape = values'."""
+    low, high = float(values.min()), float(np.percentile(values, LOUDEST_PART))
     if high - low < 1e-9:
-        return np.zeros(len(window))
-    return np.clip((window - low) / (high - low), 0, 1)
+        return np.zeros(len(values))
+    return np.clip((values - low) / (high - low), 0, 1)
 
 
 def _smoothed(values: np.ndarray, length: int) -> np.ndarray:

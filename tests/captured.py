@@ -1,0 +1,31 @@
+"""The facts of a file as the capture stage finds them, but for the field order, which a test knows."""
+
+from dataclasses import asdict
+from fractions import Fraction
+
+from tapemill import media
+from tapemill.facts import Capture, PictureFacts, SoundFacts, TakeFacts
+
+
+def capture_of(path, *, interlaced=None, rate=None):
+    """Probe a file. `rate` is needed for a capture of variable rate only."""
+    found = media.probe(path)
+    times, last = media.packet_times(path, found.picture.stream_index)
+    picture = found.picture
+    turned = picture.rotation_deg % 180 != 0
+    grid = media.lay_grid(times, last, picture.time_base, rate or picture.stated_rates[0])
+    take = TakeFacts(file=str(path), stream_index=picture.stream_index, **asdict(grid))
+    facts = PictureFacts(
+        width=picture.height if turned else picture.width,
+        height=picture.width if turned else picture.height,
+        pixel_format=picture.pixel_format,
+        bit_depth=picture.bit_depth,
+        sample_aspect_ratio=picture.sample_aspect_ratio or Fraction(1),
+        rate=grid.rate,
+        field_order=interlaced or "progressive",
+        colour=picture.colour,
+    )
+    sounds = tuple(
+        SoundFacts(s.stream_index, s.codec, s.sample_rate_hz, s.channels, s.language, s.title) for s in found.sounds
+    )
+    return Capture("file", (take,), facts, sounds, {})

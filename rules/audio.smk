@@ -18,8 +18,6 @@ rule extract_audio:
         "logs/extract_audio/{tape}/{scene}.log",
     benchmark:
         "benchmarks/extract_audio/{tape}/{scene}.tsv"
-    conda:
-        "../envs/cpu.yaml"
     params:
         fingerprint=scene_fingerprint,
         take=take,
@@ -28,6 +26,8 @@ rule extract_audio:
         recipe=RECIPE["audio"],
     message:
         "Listening to scene {wildcards.scene} of {wildcards.tape}"
+    conda:
+        "../envs/cpu.yaml"
     script:
         "../scripts/extract_audio.py"
 
@@ -44,8 +44,6 @@ rule clean_sound:
         "logs/clean_sound/{tape}.log",
     benchmark:
         "benchmarks/clean_sound/{tape}.tsv"
-    conda:
-        "../envs/cpu.yaml"
     params:
         fingerprint=fingerprint,
         takes=takes,
@@ -54,5 +52,7 @@ rule clean_sound:
         recipe=RECIPE["audio"],
     message:
         "Cleaning the sound of {wildcards.tape}"
+    conda:
+        "../envs/cpu.yaml"
     script:
         "../scripts/clean_sound.py"

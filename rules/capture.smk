@@ -16,8 +16,6 @@ rule probe_capture:
         "logs/probe_capture/{tape}.log",
     benchmark:
         "benchmarks/probe_capture/{tape}.tsv"
-    conda:
-        "../envs/cpu.yaml"
     params:
         source=source,
         fingerprint=fingerprint,
@@ -27,5 +25,7 @@ rule probe_capture:
         recipe=RECIPE["capture"],
     message:
         "Looking into the capture of {wildcards.tape}"
+    conda:
+        "../envs/cpu.yaml"
     script:
         "../scripts/probe_capture.py"

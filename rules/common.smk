@@ -35,9 +35,7 @@ RECIPE = {
 try:
     config.update(load_config(config))
     TAPES = lookups(load_sheet(Path(config["sheet"]), producible=[DEMO_CAPTURE]))
-    SOURCES = {
-        tape: [str(file) for file in lookup.files] for tape, lookup in TAPES.items()
-    }
+    SOURCES = {tape: [str(file) for file in lookup.files] for tape, lookup in TAPES.items()}
     ENHANCE = EnhanceSettings(**config["enhance"])
 except TapemillError as error:
     raise WorkflowError(str(error)) from None
@@ -83,10 +81,7 @@ def ready_facts(wildcards):
 
 def of_each_scene(pattern):
     """An input function: `pattern` for every scene of the tape."""
-    return lambda wildcards: [
-        pattern.format(tape=wildcards.tape, scene=id)
-        for id in scene_ids(wildcards.tape)
-    ]
+    return lambda wildcards: [pattern.format(tape=wildcards.tape, scene=id) for id in scene_ids(wildcards.tape)]
 
 
 def language_witnesses(wildcards):
@@ -98,9 +93,7 @@ def language_witnesses(wildcards):
 def speech_model(wildcards):
     """The speech model's file. A missing one is found when the DAG is built, not after hours: `snakemake models`."""
     try:
-        return str(
-            resolve_model(config["subtitles"]["model"], Path("resources/models"))
-        )
+        return str(resolve_model(config["subtitles"]["model"], Path("resources/models")))
     except TapemillError as error:
         raise WorkflowError(str(error)) from None
 
@@ -109,19 +102,11 @@ def speech_model(wildcards):
 
 
 def scene_table(tape):
-    return (
-        None
-        if TAPES[tape].is_folder
-        else Path(checkpoints.detect_scenes.get(tape=tape).output.table)
-    )
+    return None if TAPES[tape].is_folder else Path(checkpoints.detect_scenes.get(tape=tape).output.table)
 
 
 def scene_ids(tape):
-    return list(
-        TAPES[tape].folder
-        if TAPES[tape].is_folder
-        else TAPES[tape].scenes(scene_table(tape))
-    )
+    return list(TAPES[tape].folder if TAPES[tape].is_folder else TAPES[tape].scenes(scene_table(tape)))
 
 
 def find_scene(wildcards):
@@ -180,10 +165,7 @@ def frames(wildcards, input):
 
 
 def spans(wildcards, input):
-    return [
-        [scene.span.start_frame, scene.span.stop_frame]
-        for scene in scenes(wildcards).values()
-    ]
+    return [[scene.span.start_frame, scene.span.stop_frame] for scene in scenes(wildcards).values()]
 
 
 def enhanced_rate(wildcards, input):
@@ -198,7 +180,11 @@ def enhanced_spans(wildcards, input):
 
 def subtitle_languages(wildcards, input):
     """Languages and titles of the subtitle tracks."""
-    return [[language(wildcards, input) or "", "en"], ["", "English"]] if len(SUBTITLE_KINDS) > 1 else [[language(wildcards, input) or ""], [""]]
+    return (
+        [[language(wildcards, input) or "", "en"], ["", "English"]]
+        if len(SUBTITLE_KINDS) > 1
+        else [[language(wildcards, input) or ""], [""]]
+    )
 
 
 def made_with(wildcards, input):
@@ -223,6 +209,4 @@ def language(wildcards, input):
     stated = TAPES[wildcards.tape].row.language
     if stated != "auto":
         return stated
-    return read_language(
-        Path(checkpoints.detect_language.get(tape=wildcards.tape).output.language)
-    )
+    return read_language(Path(checkpoints.detect_language.get(tape=wildcards.tape).output.language))

@@ -45,8 +45,6 @@ rule enhance_scene:
         "logs/enhance_scene/{tape}/{scene}.log",
     benchmark:
         "benchmarks/enhance_scene/{tape}/{scene}.tsv"
-    conda:
-        "../envs/cpu.yaml"
     threads: config["enhance"]["encoder_threads"]
     resources:
         gpu=int(HARDWARE_ENCODER),
@@ -59,5 +57,7 @@ rule enhance_scene:
         recipe=[RECIPE["scenes"], RECIPE["enhance"]],
     message:
         "Enhancing scene {wildcards.scene} of {wildcards.tape}"
+    conda:
+        "../envs/cpu.yaml"
     script:
         "../scripts/enhance_scene.py"

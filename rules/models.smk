@@ -7,17 +7,17 @@ OUTPUT   resources/models/*      checked against the SHA-256 of the lock; run it
 
 
 rule models:
-    log:
-        "logs/models/models.log",
     """Fetch what the config asks for and is not there yet; pin what was dropped in by hand."""
     localrule: True
-    conda:
-        "../envs/cpu.yaml"
+    log:
+        "logs/models/models.log",
     params:
         models=[config["subtitles"]["model"]],
         lock="config/models.lock",
         folder="resources/models",
     message:
         "Fetching and checking models"
+    conda:
+        "../envs/cpu.yaml"
     script:
         "../scripts/models.py"

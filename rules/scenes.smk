@@ -22,14 +22,14 @@ checkpoint detect_scenes:
         "logs/detect_scenes/{tape}.log",
     benchmark:
         "benchmarks/detect_scenes/{tape}.tsv"
-    conda:
-        "../envs/cpu.yaml"
     params:
         fingerprint=fingerprint,
         settings=config["scenes"],
         recipe=RECIPE["scenes"],
     message:
         "Finding the scenes of {wildcards.tape}"
+    conda:
+        "../envs/cpu.yaml"
     script:
         "../scripts/detect_scenes.py"
 
@@ -45,8 +45,6 @@ rule cut_scene:
         "logs/cut_scene/{tape}/{scene}.log",
     benchmark:
         "benchmarks/cut_scene/{tape}/{scene}.tsv"
-    conda:
-        "../envs/cpu.yaml"
     params:
         fingerprint=scene_fingerprint,
         take=take,
@@ -56,5 +54,7 @@ rule cut_scene:
         recipe=RECIPE["scenes"],
     message:
         "Cutting scene {wildcards.scene} of {wildcards.tape}"
+    conda:
+        "../envs/cpu.yaml"
     script:
         "../scripts/cut_scene.py"

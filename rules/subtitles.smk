@@ -21,8 +21,6 @@ checkpoint detect_language:
         "logs/detect_language/{tape}.log",
     benchmark:
         "benchmarks/detect_language/{tape}.tsv"
-    conda:
-        "../envs/cpu.yaml"
     resources:
         gpu=1,
     params:
@@ -31,6 +29,8 @@ checkpoint detect_language:
         recipe=RECIPE["subtitles"],
     message:
         "Finding out which language {wildcards.tape} speaks"
+    conda:
+        "../envs/cpu.yaml"
     script:
         "../scripts/detect_language.py"
 
@@ -48,8 +48,6 @@ rule transcribe_scene:
         "logs/transcribe_scene/{tape}/{scene}.log",
     benchmark:
         "benchmarks/transcribe_scene/{tape}/{scene}.tsv"
-    conda:
-        "../envs/cpu.yaml"
     resources:
         gpu=1,
     params:
@@ -62,6 +60,8 @@ rule transcribe_scene:
         recipe=RECIPE["subtitles"],
     message:
         "Transcribing scene {wildcards.scene} of {wildcards.tape}"
+    conda:
+        "../envs/cpu.yaml"
     script:
         "../scripts/transcribe_scene.py"
 
@@ -98,8 +98,6 @@ rule join_subtitles:
         "logs/join_subtitles/{tape}.log",
     benchmark:
         "benchmarks/join_subtitles/{tape}.tsv"
-    conda:
-        "../envs/cpu.yaml"
     params:
         spans=spans,
         rate=rate,
@@ -107,6 +105,8 @@ rule join_subtitles:
         recipe=RECIPE["subtitles"],
     message:
         "Joining the subtitles of {wildcards.tape}"
+    conda:
+        "../envs/cpu.yaml"
     script:
         "../scripts/join_subtitles.py"
 

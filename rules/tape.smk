@@ -20,8 +20,6 @@ rule mux_tape:
         "logs/mux_tape/{tape}.log",
     benchmark:
         "benchmarks/mux_tape/{tape}.tsv"
-    conda:
-        "../envs/cpu.yaml"
     params:
         spans=enhanced_spans,
         rate=enhanced_rate,
@@ -34,5 +32,7 @@ rule mux_tape:
         recipe=RECIPE["tape"],
     message:
         "Putting together {wildcards.tape}"
+    conda:
+        "../envs/cpu.yaml"
     script:
         "../scripts/mux_tape.py"

@@ -133,7 +133,9 @@ def test_environment_files_pin_what_the_lock_pins():
         if version
     }
     for path in (ROOT / "envs").glob("*.yaml"):
-        pins = next(entry["pip"] for entry in yaml.safe_load(path.read_text())["dependencies"] if isinstance(entry, dict))
+        pins = next(
+            entry["pip"] for entry in yaml.safe_load(path.read_text())["dependencies"] if isinstance(entry, dict)
+        )
         for pin in pins:
             name, _, version = pin.partition("==")
             assert lock[name.lower()] == version, f"{path}: {pin}"

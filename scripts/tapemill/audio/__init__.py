@@ -1,1 +1,6 @@
-"""Sound: the tape's track, and speech for the recogniser. Import the modules; nothing is loaded from here."""
+"""Stage audio: the tape's own sound, and what the speech model hears of it."""
+
+from .cleaning import AudioSettings
+from .track import clean_sound
+
+__all__ = ["AudioSettings", "clean_sound"]

@@ -124,36 +124,44 @@ def scenes(wildcards):
 # They take `input` so that Snakemake puts them off while capture.json, an input of the job, is still to be made.
 
 
+def capture(wildcards):
+    """Facts of the capture. A scene's job has them only after the checkpoint."""
+    if "scene" in wildcards.keys():
+        find_scene(wildcards)
+    return TAPES[wildcards.tape].capture
+
+
 def fingerprint(wildcards, input):
     return TAPES[wildcards.tape].fingerprint()
 
 
 def scene_fingerprint(wildcards, input):
-    return TAPES[wildcards.tape].fingerprint(wildcards.scene)
+    return TAPES[wildcards.tape].fingerprint(find_scene(wildcards))
 
 
 def picture(wildcards, input):
-    return TAPES[wildcards.tape].capture.picture.to_plain()
+    return capture(wildcards).picture.to_plain()
 
 
 def sounds(wildcards, input):
-    return [sound.to_plain() for sound in TAPES[wildcards.tape].capture.sounds]
+    return [sound.to_plain() for sound in capture(wildcards).sounds]
 
 
 def takes(wildcards, input):
-    return [take.to_plain() for take in TAPES[wildcards.tape].capture.takes]
+    return [take.to_plain() for take in capture(wildcards).takes]
 
 
 def take(wildcards, input):
-    return TAPES[wildcards.tape].take_of(wildcards.scene)
+    return TAPES[wildcards.tape].take_of(find_scene(wildcards))
 
 
 def speech_stream(wildcards, input):
-    return TAPES[wildcards.tape].speech_stream()
+    """The sound track that is listened to for subtitles: the first. None if there is no sound."""
+    return next((sound.stream_index for sound in capture(wildcards).sounds), None)
 
 
 def rate(wildcards, input):
-    return TAPES[wildcards.tape].rate()
+    return format_fraction(capture(wildcards).picture.rate)
 
 
 def span_in_file(wildcards, input):
@@ -169,29 +177,26 @@ def spans(wildcards, input):
 
 
 def enhanced_rate(wildcards, input):
-    return format_fraction(output_picture(TAPES[wildcards.tape].capture.picture, ENHANCE).rate)
+    return format_fraction(output_picture(capture(wildcards).picture, ENHANCE).rate)
 
 
 def enhanced_spans(wildcards, input):
     """Like `spans`, in frames of the enhanced clips: twice as many if each field became a frame."""
-    factor = output_picture(TAPES[wildcards.tape].capture.picture, ENHANCE).frames_per_frame
+    factor = output_picture(capture(wildcards).picture, ENHANCE).frames_per_frame
     return [[factor * start, factor * stop] for start, stop in spans(wildcards, input)]
 
 
 def subtitle_languages(wildcards, input):
     """Languages and titles of the subtitle tracks."""
-    return (
-        [[language(wildcards, input) or "", "en"], ["", "English"]]
-        if len(SUBTITLE_KINDS) > 1
-        else [[language(wildcards, input) or ""], [""]]
-    )
+    spoken = language(wildcards, input) or ""
+    return [[spoken, "en"], ["", "English"]] if config["subtitles"]["translate"] else [[spoken], [""]]
 
 
 def made_with(wildcards, input):
     """What the tape says about how it was made: facts, no times and places, so that the same job makes the same bytes."""
     return {
         "capture": TAPES[wildcards.tape].fingerprint(),
-        "field_order": TAPES[wildcards.tape].capture.picture.field_order,
+        "field_order": capture(wildcards).picture.field_order,
         "enhance_preset": config["enhance"]["preset"],
         "encoder": config["enhance"]["encoder"],
         "speech_model": config["subtitles"]["model"],

@@ -90,7 +90,7 @@ rule join_subtitles:
     """Put the cues of all scenes at their places on the tape."""
     input:
         cues=of_each_scene("results/{tape}/subtitles/{scene}.srt"),
-        facts=ancient(ready_facts),
+        facts="results/{tape}/capture.json",
     output:
         srt="results/{tape}/{tape}.srt",
         vtt="results/{tape}/{tape}.vtt",
@@ -114,7 +114,7 @@ rule join_subtitles:
 use rule join_subtitles as join_translations with:
     input:
         cues=of_each_scene("results/{tape}/translated/{scene}.srt"),
-        facts=ancient(ready_facts),
+        facts="results/{tape}/capture.json",
     output:
         srt="results/{tape}/{tape}.en.srt",
         vtt="results/{tape}/{tape}.en.vtt",

@@ -13,7 +13,7 @@ rule mux_tape:
         clips=of_each_scene("results/{tape}/enhanced/{scene}.mkv"),
         sound="results/{tape}/sound.mka",
         subtitles=collect("results/{{tape}}/{{tape}}{kind}.srt", kind=SUBTITLE_KINDS),
-        facts=ancient(ready_facts),
+        facts="results/{tape}/capture.json",
     output:
         tape="results/{tape}/{tape}." + config["tape"]["container"],
     log:

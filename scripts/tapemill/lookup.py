@@ -17,7 +17,7 @@ from .facts import Capture
 from .files import fingerprint, scene_files
 from .scenes import Scene, folder_scenes, read_scenes
 from .settings import Tape
-from .timing import Span, format_fraction
+from .timing import Span
 
 
 @dataclass
@@ -87,15 +87,6 @@ class TapeLookup:
         """First frame and the frame after the last, counted in the file that holds the scene."""
         start = 0 if self.is_folder else scene.span.start_frame
         return [start, start + scene.span.frames]
-
-    def speech_stream(self) -> int | None:
-        """The sound track that is listened to for subtitles: the first. None if there is no sound."""
-        sounds = self.capture.sounds
-        return sounds[0].stream_index if sounds else None
-
-    def rate(self) -> str:
-        """Frames a second before enhancement."""
-        return format_fraction(self.capture.picture.rate)
 
     def fingerprint(self, scene: str | None = None) -> str:
         """What tells the capture, or the file of one scene, from another: not its file time."""

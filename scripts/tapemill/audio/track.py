@@ -11,17 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from .. import ffmpeg
-from ..errors import FatalError, GateError
+from ..errors import GateError
 from ..facts import SoundFacts, TakeFacts
 from ..files import staged, write_json
 from ..media import opened
-from .cleaning import AudioSettings, Loudness, filters, gain_db, noise_floor_db, parse_loudness
+from .cleaning import MEASURE, AudioSettings, Loudness, filters, gain_db, noise_floor_db, parse_loudness
 from .laying import Laid, lay
 
 LOG = logging.getLogger("tapemill.audio")
 
-# Encoding and measuring run at more than a hundred times the speed of sound on one core; this is for a busy machine.
-SECONDS_PER_SECOND = 0.5
+# Encoding runs at a hundred times the speed of the tape, with all filters at twenty; this is for a busy machine.
+SECONDS_PER_SECOND = 1.0
 START_UP_S = 60
 SAMPLE_FORMATS = {16: "s16", 24: "s32"}
 # Of the codecs that are not lossless, the most samples that a last packet may be filled up with.
@@ -57,11 +57,14 @@ def clean_sound(
 
     `takes` are in the order of `sources`: the capture alone, or the scene files of a folder. Sample 0 of every track is
     the start of grid frame 0. Nothing is resampled (except by Opus, which knows 48 kHz only) and nothing stretched.
-    What cannot be read of a track is silence. Raises FatalError if there is no sound, InputError if a source cannot be
-    opened, GateError if a track came out shorter or longer than it went in.
+    What cannot be read of a track is silence. A capture without sound makes an empty file. Raises InputError if a
+    source cannot be opened, GateError if a track came out shorter or longer than it went in.
     """
     if not sounds:
-        raise FatalError("this capture has no sound", file=sources[0], remedy="ask for the tape without a sound track")
+        with staged(target) as partial:
+            partial.touch()
+        write_json(record, {"codec": settings.codec, "tracks": []})
+        return
     chosen = list(sounds[:1] if settings.tracks == "first" else sounds)
     with _raw_files(target, len(chosen)) as paths:
         laid = lay(sources=sources, takes=takes, sounds=chosen, paths=paths)
@@ -94,7 +97,7 @@ def _prepare(laid: Laid, sound: SoundFacts, settings: AudioSettings, target: Pat
         loudness = _measure(laid, chain, target)
         gain = gain_db(loudness, settings)
         if gain:
-            # Linear two-pass normalisation is one constant gain: done as such, nothing is resampled.
+            # Two-pass normalisation without a change of dynamics is one constant gain: nothing is resampled.
             chain = [*(chain or ["aformat=sample_fmts=dblp"]), f"volume=volume={gain:.2f}dB:precision=double"]
     job = _Job(laid, sound, tuple(chain), noise_db, loudness, gain)
     LOG.info("sound track of %.3f s: %s", job.duration_s, _to_plain(job, settings))
@@ -105,7 +108,7 @@ def _measure(laid: Laid, chain: Sequence[str], target: Path) -> Loudness:
     report = ffmpeg.run(
         [
             *ffmpeg.source(laid.path, options=laid.source_options()),
-            *("-af", ",".join([*chain, "loudnorm=print_format=json"]), *ffmpeg.target(Path("-"), "null")),
+            *("-af", ",".join([*chain, MEASURE]), *ffmpeg.target(Path("-"), "null")),
         ],
         concerns=target,
         timeout_s=_time_limit([laid]),

@@ -32,7 +32,6 @@ def enhance_scene(
     frames: int,
     settings: EnhanceSettings,
     encoder_choice: Path | None = None,
-    time_limit_factor: float = 1.0,
 ) -> None:
     """Restore a cut scene: `clip` (lossless, `frames` frames) becomes `target` (Matroska, picture only).
 
@@ -48,7 +47,7 @@ def enhance_scene(
     name = chosen_encoder(encoder_choice, settings)
     chain = filter_chain(scene)
     with files.staged(target) as partial:
-        _run(clip, partial, chain, name, scene, timeout_s=time_limit_factor * _expected_s(scene, frames))
+        _run(clip, partial, chain, name, scene, timeout_s=_expected_s(scene, frames))
         passed = check_clip(partial, target=target, clip=clip, scene=scene, frames=frames)
     files.write_json(record, {"encoder": name, "filters": chain, "frames_in": frames, **_facts(scene, cadence, passed)})
 

@@ -41,7 +41,6 @@ class _Job:
     span: Span
     picture: PictureFacts
     threads: int
-    time_limit_factor: float
 
 
 def cut_scene(
@@ -53,14 +52,13 @@ def cut_scene(
     target: Path,
     picture: PictureFacts,
     threads: int,
-    time_limit_factor: float,
 ) -> None:
     """Write frames [start, stop) of the capture's grid as FFV1 in Matroska, and the sound below them as FLAC.
 
     Samples keep their format and range; the frames are marked with the field order of `picture`. `threads` changes the
     speed, never the result. Raises GateError if the scene does not come out complete even when decoded from the start.
     """
-    job = _Job(source, take, span, picture, threads, time_limit_factor)
+    job = _Job(source, take, span, picture, threads)
     expected = expected_arrivals(source, take, span)
     with tempfile.TemporaryDirectory() as folder, files.staged(target) as partial:
         audio = [] if sound_stream is None else _write_sound(job, sound_stream, Path(folder) / "sound.f32")
@@ -107,7 +105,7 @@ def _cut(job: _Job, back_s: Fraction | None, audio: Sequence[str], record: Path,
     arguments += ["-stats_enc_pre:v", f"file:{record}", "-stats_enc_pre_fmt:v", "{ptsi} {ni}"]
     skipped_s = start_s if whole or back_s is None else back_s
     work_s = SECONDS_PER_SECOND * job.span.duration_s(job.take.rate) + SECONDS_PER_SECOND_DECODED * skipped_s
-    limit_s = job.time_limit_factor * (60 + float(work_s))
+    limit_s = 60 + float(work_s)
     ffmpeg.run([*arguments, *ffmpeg.target(partial, "matroska")], concerns=job.source, timeout_s=limit_s)
     return read_arrivals(record.read_text(encoding="ascii").splitlines() if record.exists() else [])
 

@@ -47,14 +47,13 @@ def detect_scenes(
     table: Path,
     edl: Path,
     csv: Path,
-    time_limit_factor: float,
 ) -> None:
     """Divide a capture into scenes and write the table, the edit decision list and the sheet.
 
     Raises InputError if clearly fewer pictures can be decoded than the capture stage counted.
     """
     (take,) = capture.takes
-    borders, movement = _analyse(source, take, capture.picture, settings, time_limit_factor)
+    borders, movement = _analyse(source, take, capture.picture, settings)
     grid, rate = take.grid, take.rate
     power = np.zeros(take.frames)
     if capture.sounds:
@@ -83,7 +82,7 @@ def _analyse(
     movement = np.zeros(take.frames)
     before: np.ndarray | None = None
     count = 0
-    for count, frame in enumerate(_pictures(source, take, picture, time_limit_factor), start=1):
+    for count, frame in enumerate(_pictures(source, take, picture), start=1):
         luma = finder.add(frame)
         if before is not None:
             movement[count - 1] = _distance(before, luma)
@@ -100,7 +99,7 @@ def _analyse(
     return finder.borders(), movement
 
 
-def _pictures(source: Path, take: TakeFacts, picture: PictureFacts, time_limit_factor: float) -> Iterator[np.ndarray]:
+def _pictures(source: Path, take: TakeFacts, picture: PictureFacts) -> Iterator[np.ndarray]:
     """Small pictures of the capture's grid. shape = (height, width, 3), uint8, blue green red."""
     width = min(WIDTH_PX, picture.width)
     height = max(1, round(width * picture.height / picture.width))
@@ -112,7 +111,7 @@ def _pictures(source: Path, take: TakeFacts, picture: PictureFacts, time_limit_f
     arguments = ["-copyts", *ffmpeg.source(source), "-map", f"0:{take.stream_index}", "-filter:v", ",".join(chain)]
     arguments += ["-fps_mode", "passthrough", "-f", "rawvideo", "pipe:1"]
     seconds = float(take.frames / take.rate)
-    limit_s = time_limit_factor * (60 + SECONDS_PER_SECOND * seconds)
+    limit_s = 60 + SECONDS_PER_SECOND * seconds
     with ffmpeg.reading(arguments, concerns=source, timeout_s=limit_s) as stream:
         while (data := _exactly(stream, width * height * 3)) is not None:
             yield np.frombuffer(data, np.uint8).reshape(height, width, 3)

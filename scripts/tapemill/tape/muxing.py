@@ -20,7 +20,7 @@ from av import AudioStream, Packet, VideoStream
 from av.container import OutputContainer
 from av.stream import Disposition, Stream
 
-from ..errors import ConfigError, FatalError, SetupError, ToolFailed
+from ..errors import FatalError, SetupError, ToolFailed
 from ..files import staged
 from ..media import opened
 from ..timing import milliseconds
@@ -58,17 +58,18 @@ def mux_tape(
     """Join the enhanced clips, `clip_frames[i]` pictures each at `rate`, with everything else into `target`.
 
     Picture k of the tape is shown at k / rate, to the nearest unit of the container. `sound` is what `clean_sound`
-    wrote; it is copied, as are subtitles (MP4: converted to its own kind). An empty subtitle file makes no track.
-    Raises GateError if clips do not fit or the result is not what it has to be, ConfigError if the container cannot
-    hold a codec, InputError for a file that cannot be read, SetupError if the disk is full.
+    wrote; it is copied, as are subtitles (MP4: converted to its own kind). An empty sound or subtitle file makes no
+    track. Raises GateError if clips do not fit or the result is not what it has to be, InputError for a file that
+    cannot be read, SetupError if the disk is full, ToolFailed if the file cannot be written otherwise.
     """
     if not clips:
         raise FatalError("there are no clips to make a tape of", file=target)
     join = survey(clips=clips, frames=clip_frames, rate=rate)
+    heard = sound if sound is not None and sound.stat().st_size else None
     shown = spoken(subtitles)
     with staged(target) as partial:
         with (
-            gathered(sound=sound, subtitles=shown, container=settings.container, target=target) as parts,
+            gathered(sound=heard, subtitles=shown, container=settings.container, target=target) as parts,
             ExitStack() as stack,
             _writing(partial, settings, join) as output,
         ):
@@ -79,7 +80,7 @@ def mux_tape(
             streams += [_add_part(output, stack, part, facts, settings) for part in parts]
             for packet in heapq.merge(*streams, key=_moment):
                 output.mux_one(packet)
-        gates.check(partial, join=join, sound=sound, subtitles=shown, chapters=chapters)
+        gates.check(partial, join=join, sound=heard, subtitles=shown, chapters=chapters)
     LOG.info("%d clips, %d frames at %s frames/s: %s", len(clips), join.total_frames, rate, target)
 
 
@@ -107,15 +108,8 @@ def _writing(partial: Path, settings: TapeSettings, join: Join) -> Iterator[Outp
 
 def _add_picture(output: OutputContainer, join: Join, settings: TapeSettings) -> VideoStream:
     with opened(join.clips[0]) as container:
-        template = container.streams.video[0]
-        codec = template.codec_context.name
-        try:
-            stream = output.add_stream_from_template(template, opaque=True)
-        except ValueError as error:
-            raise ConfigError(
-                f"{settings.container} files cannot hold {codec} pictures",
-                remedy="set `container` in section `tape` to mkv, or choose another encoder in section `enhance`",
-            ) from error
+        codec = container.streams.video[0].codec_context.name
+        stream = output.add_stream_from_template(container.streams.video[0], opaque=True)
     stream.time_base = 1 / join.rate
     stream.codec_context.framerate = join.rate
     stream.disposition = Disposition.default

@@ -44,6 +44,8 @@ def _open_log(path: Path | None) -> None:
     formatter = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
     terminal = logging.StreamHandler()
     terminal.setLevel(logging.WARNING)
+    # Python prints the traceback of an unexpected error there itself.
+    terminal.addFilter(lambda record: record.exc_info is None)
     handlers: list[logging.Handler] = [terminal]
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -75,7 +75,7 @@ def detect_scenes(
 
 
 def _analyse(
-    source: Path, take: TakeFacts, picture: PictureFacts, settings: ScenesSettings, time_limit_factor: float
+    source: Path, take: TakeFacts, picture: PictureFacts, settings: ScenesSettings
 ) -> tuple[list[int], np.ndarray]:
     """Borders (first frames of scenes) and the difference of each frame from the one before, shape = (frames,)."""
     finder = BorderFinder(settings, take.rate)

@@ -121,7 +121,8 @@ def scenes(wildcards):
 
 
 ##### Params functions: what a job depends on besides files ###########################################################
-# They take `input` so that Snakemake puts them off while capture.json, an input of the job, is still to be made.
+# They take `wildcards` and nothing else: Snakemake does not remember params that are derived from input or resources, and
+# a change of those would go unnoticed. While capture.json, an input of the job, is still to be made, they are put off.
 
 
 def capture(wildcards):
@@ -131,68 +132,68 @@ def capture(wildcards):
     return TAPES[wildcards.tape].capture
 
 
-def fingerprint(wildcards, input):
+def fingerprint(wildcards):
     return TAPES[wildcards.tape].fingerprint()
 
 
-def scene_fingerprint(wildcards, input):
+def scene_fingerprint(wildcards):
     return TAPES[wildcards.tape].fingerprint(find_scene(wildcards))
 
 
-def picture(wildcards, input):
+def picture(wildcards):
     return capture(wildcards).picture.to_plain()
 
 
-def sounds(wildcards, input):
+def sounds(wildcards):
     return [sound.to_plain() for sound in capture(wildcards).sounds]
 
 
-def takes(wildcards, input):
+def takes(wildcards):
     return [take.to_plain() for take in capture(wildcards).takes]
 
 
-def take(wildcards, input):
+def take(wildcards):
     return TAPES[wildcards.tape].take_of(find_scene(wildcards))
 
 
-def speech_stream(wildcards, input):
+def speech_stream(wildcards):
     """The sound track that is listened to for subtitles: the first. None if there is no sound."""
     return next((sound.stream_index for sound in capture(wildcards).sounds), None)
 
 
-def rate(wildcards, input):
+def rate(wildcards):
     return format_fraction(capture(wildcards).picture.rate)
 
 
-def span_in_file(wildcards, input):
+def span_in_file(wildcards):
     return TAPES[wildcards.tape].span_in_file(scenes(wildcards)[wildcards.scene])
 
 
-def frames(wildcards, input):
+def frames(wildcards):
     return scenes(wildcards)[wildcards.scene].span.frames
 
 
-def spans(wildcards, input):
+def spans(wildcards):
     return [[scene.span.start_frame, scene.span.stop_frame] for scene in scenes(wildcards).values()]
 
 
-def enhanced_rate(wildcards, input):
+def enhanced_rate(wildcards):
     return format_fraction(output_picture(capture(wildcards).picture, ENHANCE).rate)
 
 
-def enhanced_spans(wildcards, input):
+def enhanced_spans(wildcards):
     """Like `spans`, in frames of the enhanced clips: twice as many if each field became a frame."""
     factor = output_picture(capture(wildcards).picture, ENHANCE).frames_per_frame
-    return [[factor * start, factor * stop] for start, stop in spans(wildcards, input)]
+    return [[factor * start, factor * stop] for start, stop in spans(wildcards)]
 
 
-def subtitle_languages(wildcards, input):
+def subtitle_languages(wildcards):
     """Languages and titles of the subtitle tracks."""
-    spoken = language(wildcards, input) or ""
+    spoken = language(wildcards) or ""
     return [[spoken, "en"], ["", "English"]] if config["subtitles"]["translate"] else [[spoken], [""]]
 
 
-def made_with(wildcards, input):
+def made_with(wildcards):
     """What the tape says about how it was made: facts, no times and places, so that the same job makes the same bytes."""
     return {
         "capture": TAPES[wildcards.tape].fingerprint(),
@@ -200,16 +201,16 @@ def made_with(wildcards, input):
         "enhance_preset": config["enhance"]["preset"],
         "encoder": config["enhance"]["encoder"],
         "speech_model": config["subtitles"]["model"],
-        "speech_model_sha256": speech_model_sha256(wildcards, input),
+        "speech_model_sha256": speech_model_sha256(wildcards),
         "recipe": " ".join(f"{stage}={number}" for stage, number in RECIPE.items()),
     }
 
 
-def speech_model_sha256(wildcards, input):
+def speech_model_sha256(wildcards):
     return locked_sha256(config["subtitles"]["model"], Path("config/models.lock"))
 
 
-def language(wildcards, input):
+def language(wildcards):
     """The sheet's language of the tape, or what its scenes voted for."""
     stated = TAPES[wildcards.tape].row.language
     if stated != "auto":

@@ -3,10 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from tapemill.scenes import cut_scene
-
 from tapemill import script
 from tapemill.facts import PictureFacts, TakeFacts
+from tapemill.scenes import cut_scene
 from tapemill.timing import Span
 
 

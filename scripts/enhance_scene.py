@@ -3,9 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from tapemill.enhance import EnhanceSettings, enhance_scene
-
 from tapemill import script
+from tapemill.enhance import EnhanceSettings, enhance_scene
 from tapemill.facts import PictureFacts
 
 

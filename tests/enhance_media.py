@@ -5,6 +5,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
+
 from tapemill import ffmpeg
 from tapemill.enhance import EnhanceSettings
 from tapemill.facts import PictureFacts

@@ -49,9 +49,7 @@ class FieldCounts:
         combed = self.tff + self.bff
         if combed > INTERLACED_SHARE * self.frames:
             return ("tff", self.tff / combed) if self.tff >= self.bff else ("bff", self.bff / combed)
-        if self.progressive == 0:
-            return "progressive", 0.0
-        return "progressive", self.progressive / (self.progressive + combed)
+        return "progressive", self.progressive / self.frames if self.frames else 0.0
 
 
 def count_fields(path: Path, stream_index: int, starts_s: Sequence[Fraction], frames_per_spot: int) -> FieldCounts:

@@ -1,8 +1,8 @@
 import shutil
 
 import pytest
-from counting import make_capture
 
+from counting import make_capture
 from running import Project
 
 # Small and quick, yet interlaced, with three hard cuts; the last scene is the longest.
@@ -16,7 +16,9 @@ def finished(tmp_path_factory):
     project = Project(tmp_path_factory.mktemp("tape") / "project")
     (project.folder / "captures").mkdir()
     make_capture(project.path("captures/T01.mkv"), frames=FRAMES, interlaced="tff", size=(360, 288), cuts=CUTS)
-    project.sheet({"tape": "T01", "source": "captures/T01.mkv", "language": "en", "title": "Counting"})
+    project.sheet(
+        {"tape": "T01", "source": "captures/T01.mkv", "language": "en", "title": "Counting", "field_order": "tff"}
+    )
     project.make("all")
     return project
 

@@ -3,8 +3,8 @@
 from fractions import Fraction
 
 import pytest
-from counting import beep_times, irregular_times, make_capture, read_numbers
 
+from counting import beep_times, irregular_times, make_capture, read_numbers
 from running import Project
 from tapemill.facts import Capture
 
@@ -30,7 +30,8 @@ def test_every_frame_and_every_beep_is_in_its_place(tmp_path, name):
     project = Project(tmp_path / "project")
     project.configure(enhance={"encoder_effort": "fast"}, scenes={"longest_s": 3})
     truth = make_capture(project.path(f"capture.{suffix}"), **case)
-    project.sheet({"tape": "T", "source": f"capture.{suffix}", "language": "en"})
+    order = truth.interlaced or "progressive"
+    project.sheet({"tape": "T", "source": f"capture.{suffix}", "language": "en", "field_order": order})
     project.make("all")
 
     capture = Capture.read(project.path("results/T/capture.json"))

@@ -1,6 +1,7 @@
 from fractions import Fraction
 
 import pytest
+
 from enhance_media import clip_from
 from tapemill.enhance.cadence import conclude, scene_cadence
 from tapemill.errors import ToolFailed

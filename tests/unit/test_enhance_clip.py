@@ -6,6 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+
 from enhance_media import LOSSLESS, PLAIN, clip_from, clip_of, facts_of, samples
 from tapemill.enhance import enhance_scene, output_picture
 from tapemill.errors import GateError, ToolFailed

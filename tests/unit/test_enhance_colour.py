@@ -6,6 +6,7 @@ from fractions import Fraction
 import av
 import numpy as np
 import pytest
+
 from enhance_media import PLAIN, clip_of, facts_of
 from tapemill.enhance import enhance_scene
 from tapemill.media import Colour, probe

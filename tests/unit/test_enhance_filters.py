@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+
 from enhance_media import LOSSLESS, PAL, PLAIN, clip_of, facts_of, samples
 from tapemill.enhance import enhance_scene
 from tapemill.enhance.filters import KERNEL_SCALE, Scene, filter_chain, shift_kernel, unsharp_kernel

@@ -2,6 +2,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 import pytest
+
 from enhance_media import PAL, PLAIN, UNTAGGED
 from tapemill.enhance.picture import BT601_NTSC, BT601_PAL, BT709, output_picture, source_colour, working_layout
 from tapemill.errors import ConfigError

@@ -42,6 +42,7 @@ def test_a_few_combed_looking_frames_do_not_make_a_film_interlaced():
     order, confidence = FieldCounts(tff=4, bff=5, progressive=91).judge()
     assert order == "progressive"
     assert 0.9 < confidence < 1
+    assert FieldCounts(progressive=10, undetermined=90).judge() == ("progressive", 0.1)
 
 
 def test_nothing_to_judge_by_is_said_to_be_unsure():

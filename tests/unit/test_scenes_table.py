@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from tapemill.errors import ConfigError, InputError
 from tapemill.scenes.settings import ScenesSettings
 from tapemill.scenes.table import folder_scenes, make_scenes, read_scenes, timecode, write_csv, write_edl, write_scenes

@@ -31,6 +31,14 @@ def test_a_rule_has_its_slots_in_order_a_log_and_a_script_of_its_name(name):
     assert len(body.splitlines()) <= 40
 
 
+def test_params_come_from_wildcards_alone():
+    # Snakemake leaves what is derived from input, output or resources out of the params it compares (rules.py,
+    # `non_derived_params`): a changed setting or capture would go unnoticed.
+    for file in RULE_FILES:
+        assert not re.findall(r"^def \w+\(wildcards, .*", file.read_text(), re.MULTILINE), file
+        assert not re.findall(r"lambda wildcards, .*", file.read_text()), file
+
+
 @pytest.mark.parametrize("file", RULE_FILES, ids=lambda file: file.name)
 def test_a_rule_file_opens_with_its_contract(file):
     text = file.read_text()

@@ -116,6 +116,7 @@ def _started(
     concerns: Path,
     timeout_s: float,
     verbosity: str,
+    *,
     capture: int | None,
     feed: int = subprocess.DEVNULL,
 ) -> Iterator[tuple[subprocess.Popen[bytes], Sequence[str]]]:

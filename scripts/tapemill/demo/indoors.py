@@ -206,4 +206,4 @@ def _glow(width: int, height: int, x: int, y: int, radius: int, peak: int) -> np
     """Light on everything around a place. shape = (height, width), uint8."""
     away = (np.arange(width)[None, :] - x) ** 2 + (np.arange(height)[:, None] - y) ** 2
     inside = np.maximum(radius * radius - away, 0)
-    return (peak * inside // (radius * radius)).astype(np.uint8)
+    return np.asarray(peak * inside // (radius * radius), np.uint8)

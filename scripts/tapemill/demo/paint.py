@@ -144,7 +144,7 @@ def soft_disc(radius: int, peak: int) -> np.ndarray:
     """A round mask that fades outwards from `peak` (0 to 255). shape = (2 * radius + 1,) * 2, uint8."""
     axis = np.arange(-radius, radius + 1) ** 2
     inside = np.maximum(radius * radius - axis[:, None] - axis[None, :], 0)
-    return (peak * inside**2 // radius**4).astype(np.uint8)
+    return np.asarray(peak * inside**2 // radius**4, np.uint8)
 
 
 def shift_rows(picture: np.ndarray, steps: np.ndarray, *, width: int | None = None) -> np.ndarray:

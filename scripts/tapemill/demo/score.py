@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
@@ -81,6 +82,14 @@ def score(*, tape: Path, subtitles: Path, capture: Path, truth: Path, table: Pat
         capture=likeness(capture, truth, prepare=bob, height=height),
         capture_whole=likeness(capture, truth, prepare=bob, height=plan.HEIGHT),
     )
+
+
+def score_demo(*, tape: Path, subtitles: Path, capture: Path, truth: Path, table: Path, report: Path) -> None:
+    """Score the restored demo tape, write the score as JSON and show it to whoever is watching."""
+    result = score(tape=tape, subtitles=subtitles, capture=capture, truth=truth, table=table)
+    write_score(report, result)
+    sys.stdout.write(f"\n{table_of(result)}\n\n")
+    sys.stdout.flush()
 
 
 def likeness(video: Path, truth: Path, *, prepare: str, height: int) -> Likeness:

@@ -97,7 +97,7 @@ def _water(count: int, rng: np.random.Generator) -> np.ndarray:
     time_s = np.arange(count) / RATE_HZ
     swell = 0.35 + 0.65 * np.sin(2 * np.pi * time_s / 4.3) ** 2
     lull = np.clip(np.abs(time_s - 15.5) - 1.5, 0, 1)
-    return 0.007 * _noise(count, rng, 150, 2500) * swell * lull
+    return np.asarray(0.007 * swell * lull * _noise(count, rng, 150, 2500))
 
 
 def _silence(count: int, _: np.random.Generator) -> np.ndarray:

@@ -129,4 +129,4 @@ def read_recording(source: Path) -> np.ndarray:
     decoder = [*ffmpeg.source(source), "-f", "s16le", "-c:a", "pcm_s16le", "pipe:1"]
     with ffmpeg.reading(decoder, concerns=source, timeout_s=TIME_LIMIT_S) as stream:
         samples = np.frombuffer(stream.read(), "<i2")
-    return samples.astype(np.float64) * 2**RECORDING_SHIFT / 32768
+    return np.asarray(samples * (2**RECORDING_SHIFT / 32768), np.float64)

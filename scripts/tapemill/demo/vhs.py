@@ -1,7 +1,7 @@
 """What a worn tape and its deck do to a picture, in the order in which they do it.
 
-Frames are woven from two fields of 288 lines. Everything that happens along a line is done to both fields at once, since
-lines do not touch each other; what passes from line to line passes within a field, that is by steps of two rows.
+Frames are woven from two fields of 288 lines. What happens along a line is done to both fields at once, since lines do
+not touch each other; what passes from line to line passes within a field, that is by steps of two rows.
 Samples are whole numbers in float32, eight steps to one of 8 bits, so that sums are exact (see `paint`).
 """
 
@@ -85,7 +85,7 @@ class Tape:
 
 
 def _low_pass(cutoff: float, reach: int) -> np.ndarray:
-    """A filter cut off at so many cycles a sample. Cut short, it rings a little, as decks do. shape = (2 reach + 1,)."""
+    """A filter cut off at so many cycles a sample; being short, it rings a little. shape = (2 reach + 1,)."""
     taps = np.sinc(2 * cutoff * np.arange(-reach, reach + 1)) * np.hamming(4 * reach + 1)[reach:-reach]
     return _whole(taps)
 
@@ -101,7 +101,7 @@ def _whole(taps: np.ndarray, centre: int | None = None) -> np.ndarray:
     """Taps as whole numbers whose sum is UNIT; the centre takes up what rounding leaves."""
     weights = np.rint(taps / taps.sum() * UNIT)
     weights[len(taps) // 2 if centre is None else centre] += UNIT - weights.sum()
-    return weights.astype(np.float32)
+    return np.asarray(weights, np.float32)
 
 
 def _along(samples: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -71,7 +71,7 @@ def _decoded(path: Path) -> str:
         raise _malformed(
             path, line, "a character is not UTF-8", "save the file as UTF-8 (a choice of the editor)"
         ) from error
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+    return text.lstrip("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _check(lines: list[str], path: Path) -> None:

@@ -1,0 +1,68 @@
+"""Speech for tests: two sentences whose words and times are known, read by espeak-ng, and the tiny model for them."""
+
+import wave
+from pathlib import Path
+
+import av
+import numpy as np
+
+from tapemill.subtitles import SubtitlesSettings
+
+MODEL = Path(__file__).parents[1] / "resources" / "models" / "demo-en.pt"
+LOCK = Path(__file__).parents[1] / "config" / "models.lock"
+SENTENCES = ("We are dancing at the mountains with Grandma.", "Peter is two years old today.")
+# Start and end in the recording, in seconds.
+SPANS_S = ((0.0, 2.45), (3.45, 5.80))
+RATE_HZ = 16_000
+
+SETTINGS = SubtitlesSettings(
+    model="demo-en",
+    language_scenes=12,
+    translate=False,
+    vad_threshold=0.5,
+    vad_min_speech_s=0.25,
+    vad_min_silence_s=0.3,
+    vad_pad_s=0.2,
+    speech_join_s=2,
+    prompt="",
+    temperatures=[0.0, 0.2, 0.4, 0.6, 0.8, 1.0],
+    beam_size=1,
+    condition_on_previous_text=False,
+    word_timestamps=False,
+    no_speech_threshold=0.6,
+    logprob_threshold=-1.0,
+    compression_ratio_threshold=2.4,
+    repeat_limit=4,
+    line_characters=42,
+    lines=2,
+    cue_shortest_s=0.83,
+    cue_longest_s=7,
+    characters_per_s=20,
+    gap_frames=2,
+    torch_threads=1,
+    seed=0,
+)
+
+
+def recording():
+    """int16 samples of both sentences with a second of silence between them."""
+    with av.open(Path(__file__).parent / "unit" / "data" / "spoken.flac") as container:
+        return np.concatenate([frame.to_ndarray().ravel() for frame in container.decode(audio=0)]).astype("<i2")
+
+
+def sentence(number):
+    start_s, stop_s = SPANS_S[number]
+    return recording()[round(start_s * RATE_HZ) : round(stop_s * RATE_HZ)]
+
+
+def silence(seconds):
+    return np.zeros(round(seconds * RATE_HZ), dtype="<i2")
+
+
+def write_wav(path, *parts, rate_hz=RATE_HZ):
+    with wave.open(str(path), "wb") as stream:
+        stream.setnchannels(1)
+        stream.setsampwidth(2)
+        stream.setframerate(rate_hz)
+        stream.writeframes(np.concatenate(parts).astype("<i2").tobytes())
+    return path

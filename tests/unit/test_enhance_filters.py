@@ -22,12 +22,13 @@ def names(steps):
 def test_order_of_the_steps():
     everything = chain(preset="fast", chroma_shift_samples=-3, chroma_shift_lines=2)
     assert names(everything) == [
-        *("settb", "setparams", "bwdif", "crop", "hqdn3d", "chromashift", "split", "deband", "cas", "scale", "setsar")
+        *("settb", "setparams", "bwdif", "crop", "scale", "hqdn3d", "chromashift", "split", "gradfun", "cas"),
+        *("scale", "setsar"),
     ]
 
 
 def test_steps_without_strength_are_left_out():
-    assert names(chain()) == ["settb", "setparams", "bwdif", "scale", "setsar"]
+    assert names(chain()) == ["settb", "setparams", "bwdif", "scale", "scale", "setsar"]
 
 
 def test_no_strength_of_the_denoiser_is_zero_which_it_would_take_for_its_default():
@@ -37,7 +38,7 @@ def test_no_strength_of_the_denoiser_is_zero_which_it_would_take_for_its_default
 def test_a_progressive_scene_of_an_interlaced_tape_is_doubled_after_all_filters():
     steps = names(chain("progressive", sharpen=0.2))
     assert "bwdif" not in steps
-    assert steps.index("cas") < steps.index("scale") < steps.index("fps")
+    assert steps[steps.index("cas") :] == ["cas", "scale", "fps", "setsar"]
 
 
 @pytest.mark.parametrize(
@@ -96,7 +97,7 @@ def test_bleeding_colour_is_gathered_and_brightness_untouched(tmp_path):
     clean, bled = patches(), patches(sigma=1.8)
     y, u, v = planes(filtered(tmp_path, bled, chroma_bleed=3.0, chroma_bleed_samples=7))
     for plane, (before, truth) in zip((u, v), zip(bled[1:], clean[1:], strict=True), strict=True):
-        assert psnr(plane, truth) > psnr(before, truth) + 2.5
+        assert psnr(plane, truth) > psnr(before, truth) + 2
         assert plane.min() >= before.round().min() and plane.max() <= before.round().max()
     assert np.array_equal(y, clean[0])
 

@@ -21,6 +21,7 @@ from .picture import (
     OutputPicture,
     active_filters,
     cropped,
+    frame_layout,
     is_rgb,
     output_picture,
     restored_size,
@@ -30,10 +31,14 @@ from .picture import (
 from .settings import EnhanceSettings, Filters
 
 SCALER = f"flags={BITEXACT_SCALING[1]}"
+# Nobody tags chroma location; "left" is what untagged video means.
+CHROMA = "in_chroma_loc=left:out_chroma_loc=left"
 # hqdn3d reads a strength of exactly 0 as "take the default"; this one changes no sample.
 NEXT_TO_NOTHING = 0.0001
 # convolution takes whole numbers; this scale keeps a kernel's rounding below a hundredth of a level.
 KERNEL_SCALE = 4096
+# gradfun takes no less.
+LEAST_DEBANDING = 0.51
 # setparams calls these by the standards that they come from.
 SETPARAMS_TRANSFERS = {"gamma22": "bt470m", "gamma28": "bt470bg"}
 # Half the taps of the kernels that sharpen and shift colour. convolution allows 24.
@@ -54,6 +59,9 @@ class Scene:
     output: OutputPicture
     crop: Crop
     layout: Layout
+    """Samples while fields are woven: the capture's own."""
+    frame_layout: Layout
+    """Samples of the filtered frames: the capture's depth, and no more chroma than the finished clip has."""
     filters: Filters | None
     """None for pictures too small to be filtered."""
 
@@ -67,6 +75,7 @@ class Scene:
             output=output_picture(picture, settings),
             crop=cropped(picture, settings),
             layout=working_layout(picture.pixel_format),
+            frame_layout=frame_layout(picture, settings),
             filters=active_filters(picture, settings),
         )
 
@@ -99,7 +108,6 @@ def declare(scene: Scene) -> str:
         field_mode = "prog"
     if is_rgb(scene.picture.pixel_format):
         return f"setparams=field_mode={field_mode}:range=pc:colorspace=gbr"
-    # Nobody tags chroma location; "left" is what untagged video means.
     return f"setparams=field_mode={field_mode}:chroma_location=left:{_tags(source_colour(scene.picture))}"
 
 
@@ -111,7 +119,7 @@ def unify(scene: Scene) -> str | None:
     matrices = f"out_color_matrix={colour.matrix}:out_range={colour.range}"
     if not is_rgb(scene.picture.pixel_format):
         matrices = f"in_color_matrix={colour.matrix}:in_range={colour.range}:{matrices}"
-    return f"scale={matrices}:{SCALER},format={scene.layout.name},setparams={_tags(colour)}"
+    return f"scale={matrices}:{CHROMA}:{SCALER},format={scene.layout.name},setparams={_tags(colour)}"
 
 
 def deinterlace(scene: Scene) -> str | None:
@@ -128,6 +136,13 @@ def crop(scene: Scene) -> str | None:
     if (kept.width, kept.height) == (scene.picture.width, scene.picture.height):
         return None
     return f"crop=w={kept.width}:h={kept.height}:x={kept.left}:y={kept.top}:exact=1"
+
+
+def reduce(scene: Scene) -> str | None:
+    """Drop chroma that the finished clip cannot hold before filters spend time on it; of frames, never of fields."""
+    if scene.frame_layout == scene.layout:
+        return None
+    return f"scale={_kept_colour(scene)}:{CHROMA}:{SCALER},format={scene.frame_layout.name}"
 
 
 def denoise(scene: Scene) -> str | None:
@@ -153,8 +168,8 @@ def shift_chroma(scene: Scene) -> str | None:
     steps = []
     whole = {}
     for axis, mode, distance, log2 in (
-        ("h", "row", scene.filters.chroma_shift_samples, scene.layout.log2_chroma_width),
-        ("v", "column", scene.filters.chroma_shift_lines, scene.layout.log2_chroma_height),
+        ("h", "row", scene.filters.chroma_shift_samples, scene.frame_layout.log2_chroma_width),
+        ("v", "column", scene.filters.chroma_shift_lines, scene.frame_layout.log2_chroma_height),
     ):
         samples, rest = divmod(distance, 1 << log2)
         whole[axis] = samples
@@ -169,29 +184,32 @@ def shift_chroma(scene: Scene) -> str | None:
 def sharpen_chroma(scene: Scene) -> str | None:
     """Gather colour that has bled along the line: sharpen widely, but within what the neighbourhood shows.
 
-    An unsharp mask as wide as the smear steepens the edges; clamping to the range of the samples nearby keeps it from
-    making halos in the opposite colour, and from raising noise.
+    An unsharp mask as wide as the smear steepens the edges. Clamping to the range of the sample and its neighbours left
+    and right at that distance keeps it from making halos in the opposite colour, and from raising noise.
     """
     if scene.filters is None or not scene.filters.chroma_bleed:
         return None
-    reach = scene.filters.chroma_bleed_samples / (1 << scene.layout.log2_chroma_width)
+    reach = scene.filters.chroma_bleed_samples / (1 << scene.frame_layout.log2_chroma_width)
     steepen = _convolve_chroma(unsharp_kernel(min(reach, LARGEST_SIGMA), scene.filters.chroma_bleed), "row")
-    passes = max(1, round(reach * 0.85))
-    # Coordinates 8 and 16 are the neighbours to the left and right; a threshold of 0 leaves luma as it is.
-    darkest = ",".join(["erosion=coordinates=24:threshold0=0"] * passes)
-    brightest = ",".join(["dilation=coordinates=24:threshold0=0"] * passes)
-    return (
-        f"split=3[bleed][low][high];[bleed]{steepen}[steep];[low]{darkest}[darkest];[high]{brightest}[brightest];"
-        "[steep][darkest][brightest]maskedclamp=planes=6"
-    )
+    distance = max(1, round(reach * 0.85))
+    graph = [
+        "split=5[bled][low][high][left][right]",
+        f"[bled]{steepen}[steep]",
+        f"[left]chromashift=cbh=-{distance}:crh=-{distance},split[left1][left2]",
+        f"[right]chromashift=cbh={distance}:crh={distance},split[right1][right2]",
+    ]
+    for name, mode, number in (("low", "darken", 1), ("high", "lighten", 2)):
+        extreme = f"blend=c1_mode={mode}:c2_mode={mode}"
+        graph.append(f"[{name}][left{number}]{extreme}[{name}er]")
+        graph.append(f"[{name}er][right{number}]{extreme}[{name}est]")
+    return ";".join([*graph, "[steep][lowest][highest]maskedclamp=planes=6"])
 
 
 def deband(scene: Scene) -> str | None:
-    """Break up steps in smooth areas, which denoising brings out."""
-    if scene.filters is None or not scene.filters.deband_levels:
+    """Dissolve steps in smooth areas, which denoising brings out. Deeper than 8 bits there are none to be seen."""
+    if scene.filters is None or not scene.filters.deband_levels or scene.frame_layout.depth > 8:
         return None
-    threshold = f"{scene.filters.deband_levels / 255:.6f}"
-    return f"deband=1thr={threshold}:2thr={threshold}:3thr={threshold}"
+    return f"gradfun=strength={max(scene.filters.deband_levels, LEAST_DEBANDING):g}"
 
 
 def sharpen(scene: Scene) -> str | None:
@@ -205,10 +223,8 @@ def resize(scene: Scene) -> str:
     """Square pixels, video range, the output's sampling and depth; then BT.709 if the picture outgrew BT.601."""
     width, height = restored_size(scene.picture, scene.settings)
     source = source_colour(scene.picture)
-    matrix = f"in_color_matrix={source.matrix}:out_color_matrix={source.matrix}"
-    ranges = f"in_range={source.range}:out_range={scene.output.colour.range}"
-    chroma = "in_chroma_loc=left:out_chroma_loc=left"
-    text = f"scale=w={width}:h={height}:{matrix}:{ranges}:{chroma}:{SCALER},format={scene.output.pixel_format}"
+    colour = _kept_colour(scene, new_range=scene.output.colour.range)
+    text = f"scale=w={width}:h={height}:{colour}:{CHROMA}:{SCALER},format={scene.output.pixel_format}"
     if scene.output.colour.matrix != source.matrix:
         text += (
             f",colorspace=ispace={source.matrix}:iprimaries={source.primaries}:itrc={source.transfer}:irange=tv"
@@ -237,7 +253,7 @@ def tag(scene: Scene) -> str:
 
 
 STEPS: tuple[Callable[[Scene], str | None], ...] = (
-    *(count_frames, declare, unify, deinterlace, crop),
+    *(count_frames, declare, unify, deinterlace, crop, reduce),
     *(denoise, shift_chroma, sharpen_chroma, deband, sharpen),
     *(resize, pad, double, tag),
 )
@@ -274,6 +290,13 @@ def _convolve_chroma(kernel: list[int], mode: str) -> str:
     taps = " ".join(map(str, kernel))
     planes = (f"{plane}m='{taps}':{plane}rdiv={1 / KERNEL_SCALE}:{plane}mode={mode}" for plane in (1, 2))
     return "convolution=" + ":".join(planes)
+
+
+def _kept_colour(scene: Scene, new_range: str | None = None) -> str:
+    """Options of scale that keep the matrix, and the range unless a new one is given."""
+    colour = source_colour(scene.picture)
+    matrices = f"in_color_matrix={colour.matrix}:out_color_matrix={colour.matrix}"
+    return f"{matrices}:in_range={colour.range}:out_range={new_range or colour.range}"
 
 
 def _numbered(rate: Fraction) -> str:

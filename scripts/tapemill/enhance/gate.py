@@ -15,7 +15,7 @@ from av import VideoFrame
 from ..errors import GateError
 from ..media import opened, packet_times, probe
 from .filters import Scene
-from .picture import OutputPicture
+from .picture import OutputPicture, restored_size
 
 # Thumbnails for the comparison: coarse enough to ignore noise, even tape snow, and fields and sharpening.
 THUMBNAIL = (6, 8)
@@ -82,7 +82,9 @@ def _check_times(times: np.ndarray, time_base: Fraction, output: OutputPicture, 
 
 
 def _likeness(partial: Path, clip: Path, scene: Scene) -> Iterator[float]:
-    """Compare the first and the last key frame with the scene's frames of the same number."""
+    """Compare the first and the last key frame with the scene's frames of the same number, unless there is a border."""
+    if restored_size(scene.picture, scene.settings) != (scene.output.width, scene.output.height):
+        return
     for last in (False, True):
         restored, time = _key_frame(partial, last=last)
         number = round(time * scene.output.rate) // scene.output.frames_per_frame

@@ -145,6 +145,17 @@ def working_layout(pixel_format: str) -> Layout:
     return Layout(depth, int(wide), int(wide and tall))
 
 
+def frame_layout(picture: PictureFacts, settings: EnhanceSettings) -> Layout:
+    """The format of frames once fields are apart: the working format, with no more chroma than the finished clip."""
+    working = working_layout(picture.pixel_format)
+    finished = working_layout(output_picture(picture, settings).pixel_format)
+    return Layout(
+        depth=working.depth,
+        log2_chroma_width=max(working.log2_chroma_width, finished.log2_chroma_width),
+        log2_chroma_height=max(working.log2_chroma_height, finished.log2_chroma_height),
+    )
+
+
 def is_rgb(pixel_format: str) -> bool:
     """Whether the format has no YUV matrix of its own."""
     format = VideoFormat(pixel_format, 16, 16)

@@ -12,19 +12,17 @@ import re
 from collections.abc import Sequence
 from types import MappingProxyType
 
-NAMES = tuple(
-    ["Grandma", "Grandpa", "Mom", "Dad", "Anna", "Peter", "Julia", "Thomas", "Maria", "Daniel", "Emma", "Martin"]
-)
+NAMES = tuple("Grandma Grandpa Mom Dad Anna Peter Julia Thomas Maria Daniel Emma Martin".split())
 MONTHS = tuple(
-    ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"]
+    "January February March April May June July August September October November December".split()
 )  # fmt: skip
-SEASONS = tuple(["summer", "winter", "spring", "autumn"])
-PLACES = tuple(["lake", "beach", "garden", "house", "mountains", "school", "church", "park", "zoo", "farm", "river"])
-CITIES = tuple(["Paris", "Rome", "London", "Berlin", "Madrid"])
-TENS = tuple(["sixty", "seventy", "eighty", "ninety"])
-ONES = tuple(["one", "two", "three", "four", "five", "six", "seven", "eight", "nine"])
+SEASONS = tuple("summer winter spring autumn".split())
+PLACES = tuple("lake beach garden house mountains school church park zoo farm river".split())
+CITIES = tuple("Paris Rome London Berlin Madrid".split())
+TENS = tuple("sixty seventy eighty ninety".split())
+ONES = tuple("one two three four five six seven eight nine".split())
 NUMBERS = (*ONES, "ten", "eleven", "twelve")
-DOING = tuple(["dancing", "singing", "swimming", "playing", "skiing", "cooking", "laughing", "sleeping"])
+DOING = tuple("dancing singing swimming playing skiing cooking laughing sleeping".split())
 TEMPLATES = (
     *("happy birthday N", "merry Christmas N", "S Y at the P", "M Y in C", "S Y in C"),
     *("this is N and N at the P", "this is N in C", "look at N", "N is D in the P"),
@@ -50,59 +48,14 @@ ACCENTS = (
     *("en-us-nyc", "en-029"),
 )
 TRAIN_VARIANTS = tuple(
-    [
-        "m1",
-        "m2",
-        "m4",
-        "m5",
-        "m6",
-        "m7",
-        "f1",
-        "f3",
-        "f4",
-        "Alex",
-        "Alicia",
-        "Andy",
-        "Annie",
-        "Denis",
-        "Gene",
-        "Henrique",
-        "Jacky",
-        "Mario",
-        "Michael",
-        "Mike",
-        "adam",
-        "anika",
-        "antonio",
-        "belinda",
-        "benjamin",
-        "boris",
-        "caleb",
-        "david",
-        "ed",
-        "edward",
-        "iven2",
-        "john",
-        "linda",
-        "marcelo",
-        "michel",
-        "miguel",
-        "norbert",
-        "pablo",
-        "paul",
-        "pedro",
-        "quincy",
-        "rob",
-        "robert",
-        "sandro",
-        "shelby",
-        "steph",
-        "travis",
-        "victor",
-        "zac",
-    ]
+    (
+        "m1 m2 m4 m5 m6 m7 f1 f3 f4 Alex Alicia Andy Annie Denis Gene Henrique Jacky Mario "
+        "Michael Mike adam anika antonio belinda benjamin boris caleb david ed edward "
+        "iven2 john linda marcelo michel miguel norbert pablo paul pedro quincy rob robert "
+        "sandro shelby steph travis victor zac"
+    ).split()
 )
-TEST_VARIANTS = tuple(["m3", "m8", "f2", "f5", "Andrea", "Diogo", "Hugo", "Lee", "Marco", "aunty", "max", "steph3"])
+TEST_VARIANTS = tuple("m3 m8 f2 f5 Andrea Diogo Hugo Lee Marco aunty max steph3".split())
 TRAIN_SPEEDS_WPM = (*range(120, 150), *range(161, 191))
 # A gap in the training range, and faster.
 TEST_SPEEDS_WPM = (*range(150, 161), *range(192, 201))

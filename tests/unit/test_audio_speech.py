@@ -7,6 +7,7 @@ from itertools import pairwise
 import av
 import numpy as np
 import pytest
+
 from captured import capture_of
 from counting import irregular_times, make_capture, onsets_s
 from tapemill.audio.speech_audio import extract_audio

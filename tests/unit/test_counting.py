@@ -4,6 +4,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+
 from counting import beep_times, irregular_times, make_capture, picture, read_number, read_numbers
 
 MAKES = {

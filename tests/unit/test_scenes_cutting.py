@@ -6,6 +6,7 @@ from itertools import pairwise
 import av
 import numpy as np
 import pytest
+
 from captured import capture_of
 from counting import beep_times, irregular_times, make_capture, read_numbers
 from tapemill import ffmpeg

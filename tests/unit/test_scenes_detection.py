@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+
 from captured import capture_of
 from counting import irregular_times, make_capture
 from tapemill.errors import InputError

@@ -1,4 +1,7 @@
-"""Stage scenes: find the borders, write them down, cut."""
+"""Stage scenes: find where scenes begin, write it down, cut them.
+
+Importing this is light, because the Snakefile does: the detectors are imported by the function that runs them.
+"""
 
 from .cutting import cut_scene
 from .detection import detect_scenes

@@ -28,7 +28,6 @@ class Format:
     width: int
     height: int
     pixel_format: str
-    sample_aspect_ratio: Fraction | None
     extradata: bytes
 
 
@@ -95,7 +94,11 @@ def packets(join: Join) -> Iterator[Packet[VideoStream]]:
 def _picture(container: InputContainer, clip: Path) -> VideoStream:
     if len(container.streams) != 1 or len(container.streams.video) != 1:
         raise GateError("a clip has to hold one picture stream and nothing else", file=clip)
-    return container.streams.video[0]
+    stream = container.streams.video[0]
+    if stream.sample_aspect_ratio not in (None, 1):
+        # Nothing but the container could say so, and not every codec's packets make it do so again.
+        raise GateError(f"pixels of a clip have to be square, not {stream.sample_aspect_ratio}", file=clip)
+    return stream
 
 
 def _numbered(
@@ -120,7 +123,6 @@ def _format(stream: VideoStream) -> Format:
         width=context.width,
         height=context.height,
         pixel_format=context.pix_fmt or "",
-        sample_aspect_ratio=stream.sample_aspect_ratio,
         extradata=bytes(context.extradata or b""),
     )
 

@@ -31,9 +31,10 @@ def make_clip(path, frames, *, encoder="libx264", rate=NTSC, size="64x48", start
     picture = (
         f"testsrc2=s={size}:r={rate}:d=60,trim=start_frame={start}:end_frame={start + frames},setpts=N/({rate})/TB"
     )
+    tags = "setparams=color_primaries=bt470bg:color_trc=bt709:colorspace=bt470bg:range=tv"
     encoding = ["-c:v", encoder, *(ENCODERS[encoder] if options is None else options)]
-    run("-f", "lavfi", "-i", picture, "-vf", f"setsar={aspect},format=yuv420p,setparams=color_primaries=bt470bg:color_trc=bt709:colorspace=bt470bg:range=tv", *encoding, *ffmpeg.BITEXACT,
-        *ffmpeg.target(path, "matroska"))  # fmt: skip
+    shown = ["-vf", f"setsar={aspect},format=yuv420p,{tags}"]
+    run("-f", "lavfi", "-i", picture, *shown, *encoding, *ffmpeg.BITEXACT, *ffmpeg.target(path, "matroska"))
     return path
 
 

@@ -271,15 +271,6 @@ def test_encoders_do_not_shift_the_sound(tmp_path, codec):
     assert_beeps(target, tmp_path, [k + 0.1 for k in range(5)])
 
 
-def test_the_last_beep_of_half_an_hour_is_in_its_place(tmp_path):
-    frames = nearest(1800 * NTSC)
-    source = capture(tmp_path / "a.mkv", [(beeping(1800, 8000), 8000, PCM)], frames=frames)
-    target, record = clean(tmp_path, [source])
-    assert record["tracks"][0]["samples"] == 1800 * 8000
-    samples = decoded(target)[-16_000:, 0]
-    assert found_beeps(samples / 32768, 8000) == pytest.approx([0.1, 1.1], abs=1.01 / 8000)
-
-
 def test_the_same_sound_makes_the_same_file(tmp_path):
     sounds = [(beeping(5, 48_000), 48_000, PCM), (beeping(3, 8000), 8000, PCM)]
     source = capture(tmp_path / "a.mkv", sounds)

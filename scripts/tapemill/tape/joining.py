@@ -17,7 +17,6 @@ from av.container import InputContainer
 
 from ..errors import GateError
 from ..media import opened
-from ..timing import nearest
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,6 @@ class Format:
     width: int
     height: int
     pixel_format: str
-    sample_aspect_ratio: Fraction | None
     extradata: bytes
 
 
@@ -79,11 +77,12 @@ def survey(*, clips: Sequence[Path], frames: Sequence[int], rate: Fraction) -> J
 
 def packets(join: Join) -> Iterator[Packet[VideoStream]]:
     """All packets of all clips in decoding order, with time stamps as frame numbers of the tape, in units of 1/rate."""
+    unit = 1 / join.rate
     base = count = 0
     for clip, frames in zip(join.clips, join.frames, strict=True):
         with opened(clip) as container:
             for packet, frame in _numbered(container, _picture(container, clip), join.rate, clip):
-                packet.time_base = 1 / join.rate
+                packet.time_base = unit
                 packet.pts = base + frame
                 packet.dts = count - join.delay_frames
                 packet.duration = 1
@@ -95,20 +94,26 @@ def packets(join: Join) -> Iterator[Packet[VideoStream]]:
 def _picture(container: InputContainer, clip: Path) -> VideoStream:
     if len(container.streams) != 1 or len(container.streams.video) != 1:
         raise GateError("a clip has to hold one picture stream and nothing else", file=clip)
-    return container.streams.video[0]
+    stream = container.streams.video[0]
+    if stream.sample_aspect_ratio not in (None, 1):
+        # Nothing but the container could say so, and not every codec's packets make it do so again.
+        raise GateError(f"pixels of a clip have to be square, not {stream.sample_aspect_ratio}", file=clip)
+    return stream
 
 
 def _numbered(
     container: InputContainer, stream: VideoStream, rate: Fraction, clip: Path
 ) -> Iterator[tuple[Packet[VideoStream], int]]:
     """Packets in decoding order with the frame number, within the clip, that their time stamps round to."""
+    step = Fraction(stream.time_base or 1) * rate
     try:
         for packet in container.demux(stream):
             if packet.size == 0:
                 continue
             if packet.pts is None:
                 raise GateError("a picture of this clip has no time", file=clip)
-            yield packet, nearest(packet.pts * Fraction(packet.time_base) * rate)
+            # Nearest, in integers: a tape has hundreds of thousands of packets.
+            yield packet, (2 * packet.pts * step.numerator + step.denominator) // (2 * step.denominator)
     except av.error.FFmpegError as error:
         raise GateError(f"this clip cannot be read to its end: {error.strerror}", file=clip, tool="PyAV") from error
 
@@ -120,7 +125,6 @@ def _format(stream: VideoStream) -> Format:
         width=context.width,
         height=context.height,
         pixel_format=context.pix_fmt or "",
-        sample_aspect_ratio=stream.sample_aspect_ratio,
         extradata=bytes(context.extradata or b""),
     )
 

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger("tapemill.tape")
 
+# When a packet is due in seconds, the number of its stream, the packet. No two are equal in both numbers.
+Timed = tuple[float, int, "Packet[Any]"]
 MUXERS = {"mkv": "matroska", "mp4": "mp4"}
 # Room for the index at the front of a Matroska file, so that players seek without reading its end first.
 INDEX_BYTES = 4096
@@ -76,9 +78,9 @@ def mux_tape(
             output.metadata.update(container_tags(facts, settings.container))
             output.set_chapters(_chapters(chapters, join))
             picture = _add_picture(output, join, settings)
-            streams = [_sent_to(picture, packets(join))]
+            streams = [_timed(picture, packets(join), 1 / join.rate)]
             streams += [_add_part(output, stack, part, facts, settings) for part in parts]
-            for packet in heapq.merge(*streams, key=_moment):
+            for _, _, packet in heapq.merge(*streams):
                 output.mux_one(packet)
         gates.check(partial, join=join, sound=heard, subtitles=shown, chapters=chapters)
     LOG.info("%d clips, %d frames at %s frames/s: %s", len(clips), join.total_frames, rate, target)
@@ -121,7 +123,7 @@ def _add_picture(output: OutputContainer, join: Join, settings: TapeSettings) ->
 
 def _add_part(
     output: OutputContainer, stack: ExitStack, part: Part, facts: TapeFacts, settings: TapeSettings
-) -> Iterator[Packet[Any]]:
+) -> Iterator[Timed]:
     """Add one sound or subtitle track and return its packets. `stack` keeps the file open."""
     container = stack.enter_context(opened(part.path))
     template = container.streams[part.stream_index]
@@ -137,19 +139,18 @@ def _add_part(
     stream.disposition = Disposition.default if shown else Disposition(0)
     if isinstance(template, AudioStream) and settings.container == "mp4":
         stream.time_base = Fraction(1, template.codec_context.sample_rate)
-        return _sent_to(stream, counted(container, template))
-    return _sent_to(stream, (packet for packet in container.demux(template) if packet.size))
+        return _timed(stream, counted(container, template), stream.time_base)
+    copied = (packet for packet in container.demux(template) if packet.size)
+    return _timed(stream, copied, Fraction(template.time_base or 1))
 
 
-def _sent_to(stream: Stream, source: Iterable[Packet[Any]]) -> Iterator[Packet[Any]]:
+def _timed(stream: Stream, source: Iterable[Packet[Any]], time_base: Fraction) -> Iterator[Timed]:
+    """Address packets to a stream of the output, with what they are sorted by."""
+    unit_s = float(time_base)
+    index = stream.index
     for packet in source:
         packet.stream = stream
-        yield packet
-
-
-def _moment(packet: Packet[Any]) -> Fraction:
-    time = packet.dts if packet.dts is not None else packet.pts
-    return (time or 0) * Fraction(packet.time_base)
+        yield (packet.dts or 0) * unit_s, index, packet
 
 
 def _chapters(chapters: Sequence[Chapter], join: Join) -> list[MuxerChapter]:

@@ -42,7 +42,6 @@ def cut(source, capture, start, stop, target, *, sound=True, threads=2):
         target=target,
         picture=capture.picture,
         threads=threads,
-        time_limit_factor=1.0,
     )
     return target
 

@@ -119,7 +119,6 @@ def scenes_of(path, folder, *, settings=SETTINGS, **facts):
         table=table,
         edl=folder / "scenes.edl",
         csv=folder / "scenes.csv",
-        time_limit_factor=1.0,
     )
     return [scene.span.start_frame for scene in read_scenes(table)]
 
@@ -175,7 +174,6 @@ def test_a_capture_that_ends_too_early_is_refused(tmp_path):
             table=tmp_path / "t",
             edl=tmp_path / "e",
             csv=tmp_path / "c",
-            time_limit_factor=1.0,
         )
     assert not (tmp_path / "t").exists()
 

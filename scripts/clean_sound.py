@@ -3,9 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from tapemill.audio import AudioSettings, clean_sound
-
 from tapemill import script
+from tapemill.audio import AudioSettings, clean_sound
 from tapemill.facts import SoundFacts, TakeFacts
 
 

@@ -3,9 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from tapemill.subtitles import SubtitlesSettings, vote_language
-
 from tapemill import script
+from tapemill.subtitles import SubtitlesSettings, vote_language
 
 
 def main(job: Any) -> None:

@@ -3,10 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from tapemill.scenes import ScenesSettings, detect_scenes
-
 from tapemill import script
 from tapemill.facts import Capture
+from tapemill.scenes import ScenesSettings, detect_scenes
 
 
 def main(job: Any) -> None:

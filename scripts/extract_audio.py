@@ -3,9 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from tapemill.audio import extract_audio
-
 from tapemill import script
+from tapemill.audio import extract_audio
 from tapemill.facts import TakeFacts
 from tapemill.timing import Span
 

@@ -4,9 +4,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from tapemill.subtitles import join_subtitles
-
 from tapemill import script
+from tapemill.subtitles import join_subtitles
 from tapemill.timing import Span
 
 

@@ -3,9 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from tapemill.models import fetch_models
-
 from tapemill import script
+from tapemill.models import fetch_models
 
 
 def main(job: Any) -> None:

@@ -4,9 +4,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from tapemill.subtitles import SubtitlesSettings, transcribe_scene
-
 from tapemill import script
+from tapemill.subtitles import SubtitlesSettings, transcribe_scene
 
 
 def main(job: Any) -> None:

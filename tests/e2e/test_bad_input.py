@@ -3,8 +3,8 @@
 import shutil
 
 import pytest
-from counting import make_capture
 
+from counting import make_capture
 from running import Project
 from tapemill import ffmpeg
 

@@ -3,8 +3,8 @@
 from fractions import Fraction
 
 import pytest
-from counting import beep_times, make_capture, read_numbers
 
+from counting import beep_times, make_capture, read_numbers
 from running import Project
 
 pytestmark = pytest.mark.xdist_group("input")

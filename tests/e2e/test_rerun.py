@@ -5,8 +5,8 @@ import os
 import time
 
 import pytest
-from counting import make_capture
 
+from counting import make_capture
 from running import DEMO_MODEL, ROOT
 
 pytestmark = pytest.mark.xdist_group("tape")

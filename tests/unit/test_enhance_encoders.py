@@ -2,6 +2,7 @@ import json
 from dataclasses import replace
 
 import pytest
+
 from enhance_media import PLAIN, clip_from, facts_of
 from tapemill.enhance import choose_encoder, enhance_scene, needs_choice, output_picture
 from tapemill.enhance.encoders import ENCODERS, chosen_encoder, encoder_arguments

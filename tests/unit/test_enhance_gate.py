@@ -2,6 +2,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 import pytest
+
 from enhance_media import LOSSLESS, PLAIN, clip_from, facts_of
 from tapemill.enhance import enhance_scene
 from tapemill.enhance.filters import Scene

@@ -57,13 +57,16 @@ class Placer:
         self._pending: deque[_Block] = deque()
         self._picture_end = 0
         self._ceiling: int | None = None
-        self._started = False
+        self._floor = 0
+        self._head: int | None = None
+        """Where the next sample of the take belongs; before the take's start for sound that starts early."""
 
     def begin(self, *, picture_end: int, fill: bool) -> None:
         """Begin a take where the last one ended. With `fill` it takes exactly the time up to `picture_end`."""
         self._picture_end = picture_end
         self._ceiling = picture_end if fill else None
-        self._started = False
+        self._floor = self.counts.samples
+        self._head = None
 
     def add(self, samples: np.ndarray, position: int | None) -> None:
         """Take the next block. shape = (samples, channels)."""
@@ -84,29 +87,36 @@ class Placer:
 
     def _place(self) -> None:
         block = self._pending[0]
-        shift = 0 if block.position is None else block.position - self.counts.samples
-        if self._started and (abs(shift) <= self._tolerance or not self._believed(shift)):
-            shift = 0
+        head = self._settled_head(block)
         self._pending.popleft()
         length = len(block.samples)
-        if shift > 0 and self.counts.samples + shift >= self._picture_end:
+        if head > self.counts.samples and head >= self._picture_end:
             # A wild time stamp must not make hours of silence, and nobody would see what is heard there.
             self.counts.trimmed += length
             return
-        skipped = min(length, max(0, -shift))
-        if self._started:
-            self.counts.filled += self._write_silence(shift)
-            self.counts.overlapping += skipped
+        silence = self._write_silence(head - self.counts.samples)
+        if self._head is None:
+            self.counts.padded += silence
         else:
-            self.counts.padded += self._write_silence(shift)
-            self.counts.trimmed += skipped
-            self._started = skipped < length
+            self.counts.filled += silence
+        early = min(length, max(0, self._floor - head))
+        skipped = min(length, max(0, self.counts.samples - head))
+        self.counts.trimmed += early
+        self.counts.overlapping += skipped - early
         self._write(block.samples[skipped:])
+        self._head = head + length
 
-    def _believed(self, shift: int) -> bool:
+    def _settled_head(self, block: _Block) -> int:
+        """Where a block begins: where the one before ended, unless its time stamp is clearly and credibly another."""
+        if self._head is None:
+            return self._floor if block.position is None else block.position
+        if block.position is None or abs(block.position - self._head) <= self._tolerance:
+            return self._head
+        return block.position if self._believed(block.position - self._head, self._head) else self._head
+
+    def _believed(self, shift: int, head: int) -> bool:
         """Whether most of the blocks at hand lie on the same side of where they would be without a shift."""
-        lengths = (len(block.samples) for block in self._pending)
-        expected = itertools.accumulate(lengths, initial=self.counts.samples)
+        expected = itertools.accumulate((len(block.samples) for block in self._pending), initial=head)
         off = [
             block.position - place
             for block, place in zip(self._pending, expected, strict=False)

@@ -192,7 +192,7 @@ def test_unknown_names_get_a_hint():
 @pytest.mark.parametrize("content", ["[", "tiny", "tiny: {file: x}", "tiny: x"])
 def test_a_damaged_lock_is_said(tmp_path, content):
     (tmp_path / "models.lock").write_text(content)
-    with pytest.raises(ModelError, match="list of models|entry in the list"):
+    with pytest.raises(ModelError, match=r"list of models|entry in the list"):
         read_lock(tmp_path / "models.lock")
 
 

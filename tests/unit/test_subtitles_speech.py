@@ -9,7 +9,7 @@ import torch
 from spoken import SETTINGS, SPANS_S, recording, silence, write_wav
 from tapemill.errors import SceneError
 from tapemill.subtitles.segments import Region
-from tapemill.subtitles.speech import detect_speech, joined, read_samples
+from tapemill.subtitles.speech import _on_grid, detect_speech, joined, read_samples
 
 
 def samples(tmp_path, *parts):
@@ -25,6 +25,16 @@ def test_speech_is_found_where_it_is(tmp_path):
         assert 0 <= region.stop_ms / 1000 - 3 - stop_s <= 0.5
         assert region.start_ms % 10 == region.stop_ms % 10 == 0
     assert torch.get_num_threads() == before
+
+
+def test_no_region_ends_after_the_last_whole_column_of_the_spectrum(tmp_path):
+    """transcribe() never returns from a clip that ends later than its spectrum."""
+    sound = samples(tmp_path, silence(1), recording())[:-1]
+    assert detect_speech(sound, SETTINGS)[-1].stop_ms == len(sound) // 160 * 10 == 6790
+
+
+def test_neighbours_do_not_overlap_by_rounding():
+    assert _on_grid([(0, 1601), (1601, 3000), (3299, 3300)], 3300) == [Region(0, 100), Region(100, 190)]
 
 
 def test_noise_and_hum_are_no_speech(tmp_path):

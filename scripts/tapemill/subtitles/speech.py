@@ -71,12 +71,22 @@ def detect_speech(samples: Samples, settings: SubtitlesSettings) -> list[Region]
                 min_silence_duration_ms=round(settings.vad_min_silence_s * 1000),
                 speech_pad_ms=round(settings.vad_pad_s * 1000),
             )
+    return _on_grid([(at["start"], at["end"]) for at in found], len(samples))
+
+
+def _on_grid(spans: Sequence[tuple[int, int]], samples: int) -> list[Region]:
+    """Spans in samples as regions on the grid of spectra, rounded outwards, but not into the next one.
+
+    Nor past the last whole column: transcribe() would wait forever for the part of a clip that has no spectrum.
+    """
     grain = SAMPLE_RATE_HZ * GRAIN_MS // 1000
-    regions = [Region(at["start"] // grain * GRAIN_MS, -(-at["end"] // grain) * GRAIN_MS) for at in found]
-    # Rounding outwards may have let neighbours overlap by one grain.
+    columns = [(start // grain, min(-(-stop // grain), samples // grain)) for start, stop in spans]
+    end = samples // grain
     return [
-        Region(region.start_ms, min(region.stop_ms, following.start_ms)) for region, following in pairwise(regions)
-    ] + regions[-1:]
+        Region(start * GRAIN_MS, min(stop, following) * GRAIN_MS)
+        for (start, stop), (following, _) in pairwise([*columns, (end, end)])
+        if start < min(stop, following)
+    ]
 
 
 def joined(regions: Sequence[Region], gap_s: float) -> list[Region]:

@@ -107,3 +107,42 @@ def _wait(condition):
             return
         time.sleep(0.05)
     raise AssertionError("it did not happen within 10 s")
+
+
+def _raw_video(path):
+    raw = ["-f", "rawvideo", "-pix_fmt", "gray", "-s", "16x16", "-i", "pipe:0", "-c:v", "ffv1"]
+    return [*raw, *ffmpeg.target(path, "matroska")]
+
+
+def test_what_is_written_arrives_whole(tmp_path):
+    target = tmp_path / "a.mkv"
+    with ffmpeg.writing(_raw_video(target), concerns=target, timeout_s=30) as stream:
+        for level in range(40):
+            stream.write(bytes([level]) * 256)
+    with ffmpeg.reading(
+        [*ffmpeg.source(target), "-f", "rawvideo", "pipe:1"], concerns=target, timeout_s=30
+    ) as pictures:
+        assert pictures.read() == b"".join(bytes([level]) * 256 for level in range(40))
+
+
+def test_a_reader_that_gives_up_early_tells_why(tmp_path):
+    wrong = ["-f", "rawvideo", "-pix_fmt", "no_such_format", "-s", "16x16", "-i", "pipe:0", "-f", "null", "-"]
+    with (
+        pytest.raises(ToolFailed) as caught,
+        ffmpeg.writing(wrong, concerns=tmp_path, timeout_s=30) as stream,
+    ):
+        for _ in range(4000):
+            stream.write(bytes(65_536))
+    assert any("no_such_format" in line for line in caught.value.stderr_tail)
+    assert not _children()
+
+
+def test_a_writer_that_fails_leaves_no_process_behind(tmp_path):
+    target = tmp_path / "a.mkv"
+    with (
+        pytest.raises(ValueError, match="no more"),
+        ffmpeg.writing(_raw_video(target), concerns=target, timeout_s=30) as stream,
+    ):
+        stream.write(bytes(256))
+        raise ValueError("no more")
+    assert not _children()

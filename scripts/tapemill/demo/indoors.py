@@ -98,8 +98,8 @@ def _candle(picture: Picture, x: float, y: float, tick: int, index: int) -> None
 
 def christmas() -> Paint:
     """A dark living room: the lights of a Christmas tree, a fire, snow outside."""
-    world = _living_room()
-    fire = _glow(860, 640, 150, 470, 260, 90)
+    world = paint.dimmed(_living_room(), 0.65)
+    fire = _glow(860, 640, 150, 470, 260, 60)
     halo = paint.soft_disc(24, 90)
     bulbs = _bulbs()
 

@@ -155,7 +155,7 @@ def write_score(target: Path, result: Score) -> None:
 
 def _cues(subtitles: Path) -> list[tuple[float, str]]:
     """Start in seconds and text of each cue, in order."""
-    events = pysubs2.load(str(subtitles), encoding="utf-8")
+    events = pysubs2.load(str(subtitles), encoding="utf-8", format_="srt")
     return sorted((float(Fraction(event.start, 1000)), event.plaintext.replace("\n", " ")) for event in events)
 
 

@@ -108,7 +108,7 @@ def _train(count: int, rng: np.random.Generator) -> np.ndarray:
     """Five puffs of steam a second."""
     time_s = np.arange(count) / RATE_HZ
     puff = np.exp(-8 * np.mod(time_s * 5, 1))
-    return 0.02 * _noise(count, rng, 200, 3000) * puff
+    return np.asarray(0.02 * puff * _noise(count, rng, 200, 3000))
 
 
 def _evening(count: int, rng: np.random.Generator) -> np.ndarray:

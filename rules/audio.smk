@@ -19,10 +19,10 @@ rule extract_audio:
     benchmark:
         "benchmarks/extract_audio/{tape}/{scene}.tsv"
     params:
-        fingerprint=scene_fingerprint,
-        take=take,
-        span=span_in_file,
-        sound=speech_stream,
+        fingerprint=known("fingerprint"),
+        take=known("take"),
+        span=known("span_in_file"),
+        sound=known("speech_stream"),
         recipe=RECIPE["audio"],
     message:
         "Listening to scene {wildcards.scene} of {wildcards.tape}"
@@ -45,9 +45,9 @@ rule clean_sound:
     benchmark:
         "benchmarks/clean_sound/{tape}.tsv"
     params:
-        fingerprint=fingerprint,
-        takes=takes,
-        sounds=sounds,
+        fingerprint=known("fingerprint"),
+        takes=known("takes"),
+        sounds=known("sounds"),
         settings=config["audio"],
         recipe=RECIPE["audio"],
     message:

@@ -17,10 +17,10 @@ rule probe_capture:
     benchmark:
         "benchmarks/probe_capture/{tape}.tsv"
     params:
-        source=source,
-        fingerprint=fingerprint,
-        field_order=lambda wildcards: TAPES[wildcards.tape].row.field_order,
-        aspect=lambda wildcards: TAPES[wildcards.tape].row.aspect,
+        source=from_sheet("source"),
+        fingerprint=known("fingerprint"),
+        field_order=from_sheet("field_order"),
+        aspect=from_sheet("aspect"),
         settings=config["capture"],
         recipe=RECIPE["capture"],
     message:

@@ -14,13 +14,12 @@ sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 from snakemake.exceptions import WorkflowError
 
 from tapemill import runlock
-from tapemill.enhance import EnhanceSettings, needs_choice, output_picture
+from tapemill.enhance import EnhanceSettings, needs_choice
 from tapemill.errors import TapemillError
-from tapemill.lookup import lookups, spread
+from tapemill.lookup import Job, lookups, spread
 from tapemill.models import locked_sha256, resolve_model
 from tapemill.settings import load_config, load_sheet
 from tapemill.subtitles import read_language
-from tapemill.timing import format_fraction
 
 DEMO_CAPTURE = "resources/demo/capture.mkv"
 RECIPE = {
@@ -37,6 +36,8 @@ try:
     TAPES = lookups(load_sheet(Path(config["sheet"]), producible=[DEMO_CAPTURE]))
     SOURCES = {tape: [str(file) for file in lookup.files] for tape, lookup in TAPES.items()}
     ENHANCE = EnhanceSettings(**config["enhance"])
+    SPEECH_MODEL = resolve_model(config["subtitles"]["model"], Path("resources/models"))
+    SPEECH_MODEL_SHA256 = locked_sha256(config["subtitles"]["model"], Path("config/models.lock"))
 except TapemillError as error:
     raise WorkflowError(str(error)) from None
 
@@ -54,12 +55,65 @@ onstart:
     runlock.hold(Path(".snakemake"))
 
 
+##### Scenes: known at once for a folder of ready ones, otherwise after the checkpoint ################################
+
+
+def scene_table(tape):
+    return None if TAPES[tape].is_folder else Path(checkpoints.detect_scenes.get(tape=tape).output.table)
+
+
+def scene_ids(tape):
+    return list(TAPES[tape].folder if TAPES[tape].is_folder else TAPES[tape].scenes(scene_table(tape)))
+
+
+##### Params functions: what a job depends on besides files ###########################################################
+# They take `wildcards` and nothing else: Snakemake does not remember params that are derived from input or resources, and
+# a change of those would go unnoticed. While capture.json, an input of the job, is still to be made, they are put off.
+
+
+def planned(wildcards):
+    tape = wildcards.tape
+    return Job(TAPES[tape], wildcards.get("scene"), lambda: scene_table(tape), ENHANCE)
+
+
+def known(fact):
+    """A params function: a fact of the job's tape or scene, by its name in `tapemill.lookup.Job`."""
+    return lambda wildcards: getattr(planned(wildcards), fact)
+
+
+def from_sheet(column):
+    """A params function: what the sheet says in a column."""
+    return lambda wildcards: str(getattr(TAPES[wildcards.tape].row, column))
+
+
+def language(wildcards):
+    """The sheet's language of the tape, or what its scenes voted for."""
+    stated = TAPES[wildcards.tape].row.language
+    if stated != "auto":
+        return stated
+    return read_language(Path(checkpoints.detect_language.get(tape=wildcards.tape).output.language))
+
+
+def subtitle_languages(wildcards):
+    """Languages and titles of the subtitle tracks."""
+    spoken = language(wildcards) or ""
+    return [[spoken, "en"], ["", "English"]] if config["subtitles"]["translate"] else [[spoken], [""]]
+
+
+def made_with(wildcards):
+    """What the tape says of how it was made: no times and places, so that the same work makes the same bytes."""
+    return {
+        "capture": planned(wildcards).fingerprint,
+        "field_order": planned(wildcards).capture.picture.field_order,
+        "enhance_preset": config["enhance"]["preset"],
+        "encoder": config["enhance"]["encoder"],
+        "speech_model": config["subtitles"]["model"],
+        "speech_model_sha256": SPEECH_MODEL_SHA256,
+        "recipe": " ".join(f"{stage}={number}" for stage, number in RECIPE.items()),
+    }
+
+
 ##### Input functions: files that a job waits for #####################################################################
-
-
-def source(wildcards):
-    """The sheet's source: a capture file, or a folder of ready scenes."""
-    return str(TAPES[wildcards.tape].row.source)
 
 
 def source_files(wildcards):
@@ -69,8 +123,7 @@ def source_files(wildcards):
 
 def scene_source(wildcards):
     """The file that holds a scene. Never the scene table: its file time would redo every scene when a border moved."""
-    find_scene(wildcards)
-    return str(TAPES[wildcards.tape].file_of(wildcards.scene))
+    return str(planned(wildcards).file)
 
 
 def ready_facts(wildcards):
@@ -84,6 +137,11 @@ def of_each_scene(pattern):
     return lambda wildcards: [pattern.format(tape=wildcards.tape, scene=id) for id in scene_ids(wildcards.tape)]
 
 
+def cues_of_each_scene(pattern):
+    """The same for subtitles, and a missing model is found now, when the DAG is built, not after hours."""
+    return lambda wildcards: speech_model(wildcards) and of_each_scene(pattern)(wildcards)
+
+
 def language_witnesses(wildcards):
     """Sound of some scenes, spread over the tape: enough to tell its language."""
     ids = spread(scene_ids(wildcards.tape), config["subtitles"]["language_scenes"])
@@ -91,128 +149,6 @@ def language_witnesses(wildcards):
 
 
 def speech_model(wildcards):
-    """The speech model's file. A missing one is found when the DAG is built, not after hours: `snakemake models`."""
-    try:
-        return str(resolve_model(config["subtitles"]["model"], Path("resources/models")))
-    except TapemillError as error:
-        raise WorkflowError(str(error)) from None
-
-
-##### Scenes: known at once for a folder of ready ones, otherwise after the checkpoint ################################
-
-
-def scene_table(tape):
-    return None if TAPES[tape].is_folder else Path(checkpoints.detect_scenes.get(tape=tape).output.table)
-
-
-def scene_ids(tape):
-    return list(TAPES[tape].folder if TAPES[tape].is_folder else TAPES[tape].scenes(scene_table(tape)))
-
-
-def find_scene(wildcards):
-    """The name of the job's scene. A target that names no scene of the tape is an error."""
-    if wildcards.scene not in scene_ids(wildcards.tape):
-        raise WorkflowError(f"tape {wildcards.tape} has no scene {wildcards.scene}")
-    return wildcards.scene
-
-
-def scenes(wildcards):
-    return TAPES[wildcards.tape].scenes(scene_table(wildcards.tape))
-
-
-##### Params functions: what a job depends on besides files ###########################################################
-# They take `wildcards` and nothing else: Snakemake does not remember params that are derived from input or resources, and
-# a change of those would go unnoticed. While capture.json, an input of the job, is still to be made, they are put off.
-
-
-def capture(wildcards):
-    """Facts of the capture. A scene's job has them only after the checkpoint."""
-    if "scene" in wildcards.keys():
-        find_scene(wildcards)
-    return TAPES[wildcards.tape].capture
-
-
-def fingerprint(wildcards):
-    return TAPES[wildcards.tape].fingerprint()
-
-
-def scene_fingerprint(wildcards):
-    return TAPES[wildcards.tape].fingerprint(find_scene(wildcards))
-
-
-def picture(wildcards):
-    return capture(wildcards).picture.to_plain()
-
-
-def sounds(wildcards):
-    return [sound.to_plain() for sound in capture(wildcards).sounds]
-
-
-def takes(wildcards):
-    return [take.to_plain() for take in capture(wildcards).takes]
-
-
-def take(wildcards):
-    return TAPES[wildcards.tape].take_of(find_scene(wildcards))
-
-
-def speech_stream(wildcards):
-    """The sound track that is listened to for subtitles: the first. None if there is no sound."""
-    return next((sound.stream_index for sound in capture(wildcards).sounds), None)
-
-
-def rate(wildcards):
-    return format_fraction(capture(wildcards).picture.rate)
-
-
-def span_in_file(wildcards):
-    return TAPES[wildcards.tape].span_in_file(scenes(wildcards)[wildcards.scene])
-
-
-def frames(wildcards):
-    return scenes(wildcards)[wildcards.scene].span.frames
-
-
-def spans(wildcards):
-    return [[scene.span.start_frame, scene.span.stop_frame] for scene in scenes(wildcards).values()]
-
-
-def enhanced_rate(wildcards):
-    return format_fraction(output_picture(capture(wildcards).picture, ENHANCE).rate)
-
-
-def enhanced_spans(wildcards):
-    """Like `spans`, in frames of the enhanced clips: twice as many if each field became a frame."""
-    factor = output_picture(capture(wildcards).picture, ENHANCE).frames_per_frame
-    return [[factor * start, factor * stop] for start, stop in spans(wildcards)]
-
-
-def subtitle_languages(wildcards):
-    """Languages and titles of the subtitle tracks."""
-    spoken = language(wildcards) or ""
-    return [[spoken, "en"], ["", "English"]] if config["subtitles"]["translate"] else [[spoken], [""]]
-
-
-def made_with(wildcards):
-    """What the tape says about how it was made: facts, no times and places, so that the same job makes the same bytes."""
-    return {
-        "capture": TAPES[wildcards.tape].fingerprint(),
-        "field_order": capture(wildcards).picture.field_order,
-        "enhance_preset": config["enhance"]["preset"],
-        "encoder": config["enhance"]["encoder"],
-        "speech_model": config["subtitles"]["model"],
-        "speech_model_sha256": speech_model_sha256(wildcards),
-        "recipe": " ".join(f"{stage}={number}" for stage, number in RECIPE.items()),
-    }
-
-
-def speech_model_sha256(wildcards):
-    return locked_sha256(config["subtitles"]["model"], Path("config/models.lock"))
-
-
-def language(wildcards):
-    """The sheet's language of the tape, or what its scenes voted for."""
-    stated = TAPES[wildcards.tape].row.language
-    if stated != "auto":
-        return stated
-    return read_language(Path(checkpoints.detect_language.get(tape=wildcards.tape).output.language))
+    if not SPEECH_MODEL.is_file():
+        raise WorkflowError(f"the speech model is not there: {SPEECH_MODEL}\n  what to do: run `snakemake models` once")
+    return str(SPEECH_MODEL)

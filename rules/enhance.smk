@@ -21,7 +21,7 @@ rule choose_encoder:
     resources:
         gpu=1,
     params:
-        picture=picture,
+        picture=known("picture"),
         settings=config["enhance"],
         recipe=RECIPE["enhance"],
     message:
@@ -49,10 +49,10 @@ rule enhance_scene:
     resources:
         gpu=int(HARDWARE_ENCODER),
     params:
-        fingerprint=scene_fingerprint,
-        cut=span_in_file,
-        frames=frames,
-        picture=picture,
+        fingerprint=known("fingerprint"),
+        cut=known("span_in_file"),
+        frames=known("frames"),
+        picture=known("picture"),
         settings=config["enhance"],
         recipe=[RECIPE["scenes"], RECIPE["enhance"]],
     message:

@@ -12,7 +12,7 @@ A folder of ready scenes needs no table: each file is a scene.
 checkpoint detect_scenes:
     """Find cuts and fades, split what is too long, merge what is too short."""
     input:
-        capture=ancient(source),
+        capture=ancient(scene_source),
         facts="results/{tape}/capture.json",
     output:
         table="results/{tape}/scenes.tsv",
@@ -23,7 +23,7 @@ checkpoint detect_scenes:
     benchmark:
         "benchmarks/detect_scenes/{tape}.tsv"
     params:
-        fingerprint=fingerprint,
+        fingerprint=known("fingerprint"),
         settings=config["scenes"],
         recipe=RECIPE["scenes"],
     message:
@@ -46,11 +46,11 @@ rule cut_scene:
     benchmark:
         "benchmarks/cut_scene/{tape}/{scene}.tsv"
     params:
-        fingerprint=scene_fingerprint,
-        take=take,
-        span=span_in_file,
-        picture=picture,
-        sound=speech_stream,
+        fingerprint=known("fingerprint"),
+        take=known("take"),
+        span=known("span_in_file"),
+        picture=known("picture"),
+        sound=known("speech_stream"),
         recipe=RECIPE["scenes"],
     message:
         "Cutting scene {wildcards.scene} of {wildcards.tape}"

@@ -24,7 +24,7 @@ checkpoint detect_language:
     resources:
         gpu=1,
     params:
-        model_sha256=speech_model_sha256,
+        model_sha256=SPEECH_MODEL_SHA256,
         settings=config["subtitles"],
         recipe=RECIPE["subtitles"],
     message:
@@ -51,10 +51,10 @@ rule transcribe_scene:
     resources:
         gpu=1,
     params:
-        model_sha256=speech_model_sha256,
+        model_sha256=SPEECH_MODEL_SHA256,
         language=language,
-        frames=frames,
-        rate=rate,
+        frames=known("frames"),
+        rate=known("rate"),
         task="transcribe",
         settings=config["subtitles"],
         recipe=RECIPE["subtitles"],
@@ -75,10 +75,10 @@ use rule transcribe_scene as translate_scene with:
     benchmark:
         "benchmarks/translate_scene/{tape}/{scene}.tsv"
     params:
-        model_sha256=speech_model_sha256,
+        model_sha256=SPEECH_MODEL_SHA256,
         language=language,
-        frames=frames,
-        rate=rate,
+        frames=known("frames"),
+        rate=known("rate"),
         task="translate",
         settings=config["subtitles"],
         recipe=RECIPE["subtitles"],
@@ -89,7 +89,7 @@ use rule transcribe_scene as translate_scene with:
 rule join_subtitles:
     """Put the cues of all scenes at their places on the tape."""
     input:
-        cues=of_each_scene("results/{tape}/subtitles/{scene}.srt"),
+        cues=cues_of_each_scene("results/{tape}/subtitles/{scene}.srt"),
         facts="results/{tape}/capture.json",
     output:
         srt="results/{tape}/{tape}.srt",
@@ -99,8 +99,8 @@ rule join_subtitles:
     benchmark:
         "benchmarks/join_subtitles/{tape}.tsv"
     params:
-        spans=spans,
-        rate=rate,
+        spans=known("spans"),
+        rate=known("rate"),
         gap_frames=config["subtitles"]["gap_frames"],
         recipe=RECIPE["subtitles"],
     message:
@@ -113,7 +113,7 @@ rule join_subtitles:
 
 use rule join_subtitles as join_translations with:
     input:
-        cues=of_each_scene("results/{tape}/translated/{scene}.srt"),
+        cues=cues_of_each_scene("results/{tape}/translated/{scene}.srt"),
         facts="results/{tape}/capture.json",
     output:
         srt="results/{tape}/{tape}.en.srt",

@@ -21,10 +21,10 @@ rule mux_tape:
     benchmark:
         "benchmarks/mux_tape/{tape}.tsv"
     params:
-        spans=enhanced_spans,
-        rate=enhanced_rate,
-        title=lambda wildcards: TAPES[wildcards.tape].row.title or wildcards.tape,
-        date=lambda wildcards: TAPES[wildcards.tape].row.date,
+        spans=known("enhanced_spans"),
+        rate=known("enhanced_rate"),
+        title=from_sheet("title"),
+        date=from_sheet("date"),
         language=language,
         subtitles=subtitle_languages,
         tags=made_with,

@@ -6,23 +6,24 @@ since Snakemake asks for every scene of every tape again and again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from .errors import ConfigError, FatalError
+from .enhance import EnhanceSettings, output_picture
+from .errors import ConfigError
 from .facts import Capture
 from .files import fingerprint, scene_files
 from .scenes import Scene, folder_scenes, read_scenes
 from .settings import Tape
-from .timing import Span
+from .timing import Span, format_fraction
 
 
 @dataclass
 class TapeLookup:
-    """One tape of the sheet. `scenes` are given by the caller, who knows when the scene table is ready."""
+    """One tape of the sheet."""
 
     row: Tape
     results: Path = Path("results")
@@ -58,7 +59,7 @@ class TapeLookup:
         return self._capture[1]
 
     def scenes(self, table: Path | None) -> dict[str, Scene]:
-        """The scenes by name, in order: of the scene table, or of a folder (then `capture.json` gives their lengths)."""
+        """The scenes by name, in order: of the scene table, or of a folder (lengths from `capture.json`)."""
         if table is not None:
             changed_ns = table.stat().st_mtime_ns
             if self._scenes is None or self._scenes[0] != changed_ns:
@@ -70,30 +71,105 @@ class TapeLookup:
             start += take.frames
         return scenes
 
-    def file_of(self, scene: str) -> Path:
-        """The file that holds a scene. Raises ConfigError if the folder has no such scene."""
-        if not self.is_folder:
-            return self.row.source
-        if scene not in self.folder:
-            raise ConfigError(f"tape {self.row.tape} has no scene {scene}, its folder holds {len(self.folder)} files")
-        return self.folder[scene]
 
-    def take_of(self, scene: str) -> dict[str, Any]:
-        """Facts of the file that holds a scene, as plain values."""
-        place = list(self.folder).index(scene) if self.is_folder else 0
-        return self.capture.takes[place].to_plain()
+@dataclass(frozen=True)
+class Job:
+    """A job while it is planned: facts of its tape, and of its scene if it has one, as plain values for its params."""
 
-    def span_in_file(self, scene: Scene) -> list[int]:
-        """First frame and the frame after the last, counted in the file that holds the scene."""
-        start = 0 if self.is_folder else scene.span.start_frame
-        return [start, start + scene.span.frames]
+    tape: TapeLookup
+    scene_id: str | None
+    table: Callable[[], Path | None]
+    """Path of the scene table, None for a folder. Raises, in Snakemake's way, while the table is still to be made."""
+    enhance: EnhanceSettings
 
-    def fingerprint(self, scene: str | None = None) -> str:
-        """What tells the capture, or the file of one scene, from another: not its file time."""
-        path = self.row.source if scene is None else self.file_of(scene)
-        if not path.exists():
-            raise FatalError("the capture is gone", file=path, remedy="put it back, or remove the tape from the sheet")
-        return fingerprint(path)
+    @property
+    def scenes(self) -> dict[str, Scene]:
+        """All scenes of the tape."""
+        return self.tape.scenes(self.table())
+
+    @property
+    def scene(self) -> Scene:
+        """The job's scene."""
+        return self.scenes[self.scene_id or ""]
+
+    @property
+    def capture(self) -> Capture:
+        """Facts of the capture. A scene's job has them only when the scenes are known."""
+        if self.scene_id is not None:
+            self.table()
+        return self.tape.capture
+
+    @property
+    def file(self) -> Path:
+        """The file that holds the scene, or the source of the tape."""
+        if self.scene_id is None:
+            return self.tape.row.source
+        known = self.tape.folder if self.tape.is_folder else dict.fromkeys(self.scenes, self.tape.row.source)
+        if self.scene_id not in known:
+            raise ConfigError(f"tape {self.tape.row.tape} has {len(known)} scenes, but none named {self.scene_id}")
+        return known[self.scene_id]
+
+    @property
+    def fingerprint(self) -> str:
+        """What tells this file from another: not its file time."""
+        return fingerprint(self.file)
+
+    @property
+    def picture(self) -> dict[str, Any]:
+        """Facts of the picture."""
+        return self.capture.picture.to_plain()
+
+    @property
+    def sounds(self) -> list[dict[str, Any]]:
+        """Facts of all sound tracks."""
+        return [sound.to_plain() for sound in self.capture.sounds]
+
+    @property
+    def speech_stream(self) -> int | None:
+        """The sound track that is listened to for subtitles: the first. None if there is no sound."""
+        return next((sound.stream_index for sound in self.capture.sounds), None)
+
+    @property
+    def takes(self) -> list[dict[str, Any]]:
+        """Facts of all files of the capture."""
+        return [take.to_plain() for take in self.capture.takes]
+
+    @property
+    def take(self) -> dict[str, Any]:
+        """Facts of the file that holds the scene."""
+        return self.takes[list(self.tape.folder).index(self.scene.id) if self.tape.is_folder else 0]
+
+    @property
+    def span_in_file(self) -> list[int]:
+        """First frame of the scene and the frame after its last, counted in the file that holds it."""
+        start = 0 if self.tape.is_folder else self.scene.span.start_frame
+        return [start, start + self.frames]
+
+    @property
+    def frames(self) -> int:
+        """Length of the scene."""
+        return self.scene.span.frames
+
+    @property
+    def spans(self) -> list[list[int]]:
+        """All scenes as frame ranges of the tape."""
+        return [[scene.span.start_frame, scene.span.stop_frame] for scene in self.scenes.values()]
+
+    @property
+    def rate(self) -> str:
+        """Frames a second before enhancement."""
+        return format_fraction(self.capture.picture.rate)
+
+    @property
+    def enhanced_rate(self) -> str:
+        """Frames a second of the enhanced clips."""
+        return format_fraction(output_picture(self.capture.picture, self.enhance).rate)
+
+    @property
+    def enhanced_spans(self) -> list[list[int]]:
+        """Like `spans`, in frames of the enhanced clips: twice as many if each field became a frame."""
+        factor = output_picture(self.capture.picture, self.enhance).frames_per_frame
+        return [[factor * start, factor * stop] for start, stop in self.spans]
 
 
 def spread(ids: list[str], count: int) -> list[str]:

@@ -23,6 +23,8 @@ OPEN_OPTIONS = {"protocol_whitelist": "file,pipe"}
 # Packets may be off the grid by this part of a frame (millisecond containers, capture jitter) and still be regular.
 JITTER_FRAMES = Fraction(1, 4)
 
+# Of a variable rate, so many of the packets have to survive on the grid.
+KEPT_SHARE = 0.995
 USUAL_RATES = (
     *(Fraction(15), Fraction(24000, 1001), Fraction(24), Fraction(25), Fraction(30000, 1001), Fraction(30)),
     *(Fraction(48), Fraction(50), Fraction(60000, 1001), Fraction(60)),
@@ -223,12 +225,12 @@ def choose_rate(times: np.ndarray, time_base: Fraction, stated: Sequence[Fractio
     if len(times) < 3:
         return stated[0]
     typical = 1 / float(np.median(np.diff(times)) * time_base)
+    kept = {rate: len(np.unique(ticks(times, int(times[0]), time_base, rate))) for rate in USUAL_RATES}
     for rate in USUAL_RATES:
-        if rate >= typical * 0.98 and len(np.unique(ticks(times, int(times[0]), time_base, rate))) >= 0.995 * len(
-            times
-        ):
+        if rate >= typical * 0.98 and kept[rate] >= KEPT_SHARE * len(times):
             return rate
-    return stated[0]
+    # Never the container's claim: of a variable rate that may be its clock, tens of thousands a second.
+    return max(USUAL_RATES, key=lambda rate: kept[rate])
 
 
 def _picture(container: InputContainer, stream: VideoStream, path: Path) -> Picture:

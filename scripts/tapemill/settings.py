@@ -91,6 +91,7 @@ def load_sheet(path: Path, producible: Sequence[str] = ()) -> dict[str, Tape]:
         if values["tape"] in tapes:
             raise ConfigError(f"{where}: the tape id {values['tape']!r} is used twice", remedy="give each tape its own")
         source = Path(values.pop("source"))
+        values["title"] = values["title"] or values["tape"]
         if str(source) not in producible and not source.exists():
             raise ConfigError(
                 f"{where}: the source of tape {values['tape']!r} does not exist",

@@ -45,4 +45,4 @@ def test_every_frame_and_every_beep_is_in_its_place(tmp_path, name):
     assert len(heard) == len(truth.beeps_s)
     assert max(abs(a - float(b)) for a, b in zip(heard, truth.beeps_s, strict=True)) <= BEEP_TOLERANCE_S
     borders = [line.split("\t")[1] for line in project.path("results/T/scenes.tsv").read_text().splitlines()[2:]]
-    assert len(borders) >= 3, "the test needs beeps and frames at scene borders"
+    assert len(borders) >= len(truth.cuts)

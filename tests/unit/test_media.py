@@ -74,6 +74,13 @@ def test_variable_rate_takes_a_usual_rate_that_loses_little():
     assert grid.drops <= 0.005 * len(times)
 
 
+def test_a_clock_is_not_taken_for_a_rate():
+    generator = np.random.default_rng(2)
+    times = np.cumsum(generator.choice([900, 3000, 3600, 90_000], size=250, p=[0.2, 0.3, 0.45, 0.05])).astype(np.int64)
+    rate = media.choose_rate(times, Fraction(1, 90_000), [Fraction(90_000)])
+    assert rate in media.USUAL_RATES
+
+
 def test_aspect_rotation_and_colour_are_read(tmp_path):
     plain = make(
         tmp_path / "plain.mp4",

@@ -16,6 +16,7 @@ RULE = re.compile(r"^(?:rule|checkpoint) (\w+):\n(.*?)(?=^\S|\Z)", re.MULTILINE 
 SLOTS = ["input", "output", "log", "benchmark", "threads", "resources", "params", "message", "conda", "script"]
 RULES = {name: (file, body) for file in RULE_FILES for name, body in RULE.findall(file.read_text())}
 STAGES = ["capture", "scenes", "audio", "subtitles", "enhance", "tape"]
+ABOVE_STAGES = {"lookup", "demo"}  # they know what the stages make
 HEAVY = {"torch", "whisper", "cv2", "scenedetect", "silero_vad", "jiwer", "numba"}
 
 
@@ -89,7 +90,7 @@ def test_no_stage_imports_another_and_no_base_module_imports_a_stage():
                 target = (*inside, *name)[0] if (*inside, *name) else None
             elif name[0] == "tapemill":
                 target = name[1]
-            if target in STAGES and parts[0] not in ("demo",):
+            if target in STAGES and parts[0] not in ABOVE_STAGES:
                 assert target == parts[0], f"{path} imports {'.'.join(name)}"
 
 
@@ -156,7 +157,7 @@ def test_the_lock_holds_every_direct_dependency_and_torch_exactly():
     lock = (ROOT / "requirements.lock").read_text().lower()
     for requirement in wanted:
         name = re.split(r"[<>=]", requirement)[0].lower()
-        assert re.search(rf"^{re.escape(name).replace('-', '[-_]')}==", lock, re.MULTILINE), requirement
+        assert re.search(rf"^{name.replace('-', '[-_]')}==", lock, re.MULTILINE), requirement
     assert "torch==2.13.0\n" in lock
 
 
@@ -171,4 +172,4 @@ def test_the_snakefile_is_a_table_of_contents():
     text = (ROOT / "Snakefile").read_text()
     assert len(text.splitlines()) <= 60
     assert set(re.findall(r'include: "rules/(\w+)\.smk"', text)) == {path.stem for path in RULE_FILES}
-    assert len((ROOT / "rules" / "common.smk").read_text().splitlines()) <= 180
+    assert len((ROOT / "rules" / "common.smk").read_text().splitlines()) <= 160

@@ -69,7 +69,6 @@ def mux_tape(
     join = survey(clips=clips, frames=clip_frames, rate=rate)
     heard = sound if sound is not None and sound.stat().st_size else None
     shown = spoken(subtitles)
-    sound = sound if sound and sound.stat().st_size else None
     with staged(target) as partial:
         with (
             gathered(sound=heard, subtitles=shown, container=settings.container, target=target) as parts,

@@ -77,8 +77,10 @@ _RESTORE = "restore the file, for example with `git checkout config/models.lock`
 
 
 def _entry(setting: str, entries: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    """The entry of a name, or of a file however its path is written; empty for a file that is not pinned yet."""
     if is_file(setting):
-        return entries.get(setting, {})
+        path = os.path.abspath(setting)  # noqa: PTH100  links stay: a linked model keeps the place it was pinned at
+        return next((entry for entry in entries.values() if os.path.abspath(entry.get("file", "")) == path), {})  # noqa: PTH100
     try:
         return entries[ALIASES.get(setting, setting)]
     except KeyError:
@@ -114,29 +116,27 @@ def fetch_models(*, names: Sequence[str], lock: Path, folder: Path) -> None:
     for name in dict.fromkeys(names):
         entry = _entry(name, entries)
         path = resolve_model(name, folder)
-        if is_file(name):
-            if entry:
-                verify_model(path, str(entry["sha256"]))
-            else:
-                _pin(name, path, lock)
-        elif path.is_file():
-            _accept(path, path, files.sha256(path), str(entry["sha256"]))
-        elif "url" in entry:
+        if not path.is_file():
+            if "url" not in entry:
+                raise ModelError(
+                    f"the model {name!r} is not there, and it cannot be fetched",
+                    file=path,
+                    remedy="correct the path in the config; one that is part of the project: `git checkout` it",
+                )
             _download(str(entry["url"]), path, str(entry["sha256"]))
+        elif not entry:
+            _pin(name, path, lock)
+        elif is_file(name):
+            # Somebody's own file is refused where it lies.
+            verify_model(path, str(entry["sha256"]))
         else:
-            raise ModelError(
-                f"the model {name!r} is part of the project and missing",
-                file=path,
-                remedy="restore it, for example with `git checkout`",
-            )
+            _accept(path, path, files.sha256(path), str(entry["sha256"]))
         LOG.info("%s is there and checked: %s", name, path)
 
 
 def _pin(name: str, path: Path, lock: Path) -> None:
     """Append an entry, so that comments and order of the lock stay."""
-    if not path.is_file():
-        raise ModelError("the model is not there", file=path, remedy="correct the path in the config")
-    entry = {name: {"file": path.name, "sha256": files.sha256(path), "size_bytes": path.stat().st_size}}
+    entry = {name: {"file": name, "sha256": files.sha256(path), "size_bytes": path.stat().st_size}}
     files.write_text(lock, lock.read_text(encoding="utf-8").rstrip("\n") + "\n" + yaml.safe_dump(entry))
     LOG.warning("%s is pinned in %s from now on: a changed file will be refused", path, lock)
 

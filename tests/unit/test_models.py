@@ -184,6 +184,16 @@ def test_a_committed_model_cannot_be_fetched(lock, tmp_path):
         fetch(lock, "demo")
 
 
+def test_a_path_may_mean_a_model_of_the_lock(lock, monkeypatch):
+    monkeypatch.chdir(lock.parent)
+    lock.write_text(lock.read_text().replace("file: big.pt", "file: models/big.pt"))
+    for written in ("models/big.pt", "./models/../models/big.pt", str(lock.parent / "models" / "big.pt")):
+        assert locked_sha256(written, lock) == SHA256
+    assert locked_sha256("elsewhere/big.pt", lock) == UNPINNED
+    assert fetch(lock, "models/big.pt").read_bytes() == CONTENT
+    assert len(read_lock(lock)) == 1
+
+
 def test_unknown_names_get_a_hint():
     with pytest.raises(ConfigError, match="did you mean 'medium'"):
         locked_sha256("mediun", LOCK)
@@ -212,7 +222,9 @@ def test_the_lock_says_what_whisper_says():
     }
     for name, url in whisper._MODELS.items():
         assert locked_sha256(name, LOCK) == url.split("/")[-2]
-        assert resolve_model(name, Path()).name == url.split("/")[-1]
+        assert resolve_model(name, Path("resources/models")).name == url.split("/")[-1]
+    for name, entry in entries.items():
+        assert entry["file"] == str(resolve_model(name, Path("resources/models")))
 
 
 def test_the_demo_model_is_the_pinned_one():

@@ -111,7 +111,7 @@ HD = Colour("bt709", "bt709", "bt709", "tv")
         (480, replace(HD, range="pc"), replace(HD, range="pc"), HD),
         (576, HD, HD, HD),
         (720, UNTAGGED, HD, HD),
-        (576, replace(PAL, transfer="gamma28"), PAL, replace(PAL, transfer="gamma28")),
+        (576, replace(PAL, transfer="bt470bg"), PAL, replace(PAL, transfer="bt470bg")),
     ],
 )
 @pytest.mark.parametrize("depth", [8, 10])

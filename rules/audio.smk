@@ -19,6 +19,7 @@ rule extract_audio:
     benchmark:
         "benchmarks/extract_audio/{tape}/{scene}.tsv"
     params:
+        source=known("source"),
         fingerprint=known("fingerprint"),
         take=known("take"),
         span=known("span_in_file"),
@@ -45,6 +46,7 @@ rule clean_sound:
     benchmark:
         "benchmarks/clean_sound/{tape}.tsv"
     params:
+        sources=known("sources"),
         fingerprint=known("fingerprint"),
         takes=known("takes"),
         sounds=known("sounds"),

@@ -16,7 +16,7 @@ from snakemake.exceptions import WorkflowError
 from tapemill import runlock
 from tapemill.enhance import EnhanceSettings, needs_choice
 from tapemill.errors import TapemillError
-from tapemill.lookup import Job, lookups, spread
+from tapemill.lookup import Job, as_inputs, lookups, spread
 from tapemill.models import locked_sha256, resolve_model
 from tapemill.settings import load_config, load_sheet
 from tapemill.subtitles import read_language
@@ -34,7 +34,7 @@ RECIPE = {
 try:
     config.update(load_config(config))
     TAPES = lookups(load_sheet(Path(config["sheet"]), producible=[DEMO_CAPTURE]))
-    SOURCES = {tape: [str(file) for file in lookup.files] for tape, lookup in TAPES.items()}
+    SOURCES = {tape: as_inputs(lookup.files) for tape, lookup in TAPES.items()}
     ENHANCE = EnhanceSettings(**config["enhance"])
     SPEECH_MODEL = resolve_model(config["subtitles"]["model"], Path("resources/models"))
     SPEECH_MODEL_SHA256 = locked_sha256(config["subtitles"]["model"], Path("config/models.lock"))
@@ -123,7 +123,13 @@ def source_files(wildcards):
 
 def scene_source(wildcards):
     """The file that holds a scene. Never the scene table: its file time would redo every scene when a border moved."""
-    return str(planned(wildcards).file)
+    return as_inputs([planned(wildcards).file])
+
+
+def settled_language(wildcards):
+    """No file: only waits for the vote, if there is one. A new vote with the same outcome transcribes nothing again."""
+    language(wildcards)
+    return []
 
 
 def ready_facts(wildcards):

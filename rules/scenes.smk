@@ -23,6 +23,7 @@ checkpoint detect_scenes:
     benchmark:
         "benchmarks/detect_scenes/{tape}.tsv"
     params:
+        source=known("source"),
         fingerprint=known("fingerprint"),
         settings=config["scenes"],
         recipe=RECIPE["scenes"],
@@ -46,6 +47,7 @@ rule cut_scene:
     benchmark:
         "benchmarks/cut_scene/{tape}/{scene}.tsv"
     params:
+        source=known("source"),
         fingerprint=known("fingerprint"),
         take=known("take"),
         span=known("span_in_file"),

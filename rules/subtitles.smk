@@ -41,6 +41,7 @@ rule transcribe_scene:
         audio="results/{tape}/audio/{scene}.wav",
         model=ancient(speech_model),
         facts=ancient(ready_facts),
+        language=settled_language,
     output:
         srt=update("results/{tape}/subtitles/{scene}.srt"),
         record=update("results/{tape}/subtitles/{scene}.json"),

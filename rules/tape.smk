@@ -14,6 +14,7 @@ rule mux_tape:
         sound="results/{tape}/sound.mka",
         subtitles=collect("results/{{tape}}/{{tape}}{kind}.srt", kind=SUBTITLE_KINDS),
         facts="results/{tape}/capture.json",
+        language=settled_language,
         # Not read, but its fingerprint stands in the tape.
         capture=ancient(source_files),
     output:

@@ -10,7 +10,7 @@ from tapemill.facts import SoundFacts, TakeFacts
 
 def main(job: Any) -> None:
     clean_sound(
-        sources=[Path(file) for file in job.input.files],
+        sources=[Path(file) for file in job.params.sources],
         takes=[TakeFacts.from_plain(take) for take in job.params.takes],
         sounds=[SoundFacts.from_plain(sound) for sound in job.params.sounds],
         target=Path(job.output.sound),

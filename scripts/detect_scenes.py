@@ -10,7 +10,7 @@ from tapemill.scenes import ScenesSettings, detect_scenes
 
 def main(job: Any) -> None:
     detect_scenes(
-        source=Path(job.input.capture),
+        source=Path(job.params.source),
         capture=Capture.read(Path(job.input.facts)),
         settings=ScenesSettings(**job.params.settings),
         table=Path(job.output.table),

@@ -11,7 +11,7 @@ from tapemill.timing import Span
 
 def main(job: Any) -> None:
     extract_audio(
-        source=Path(job.input.capture),
+        source=Path(job.params.source),
         take=TakeFacts.from_plain(job.params.take),
         sound_stream=job.params.sound,
         span=Span(*job.params.span),

@@ -52,9 +52,9 @@ def _sync(path: Path) -> None:
 
 
 def write_text(target: Path, text: str) -> None:
-    """Write UTF-8 with Unix line ends, whole or not at all."""
+    """Write UTF-8 with Unix line ends, whole or not at all. Bytes of file names that are no UTF-8 become escapes."""
     with staged(target) as partial:
-        partial.write_text(text, encoding="utf-8", newline="\n")
+        partial.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
 
 
 def write_json(target: Path, value: Any) -> None:

@@ -6,7 +6,8 @@ since Snakemake asks for every scene of every tape again and again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -110,6 +111,16 @@ class Job:
         return known[self.scene_id]
 
     @property
+    def source(self) -> str:
+        """Path of this file."""
+        return str(self.file)
+
+    @property
+    def sources(self) -> list[str]:
+        """Paths of all files of the capture."""
+        return [str(file) for file in self.tape.files]
+
+    @property
     def fingerprint(self) -> str:
         """What tells this file from another: not its file time."""
         return fingerprint(self.file)
@@ -170,6 +181,14 @@ class Job:
         """Like `spans`, in frames of the enhanced clips: twice as many if each field became a frame."""
         factor = output_picture(self.capture.picture, self.enhance).frames_per_frame
         return [[factor * start, factor * stop] for start, stop in self.spans]
+
+
+def as_inputs(files: Sequence[Path]) -> list[str]:
+    """Files that Snakemake can watch as inputs. It takes braces in any name for wildcards, there is no escape.
+
+    Jobs get the paths of their sources as params, so that only the watching is lost for such names.
+    """
+    return [str(file) for file in files if not re.search(r"\{.*\}", str(file), re.DOTALL)]
 
 
 def spread(ids: list[str], count: int) -> list[str]:

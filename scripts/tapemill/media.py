@@ -146,7 +146,7 @@ def opened(path: Path) -> InputContainer:
         return av.open(f"file:{path}", mode="r", options=OPEN_OPTIONS, metadata_errors="replace")
     except (av.error.FFmpegError, UnicodeError, OSError) as error:
         raise InputError(
-            f"this file cannot be read as media: {error.strerror if isinstance(error, OSError) else error}",
+            f"this file cannot be read as media: {getattr(error, 'strerror', None) or error}",
             file=path,
             tool="PyAV",
             remedy="play it in a media player; if that fails too, the file is damaged or not a recording",

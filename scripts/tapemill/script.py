@@ -30,7 +30,6 @@ def run(main: Callable[[Any], None], job: Any) -> None:
         main(job)
     except TapemillError as error:
         LOG.error("%s: %s", type(error).__name__, error)
-        LOG.debug("raised here", exc_info=True)
         # Snakemake prints the whole script's traceback for an exception; the message is what the operator needs.
         sys.exit(error.exit_code)
     except BaseException:
@@ -44,15 +43,14 @@ def _open_log(path: Path | None) -> None:
     formatter = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
     terminal = logging.StreamHandler()
     terminal.setLevel(logging.WARNING)
-    # Python prints the traceback of an unexpected error there itself.
-    terminal.addFilter(lambda record: record.exc_info is None)
+    # Of a failed job Snakemake shows the whole log, with the error at its end: once is enough.
+    terminal.addFilter(lambda record: path is None or record.levelno < logging.ERROR)
     handlers: list[logging.Handler] = [terminal]
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
         handlers.append(logging.FileHandler(path, mode="w", encoding="utf-8", errors="backslashreplace"))
     root = logging.getLogger()
     root.setLevel(logging.INFO)
-    LOG.setLevel(logging.DEBUG)
     for handler in handlers:
         handler.setFormatter(formatter)
         root.addHandler(handler)

@@ -21,7 +21,7 @@ def names(steps):
 
 
 def test_order_of_the_steps():
-    everything = chain(preset="fast", chroma_shift_samples=-3, chroma_shift_lines=2)
+    everything = chain(preset="fast", sharpen=0.2, chroma_shift_samples=-3, chroma_shift_lines=2)
     assert names(everything) == [
         *("settb", "setparams", "bwdif", "crop", "scale", "hqdn3d", "chromashift", "split", "gradfun", "cas"),
         *("scale", "setsar"),

@@ -16,7 +16,7 @@ def pal(**changes):
     ("picture", "settings", "size"),
     [
         (pal(), {}, (768, 576)),
-        (pal(), {"preset": "fast"}, (768, 568)),
+        (pal(), {"preset": "fast"}, (768, 566)),
         (pal(sample_aspect_ratio=Fraction(64, 45)), {}, (1024, 576)),
         (pal(sample_aspect_ratio=Fraction(128, 117)), {}, (788, 576)),
         (pal(sample_aspect_ratio=Fraction(16, 11), width=704), {}, (1024, 576)),

@@ -31,6 +31,12 @@ def test_what_was_there_stays_until_the_new_file_is_whole(tmp_path):
     assert json.loads(target.read_text()) == {"old": 1}
 
 
+def test_a_name_that_is_not_utf8_can_be_written_down(tmp_path):
+    name = b"b\xe4d".decode("utf-8", "surrogateescape")
+    write_json(tmp_path / "a.json", {"file": name})
+    assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == {"file": name}
+
+
 def test_forgetting_to_write_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError), staged(tmp_path / "a"):
         pass

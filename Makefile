@@ -31,7 +31,7 @@ demo: setup
 	$(BIN)/snakemake --profile profiles/cpu score_demo
 
 test: setup
-	$(BIN)/pytest -n 2 --dist loadgroup
+	$(BIN)/pytest -n 2 --dist loadfile
 
 check: setup
 	$(BIN)/ruff check .

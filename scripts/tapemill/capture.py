@@ -25,6 +25,11 @@ LOG = logging.getLogger("tapemill.capture")
 # square samples; a file of that size that does not say is a 4:3 tape.
 SD_WIDTHS = frozenset({352, 360, 480, 544, 702, 704, 720})
 SD_HEIGHTS = frozenset({240, 288, 480, 486, 576})
+# Interlaced video has at least the lines of NTSC and at most 30 frames a second, and 720 lines are progressive in every
+# standard. Anything else is not asked, because sharp single lines look like combs in small pictures.
+FEWEST_INTERLACED_LINES = 400
+PROGRESSIVE_LINES = 720
+FASTEST_INTERLACED_RATE = 30
 
 
 @dataclass(frozen=True)
@@ -50,8 +55,8 @@ def probe_capture(
     media = [probe(file) for file in files]
     takes = [_take(file, found, settings) for file, found in zip(files, media, strict=True)]
     _agree(files, media, takes)
-    order, order_notes = _field_order(files, takes, field_order, settings)
     first = media[0]
+    order, order_notes = _field_order(files, takes, first.picture.height, field_order, settings)
     capture = Capture(
         kind="folder" if source.is_dir() else "file",
         takes=tuple(takes),
@@ -135,12 +140,14 @@ def _agree(files: Sequence[Path], media: Sequence[Media], takes: Sequence[TakeFa
 
 
 def _field_order(
-    files: Sequence[Path], takes: Sequence[TakeFacts], stated: str, settings: CaptureSettings
+    files: Sequence[Path], takes: Sequence[TakeFacts], lines: int, stated: str, settings: CaptureSettings
 ) -> tuple[FieldOrder, dict[str, Any]]:
-    """The tape's field order: the sheet's word, or what several spots of the picture show."""
+    """The tape's field order: the sheet's word, or what several spots of a picture that can be interlaced show."""
     if stated != "auto":
         order: FieldOrder = stated  # type: ignore[assignment]  # the schema allows nothing else
         return order, {"found_by": "sheet"}
+    if lines < FEWEST_INTERLACED_LINES or lines == PROGRESSIVE_LINES or takes[0].rate > FASTEST_INTERLACED_RATE:
+        return "progressive", {"found_by": "size and rate"}
     counts = FieldCounts()
     for file, take, spots in _spots(files, takes, settings.field_order_spots):
         counts += count_fields(file, take.stream_index, spots, settings.field_order_frames)

@@ -8,8 +8,6 @@ from counting import make_capture
 from running import Project
 from tapemill import ffmpeg
 
-pytestmark = pytest.mark.xdist_group("input")
-
 
 @pytest.fixture
 def project(tmp_path):

@@ -8,8 +8,6 @@ import pytest
 from running import ROOT, Project
 from tapemill.demo import SCENES
 
-pytestmark = pytest.mark.xdist_group("demo")
-
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):

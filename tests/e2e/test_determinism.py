@@ -2,11 +2,7 @@
 
 import hashlib
 
-import pytest
-
 from running import Project
-
-pytestmark = pytest.mark.xdist_group("tape")
 
 
 def digests(project):

@@ -2,12 +2,8 @@
 
 from fractions import Fraction
 
-import pytest
-
 from counting import beep_times, make_capture, read_numbers
 from running import Project
-
-pytestmark = pytest.mark.xdist_group("input")
 
 
 def test_a_folder_of_ready_scenes_becomes_a_tape(tmp_path):

@@ -1,20 +1,11 @@
 """What makes a job run again, and what never may: DESIGN, "What makes a job run again"."""
 
 import json
-import os
-import time
-
-import pytest
 
 from counting import make_capture
 from running import DEMO_MODEL, ROOT
 
-pytestmark = pytest.mark.xdist_group("tape")
 SCENES = 4
-
-
-def touch(path):
-    os.utime(path, (time.time() + 5, time.time() + 5))
 
 
 def test_everything_is_made_once(finished):
@@ -30,8 +21,8 @@ def test_a_second_run_has_nothing_to_do(copy):
 
 
 def test_touching_the_capture_the_model_or_a_script_redoes_nothing(copy):
-    touch(copy.path("captures/T01.mkv"))
-    touch(copy.path(DEMO_MODEL))
+    copy.path("captures/T01.mkv").touch()
+    copy.path(DEMO_MODEL).touch()
     for name in ("scripts/enhance_scene.py", "scripts/tapemill/timing.py", "envs/cpu.yaml", "Snakefile"):
         (ROOT / name).touch()
     assert not copy.make("all").jobs
@@ -50,7 +41,6 @@ def test_a_subtitle_corrected_by_hand_is_joined_and_never_overwritten(copy):
     srt = copy.path("results/T01/subtitles/0000050.srt")
     text = "1\n00:00:00,200 --> 00:00:01,500\nWhat she really said\n\n"
     srt.write_text(text)
-    touch(srt)
     assert dict(copy.make("all").jobs) == {"join_subtitles": 1, "mux_tape": 1}
     assert "What she really said" in copy.path("results/T01/T01.srt").read_text()
     copy.configure(subtitles={"no_speech_threshold": 0.5})

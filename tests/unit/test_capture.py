@@ -85,6 +85,18 @@ def test_field_order_is_measured_unless_the_sheet_says(tmp_path):
     assert stated.notes["field_order"] == {"found_by": "sheet"}
 
 
+@pytest.mark.parametrize(("size", "rate"), [("176x144", "25"), ("1280x720", "25"), ("720x576", "50")])
+def test_what_cannot_be_interlaced_is_not_taken_for_it(tmp_path, size, rate):
+    # Unblurred, the single lines of this picture look combed to idet.
+    source = tmp_path / "a.mkv"
+    made = ["-f", "lavfi", "-i", f"testsrc2=s={size}:r={rate}:d=1", "-c:v", "ffv1"]
+    ffmpeg.run([*made, *ffmpeg.target(source, "matroska")], concerns=source, timeout_s=60)
+    capture = look(source, tmp_path)
+    assert capture.picture.field_order == "progressive"
+    assert capture.notes["field_order"] == {"found_by": "size and rate"}
+    assert look(source, tmp_path, field_order="tff").picture.field_order == "tff"
+
+
 def test_a_folder_is_read_in_natural_order(tmp_path):
     folder = tmp_path / "scenes"
     for name, seconds in (("10.mkv", 1), ("9.mkv", 2)):

@@ -1,0 +1,111 @@
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from tapemill.enhance import EnhanceSettings
+from tapemill.errors import ConfigError
+from tapemill.facts import Capture, PictureFacts, SoundFacts, TakeFacts
+from tapemill.files import write_json
+from tapemill.lookup import Job, TapeLookup, as_inputs, spread
+from tapemill.media import Colour
+from tapemill.scenes import Scene
+from tapemill.scenes.table import write_scenes
+from tapemill.settings import Tape, load_config
+from tapemill.timing import Span
+
+ENHANCE = EnhanceSettings(**load_config({})["enhance"])
+PICTURE = PictureFacts(
+    720, 576, "yuv422p", 8, Fraction(16, 15), Fraction(25), "tff", Colour("bt470bg", "bt470bg", "bt470bg", "tv")
+)
+
+
+def take(frames):
+    return TakeFacts("a.mkv", 0, Fraction(25), 0, Fraction(1, 1000), frames, frames, 0, 0, False)
+
+
+def tape(tmp_path, source, frames):
+    lookup = TapeLookup(Tape("T", source, "T", "", "en", "auto", "auto"), tmp_path / "results")
+    capture = Capture(
+        kind="folder" if source.is_dir() else "file",
+        takes=tuple(take(count) for count in frames),
+        picture=PICTURE,
+        sounds=(SoundFacts(2, "pcm_s16le", 48_000, 2, "", ""),),
+        notes={},
+    )
+    write_json(lookup.facts_path, capture.to_plain())
+    return lookup
+
+
+@pytest.fixture
+def film(tmp_path):
+    source = tmp_path / "film.mkv"
+    source.write_bytes(b"film")
+    table = tmp_path / "scenes.tsv"
+    write_scenes([Scene("0000000", Span(0, 40), PICTURE.rate), Scene("0000040", Span(40, 100), PICTURE.rate)], table)
+    return tape(tmp_path, source, [100]), table
+
+
+@pytest.fixture
+def folder(tmp_path):
+    source = tmp_path / "scenes"
+    source.mkdir()
+    for name in ("10.mkv", "9.mkv"):
+        (source / name).write_bytes(name.encode())
+    return tape(tmp_path, source, [30, 50])
+
+
+def test_a_scene_of_a_film_is_a_span_of_it(film):
+    lookup, table = film
+    job = Job(lookup, "0000040", lambda: table, ENHANCE)
+    assert (job.span_in_file, job.frames, job.rate) == ([40, 100], 60, "25/1")
+    assert job.source == str(lookup.row.source)
+    assert job.take["frames"] == 100
+    assert job.speech_stream == 2
+
+
+def test_a_scene_of_a_folder_is_a_file(folder):
+    job = Job(folder, "0000002", lambda: None, ENHANCE)
+    assert Path(job.source).name == "10.mkv"
+    assert (job.span_in_file, job.frames) == ([0, 50], 50)
+    assert job.take["frames"] == 50
+    assert Job(folder, None, lambda: None, ENHANCE).spans == [[0, 30], [30, 80]]
+    assert job.fingerprint != Job(folder, "0000001", lambda: None, ENHANCE).fingerprint
+
+
+def test_bob_doubles_frames_and_rate_of_the_clips(film):
+    lookup, table = film
+    job = Job(lookup, None, lambda: table, ENHANCE)
+    assert (job.enhanced_rate, job.enhanced_spans) == ("50/1", [[0, 80], [80, 200]])
+
+
+def test_a_scene_that_is_not_there_is_named(film, folder):
+    lookup, table = film
+    with pytest.raises(ConfigError, match="none named 0000041"):
+        _ = Job(lookup, "0000041", lambda: table, ENHANCE).file
+    with pytest.raises(ConfigError, match="2 scenes"):
+        _ = Job(folder, "0000003", lambda: None, ENHANCE).file
+
+
+def test_facts_that_are_not_there_yet_are_a_missing_file_that_snakemake_knows(tmp_path):
+    lookup = TapeLookup(Tape("T", tmp_path / "a.mkv", "T", "", "en", "auto", "auto"), tmp_path / "results")
+    with pytest.raises(FileNotFoundError) as caught:
+        _ = Job(lookup, None, lambda: None, ENHANCE).picture
+    assert caught.value.filename == str(lookup.facts_path)
+
+
+def test_facts_made_anew_are_read_anew(tmp_path, film):
+    lookup, _ = film
+    assert lookup.capture.frames == 100
+    tape(tmp_path, lookup.row.source, [120])
+    assert lookup.capture.frames == 120
+    assert isinstance(lookup.capture, Capture)
+
+
+def test_braces_are_no_wildcards():
+    assert as_inputs([Path("a.mkv"), Path("b{x}.mkv"), Path("c}{.mkv")]) == ["a.mkv", "c}{.mkv"]
+
+
+@pytest.mark.parametrize(("count", "expected"), [(1, ["c"]), (2, ["b", "d"]), (5, list("abcde")), (9, list("abcde"))])
+def test_witnesses_are_spread(count, expected):
+    assert spread(list("abcde"), count) == expected

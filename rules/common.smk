@@ -1,5 +1,5 @@
 """
-What the other rule files share: the validated config and sheet, wildcard constraints, and functions that look things up.
+What all files under rules/ share: the validated config and sheet, wildcard constraints, and functions that look things up.
 
 Nothing here opens a medium, uses the network or writes: the Snakefile is parsed anew for every job.
 Settings reach a job through its params, each stage's own section, plus the stage's RECIPE number. Raise that number when

@@ -18,7 +18,7 @@ rule mux_tape:
         # Not read, but its fingerprint stands in the tape.
         capture=ancient(source_files),
     output:
-        tape="results/{tape}/{tape}." + config["tape"]["container"],
+        tape=f"results/{{tape}}/{{tape}}.{config['tape']['container']}",
     log:
         "logs/mux_tape/{tape}.log",
     benchmark:

@@ -15,9 +15,8 @@ from tapemill.settings import Tape, load_config
 from tapemill.timing import Span
 
 ENHANCE = EnhanceSettings(**load_config({})["enhance"])
-PICTURE = PictureFacts(
-    720, 576, "yuv422p", 8, Fraction(16, 15), Fraction(25), "tff", Colour("bt470bg", "bt470bg", "bt470bg", "tv")
-)
+COLOUR = Colour("bt470bg", "bt470bg", "bt470bg", "tv")
+PICTURE = PictureFacts(720, 576, "yuv422p", 8, Fraction(16, 15), Fraction(25), "tff", COLOUR)
 
 
 def take(frames):

@@ -27,10 +27,14 @@ sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "tests")]
 
 from enhance_media import PLAIN, UNTAGGED  # noqa: E402  found through the line above
 from tapemill import ffmpeg  # noqa: E402
+from tapemill.capture import CaptureSettings, probe_capture  # noqa: E402
 from tapemill.enhance import EnhanceSettings, enhance_scene  # noqa: E402
 from tapemill.enhance.encoders import encoder_arguments  # noqa: E402
 from tapemill.enhance.filters import Scene, filter_chain  # noqa: E402
-from tapemill.facts import PictureFacts  # noqa: E402
+from tapemill.facts import Capture, PictureFacts, TakeFacts  # noqa: E402
+from tapemill.scenes import cut_scene  # noqa: E402
+from tapemill.settings import load_config  # noqa: E402
+from tapemill.timing import Span  # noqa: E402
 
 RATE = 25
 PICTURE = PictureFacts(
@@ -63,11 +67,25 @@ def make_capture(path: Path, seconds: int) -> None:
     )
 
 
-def cut(capture: Path, target: Path, start_s: float, seconds: float, options: list[str]) -> None:
-    """One scene, lossless."""
-    span = ("-ss", str(start_s), "-threads", "1")
-    arguments = [*ffmpeg.source(capture, options=span), "-t", str(seconds), *options]
-    ffmpeg.run([*arguments, *ffmpeg.target(target, "matroska")], concerns=capture, timeout_s=TIMEOUT_S)
+def describe(capture: Path) -> TakeFacts:
+    """What the capture stage finds out."""
+    facts = capture.with_suffix(".json")
+    settings = CaptureSettings(**load_config({})["capture"])
+    probe_capture(source=capture, target=facts, field_order="tff", display_aspect=None, settings=settings)
+    return Capture.read(facts).takes[0]
+
+
+def cut(capture: Path, take: TakeFacts, folder: Path, number: int, frames: int) -> None:
+    """One scene, lossless, as the workflow cuts it."""
+    cut_scene(
+        source=capture,
+        take=take,
+        sound_stream=None,
+        span=Span(number * frames, (number + 1) * frames),
+        target=folder / f"{number}.mkv",
+        picture=PICTURE,
+        threads=1,
+    )
 
 
 def enhance(folder: Path, number: int, frames: int, settings: EnhanceSettings) -> None:
@@ -82,24 +100,21 @@ def enhance(folder: Path, number: int, frames: int, settings: EnhanceSettings) -
     )
 
 
-def ours(capture: Path, folder: Path, arguments: argparse.Namespace, settings: EnhanceSettings) -> None:
+def cuts_alone(capture: Path, take: TakeFacts, folder: Path, arguments: argparse.Namespace) -> None:
+    """Cut every scene, `jobs` at a time."""
+    with ThreadPoolExecutor(arguments.jobs) as pool:
+        one = partial(cut, capture, take, folder, frames=arguments.scene_s * RATE)
+        list(pool.map(one, range(arguments.scenes)))
+
+
+def ours(
+    capture: Path, take: TakeFacts, folder: Path, arguments: argparse.Namespace, settings: EnhanceSettings
+) -> None:
     """Cut and enhance every scene, `jobs` at a time."""
 
     def scene(number: int) -> None:
-        target = folder / f"{number}.mkv"
-        cut(capture, target, number * arguments.scene_s, arguments.scene_s, arguments.cut.split())
+        cut(capture, take, folder, number, arguments.scene_s * RATE)
         enhance(folder, number, arguments.scene_s * RATE, settings)
-
-    with ThreadPoolExecutor(arguments.jobs) as pool:
-        list(pool.map(scene, range(arguments.scenes)))
-
-
-def cuts_alone(capture: Path, folder: Path, arguments: argparse.Namespace) -> None:
-    """The cuts of `ours`, without enhancement."""
-
-    def scene(number: int) -> None:
-        target = folder / f"{number}.mkv"
-        cut(capture, target, number * arguments.scene_s, arguments.scene_s, arguments.cut.split())
 
     with ThreadPoolExecutor(arguments.jobs) as pool:
         list(pool.map(scene, range(arguments.scenes)))
@@ -149,9 +164,6 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--preset", default="fast")
     parser.add_argument("--encoder-threads", type=int, default=1)
-    parser.add_argument(
-        "--cut", default="-c:v ffv1 -level 3 -coder rice -context 0 -g 1 -slices 4 -slicecrc 1 -threads 1"
-    )
     arguments = parser.parse_args()
     settings = replace(
         PLAIN, preset=arguments.preset, encoder_effort="medium", encoder_threads=arguments.encoder_threads
@@ -160,11 +172,12 @@ def main() -> None:
         folder = Path(name)
         capture = folder / "capture.mkv"
         make_capture(capture, arguments.scenes * arguments.scene_s)
+        take = describe(capture)
         taken = measure(
             {
                 "one process": partial(one_process, capture, folder, settings),
-                "ours": partial(ours, capture, folder, arguments, settings),
-                "  cuts alone": partial(cuts_alone, capture, folder, arguments),
+                "ours": partial(ours, capture, take, folder, arguments, settings),
+                "  cuts alone": partial(cuts_alone, capture, take, folder, arguments),
                 "  enhancement alone": partial(enhancement_alone, folder, arguments, settings),
             },
             arguments.rounds,

@@ -55,10 +55,8 @@ onstart:
     runlock.hold(Path(".snakemake"))
 
 
-##### Scenes: known at once for a folder of ready ones, otherwise after the checkpoint ################################
-
-
 def scene_table(tape):
+    """Where the scenes stand after the checkpoint; None for a folder of ready ones, which are known at once."""
     return None if TAPES[tape].is_folder else Path(checkpoints.detect_scenes.get(tape=tape).output.table)
 
 
@@ -66,9 +64,9 @@ def scene_ids(tape):
     return list(TAPES[tape].folder if TAPES[tape].is_folder else TAPES[tape].scenes(scene_table(tape)))
 
 
-##### Params functions: what a job depends on besides files ###########################################################
-# They take `wildcards` and nothing else: Snakemake does not remember params that are derived from input or resources, and
-# a change of those would go unnoticed. While capture.json, an input of the job, is still to be made, they are put off.
+# Params functions: what a job depends on besides files. They take `wildcards` and nothing else: Snakemake does not remember
+# params that are derived from input or resources, and a change of those would go unnoticed. While capture.json, an input
+# of the job, is still to be made, they are put off.
 
 
 def planned(wildcards):
@@ -82,22 +80,22 @@ def known(fact):
 
 
 def from_sheet(column):
-    """A params function: what the sheet says in a column."""
     return lambda wildcards: str(getattr(TAPES[wildcards.tape].row, column))
 
 
 def language(wildcards):
-    """The sheet's language of the tape, or what its scenes voted for."""
+    """The sheet's language of the tape, or what its scenes voted for. Every plan asks, so a missing model is found then."""
+    speech_model(wildcards)
     stated = TAPES[wildcards.tape].row.language
     if stated != "auto":
         return stated
     return read_language(Path(checkpoints.detect_language.get(tape=wildcards.tape).output.language))
 
 
-def subtitle_languages(wildcards):
-    """Languages and titles of the subtitle tracks."""
-    spoken = language(wildcards) or ""
-    return [[spoken, "en"], ["", "English"]] if config["subtitles"]["translate"] else [[spoken], [""]]
+def subtitle_tracks(wildcards):
+    """Language and title of each subtitle file."""
+    files = [f"results/{wildcards.tape}/{wildcards.tape}{kind}.srt" for kind in SUBTITLE_KINDS]
+    return dict(zip(files, [[language(wildcards) or "", ""], ["en", "English"]]))
 
 
 def made_with(wildcards):
@@ -113,11 +111,7 @@ def made_with(wildcards):
     }
 
 
-##### Input functions: files that a job waits for #####################################################################
-
-
 def source_files(wildcards):
-    """The file or files of the capture, in order."""
     return SOURCES[wildcards.tape]
 
 
@@ -141,11 +135,6 @@ def ready_facts(wildcards):
 def of_each_scene(pattern):
     """An input function: `pattern` for every scene of the tape."""
     return lambda wildcards: [pattern.format(tape=wildcards.tape, scene=id) for id in scene_ids(wildcards.tape)]
-
-
-def cues_of_each_scene(pattern):
-    """The same for subtitles, and a missing model is found now, when the DAG is built, not after hours."""
-    return lambda wildcards: speech_model(wildcards) and of_each_scene(pattern)(wildcards)
 
 
 def language_witnesses(wildcards):

@@ -90,7 +90,7 @@ use rule transcribe_scene as translate_scene with:
 rule join_subtitles:
     """Put the cues of all scenes at their places on the tape."""
     input:
-        cues=cues_of_each_scene("results/{tape}/subtitles/{scene}.srt"),
+        cues=of_each_scene("results/{tape}/subtitles/{scene}.srt"),
         facts="results/{tape}/capture.json",
     output:
         srt="results/{tape}/{tape}.srt",
@@ -114,7 +114,7 @@ rule join_subtitles:
 
 use rule join_subtitles as join_translations with:
     input:
-        cues=cues_of_each_scene("results/{tape}/translated/{scene}.srt"),
+        cues=of_each_scene("results/{tape}/translated/{scene}.srt"),
         facts="results/{tape}/capture.json",
     output:
         srt="results/{tape}/{tape}.en.srt",

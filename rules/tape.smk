@@ -29,7 +29,7 @@ rule mux_tape:
         title=from_sheet("title"),
         date=from_sheet("date"),
         language=language,
-        subtitles=subtitle_languages,
+        subtitles=subtitle_tracks,
         tags=made_with,
         settings=config["tape"],
         recipe=RECIPE["tape"],

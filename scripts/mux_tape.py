@@ -17,10 +17,7 @@ def main(job: Any) -> None:
         clip_frames=[span.frames for span in spans],
         rate=rate,
         sound=Path(job.input.sound),
-        subtitles=[
-            SubtitleTrack(Path(path), language, title)
-            for path, language, title in zip(job.input.subtitles, *job.params.subtitles, strict=True)
-        ],
+        subtitles=[SubtitleTrack(Path(path), *kind) for path, kind in job.params.subtitles.items()],
         chapters=plan_chapters(spans=spans, rate=rate, settings=settings),
         facts=TapeFacts(job.params.title, job.params.date, job.params.language or "", job.params.tags),
         target=Path(job.output.tape),

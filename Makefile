@@ -42,7 +42,7 @@ check: setup
 	$(BIN)/pre-commit validate-config
 
 bench: setup
-	$(BIN)/python tests/benchmarks/bench_filter_path.py
+	$(BIN)/python tests/benchmarks/bench_filter_path.py --scenes 2 --scene-s 8
 
 docs: setup
 	$(BIN)/python -m tapemill.manual config/README.md

@@ -42,7 +42,6 @@ except TapemillError as error:
     raise WorkflowError(str(error)) from None
 
 HARDWARE_ENCODER = needs_choice(ENHANCE)
-SUBTITLE_KINDS = ["", ".en"] if config["subtitles"]["translate"] else [""]
 
 
 wildcard_constraints:
@@ -93,9 +92,10 @@ def language(wildcards):
 
 
 def subtitle_tracks(wildcards):
-    """Language and title of each subtitle file."""
-    files = [f"results/{wildcards.tape}/{wildcards.tape}{kind}.srt" for kind in SUBTITLE_KINDS]
-    return dict(zip(files, [[language(wildcards) or "", ""], ["en", "English"]]))
+    """Language and title of each subtitle file. What is spoken in English needs no translation."""
+    spoken, start = language(wildcards), f"results/{wildcards.tape}/{wildcards.tape}"
+    foreign = config["subtitles"]["translate"] and spoken not in (None, "en")
+    return {f"{start}.srt": [spoken or "", ""]} | ({f"{start}.en.srt": ["en", "English"]} if foreign else {})
 
 
 def made_with(wildcards):

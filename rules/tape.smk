@@ -12,9 +12,8 @@ rule mux_tape:
     input:
         clips=of_each_scene("results/{tape}/enhanced/{scene}.mkv"),
         sound="results/{tape}/sound.mka",
-        subtitles=collect("results/{{tape}}/{{tape}}{kind}.srt", kind=SUBTITLE_KINDS),
+        subtitles=lambda wildcards: list(subtitle_tracks(wildcards)),
         facts="results/{tape}/capture.json",
-        language=settled_language,
         # Not read, but its fingerprint stands in the tape.
         capture=ancient(source_files),
     output:

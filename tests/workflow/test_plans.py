@@ -38,8 +38,10 @@ def test_a_tape_whose_language_is_voted_on(project):
     assert plan(project)["detect_language"] == 1
 
 
-def test_translation_is_a_second_track(project):
+def test_translation_is_a_second_track_unless_english_is_spoken(project):
     project.configure(subtitles={"translate": True})
+    assert not plan(project)["join_translations"]
+    project.sheet({"tape": "T", "source": "a.mkv", "language": "de"})
     assert plan(project)["join_translations"] == 1
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from .errors import InputError
 from .facts import Capture, FieldOrder, PictureFacts, SoundFacts, TakeFacts
 from .fields import FieldCounts, count_fields
 from .files import scene_files, write_json
-from .media import Grid, Media, Picture, choose_rate, lay_grid, packet_times, probe
+from .media import Media, Picture, choose_rate, lay_grid, packet_times, probe
 from .timing import format_fraction
 
 LOG = logging.getLogger("tapemill.capture")
@@ -69,7 +69,7 @@ def probe_capture(
             "codec": first.picture.codec,
             "rotation_deg": first.picture.rotation_deg,
             "field_order": order_notes,
-            "sound_starts_after_picture_s": [format_fraction(s.start_s - takes[0].grid.start_s) for s in first.sounds],
+            "sound_starts_after_picture_s": [format_fraction(s.start_s - takes[0].start_s) for s in first.sounds],
             "variable_rate": any(take.irregular for take in takes),
         },
     )
@@ -96,22 +96,8 @@ def _take(file: Path, media: Media, settings: CaptureSettings) -> TakeFacts:
             "%s: variable rate, brought to %s frames/s with %d frames repeated and %d dropped",
             file.name, grid.rate, grid.duplicates, grid.drops,
         )  # fmt: skip
-    return _take_facts(file, picture, grid)
-
-
-def _take_facts(file: Path, picture: Picture, grid: Grid) -> TakeFacts:
-    return TakeFacts(
-        file=file.name.encode("utf-8", "backslashreplace").decode(),
-        stream_index=picture.stream_index,
-        rate=grid.rate,
-        start_pts=grid.start_pts,
-        time_base=grid.time_base,
-        frames=grid.frames,
-        packets=grid.packets,
-        duplicates=grid.duplicates,
-        drops=grid.drops,
-        irregular=grid.irregular,
-    )
+    name = file.name.encode("utf-8", "backslashreplace").decode()
+    return TakeFacts(**asdict(grid), file=name, stream_index=picture.stream_index)
 
 
 def _agree(files: Sequence[Path], media: Sequence[Media], takes: Sequence[TakeFacts]) -> None:

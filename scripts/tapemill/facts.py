@@ -59,28 +59,13 @@ class SoundFacts(_Plain):
 
 
 @dataclass(frozen=True)
-class TakeFacts(_Plain):
-    """One media file of the capture: the whole of it, or one file of a folder of ready scenes."""
+class TakeFacts(Grid, _Plain):
+    """One media file of the capture, on its grid: the whole of it, or one file of a folder of ready scenes."""
 
     file: str
     """File name, for people: bytes that are not UTF-8 are escaped."""
     stream_index: int
     """The video stream."""
-    rate: Fraction
-    start_pts: int
-    """Time stamp of the first frame, in units of `time_base`."""
-    time_base: Fraction
-    frames: int
-    """Frames of the constant-rate grid."""
-    packets: int
-    duplicates: int
-    drops: int
-    irregular: bool
-
-    @property
-    def grid(self) -> Grid:
-        """The frame grid of this file."""
-        return Grid(**{field.name: getattr(self, field.name) for field in fields(Grid)})
 
 
 @dataclass(frozen=True)

@@ -112,7 +112,7 @@ def test_a_tape_that_changes_its_sampling_rate(tmp_path):
     samples = speech(joined, capture, 300, 400, tmp_path / "scene.wav").astype(float)
 
     # The first recording begins a little late (its encoder's lead), so that the second seems early.
-    late_s = float(capture.takes[0].grid.start_s)
+    late_s = float(capture.takes[0].start_s)
     expected = [k - late_s for k in (1, 2, 3, 4)]
     assert onsets_s(np.arange(len(samples)) / 16_000, samples)[-4:] == pytest.approx(expected, abs=1e-3)
 

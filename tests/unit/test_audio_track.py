@@ -139,7 +139,7 @@ def test_a_sound_that_changes_its_format_on_the_way_keeps_its_time(tmp_path):
     source.write_bytes((tmp_path / "a.ts").read_bytes() + (tmp_path / "b.ts").read_bytes())
     target, record = clean(tmp_path, [source])
     assert record["tracks"][0]["sample_rate_hz"] == 48_000
-    second_s = float(facts(tmp_path / "b.ts")[0].grid.start_s - facts(tmp_path / "a.ts")[0].grid.start_s)
+    second_s = float(facts(tmp_path / "b.ts")[0].start_s - facts(tmp_path / "a.ts")[0].start_s)
     beeps = found_beeps(*heard(target, tmp_path))
     assert beeps == pytest.approx([k % 5 + 0.1 + (second_s if k > 4 else 0) for k in range(10)], abs=0.001)
 

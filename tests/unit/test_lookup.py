@@ -20,7 +20,7 @@ PICTURE = PictureFacts(720, 576, "yuv422p", 8, Fraction(16, 15), Fraction(25), "
 
 
 def take(frames):
-    return TakeFacts("a.mkv", 0, Fraction(25), 0, Fraction(1, 1000), frames, frames, 0, 0, False)
+    return TakeFacts(Fraction(25), 0, Fraction(1, 1000), frames, frames, 0, 0, False, "a.mkv", 0)
 
 
 def tape(tmp_path, source, frames):

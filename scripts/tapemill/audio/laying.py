@@ -84,7 +84,7 @@ def lay(
         for source, take in zip(sources, takes, strict=True):
             stop_s = start_s + take.frames / take.rate
             for track in tracks:
-                track.begin(offset_s=start_s - take.grid.start_s, picture_end_s=stop_s, fill=not whole)
+                track.begin(offset_s=start_s - take.start_s, picture_end_s=stop_s, fill=not whole)
             with opened(source) as container:
                 streams = [_stream(container, place, sound, whole=whole) for place, sound in enumerate(sounds)]
                 _decode_all(container, {s.index: t for s, t in zip(streams, tracks, strict=True) if s}, source)

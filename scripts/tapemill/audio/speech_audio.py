@@ -30,7 +30,7 @@ def extract_audio(*, source: Path, take: TakeFacts, sound_stream: int | None, sp
     if sound_stream is None:
         samples = np.zeros(count, dtype=np.float32)
     else:
-        samples = speech_samples(source, sound_stream, origin_s=take.grid.start_s, first=first, count=count)
+        samples = speech_samples(source, sound_stream, origin_s=take.start_s, first=first, count=count)
     pcm = np.clip(np.round(samples.astype(np.float64) * 2**15), -(2**15), 2**15 - 1).astype("<i2")
     with staged(target) as partial, wave.open(str(partial), "wb") as file:
         file.setnchannels(1)

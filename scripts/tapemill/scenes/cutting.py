@@ -95,7 +95,7 @@ def _cut(job: _Job, back_s: Fraction | None, audio: Sequence[str], record: Path,
     seek = []
     if not whole:
         assert back_s is not None
-        position_s = start_s - back_s + job.take.grid.start_s
+        position_s = start_s - back_s + job.take.start_s
         # The time stamps stay the file's own, so no landing place can shift them.
         seek = ["-noaccurate_seek", "-seek_timestamp", "1", "-ss", f"{float(position_s):.6f}"]
     arguments = ["-copyts", *ffmpeg.source(job.source, options=seek), *audio]
@@ -140,9 +140,7 @@ def _write_sound(job: _Job, stream_index: int, path: Path) -> list[str]:
     first, stop = (
         nearest(edge / job.take.rate * track.rate_hz) for edge in (job.span.start_frame, job.span.stop_frame)
     )
-    samples = sound.read_samples(
-        job.source, stream_index, origin_s=job.take.grid.start_s, first=first, count=stop - first
-    )
+    samples = sound.read_samples(job.source, stream_index, origin_s=job.take.start_s, first=first, count=stop - first)
     path.write_bytes(np.ascontiguousarray(samples.T).astype("<f4").tobytes())
     form = ["-f", "f32le", "-ar", str(track.rate_hz), "-ac", str(track.channels)]
     depth = "s16" if track.sixteen_bit else "s32"

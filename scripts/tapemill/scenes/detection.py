@@ -53,11 +53,11 @@ def detect_scenes(
     """
     (take,) = capture.takes
     borders, movement = _analyse(source, take, capture.picture, settings)
-    grid, rate = take.grid, take.rate
+    rate = take.rate
     power = np.zeros(take.frames)
     if capture.sounds:
         track = capture.sounds[0].stream_index
-        power = sound.mean_square_per_frame(source, track, origin_s=grid.start_s, rate=rate, frames=take.frames)
+        power = sound.mean_square_per_frame(source, track, origin_s=take.start_s, rate=rate, frames=take.frames)
     spans = divide(
         borders,
         movement=movement,
@@ -102,7 +102,7 @@ def _pictures(source: Path, take: TakeFacts, picture: PictureFacts) -> Iterator[
     """Small pictures of the capture's grid. shape = (height, width, 3), uint8, blue green red."""
     width = min(WIDTH_PX, picture.width)
     height = max(1, round(width * picture.height / picture.width))
-    chain = [*on_grid(take.grid), f"trim=end_pts={take.frames}"]
+    chain = [*on_grid(take), f"trim=end_pts={take.frames}"]
     if picture.field_order != "progressive":
         # One field: no combs, and a cut between the two fields of a frame is a cut between frames.
         chain.append("field=type=" + ("top" if picture.field_order == "tff" else "bottom"))

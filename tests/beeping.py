@@ -9,7 +9,8 @@ from pathlib import Path
 import av
 import numpy as np
 
-from tapemill import ffmpeg, media
+from captured import capture_of
+from tapemill import ffmpeg
 from tapemill.facts import SoundFacts, TakeFacts
 
 BEEP_HZ = 1000
@@ -78,21 +79,8 @@ def capture(
 
 def facts(path: Path) -> tuple[TakeFacts, tuple[SoundFacts, ...]]:
     """What the capture stage finds of one file."""
-    found = media.probe(path)
-    picture = found.picture
-    times, last = media.packet_times(path, picture.stream_index)
-    grid = media.lay_grid(
-        times, last, picture.time_base, media.choose_rate(times, picture.time_base, picture.stated_rates)
-    )
-    take = TakeFacts(
-        file=path.name,
-        stream_index=picture.stream_index,
-        **{name: getattr(grid, name) for name in media.Grid.__dataclass_fields__},
-    )
-    sounds = tuple(
-        SoundFacts(s.stream_index, s.codec, s.sample_rate_hz, s.channels, s.language, s.title) for s in found.sounds
-    )
-    return take, sounds
+    capture = capture_of(path)
+    return capture.takes[0], capture.sounds
 
 
 def rewritten(source: Path, target: Path, change: object, *, muxer: str = "matroska") -> Path:

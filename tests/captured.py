@@ -8,12 +8,13 @@ from tapemill.facts import Capture, PictureFacts, SoundFacts, TakeFacts
 
 
 def capture_of(path, *, interlaced=None, rate=None):
-    """Probe a file. `rate` is needed for a capture of variable rate only."""
+    """Probe a file. `rate` lays a capture of variable rate on another grid than the capture stage would choose."""
     found = media.probe(path)
     times, last = media.packet_times(path, found.picture.stream_index)
     picture = found.picture
     turned = picture.rotation_deg % 180 != 0
-    grid = media.lay_grid(times, last, picture.time_base, rate or picture.stated_rates[0])
+    chosen = media.choose_rate(times, picture.time_base, picture.stated_rates)
+    grid = media.lay_grid(times, last, picture.time_base, rate or chosen)
     take = TakeFacts(file=str(path), stream_index=picture.stream_index, **asdict(grid))
     facts = PictureFacts(
         width=picture.height if turned else picture.width,

@@ -7,7 +7,7 @@ since Snakemake asks for every scene of every tape again and again.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -61,16 +61,17 @@ class TapeLookup:
 
     def scenes(self, table: Path | None) -> dict[str, Scene]:
         """The scenes by name, in order: of the scene table, or of a folder (lengths from `capture.json`)."""
-        if table is not None:
-            changed_ns = table.stat().st_mtime_ns
-            if self._scenes is None or self._scenes[0] != changed_ns:
-                self._scenes = (changed_ns, {scene.id: scene for scene in read_scenes(table)})
-            return self._scenes[1]
-        scenes, start = {}, 0
+        changed_ns = (table or self.facts_path).stat().st_mtime_ns
+        if self._scenes is None or self._scenes[0] != changed_ns:
+            found = read_scenes(table) if table else self._folder_scenes()
+            self._scenes = (changed_ns, {scene.id: scene for scene in found})
+        return self._scenes[1]
+
+    def _folder_scenes(self) -> Iterator[Scene]:
+        start = 0
         for name, take in zip(self.folder, self.capture.takes, strict=True):
-            scenes[name] = Scene(name, Span(start, start + take.frames), take.rate)
+            yield Scene(name, Span(start, start + take.frames), take.rate)
             start += take.frames
-        return scenes
 
 
 @dataclass(frozen=True)
@@ -105,10 +106,10 @@ class Job:
         """The file that holds the scene, or the source of the tape."""
         if self.scene_id is None:
             return self.tape.row.source
-        known = self.tape.folder if self.tape.is_folder else dict.fromkeys(self.scenes, self.tape.row.source)
+        known = self.tape.folder if self.tape.is_folder else self.scenes
         if self.scene_id not in known:
             raise ConfigError(f"tape {self.tape.row.tape} has {len(known)} scenes, but none named {self.scene_id}")
-        return known[self.scene_id]
+        return self.tape.folder[self.scene_id] if self.tape.is_folder else self.tape.row.source
 
     @property
     def source(self) -> str:
@@ -148,7 +149,8 @@ class Job:
     @property
     def take(self) -> dict[str, Any]:
         """Facts of the file that holds the scene."""
-        return self.takes[list(self.tape.folder).index(self.scene.id) if self.tape.is_folder else 0]
+        place = list(self.tape.folder).index(self.scene.id) if self.tape.is_folder else 0
+        return self.capture.takes[place].to_plain()
 
     @property
     def span_in_file(self) -> list[int]:

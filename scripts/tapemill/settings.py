@@ -22,8 +22,6 @@ from .errors import ConfigError
 from .timing import parse_fraction
 
 SCHEMAS = Path(__file__).parents[2] / "config" / "schemas"
-# Also the wildcard constraint of {tape}: one pattern, used twice.
-TAPE_ID = r"[A-Za-z0-9][A-Za-z0-9_-]*"
 REQUIRED_COLUMNS = ("tape", "source")
 
 

@@ -92,3 +92,19 @@ class ToolKilled(TransientError):
 
 class GateError(SceneError):
     """An output that was written, but is not what it has to be (frame count, duration, format)."""
+
+
+class OutOfMemory(TransientError):
+    """A card, or the machine, had too little memory for a job. The next attempt begins one step lower."""
+
+
+class DeviceError(TransientError):
+    """A card or its driver failed. A fresh process may find it well again."""
+
+
+class WorkerLost(TransientError):
+    """The worker of a lane died, or was stopped because it hung."""
+
+
+class LaneError(FatalError):
+    """A lane that cannot be: no such card, another card than expected, a mask that contradicts it."""

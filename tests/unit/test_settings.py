@@ -16,6 +16,7 @@ STAGES = {
     "subtitles": "SubtitlesSettings",
     "enhance": "EnhanceSettings",
     "tape": "TapeSettings",
+    "lanes": "LanesSettings",
 }
 
 

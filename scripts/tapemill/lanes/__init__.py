@@ -1,0 +1,8 @@
+"""Lanes: which card a job runs on, and the worker that waits there.
+
+Importing this is light: torch is imported once the card is chosen.
+"""
+
+from .settings import LanesSettings
+
+__all__ = ["LanesSettings"]

@@ -1,5 +1,5 @@
 # make demo    restore the built-in demo tape on the CPU        make test    run the tests
-# make test-gpu   run the tests that need a card, and fail without one (EXPECT=cuda|xpu|hip)
+# make test-gpu   run the tests that need a card, and fail without one (DEVICE=cuda|xpu)
 # make bench   benchmarks        make docs   reference tables of the manual
 # make setup   install everything into .venv (DEVICE=cpu|cuda|xpu)      make check   linters and types
 
@@ -36,7 +36,7 @@ test: setup
 
 # The card is promised here, so that nothing passes by being skipped.
 test-gpu: setup
-	TAPEMILL_EXPECT_GPU=$(or $(EXPECT),$(DEVICE)) $(BIN)/pytest tests/gpu
+	TAPEMILL_EXPECT_GPU=$(DEVICE) $(BIN)/pytest tests/gpu
 
 check: setup
 	$(BIN)/ruff check .

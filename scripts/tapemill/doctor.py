@@ -75,6 +75,8 @@ def examine(asked: Asked) -> Iterator[Finding]:
             yield from check(asked)
         except TapemillError as error:
             said = [("said", line) for line in error.stderr_tail]
+            if error.file is not None:
+                said.insert(0, ("file", str(error.file)))
             yield Finding(error.what, facts=said, remedy=error.remedy, broken=True)
 
 

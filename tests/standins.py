@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tapemill.errors import SceneError
+from tapemill.errors import SceneError, WorkerLost
 
 LOG = logging.getLogger("tapemill.standins")
 CALLS = {"in_this_process": 0}
@@ -79,3 +79,17 @@ def ffmpeg_of(pid):
     """The processes that `start_child` started in process `pid`."""
     done = subprocess.run(["pgrep", "-P", str(pid), "-f", "anullsrc"], capture_output=True, text=True, check=False)
     return [int(word) for word in done.stdout.split()]
+
+
+def nap(target, diary, lane, seconds, fails, *, device):
+    """Sleep as long as a scene would take, write down where and when. With `fails` only the second attempt succeeds."""
+    started = time.time()
+    time.sleep(seconds)
+    entry = {"lane": lane, "pid": os.getpid(), "start": started, "stop": time.time(), "job": Path(target).name}
+    with Path(diary).open("a") as stream:
+        stream.write(json.dumps(entry) + "\n")
+    marker = Path(f"{target}.failed")
+    if fails and not marker.exists():
+        marker.touch()
+        raise WorkerLost("the first attempt fails")
+    Path(target).write_text(lane)

@@ -1,4 +1,4 @@
-"""A stand-in for Snakemake's main process: holds the run lock and starts job scripts through a shell, as Snakemake does."""
+"""A stand-in for Snakemake's main process: holds the run lock, starts job scripts through a shell as Snakemake does."""
 
 import json
 import os

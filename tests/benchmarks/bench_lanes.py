@@ -1,8 +1,8 @@
 """How busy the scheduler and the workers keep two lanes: real Snakemake, jobs that sleep as long as scenes would take.
 
-Idle share: what the lanes stood still between the first start and the last end of a job. From one job to the next in a
-lane Snakemake needs a moment (end noticed, next chosen, shell, Python, imports): the turn-around, of which the median is
-given; "beyond" is the idle share without it.
+Idle share: what the lanes stood still between the first start and the last end of a job. From one job to the next in
+a lane Snakemake needs a moment (end noticed, next chosen, shell, Python, imports): the turn-around, of which the median
+is given; "beyond" is the idle share without it.
 
     python tests/benchmarks/bench_lanes.py --jobs 100
 """
@@ -58,7 +58,8 @@ from tapemill import lanes, script
 def main(job):
     lane = " ".join(sorted(name for name in job.resources.keys() if re.fullmatch(r"gpu\\d+", name)))
     plan = job.params.plan
-    lanes.call(job, standins.nap, target=job.output[0], diary="diary", lane=lane, seconds=plan["seconds"], fails=plan["fails"])
+    how = {"seconds": plan["seconds"], "fails": plan["fails"]}
+    lanes.call(job, standins.nap, target=job.output[0], diary="diary", lane=lane, **how)
 
 script.run(main, snakemake)
 """
@@ -74,7 +75,7 @@ def run(seconds: list[float], *options: str, fails: float = 0, warm: bool = True
     """Run all jobs once; figures of the lanes."""
     draw = random.Random(2)
     jobs = {
-        f"{number:03}": {"seconds": length, "expected_s": round(length * 10), "fails": draw.random() < fails}
+        f"{number:03}": {"seconds": length, "expected_s": max(1, round(length)), "fails": draw.random() < fails}
         for number, length in enumerate(seconds)
     }
     with tempfile.TemporaryDirectory() as name:

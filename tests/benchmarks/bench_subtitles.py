@@ -1,8 +1,9 @@
 """The subtitles stage over many short scenes: warm workers, against a loop, cold jobs, and the `whisper` command.
 
-All recognise the same sound with the demo's model: the loop in one process that loads the model once, the workflow with a
-worker at one lane, the same with two, a process for each scene (`lanes: warm: false`), and openai-whisper's command line
-for each scene, which finds no speech beforehand and writes no cues. By turns, so that a busy machine is unfair to none.
+All recognise the same sound with the demo's model: the loop in one process that loads the model once, the workflow with
+a worker at one lane, the same with two, a process for each scene (`lanes: warm: false`), and openai-whisper's command
+line for each scene, which finds no speech beforehand and writes no cues. By turns, so that a busy machine is unfair to
+none.
 Seconds a scene are from the start of the first job to the end of the last; Snakemake's own start is told beside it.
 
     python tests/benchmarks/bench_subtitles.py --scenes 200 --cold-scenes 30 --rounds 3
@@ -23,9 +24,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "tests")]
 
-import av  # noqa: E402  found through the line above
-import numpy as np  # noqa: E402
-import spoken  # noqa: E402
+import spoken  # noqa: E402  found through the line above
 from running import DEMO_MODEL, Project  # noqa: E402
 
 LOOP = """
@@ -46,23 +45,6 @@ print(time.perf_counter() - start)
 """
 
 
-def make_scene(path: Path, samples: np.ndarray) -> None:
-    """A scene file: 25 small grey pictures a second and the sound."""
-    with av.open(str(path), "w") as container:
-        video = container.add_stream("ffv1", rate=25)
-        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
-        audio = container.add_stream("flac", rate=spoken.RATE_HZ)
-        audio.layout = "mono"
-        grey = av.VideoFrame.from_ndarray(np.full((72, 64), 128, np.uint8), format="yuv420p")
-        for _ in range(len(samples) * 25 // spoken.RATE_HZ):
-            container.mux(video.encode(grey))
-        frame = av.AudioFrame.from_ndarray(samples[None, :], format="s16", layout="mono")
-        frame.rate = spoken.RATE_HZ
-        container.mux(audio.encode(frame))
-        container.mux(video.encode(None))
-        container.mux(audio.encode(None))
-
-
 def make_project(folder: Path, scenes: int) -> Project:
     """A tape of ready scenes with their sound extracted."""
     project = Project(folder)
@@ -70,7 +52,7 @@ def make_project(folder: Path, scenes: int) -> Project:
     source.mkdir()
     said = [spoken.sentence(0), spoken.sentence(1), spoken.recording()]
     for number in range(scenes):
-        make_scene(source / f"{number + 1}.mkv", said[number % len(said)])
+        spoken.make_scene(source / f"{number + 1}.mkv", said[number % len(said)])
     project.sheet({"tape": "T", "source": "scenes", "language": "en", "field_order": "progressive"})
     project.make(*(f"results/T/audio/{number:07}.wav" for number in range(1, scenes + 1)))
     return project

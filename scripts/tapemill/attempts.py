@@ -1,7 +1,8 @@
 """What became of earlier attempts of a job in the same run.
 
-Snakemake tries a failed job again without knowing why it failed. A note beside its bookkeeping says: an error that will
-not pass is not tried again, and a job that ran out of memory begins one step lower. Notes of earlier runs count nothing.
+Snakemake tries a failed job again without knowing why it failed. A note beside its bookkeeping says: an error that
+will not pass is not tried again, and a job that ran out of memory begins one step lower. Notes of earlier runs count
+nothing.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ def hold(folder: Path) -> None:
 
 
 def holder(folder: Path) -> dict[str, Any] | None:
-    """Who took the lock of a working folder last (`pid`, `host`, `since`, `command`); None if nobody, or only just now."""
+    """Who took the lock of a folder last (`pid`, `host`, `since`, `command`); None if nobody, or only just now."""
     try:
         with (folder / "tapemill.lock").open(encoding="utf-8") as lock:
             return dict(json.load(lock))

@@ -51,8 +51,8 @@ class RemoteTraceback(Exception):
 def perform(task: Task, orders: Orders) -> Any:
     """Have the task done by the worker of the lane, in the order in which clients come, and return its result.
 
-    Raises what the task raises, with the worker's traceback as cause, and WorkerLost if the worker dies, hangs or cannot
-    be started.
+    Raises what the task raises, with the worker's traceback as cause, and WorkerLost if the worker dies, hangs or
+    cannot be started.
     """
     for _ in range(TRIES):
         connection = _connect(orders)

@@ -1,7 +1,7 @@
 """Which lane a job has. This is the one place that reads what the scheduler told the job.
 
-The scheduler `lanes` adds resources to a job: `gpu1=1` (its lane), `lane_device=xpu` and `lane_warm=1`. Other schedulers
-add nothing: then a cluster's mask names the card, or the job looks for a free one itself.
+The scheduler `lanes` adds resources to a job: `gpu1=1` (its lane), `lane_device=xpu` and `lane_warm=1`. Other
+schedulers add nothing: then a cluster's mask names the card, or the job looks for a free one itself.
 """
 
 from __future__ import annotations

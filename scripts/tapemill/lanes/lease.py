@@ -25,7 +25,7 @@ class Lease:
         self.tell("nothing yet")
 
     def tell(self, doing: str, limit_s: float | None = None) -> None:
-        """Write down what the holder does, for those who wait. `limit_s`: after which time it would be taken to hang."""
+        """Write down what the holder does, for those who wait. After `limit_s` it would be taken to hang."""
         facts = {"tenant": self._tenant, "pid": os.getpid(), "doing": doing, "since": time.time(), "limit_s": limit_s}
         self._file.seek(0)
         self._file.truncate()
@@ -73,7 +73,7 @@ def is_wanted(folder: Path, name: str) -> bool:
 
 
 def facts(folder: Path, name: str) -> dict[str, object]:
-    """What the last holder said: `tenant`, `pid`, `doing`, `since`, `limit_s`; empty if it has not said anything yet."""
+    """What the last holder said: `tenant`, `pid`, `doing`, `since`, `limit_s`; empty if it said nothing yet."""
     try:
         return dict(json.loads((folder / f"{name}.lease").read_text(encoding="utf-8")))
     except (FileNotFoundError, ValueError):

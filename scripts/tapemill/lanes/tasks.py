@@ -34,10 +34,9 @@ def name_of(function: Callable[..., Any]) -> str:
 
 
 def perform(task: Task) -> Any:
-    """Call the function of the task here and now. Raises what it raises; errors of the card as OutOfMemory, DeviceError."""
+    """Call the function of the task here and now. Raises what it raises; of the card, OutOfMemory and DeviceError."""
     module, _, name = task.function.partition(":")
     function = getattr(importlib.import_module(module), name)
     ffmpeg.use(task.ffmpeg)
     with translated():
         return function(**task.arguments, device=task.device)
-

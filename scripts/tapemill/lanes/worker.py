@@ -1,7 +1,8 @@
 """The resident process of a lane: born with its card's mask, it serves the jobs of one run, one at a time.
 
-Started by `client`, with its orders as the only argument; says "waiting ..." or "ready" on its standard output. It ends with the run, when idle too long, when another run wants the card, when its client goes away in the middle
-of a job, and after any error of memory or card, since only a fresh process is surely free of it.
+Started by `client`, with its orders as the only argument; says "waiting ..." or "ready" on its standard output. It ends
+with the run, when idle too long, when another run wants the card, when its client goes away in the middle of a job, and
+after any error of memory or card, since only a fresh process is surely free of it.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import time
 import traceback
 from contextlib import suppress
 from dataclasses import replace
+from multiprocessing import AuthenticationError
 from multiprocessing.connection import Connection, Listener
 from typing import Any
 
@@ -80,7 +82,7 @@ class Worker:
         while True:
             try:
                 connection = listener.accept()
-            except (OSError, EOFError, ValueError):
+            except (OSError, EOFError, AuthenticationError):
                 # A client that went away while it waited, or one that does not know the key.
                 continue
             self._begin()
@@ -93,7 +95,6 @@ class Worker:
             self._idle_since = None
 
     def _end(self) -> None:
-        self._tell("idle")
         with self._turn:
             self._idle_since = time.monotonic()
 
@@ -111,13 +112,14 @@ class Worker:
         try:
             message: Any = ("done", perform(_on(task, self._device)))
             leave = False
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001  whatever it is, the client raises it
             message = ("failed", *_portable(error))
             leave = not isinstance(error, TapemillError) or isinstance(error, OutOfMemory | DeviceError)
         if leave:
             # Before the client hears of it and the next one comes.
             self._address.unlink(missing_ok=True)
         answered.set()
+        self._tell("idle")
         self._forwarding.send(message)
         self._forwarding.connection = None
         if leave:
@@ -171,7 +173,8 @@ def main() -> None:
     orders = Orders.from_json(sys.argv[1])
     on_end(orders.run, lambda: os._exit(0))
     forwarding = Forwarding()
-    logging.basicConfig(level=logging.INFO, handlers=[forwarding])
+    # Only the message travels: when, how bad and by whom is in the record, and the job's log lays it out.
+    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[forwarding])
     step_back(orders.nice)
 
     def say(line: str) -> None:

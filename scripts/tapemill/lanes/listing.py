@@ -15,7 +15,7 @@ from typing import Any
 from .. import pci
 from ..device import Kind
 from ..errors import SetupError
-from . import masks
+from . import masks, visible
 from .visible import Visible
 
 LOG = logging.getLogger("tapemill.lanes")
@@ -96,7 +96,8 @@ def _tried_by_mask(found: Sequence[Visible], environ: Mapping[str, str], count: 
 def _look(kind: Kind, environ: Mapping[str, str]) -> list[Visible]:
     # The library need not be installed, it may just lie on the path of this process.
     paths = [str(Path(__file__).parents[2]), environ.get("PYTHONPATH", "")]
-    command = [sys.executable, "-P", "-m", f"{__package__}.visible", kind]
+    # Without the working folder on the path, whatever lies there.
+    command = [sys.executable, "-P", "-c", f"from {visible.__name__} import main; main()", kind]
     try:
         done = subprocess.run(
             command,

@@ -1,7 +1,6 @@
 """The cards that torch sees in this process, as its driver describes them.
 
-`python -m tapemill.lanes.visible xpu` prints them as JSON: that is how a process that must not import torch yet has
-another one look.
+`main` prints them as JSON: that is how a process that must not import torch yet has another one look.
 """
 
 from __future__ import annotations
@@ -82,7 +81,3 @@ def main() -> None:
     """One line of JSON: drivers may have printed lines of their own before."""
     (kind,) = sys.argv[1:]
     sys.stdout.write("\n" + json.dumps([asdict(card) for card in visible(kind)]) + "\n")  # type: ignore[arg-type]
-
-
-if __name__ == "__main__":
-    main()

@@ -92,25 +92,30 @@ def test_folders_of_runs_that_are_gone_are_swept(tmp_path, monkeypatch):
     assert not dead.exists()
 
 
-def test_jobs_of_a_run_without_lanes_get_different_seats(tmp_path):
+@pytest.fixture
+def this_run(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    return run_of(os.getpid())
+
+
+def test_jobs_of_a_run_without_lanes_get_different_seats(this_run):
     lane = Lane("cpu", None, warm=True, exclusive=False)
-    with seated(lane, tmp_path, []) as first, seated(lane, tmp_path, []) as second:
+    with seated(lane, this_run, []) as first, seated(lane, this_run, []) as second:
         assert (first.name, second.name) == ("cpu0", "cpu1")
-    with seated(lane, tmp_path, []) as third:
+    with seated(lane, this_run, []) as third:
         assert third.name == "cpu0"
 
 
-def test_a_card_that_another_run_has_is_taken_last_and_a_full_house_is_waited_for(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+def test_a_card_that_another_run_has_is_taken_last_and_a_full_house_is_waited_for(this_run):
     lane = Lane("xpu", None, warm=True)
     with start_holder(runtime_folder()) as holder:
         assert holder.stdout.readline() == b"held\n"
-        with seated(lane, tmp_path, [0, 1]) as first, seated(lane, tmp_path, [0, 1]) as second:
+        with seated(lane, this_run, [0, 1]) as first, seated(lane, this_run, [0, 1]) as second:
             assert (first.number, second.number) == (1, 0)
             seats = []
 
             def wait():
-                with seated(lane, tmp_path, [0, 1]) as third:
+                with seated(lane, this_run, [0, 1]) as third:
                     seats.append(third.number)
 
             waiter = threading.Thread(target=wait)

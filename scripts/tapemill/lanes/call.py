@@ -18,7 +18,7 @@ from . import cards, client, lease
 from .lane import Lane, lane_of
 from .opening import open_lane, step_back
 from .orders import Orders
-from .runtime import run_folder, runtime_folder
+from .runtime import runtime_folder
 from .seats import seated
 from .settings import LanesSettings
 from .tasks import Task, name_of, perform
@@ -48,13 +48,11 @@ def call(job: Any, function: Callable[..., Any], /, **arguments: Any) -> Any:
         ffmpeg=job.config.get("ffmpeg"),
         limit_s=max(settings.limit_least_s, settings.limit_factor * int(resources.get("expected_s", 0))),
     )
-    if run is None:
-        # Started by hand: there is no run that a worker could live with.
-        return _cold(task, lane, settings)
     with ExitStack() as held:
         if lane.number is None:
-            lane = held.enter_context(seated(lane, run_folder(run), cards.numbers(lane.kind)))
-        if not lane.warm:
+            lane = held.enter_context(seated(lane, run, cards.numbers(lane.kind)))
+        if run is None or not lane.warm:
+            # Started by hand there is no run that a worker could live with.
             return _cold(task, lane, settings)
         return client.perform(task, Orders(lane, run, settings.idle_s, settings.memory_share, settings.nice))
 

@@ -11,12 +11,12 @@ import logging
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 
 from ..errors import LaneError
+from ..lifeline import Run
 from . import lease
 from .lane import Lane
-from .runtime import runtime_folder
+from .runtime import run_folder, runtime_folder
 
 LOG = logging.getLogger("tapemill.lanes")
 
@@ -24,12 +24,13 @@ PAUSE_S = 0.2
 
 
 @contextmanager
-def seated(lane: Lane, folder: Path, numbers: Sequence[int]) -> Iterator[Lane]:
+def seated(lane: Lane, run: Run | None, numbers: Sequence[int]) -> Iterator[Lane]:
     """Yield `lane` with a number that no other job of the run has during the block.
 
-    `folder` is the run's. `numbers` are the cards there are; a processor has as many seats as jobs come. Raises
-    LaneError if there is no card.
+    Jobs of no run share the seats of one that never ends. `numbers` are the cards there are; a processor has as many
+    seats as jobs come. Raises LaneError if there is no card.
     """
+    folder = runtime_folder() if run is None else run_folder(run)
     if lane.kind != "cpu" and not numbers:
         raise LaneError(
             f"this machine has no {lane.kind} card",

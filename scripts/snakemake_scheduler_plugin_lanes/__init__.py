@@ -148,7 +148,8 @@ class Scheduler(greedy.Scheduler):
                 f"a card of kind {self.settings.device} (--scheduler-lanes-device) is needed by "
                 f"{', '.join(sorted(rules))}, but no lane is declared{removed and f', only removed: {removed}'}\n"
                 "  what to do: declare each card (in the profile: resources: gpu0: 2, ...; on the command line: "
-                "--resources gpu0=2 ..., which replaces the profile's list), or run on the CPU with --profile profiles/cpu"
+                "--resources gpu0=2 ..., which replaces the profile's list), or run on the CPU with "
+                "--profile profiles/cpu"
             )
         if self._check is None:
             self._check = CardCheck(self.settings.device, sorted(int(name.removeprefix(GPU)) for name in lanes))

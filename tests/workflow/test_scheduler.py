@@ -5,6 +5,7 @@ import logging
 import os
 import subprocess
 import sys
+import threading
 import types
 from collections import Counter, defaultdict
 from dataclasses import dataclass
@@ -341,10 +342,11 @@ class GpuJob(DummyJob):
 def cards(monkeypatch):
     """Stands for tapemill.lanes.cards: which question it was asked, and what it answers."""
     module = types.ModuleType("tapemill.lanes.cards")
-    module.asked, module.answer = [], None
+    module.asked, module.answer, module.known = [], None, threading.Event()
 
     def check_lanes(kind, numbers):
         module.asked.append((kind, numbers))
+        assert module.known.wait(30)
         if module.answer:
             raise module.answer
 
@@ -367,7 +369,8 @@ def test_cards_are_looked_for_once_and_before_the_first_job_gets_one(cards):
     cut, speak = GpuJob("cut-0", gpu=0), GpuJob("speak-0")
     assert select(lanes, [cut]) == [cut]
     assert cards.asked == []
-    assert select(lanes, [GpuJob("cut-1", gpu=0)], [speak])
+    assert select(lanes, [GpuJob("cut-1", gpu=0)], [speak])  # not held up
+    cards.known.set()
     assert select(lanes, [speak]) == [speak]
     assert speak.scheduler_resources == {"_cores": 1, "gpu": 1, "gpu0": 1, "lane_device": "xpu", "lane_warm": 1}
     assert select(lanes, [GpuJob("speak-1")])
@@ -377,9 +380,20 @@ def test_cards_are_looked_for_once_and_before_the_first_job_gets_one(cards):
 def test_a_missing_card_stops_the_run_before_a_job_gets_it(cards):
     cards.answer = LaneError("the profile declares gpu1, but there is one card", remedy="--resources gpu0=2")
     speak = GpuJob("speak-0")
+    threading.Timer(0.2, cards.known.set).start()
     with pytest.raises(WorkflowError, match=r"declares gpu1.*\n.*what to do"):
         select(scheduler("cuda"), [speak])
     assert speak.scheduler_resources == {"_cores": 1, "gpu": 1}
+
+
+def test_a_card_that_is_known_to_be_missing_stops_the_run_while_none_is_needed_yet(cards):
+    cards.answer = LaneError("no card at all")
+    lanes = scheduler("xpu")
+    assert select(lanes, [GpuJob("cut-0", gpu=0)], [GpuJob("speak-0")])
+    cards.known.set()
+    lanes._check._outcome.exception(30)
+    with pytest.raises(WorkflowError, match="no card at all"):
+        select(lanes, [GpuJob("cut-1", gpu=0)], [GpuJob("speak-0")])
 
 
 def test_nobody_looks_for_cards_of_kind_cpu(cards):

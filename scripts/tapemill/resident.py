@@ -1,0 +1,79 @@
+"""Models that stay in the process from job to job, the least recently used one leaving first.
+
+A job in a process of its own goes the same way and simply holds one. A process runs one job at a time, so nothing here
+is guarded against threads.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast
+
+from .cardmemory import budget_bytes, empty_cache
+from .device import Device
+from .memory import mebibytes
+
+LOG = logging.getLogger("tapemill.resident")
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class _Held:
+    model: Any
+    need_bytes: int
+    device: Device
+
+
+_held: OrderedDict[Hashable, _Held] = OrderedDict()
+
+
+def resident(key: Hashable, need_bytes: int, device: Device, load: Callable[[], T], *, room_bytes: int = 0) -> T:
+    """The model of this key: the one that is here, or what `load` returns, which stays.
+
+    `need_bytes` is what its weights take, `room_bytes` what working with it will take beside them. Others leave before
+    the budget of the device would be exceeded. What `load` raises goes through, and nothing is kept.
+    """
+    have = _held.get((key, device.kind))
+    # Both are about memory that is filled: a model that is here already is part of what is held.
+    _make_room((key, device.kind), (have.need_bytes if have else need_bytes) + room_bytes, device)
+    if have is None:
+        have = _Held(load(), need_bytes, device)
+        _held[key, device.kind] = have
+    _held.move_to_end((key, device.kind))
+    return cast(T, have.model)
+
+
+def held_bytes(device: Device) -> int:
+    """What the models on this device take, by what they said when they came."""
+    return sum(held.need_bytes for held in _held.values() if held.device.kind == device.kind)
+
+
+def room_bytes(device: Device) -> int:
+    """What this process may fill on the device if all its models left: what a ladder's first step may need."""
+    return budget_bytes(device, held_bytes(device)) if device.kind == "cpu" else budget_bytes(device)
+
+
+def drop_all() -> None:
+    """Let every model go."""
+    kinds = {held.device.kind: held.device for held in _held.values()}
+    _held.clear()
+    for device in kinds.values():
+        empty_cache(device)
+
+
+def _make_room(key: Hashable, need: int, device: Device) -> None:
+    """Let models go, the least recently used first, until the rest and `need` bytes fit."""
+    others = [name for name, held in _held.items() if name != key and held.device.kind == device.kind]
+    room, left = room_bytes(device), False
+    for name in others:
+        if need + sum(_held[other].need_bytes for other in others if other in _held) <= room:
+            break
+        LOG.info("letting a model of %s go to make room", mebibytes(_held[name].need_bytes))
+        del _held[name]
+        left = True
+    if left:
+        empty_cache(device)

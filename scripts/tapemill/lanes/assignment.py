@@ -125,8 +125,9 @@ class _Table:
     def to_idle_lane(self, wish: Wish, waiting: Sequence[Wish]) -> bool:
         """Of the idle lanes, take first what others of the waiting jobs had better avoid."""
         idle = [lane for lane in self._open_to(wish) if lane.is_idle and lane.name not in wish.failed_at]
-        shunned = [name for other in waiting for name in other.failed_at]
-        idle.sort(key=lambda lane: (-shunned.count(lane.name), lane.number))
+        if len(idle) > 1:
+            shunned = [name for other in waiting for name in other.failed_at]
+            idle.sort(key=lambda lane: (-shunned.count(lane.name), lane.number))
         return self._place(wish, idle)
 
     def to_wait(self, wish: Wish, _: Sequence[Wish]) -> bool:

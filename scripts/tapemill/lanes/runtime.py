@@ -17,8 +17,11 @@ from ..lifeline import Run, run_of
 def runtime_folder() -> Path:
     """The user's folder for Tapemill, made if need be. Raises SetupError if it is somebody else's."""
     # Without the variable (cron, ssh with a command) the same folder as with it: leases must meet.
-    base = Path(os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}")
-    folder = base / "tapemill" if base.is_dir() else Path(f"/tmp/tapemill-{os.getuid()}")  # noqa: S108  checked below
+    usual = Path(f"/run/user/{os.getuid()}")
+    base = Path(os.environ.get("XDG_RUNTIME_DIR") or usual)
+    folder = base / "tapemill"
+    if base == usual and not usual.is_dir():
+        folder = Path(f"/tmp/tapemill-{os.getuid()}")  # noqa: S108  checked below
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     facts = folder.lstat()
     if not stat.S_ISDIR(facts.st_mode) or facts.st_uid != os.getuid() or facts.st_mode & 0o077:

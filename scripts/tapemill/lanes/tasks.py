@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from .. import ffmpeg
-from ..device import Device, translated
+from ..cardfaults import translated
+from ..device import Device
 
 
 @dataclass(frozen=True)
@@ -38,5 +39,5 @@ def perform(task: Task) -> Any:
     module, _, name = task.function.partition(":")
     function = getattr(importlib.import_module(module), name)
     ffmpeg.use(task.ffmpeg)
-    with translated():
+    with translated(task.device):
         return function(**task.arguments, device=task.device)

@@ -81,7 +81,7 @@ class Scheduler(greedy.Scheduler):
             )
         if not lanes:
             return list(super().select_jobs(selectable_jobs, remaining_jobs, available_resources, input_sizes))
-        plan = self._assign(asking, others, free, lanes)
+        plan = self._assign(asking, others, free, lanes, input_sizes)
         if plan.placed and self._check is not None:
             self._check.wait()
         chosen = [self._give(asking[wish.key], wish, lane) for wish, lane in plan.placed]
@@ -102,20 +102,25 @@ class Scheduler(greedy.Scheduler):
         return asking, others
 
     def _assign(
-        self, asking: Mapping[str, Any], others: Sequence[Any], free: Mapping[str, int], lanes: Mapping[str, int]
+        self,
+        asking: Mapping[str, Any],
+        others: Sequence[Any],
+        free: Mapping[str, int],
+        lanes: Mapping[str, int],
+        input_sizes: Mapping[Any, int],
     ) -> Assignment:
         used = {name: most - free[name] for name, most in lanes.items()}
         now_s = time.monotonic()
         self._ledger.settle(used=used, ready=asking.keys(), finished=self._is_finished, now_s=now_s)
         return assign(
-            [self._wish(key, job, lanes) for key, job in asking.items()],
+            [self._wish(key, job, lanes, input_sizes) for key, job in asking.items()],
             self._ledger.lanes(lanes, used, now_s),
             free=free,
             total=self._total,
             others=[_needs(job, free) for job in others],
         )
 
-    def _wish(self, key: str, job: Any, lanes: Mapping[str, int]) -> Wish:
+    def _wish(self, key: str, job: Any, lanes: Collection[str], input_sizes: Mapping[Any, int]) -> Wish:
         needs = _needs(job, self._total)
         return Wish(
             key=key,
@@ -123,6 +128,7 @@ class Scheduler(greedy.Scheduler):
             priority=job.priority,
             expected_s=_whole(job.scheduler_resources, EXPECTED_S),
             needs={name: amount for name, amount in needs.items() if not LANE.fullmatch(name)},
+            input_bytes=sum(input_sizes.get(file) or 0 for file in job.input),
             lanes_at_most=_whole(job.scheduler_resources, LANES_AT_MOST),
             lane=next((name for name in lanes if needs.get(name)), None),
             failed_at=self._ledger.failed_at(key),

@@ -31,6 +31,11 @@ def test_the_longest_goes_first_and_priority_goes_before():
     assert placed(wishes[:3], [Lane("gpu0", 1), Lane("gpu1", 1)]) == {"b": "gpu0", "c": "gpu1"}
 
 
+def test_of_jobs_that_are_expected_to_take_the_same_the_one_with_more_to_read_goes_first():
+    assert placed([wish("a", 1), wish("b", 1, input_bytes=9)], [Lane("gpu0", 1)]) == {"b": "gpu0"}
+    assert placed([wish("a", 2), wish("b", 1, input_bytes=9)], [Lane("gpu0", 1)]) == {"a": "gpu0"}
+
+
 def test_equals_go_by_name_whatever_order_they_come_in():
     wishes = [wish("c"), wish("a"), wish("b")]
     assert placed(wishes, [Lane("gpu0", 1)]) == placed(wishes[::-1], [Lane("gpu0", 1)]) == {"a": "gpu0"}

@@ -214,6 +214,14 @@ def test_a_retry_does_not_wait_for_a_better_card_if_its_own_is_idle(tmp_path):
     assert again.lane != long.lane
 
 
+def test_input_size_decides_between_jobs_of_the_same_expected_time(tmp_path):
+    for i in range(4):
+        (tmp_path / f"sound-{i}").write_bytes(bytes(i + 1))
+    source = workflow(rule("speak", 4, input="'sound-{i}'"), targets=names("speak", 4))
+    events, _ = run(tmp_path, source, "--resources", "gpu0=1")
+    assert [event.job for event in events] == names("speak", 4)[::-1]
+
+
 def test_a_removed_lane_is_never_used_and_a_capped_rule_keeps_to_its_lanes(tmp_path):
     source = workflow(
         rule("enhance", 6, resources="lanes_at_most=1", params="sleep_s=0.2"),

@@ -39,6 +39,8 @@ class Wish:
     expected_s: float
     needs: Mapping[str, int]
     """All global resources it takes beside the lane."""
+    input_bytes: int = 0
+    """Size of its input files: tells short jobs apart, for which expected times are the same number of seconds."""
     lanes_at_most: int = 0
     """How many lanes may hold jobs of its rule at once; 0 for any number."""
     lane: str | None = None
@@ -47,9 +49,9 @@ class Wish:
     """Lanes where earlier attempts failed."""
 
     @property
-    def order(self) -> tuple[float, float, str]:
+    def order(self) -> tuple[float, float, int, str]:
         """Sorts: most urgent first, then longest first (so that no long job is left for the end), then by name."""
-        return -self.priority, -self.expected_s, self.key
+        return -self.priority, -self.expected_s, -self.input_bytes, self.key
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,9 @@ Every start of Snakemake imports this, whatever scheduler it uses: nothing heavy
 """
 
 # No `from __future__ import annotations`: Snakemake makes options of the fields' types, and cannot read them as text.
+import os
 import re
+import sys
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +24,7 @@ from tapemill.lanes.assignment import EXPECTED_S, GPU, LANE_DEVICE, LANE_WARM, L
 from tapemill.lanes.ledger import Ledger
 
 from .check import CardCheck
+from .declared import lanes_of_profile
 
 LANE = re.compile(rf"{GPU}(0|[1-9][0-9]*)")
 
@@ -57,6 +60,10 @@ class Scheduler(greedy.Scheduler):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        workflow = self.dag.workflow if hasattr(self.dag, "workflow") else None
+        for name, most in lanes_of_profile(sys.argv[1:], os.environ).items() if workflow else ():
+            if LANE.fullmatch(name) and name not in workflow.global_resources:
+                workflow.register_resource(name, most)
         self._total: dict[str, int] = {}
         self._ledger = Ledger()
         self._running: dict[str, Any] = {}
@@ -154,8 +161,7 @@ class Scheduler(greedy.Scheduler):
                 f"a card of kind {self.settings.device} (--scheduler-lanes-device) is needed by "
                 f"{', '.join(sorted(rules))}, but no lane is declared{removed and f', only removed: {removed}'}\n"
                 "  what to do: declare each card (in the profile: resources: gpu0: 2, ...; on the command line: "
-                "--resources gpu0=2 ..., which replaces the profile's list), or run on the CPU with "
-                "--profile profiles/cpu"
+                "--resources gpu0=2 ...), or run on the CPU with --profile profiles/cpu"
             )
         if self._check is None:
             self._check = CardCheck(self.settings.device, sorted(int(name.removeprefix(GPU)) for name in lanes))

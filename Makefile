@@ -1,4 +1,5 @@
 # make demo    restore the built-in demo tape on the CPU        make test    run the tests
+# make test-gpu   run the tests that need a card, and fail without one (DEVICE=cuda|xpu)
 # make bench   benchmarks        make docs   reference tables of the manual
 # make setup   install everything into .venv (DEVICE=cpu|cuda|xpu)      make check   linters and types
 
@@ -12,7 +13,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed-$(DEVICE)
 
-.PHONY: setup demo test check bench docs
+.PHONY: setup demo test test-gpu check bench docs
 
 setup: $(INSTALLED)
 
@@ -32,6 +33,10 @@ demo: setup
 
 test: setup
 	$(BIN)/pytest -n 2 --dist loadfile
+
+# The card is promised here, so that nothing passes by being skipped.
+test-gpu: setup
+	TAPEMILL_EXPECT_GPU=$(DEVICE) $(BIN)/pytest tests/gpu
 
 check: setup
 	$(BIN)/ruff check .

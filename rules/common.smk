@@ -78,6 +78,11 @@ def known(fact):
     return lambda wildcards: getattr(planned(wildcards), fact)
 
 
+def expected(stage):
+    """A resource function: seconds a job is expected to take on a card, for the order of jobs. Never a reason to rerun."""
+    return lambda wildcards: planned(wildcards).expected_s(stage, config["subtitles"])
+
+
 def from_sheet(column):
     return lambda wildcards: str(getattr(TAPES[wildcards.tape].row, column))
 
@@ -99,16 +104,8 @@ def subtitle_tracks(wildcards):
 
 
 def made_with(wildcards):
-    """What the tape says of how it was made: no times and places, so that the same work makes the same bytes."""
-    return {
-        "capture": planned(wildcards).fingerprint,
-        "field_order": planned(wildcards).capture.picture.field_order,
-        "enhance_preset": config["enhance"]["preset"],
-        "encoder": config["enhance"]["encoder"],
-        "speech_model": config["subtitles"]["model"],
-        "speech_model_sha256": SPEECH_MODEL_SHA256,
-        "recipe": " ".join(f"{stage}={number}" for stage, number in RECIPE.items()),
-    }
+    """What the tape says of how it was made."""
+    return planned(wildcards).made_with(config, SPEECH_MODEL_SHA256, RECIPE)
 
 
 def source_files(wildcards):

@@ -18,8 +18,10 @@ rule choose_encoder:
         "logs/choose_encoder/{tape}.log",
     benchmark:
         "benchmarks/choose_encoder/{tape}.tsv"
+    retries: 2
     resources:
         gpu=1,
+        expected_s=expected("encoder"),
     params:
         picture=known("picture"),
         settings=config["enhance"],
@@ -45,9 +47,12 @@ rule enhance_scene:
         "logs/enhance_scene/{tape}/{scene}.log",
     benchmark:
         "benchmarks/enhance_scene/{tape}/{scene}.tsv"
+    retries: 2
     threads: config["enhance"]["encoder_threads"]
     resources:
         gpu=int(HARDWARE_ENCODER),
+        expected_s=expected("picture"),
+        lanes_at_most=config["lanes"]["enhance_lanes"] or 0,
     params:
         fingerprint=known("fingerprint"),
         cut=known("span_in_file"),

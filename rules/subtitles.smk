@@ -21,8 +21,10 @@ checkpoint detect_language:
         "logs/detect_language/{tape}.log",
     benchmark:
         "benchmarks/detect_language/{tape}.tsv"
+    retries: 2
     resources:
         gpu=1,
+        expected_s=expected("language"),
     params:
         model_sha256=SPEECH_MODEL_SHA256,
         settings=config["subtitles"],
@@ -49,8 +51,10 @@ rule transcribe_scene:
         "logs/transcribe_scene/{tape}/{scene}.log",
     benchmark:
         "benchmarks/transcribe_scene/{tape}/{scene}.tsv"
+    retries: 2
     resources:
         gpu=1,
+        expected_s=expected("speech"),
     params:
         model_sha256=SPEECH_MODEL_SHA256,
         language=language,

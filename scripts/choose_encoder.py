@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from tapemill import script
+from tapemill.device import CPU
 from tapemill.enhance import EnhanceSettings, choose_encoder
 from tapemill.facts import PictureFacts
 
@@ -13,6 +14,7 @@ def main(job: Any) -> None:
         target=Path(job.output.encoder),
         picture=PictureFacts.from_plain(job.params.picture),
         settings=EnhanceSettings(**job.params.settings),
+        device=CPU,
     )
 
 

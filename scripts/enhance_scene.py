@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from tapemill import script
+from tapemill.device import CPU
 from tapemill.enhance import EnhanceSettings, enhance_scene
 from tapemill.facts import PictureFacts
 
@@ -16,6 +17,7 @@ def main(job: Any) -> None:
         picture=PictureFacts.from_plain(job.params.picture),
         frames=job.params.frames,
         settings=EnhanceSettings(**job.params.settings),
+        device=CPU,
         encoder_choice=Path(job.input.encoder) if job.input.get("encoder") else None,
     )
 

@@ -66,3 +66,21 @@ def write_wav(path, *parts, rate_hz=RATE_HZ):
         stream.setframerate(rate_hz)
         stream.writeframes(np.concatenate(parts).astype("<i2").tobytes())
     return path
+
+
+def make_scene(path, samples):
+    """A scene file: 25 small grey pictures a second and the sound."""
+    with av.open(str(path), "w") as container:
+        video = container.add_stream("ffv1", rate=25)
+        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+        audio = container.add_stream("pcm_s16le", rate=RATE_HZ)
+        audio.layout = "mono"
+        grey = av.VideoFrame.from_ndarray(np.full((72, 64), 128, np.uint8), format="yuv420p")
+        for number in range(len(samples) * 25 // RATE_HZ):
+            grey.pts = number
+            container.mux(video.encode(grey))
+        frame = av.AudioFrame.from_ndarray(samples[None, :], format="s16", layout="mono")
+        frame.rate, frame.pts = RATE_HZ, 0
+        container.mux(audio.encode(frame))
+        container.mux(video.encode(None))
+        container.mux(audio.encode(None))

@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from .effort import Stage, expected_s
 from .enhance import EnhanceSettings, output_picture
 from .errors import ConfigError
 from .facts import Capture
@@ -20,6 +21,9 @@ from .files import fingerprint, scene_files
 from .scenes import Scene, folder_scenes, read_scenes
 from .settings import Tape
 from .timing import Span, format_fraction
+
+HEARD_S = 30
+"""So much of a scene Whisper hears to tell its language."""
 
 
 @dataclass
@@ -183,6 +187,27 @@ class Job:
         """Like `spans`, in frames of the enhanced clips: twice as many if each field became a frame."""
         factor = output_picture(self.capture.picture, self.enhance).frames_per_frame
         return [[factor * start, factor * stop] for start, stop in self.spans]
+
+    def expected_s(self, stage: Stage, subtitles: Mapping[str, Any]) -> int:
+        """Seconds that the job is expected to take on a card. `subtitles` is that section of the config."""
+        model = str(subtitles["model"])
+        if stage == "encoder":
+            return expected_s(stage, video_s=0, model=model)
+        if stage == "language":
+            return expected_s(stage, video_s=HEARD_S * int(subtitles["language_scenes"]), model=model)
+        return expected_s(stage, video_s=float(self.scene.span.frames / self.scene.rate), model=model)
+
+    def made_with(self, config: Mapping[str, Any], model_sha256: str, recipe: Mapping[str, int]) -> dict[str, Any]:
+        """What the tape says of how it was made: no times and places, so that the same work makes the same bytes."""
+        return {
+            "capture": self.fingerprint,
+            "field_order": self.capture.picture.field_order,
+            "enhance_preset": config["enhance"]["preset"],
+            "encoder": config["enhance"]["encoder"],
+            "speech_model": config["subtitles"]["model"],
+            "speech_model_sha256": model_sha256,
+            "recipe": " ".join(f"{stage}={number}" for stage, number in recipe.items()),
+        }
 
 
 def as_inputs(files: Sequence[Path]) -> list[str]:

@@ -12,7 +12,7 @@ import socket
 import sys
 import time
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from .errors import FatalError
 
@@ -28,7 +28,7 @@ def hold(folder: Path) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise FatalError(
-            f"another run is active in this folder: {_holder(lock)}",
+            f"another run is active in this folder: {_describe(holder(folder))}",
             file=Path.cwd(),
             remedy="wait for it, or stop it; nothing needs to be unlocked afterwards",
         ) from None
@@ -40,10 +40,16 @@ def hold(folder: Path) -> None:
     _held = lock
 
 
-def _holder(lock: IO[str]) -> str:
-    lock.seek(0)
+def holder(folder: Path) -> dict[str, Any] | None:
+    """Who took the lock of a folder last (`pid`, `host`, `since`, `command`); None if nobody, or only just now."""
     try:
-        run = json.load(lock)
-        return f"process {run['pid']} on {run['host']}, since {run['since']}: {' '.join(run['command'])}"
-    except (ValueError, KeyError):
+        with (folder / "tapemill.lock").open(encoding="utf-8") as lock:
+            return dict(json.load(lock))
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def _describe(run: dict[str, Any] | None) -> str:
+    if run is None:
         return "it has only just started"
+    return f"process {run['pid']} on {run['host']}, since {run['since']}: {' '.join(run['command'])}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import platform
 import sys
 import time
@@ -10,8 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from . import ffmpeg
-from .errors import TapemillError
+from . import attempts, ffmpeg, lifeline
+from .errors import TapemillError, TransientError
 
 LOG = logging.getLogger("tapemill")
 
@@ -20,35 +21,52 @@ def run(main: Callable[[Any], None], job: Any) -> None:
     """Run `main(job)` with the rule's log file open; end with the exit code of the error's class if it fails.
 
     A TapemillError is shown as its message alone, on the terminal and in the log. Anything else is a fault of
-    Tapemill, and keeps its traceback.
+    Tapemill, and keeps its traceback. An error that will not pass is not tried again, and the job ends with its run.
     """
-    _open_log(Path(job.log[0]) if job.log else None)
+    log = Path(job.log[0])
+    current = lifeline.current_run()
+    run_id = current.id if current else None
+    past = attempts.read(run_id, log)
+    _open_log(log, mode="a" if past.final else "w")
+    if past.final:
+        LOG.warning("not tried again, since nothing has changed: see the message above")
+        sys.exit(past.exit_code)
+    if current:
+        lifeline.on_end(current, _stop)
     LOG.info("rule %s, Python %s on %s", job.rule, platform.python_version(), platform.machine())
     ffmpeg.use(job.config.get("ffmpeg"))
     started = time.monotonic()
     try:
         main(job)
     except TapemillError as error:
+        attempts.failed(run_id, log, error)
         LOG.error("%s: %s", type(error).__name__, error)
         # Snakemake prints the whole script's traceback for an exception; the message is what the operator needs.
         sys.exit(error.exit_code)
     except BaseException:
         LOG.exception("rule %s failed unexpectedly", job.rule)
         raise
+    attempts.succeeded(log)
     LOG.info("done in %.1f s", time.monotonic() - started)
 
 
-def _open_log(path: Path | None) -> None:
+def _stop() -> None:
+    """End this process at once; ffmpeg, and a worker that works for it, go with it."""
+    LOG.error("the run this job belongs to is gone, so the job stops")
+    logging.shutdown()
+    os._exit(TransientError.exit_code)
+
+
+def _open_log(path: Path, mode: str) -> None:
     """Everything to the log file, warnings and errors to the terminal as well."""
     formatter = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
     terminal = logging.StreamHandler()
     terminal.setLevel(logging.WARNING)
     # Of a failed job Snakemake shows the whole log, with the error at its end: once is enough.
-    terminal.addFilter(lambda record: path is None or record.levelno < logging.ERROR)
+    terminal.addFilter(lambda record: record.levelno < logging.ERROR)
+    path.parent.mkdir(parents=True, exist_ok=True)
     handlers: list[logging.Handler] = [terminal]
-    if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handlers.append(logging.FileHandler(path, mode="w", encoding="utf-8", errors="backslashreplace"))
+    handlers.append(logging.FileHandler(path, mode=mode, encoding="utf-8", errors="backslashreplace"))
     root = logging.getLogger()
     root.setLevel(logging.INFO)
     for handler in handlers:

@@ -28,6 +28,7 @@ sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "tests")]
 from enhance_media import PLAIN, UNTAGGED  # noqa: E402  found through the line above
 from tapemill import ffmpeg  # noqa: E402
 from tapemill.capture import CaptureSettings, probe_capture  # noqa: E402
+from tapemill.device import CPU  # noqa: E402
 from tapemill.enhance import EnhanceSettings, enhance_scene  # noqa: E402
 from tapemill.enhance.encoders import encoder_arguments  # noqa: E402
 from tapemill.enhance.filters import Scene, filter_chain  # noqa: E402
@@ -97,6 +98,7 @@ def enhance(folder: Path, number: int, frames: int, settings: EnhanceSettings) -
         picture=PICTURE,
         frames=frames,
         settings=settings,
+        device=CPU,
     )
 
 

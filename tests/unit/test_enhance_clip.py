@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from enhance_media import LOSSLESS, PLAIN, clip_from, clip_of, facts_of, samples
+from tapemill.device import CPU
 from tapemill.enhance import enhance_scene, output_picture
 from tapemill.errors import GateError, ToolFailed
 from tapemill.media import frame_count, packet_times, probe
@@ -20,7 +21,13 @@ MOVING = "testsrc=size={size}:rate=25,scroll=horizontal=0.01,noise=alls=5:allf=t
 def enhanced(folder, clip, frames, settings=LOSSLESS, **known):
     target, record = folder / "out" / "clip.mkv", folder / "out" / "clip.json"
     enhance_scene(
-        clip=clip, target=target, record=record, picture=facts_of(clip, **known), frames=frames, settings=settings
+        clip=clip,
+        target=target,
+        record=record,
+        picture=facts_of(clip, **known),
+        frames=frames,
+        settings=settings,
+        device=CPU,
     )
     return target, json.loads(record.read_text())
 
@@ -172,6 +179,7 @@ def test_a_damaged_scene_is_named_and_leaves_nothing(tmp_path):
             picture=facts_of(clip_from(tmp_path / "whole.mkv", "testsrc=size=160x120:rate=25", frames=1)),
             frames=9,
             settings=replace(PLAIN, field_order_by_scene=False),
+            device=CPU,
         )
     assert caught.value.file == broken
     assert list((tmp_path / "out").iterdir()) == []

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from enhance_media import PLAIN, clip_of, facts_of
+from tapemill.device import CPU
 from tapemill.enhance import enhance_scene
 from tapemill.media import Colour, probe
 
@@ -91,7 +92,8 @@ def shown(clip):
 
 def restored(folder, clip, settings, **known):
     target, record = folder / "clip.mkv", folder / "clip.json"
-    enhance_scene(clip=clip, target=target, record=record, picture=facts_of(clip, **known), frames=1, settings=settings)
+    picture = facts_of(clip, **known)
+    enhance_scene(clip=clip, target=target, record=record, picture=picture, frames=1, settings=settings, device=CPU)
     return target
 
 

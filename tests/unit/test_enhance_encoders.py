@@ -4,8 +4,9 @@ from dataclasses import replace
 import pytest
 
 from enhance_media import PLAIN, clip_from, facts_of
+from tapemill.device import CPU, Device
 from tapemill.enhance import choose_encoder, enhance_scene, needs_choice, output_picture
-from tapemill.enhance.encoders import ENCODERS, chosen_encoder, encoder_arguments
+from tapemill.enhance.encoders import ENCODERS, chosen_encoder, device_arguments, encoder_arguments
 from tapemill.errors import ConfigError, InputError, TransientError
 
 HARDWARE = [name for name, encoder in ENCODERS.items() if encoder.software is not None]
@@ -17,7 +18,7 @@ def clip(tmp_path):
     return clip_from(tmp_path / "scene.mkv", "testsrc=size=320x240:rate=25,format=yuv420p", frames=5)
 
 
-def enhanced(folder, clip, settings, choice):
+def enhanced(folder, clip, settings, choice, device=CPU):
     enhance_scene(
         clip=clip,
         target=folder / "clip.mkv",
@@ -25,6 +26,7 @@ def enhanced(folder, clip, settings, choice):
         picture=facts_of(clip),
         frames=5,
         settings=settings,
+        device=device,
         encoder_choice=choice,
     )
     return json.loads((folder / "clip.json").read_text())
@@ -34,7 +36,7 @@ def enhanced(folder, clip, settings, choice):
 def test_hardware_that_is_not_there_gives_way_to_software_for_the_whole_tape(tmp_path, clip, name):
     settings = replace(PLAIN, encoder=name)
     choice = tmp_path / "encoder.json"
-    choose_encoder(target=choice, picture=facts_of(clip), settings=settings)
+    choose_encoder(target=choice, picture=facts_of(clip), settings=settings, device=CPU)
     made = json.loads(choice.read_text())
     if made["encoder"] == name:
         pytest.skip(f"{name} works on this machine")
@@ -48,7 +50,7 @@ def test_hardware_that_is_not_there_gives_way_to_software_for_the_whole_tape(tmp
 def test_hardware_that_fails_after_it_was_chosen_fails_the_clip_and_never_changes_the_encoder(tmp_path, clip, name):
     settings = replace(PLAIN, encoder=name)
     trial = tmp_path / "trial.json"
-    choose_encoder(target=trial, picture=facts_of(clip), settings=settings)
+    choose_encoder(target=trial, picture=facts_of(clip), settings=settings, device=CPU)
     if json.loads(trial.read_text())["encoder"] == name:
         pytest.skip(f"{name} works on this machine")
     choice = tmp_path / "encoder.json"
@@ -72,6 +74,39 @@ def test_a_choice_made_for_another_setting_is_refused(tmp_path):
     choice.write_text(json.dumps({"asked": "av1_qsv", "encoder": "libsvtav1", "reason": "x"}))
     with pytest.raises(InputError, match="not for these settings"):
         chosen_encoder(choice, replace(PLAIN, encoder="h264_qsv"))
+
+
+NOWHERE = Device("xpu", pci_address="ffff:1f:1f.7")
+NODE = "/dev/dri/by-path/pci-ffff:1f:1f.7-render"
+
+
+@pytest.mark.parametrize("name", [name for name in HARDWARE if name.endswith("_qsv")])
+def test_quick_sync_encodes_on_the_card_of_the_job_or_not_at_all(tmp_path, clip, name):
+    """ffmpeg itself says which device it tried to open; with another card it would have gone on to say less or more."""
+    settings = replace(PLAIN, encoder=name)
+    choice = tmp_path / "encoder.json"
+    choose_encoder(target=choice, picture=facts_of(clip), settings=settings, device=NOWHERE)
+    made = json.loads(choice.read_text())
+    assert made["encoder"] == ENCODERS[name].software
+    assert NODE in made["reason"]
+    choice.write_text(json.dumps({"asked": name, "encoder": name, "reason": ""}))
+    with pytest.raises(TransientError) as caught:
+        enhanced(tmp_path / "out", clip, settings, choice, NOWHERE)
+    assert NODE in str(caught.value)
+
+
+def test_where_a_clip_was_made_changes_neither_it_nor_its_record(tmp_path, clip):
+    for folder, device in (("here", CPU), ("there", NOWHERE)):
+        enhanced(tmp_path / folder, clip, PLAIN, None, device)
+    for name in ("clip.mkv", "clip.json"):
+        assert (tmp_path / "here" / name).read_bytes() == (tmp_path / "there" / name).read_bytes()
+
+
+def test_nvidia_encoders_need_no_device_since_they_heed_the_mask():
+    for name in ENCODERS:
+        asked = device_arguments(name, NOWHERE)
+        assert asked == (["-qsv_device", NODE] if name.endswith("_qsv") else [])
+        assert device_arguments(name, CPU) == []
 
 
 def test_a_format_that_the_encoder_has_not_is_a_configuration_error(clip):

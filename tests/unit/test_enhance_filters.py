@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from enhance_media import LOSSLESS, PAL, PLAIN, clip_of, facts_of, samples
+from tapemill.device import CPU
 from tapemill.enhance import enhance_scene
 from tapemill.enhance.filters import Scene, filter_chain
 from tapemill.enhance.kernels import KERNEL_SCALE, shift_kernel, unsharp_kernel
@@ -68,6 +69,7 @@ def filtered(folder, *pictures, **changes):
         picture=facts_of(clip),
         frames=len(pictures),
         settings=replace(LOSSLESS, **changes),
+        device=CPU,
     )
     return target
 

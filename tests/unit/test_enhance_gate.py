@@ -4,6 +4,7 @@ from fractions import Fraction
 import pytest
 
 from enhance_media import LOSSLESS, PLAIN, clip_from, facts_of
+from tapemill.device import CPU
 from tapemill.enhance import enhance_scene
 from tapemill.enhance.filters import Scene
 from tapemill.enhance.gate import check_clip
@@ -25,7 +26,10 @@ def check(path, clip, settings=LOSSLESS, **known):
 def restored(folder, clip, settings=LOSSLESS):
     target = folder / "clip.mkv"
     record = folder / "clip.json"
-    enhance_scene(clip=clip, target=target, record=record, picture=facts_of(clip), frames=FRAMES, settings=settings)
+    picture = facts_of(clip)
+    enhance_scene(
+        clip=clip, target=target, record=record, picture=picture, frames=FRAMES, settings=settings, device=CPU
+    )
     return target
 
 

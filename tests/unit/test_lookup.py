@@ -108,3 +108,30 @@ def test_braces_are_no_wildcards():
 @pytest.mark.parametrize(("count", "expected"), [(1, ["c"]), (2, ["b", "d"]), (5, list("abcde")), (9, list("abcde"))])
 def test_witnesses_are_spread(count, expected):
     assert spread(list("abcde"), count) == expected
+
+
+def test_a_longer_scene_is_expected_to_take_longer_and_a_vote_needs_no_scene(film):
+    lookup, table = film
+    write_scenes([Scene("0000000", Span(0, 100), PICTURE.rate), Scene("0000100", Span(100, 900), PICTURE.rate)], table)
+    subtitles = {"model": "small", "language_scenes": 12}
+
+    def expected_s(stage, scene, table=lambda: table):
+        return Job(lookup, scene, table, ENHANCE).expected_s(stage, subtitles)
+
+    def unknown():
+        raise FileNotFoundError("scenes.tsv")
+
+    for stage in ("speech", "picture"):
+        assert expected_s(stage, "0000000") < expected_s(stage, "0000100")
+        with pytest.raises(FileNotFoundError):
+            expected_s(stage, "0000000", unknown)
+    assert expected_s("language", None, unknown) > expected_s("encoder", None, unknown) > 0
+
+
+def test_what_a_tape_is_made_with_names_no_place_and_no_time(film):
+    lookup, table = film
+    made = Job(lookup, None, lambda: table, ENHANCE).made_with(load_config({}), "abc", {"scenes": 1, "tape": 2})
+    assert made["recipe"] == "scenes=1 tape=2"
+    assert made["speech_model_sha256"] == "abc"
+    assert made["field_order"] == "tff"
+    assert not [value for value in made.values() if str(lookup.results.parent) in str(value)]

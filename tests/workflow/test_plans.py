@@ -26,7 +26,7 @@ def plan(project, *arguments, profile="cpu"):
     return Counter({rule.replace(" ", "_"): int(count) for rule, count in COUNT.findall(run.output) if rule != "total"})
 
 
-@pytest.mark.parametrize("profile", ["cpu", "arc2"])
+@pytest.mark.parametrize("profile", ["cpu", "arc2", "cuda"])
 def test_a_new_tape(project, profile):
     jobs = plan(project, profile=profile)
     assert set(jobs) == {"probe_capture", "clean_sound", "detect_scenes", "join_subtitles", "mux_tape", "all"}

@@ -7,11 +7,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 from .. import ffmpeg, files
+from ..device import Device
 from ..errors import ToolFailed, TransientError
 from ..facts import PictureFacts
 from ..timing import format_fraction
 from .cadence import Cadence, scene_cadence
-from .encoders import ENCODERS, chosen_encoder, encoder_arguments
+from .encoders import ENCODERS, chosen_encoder, device_arguments, encoder_arguments
 from .filters import Scene, filter_chain
 from .gate import Passed, check_clip
 from .settings import EnhanceSettings
@@ -31,12 +32,13 @@ def enhance_scene(
     picture: PictureFacts,
     frames: int,
     settings: EnhanceSettings,
+    device: Device,
     encoder_choice: Path | None = None,
 ) -> None:
     """Restore a cut scene: `clip` (lossless, `frames` frames) becomes `target` (Matroska, picture only).
 
     `record` (JSON) says how: the encoder, the field order found, the filters, frames and geometry. `encoder_choice` is
-    the file that `choose_encoder` wrote for the tape; only hardware encoders need one.
+    the file that `choose_encoder` wrote for the tape; only hardware encoders need one. They encode on `device`.
     Raises ConfigError for settings that cannot serve this picture, ToolFailed or ToolKilled if ffmpeg fails,
     TransientError if the tape's hardware encoder fails, GateError if the clip is not what it has to be.
     """
@@ -47,7 +49,7 @@ def enhance_scene(
     name = chosen_encoder(encoder_choice, settings)
     chain = filter_chain(scene)
     with files.staged(target) as partial:
-        _run(clip, partial, chain, name, scene, timeout_s=_expected_s(scene, frames))
+        _run(clip, partial, chain, name, scene, device, timeout_s=_expected_s(scene, frames))
         passed = check_clip(partial, target=target, clip=clip, scene=scene, frames=frames)
     files.write_json(record, {"encoder": name, "filters": chain, "frames_in": frames, **_facts(scene, cadence, passed)})
 
@@ -58,8 +60,11 @@ def _cadence(clip: Path, picture: PictureFacts, frames: int, settings: EnhanceSe
     return scene_cadence(clip, frames=frames, rate=picture.rate, tape=picture.field_order)
 
 
-def _run(clip: Path, partial: Path, chain: list[str], encoder: str, scene: Scene, *, timeout_s: float) -> None:
+def _run(
+    clip: Path, partial: Path, chain: list[str], encoder: str, scene: Scene, device: Device, *, timeout_s: float
+) -> None:
     arguments = [
+        *device_arguments(encoder, device),
         # The rate is stated because encoders count time in units of it, and a file's own claim may be rounded.
         *ffmpeg.source(clip, options=("-threads", "1", "-r", str(scene.picture.rate))),
         *("-map", "0:v:0", "-map_chapters", "-1", "-filter_threads", "1", "-vf", ",".join(chain)),

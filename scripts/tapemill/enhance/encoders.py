@@ -16,7 +16,8 @@ from fractions import Fraction
 from pathlib import Path
 from types import MappingProxyType
 
-from .. import ffmpeg, files
+from .. import ffmpeg, files, pci
+from ..device import Device
 from ..errors import ConfigError, InputError, ToolFailed, ToolKilled
 from ..facts import PictureFacts
 from ..timing import nearest
@@ -160,8 +161,18 @@ def encoder_arguments(name: str, output: OutputPicture, settings: EnhanceSetting
     ]
 
 
-def choose_encoder(*, target: Path, picture: PictureFacts, settings: EnhanceSettings) -> None:
-    """Try the encoder of the settings on this machine and write which one all clips of the tape have to use.
+def device_arguments(name: str, device: Device) -> list[str]:
+    """Arguments of ffmpeg, before its inputs, that put an encoder on the job's card.
+
+    NVENC heeds the mask of the process. Quick Sync does not: it opens a device file, on its own the first that serves.
+    """
+    if not name.endswith("_qsv") or not device.pci_address:
+        return []
+    return ["-qsv_device", str(pci.render_node(device.pci_address))]
+
+
+def choose_encoder(*, target: Path, picture: PictureFacts, settings: EnhanceSettings, device: Device) -> None:
+    """Try the encoder of the settings on the job's card and write which one all clips of the tape have to use.
 
     `target` is a small JSON file: `asked`, `encoder` (what to use) and `reason`, empty unless they differ. A software
     encoder is taken without trial.
@@ -170,7 +181,7 @@ def choose_encoder(*, target: Path, picture: PictureFacts, settings: EnhanceSett
     chosen, reason = asked.name, ""
     if asked.software is not None:
         try:
-            _try(asked.name, target, output_picture(picture, settings), settings)
+            _try(asked.name, target, output_picture(picture, settings), settings, device)
         except (ToolFailed, ToolKilled) as error:
             chosen, reason = asked.software, "; ".join([error.what, *error.stderr_tail[:3]])
             LOG.warning("%s does not work on this machine, the tape gets %s: %s", asked.name, chosen, reason)
@@ -192,12 +203,12 @@ def chosen_encoder(choice: Path | None, settings: EnhanceSettings) -> str:
     return str(made["encoder"])
 
 
-def _try(name: str, beside: Path, output: OutputPicture, settings: EnhanceSettings) -> None:
+def _try(name: str, beside: Path, output: OutputPicture, settings: EnhanceSettings, device: Device) -> None:
     """Encode a few frames of the tape's size and format with the very options of its clips."""
     picture = f"testsrc2=size={output.width}x{output.height}:rate={output.rate}"
     ffmpeg.run(
         [
-            *("-f", "lavfi", "-i", picture, "-frames:v", str(TRIAL_FRAMES)),
+            *(*device_arguments(name, device), "-f", "lavfi", "-i", picture, "-frames:v", str(TRIAL_FRAMES)),
             *(*encoder_arguments(name, output, settings), "-f", "null", "-"),
         ],
         concerns=beside,

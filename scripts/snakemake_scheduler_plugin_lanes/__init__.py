@@ -1,0 +1,201 @@
+"""Scheduler `lanes`: hands each job that asks for a card (`gpu=1`) a free one. Other jobs go to the greedy scheduler.
+
+The profile declares the cards as global resources (`gpu0: 2`, `gpu1: 2`). Which job goes where is decided in
+`tapemill.lanes.assignment`; here that is told to Snakemake, as three resources that are added to the job: the card
+itself, so that Snakemake's accounting holds it until the job ends, `lane_device` and `lane_warm` for the job script.
+
+Every start of Snakemake imports this, whatever scheduler it uses: nothing heavy may be imported here.
+"""
+
+# No `from __future__ import annotations`: Snakemake makes options of the fields' types, and cannot read them as text.
+import re
+import time
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from snakemake.scheduling import greedy
+from snakemake_interface_common.exceptions import WorkflowError
+
+from tapemill.device import KINDS
+from tapemill.lanes.assignment import EXPECTED_S, GPU, LANE_DEVICE, LANE_WARM, LANES_AT_MOST, Assignment, Wish, assign
+from tapemill.lanes.ledger import Ledger
+
+from .check import CardCheck
+
+LANE = re.compile(rf"{GPU}(0|[1-9][0-9]*)")
+
+
+@dataclass
+class SchedulerSettings(greedy.SchedulerSettings):
+    """The options `--scheduler-lanes-…`, which are profile keys as well; those of the greedy scheduler among them."""
+
+    device: str = field(
+        default="cpu",
+        metadata={
+            "help": f"Kind of the cards gpu0, gpu1, ... that the profile declares: {', '.join(KINDS)}. Lanes of kind "
+            "cpu behave like cards, and compute on the processor.",
+            "metavar": "KIND",
+        },
+    )
+    cold: bool = field(
+        default=False,
+        metadata={"help": "Start each job of a lane in a process of its own instead of in the lane's warm worker."},
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.device not in KINDS:
+            raise WorkflowError(
+                f"--scheduler-lanes-device (in a profile: scheduler-lanes-device) is {self.device!r}, which is no "
+                f"known kind of card\n  what to do: take one of {', '.join(KINDS)}"
+            )
+
+
+class Scheduler(greedy.Scheduler):
+    """Jobs with a card first, the others with what is left."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._total: dict[str, int] = {}
+        self._ledger = Ledger()
+        self._running: dict[str, Any] = {}
+        self._check: CardCheck | None = None
+
+    def select_jobs(
+        self,
+        selectable_jobs: Sequence[Any],
+        remaining_jobs: Sequence[Any],
+        available_resources: Mapping[str, int | str],
+        input_sizes: dict[Any, int],
+    ) -> Sequence[Any]:
+        """Choose the jobs that start now. Only they get resources added; no other job learns of a lane."""
+        free = {name: amount for name, amount in available_resources.items() if isinstance(amount, int)}
+        # Nothing runs yet when Snakemake asks first, so that all there is is free.
+        self._total = {name: max(amount, self._total.get(name, 0)) for name, amount in free.items()}
+        lanes = {name: most for name, most in self._total.items() if LANE.fullmatch(name) and most > 0}
+        asking, others = self._split(selectable_jobs)
+        if self.settings.device != "cpu":
+            self._look_for_cards(
+                lanes, {str(job.rule.name) for job in [*asking.values(), *filter(_asks, remaining_jobs)]}
+            )
+        if not lanes:
+            return list(super().select_jobs(selectable_jobs, remaining_jobs, available_resources, input_sizes))
+        plan = self._assign(asking, others, free, lanes, input_sizes)
+        if plan.placed and self._check is not None:
+            self._check.wait()
+        chosen = [self._give(asking[wish.key], wish, lane) for wish, lane in plan.placed]
+        left = {name: plan.left.get(name, amount) for name, amount in available_resources.items()}
+        return chosen + list(super().select_jobs(others, remaining_jobs, left, input_sizes) if others else ())
+
+    def _split(self, jobs: Sequence[Any]) -> tuple[dict[str, Any], list[Any]]:
+        """Jobs that ask for a card, by key, and all others. No lane of an earlier attempt is on them any more."""
+        asking, others = {}, []
+        for job in jobs:
+            single = hasattr(job, "add_aux_resource")  # jobs of a group share what the group got
+            if single:
+                forget_lane(job)
+            if single and _whole(job.scheduler_resources, GPU) > 0:
+                asking[_key(job)] = job
+            else:
+                others.append(job)
+        return asking, others
+
+    def _assign(
+        self,
+        asking: Mapping[str, Any],
+        others: Sequence[Any],
+        free: Mapping[str, int],
+        lanes: Mapping[str, int],
+        input_sizes: Mapping[Any, int],
+    ) -> Assignment:
+        used = {name: most - free[name] for name, most in lanes.items()}
+        now_s = time.monotonic()
+        self._ledger.settle(used=used, ready=asking.keys(), finished=self._is_finished, now_s=now_s)
+        return assign(
+            [self._wish(key, job, lanes, input_sizes) for key, job in asking.items()],
+            self._ledger.lanes(lanes, used, now_s),
+            free=free,
+            total=self._total,
+            others=[_needs(job, free) for job in others],
+        )
+
+    def _wish(self, key: str, job: Any, lanes: Collection[str], input_sizes: Mapping[Any, int]) -> Wish:
+        needs = _needs(job, self._total)
+        return Wish(
+            key=key,
+            rule=str(job.rule.name),
+            priority=job.priority,
+            expected_s=_whole(job.scheduler_resources, EXPECTED_S),
+            needs={name: amount for name, amount in needs.items() if not LANE.fullmatch(name)},
+            input_bytes=sum(input_sizes.get(file) or 0 for file in job.input),
+            lanes_at_most=_whole(job.scheduler_resources, LANES_AT_MOST),
+            lane=next((name for name in lanes if needs.get(name)), None),
+            failed_at=self._ledger.failed_at(key),
+        )
+
+    def _give(self, job: Any, wish: Wish, lane: str) -> Any:
+        for name, value in {lane: 1, LANE_DEVICE: self.settings.device, LANE_WARM: int(not self.settings.cold)}.items():
+            job.add_aux_resource(name, value)
+        self._ledger.give(wish, lane, time.monotonic())
+        self._running[wish.key] = job
+        return job
+
+    def _is_finished(self, key: str) -> bool:
+        return bool(self.dag.finished(self._running[key]))
+
+    def _look_for_cards(self, lanes: Mapping[str, int], rules: Collection[str]) -> None:
+        """Stop the run as soon as a card that `rules` need is known to be missing. Other jobs go on while we look."""
+        if not rules:
+            return
+        if not lanes:
+            removed = ", ".join(sorted(name for name in self._total if LANE.fullmatch(name)))
+            raise WorkflowError(
+                f"a card of kind {self.settings.device} (--scheduler-lanes-device) is needed by "
+                f"{', '.join(sorted(rules))}, but no lane is declared{removed and f', only removed: {removed}'}\n"
+                "  what to do: declare each card (in the profile: resources: gpu0: 2, ...; on the command line: "
+                "--resources gpu0=2 ..., which replaces the profile's list), or run on the CPU with "
+                "--profile profiles/cpu"
+            )
+        if self._check is None:
+            self._check = CardCheck(self.settings.device, sorted(int(name.removeprefix(GPU)) for name in lanes))
+        self._check.raise_if_known()
+
+
+def forget_lane(job: Any) -> None:
+    """Take off what an earlier attempt was given: Snakemake keeps it on the job, and refuses to add it twice.
+
+    There is no public call for this. tests/workflow/test_scheduler.py fails if a new Snakemake keeps it elsewhere.
+    """
+    given = getattr(job, "_aux_resources", None)
+    if given:
+        for name in [name for name in given if name in (LANE_DEVICE, LANE_WARM) or LANE.fullmatch(name)]:
+            del given[name]
+        job._resources = None
+        job._scheduler_resources = None
+
+
+def _key(job: Any) -> str:
+    """What a job makes. Snakemake makes job objects anew when a checkpoint is done, and may number them differently."""
+    return "\n".join(map(str, job.output)) or f"job {id(job)}"
+
+
+def _needs(job: Any, of: Mapping[str, int]) -> dict[str, int]:
+    resources = job.scheduler_resources
+    return {name: resources[name] for name in of if isinstance(resources.get(name), int) and resources[name] > 0}
+
+
+def _whole(resources: Mapping[str, int | str], name: str) -> int:
+    """A resource that is a whole number; 0 if it is absent or not known yet."""
+    value = resources.get(name, 0)
+    return value if isinstance(value, int) else 0
+
+
+def _asks(job: Any) -> bool:
+    """Whether the rule of a job, ready or not, says that it needs a card.
+
+    Resources of jobs that are not ready must not be asked for: Snakemake would remember them as they are before the
+    job's input is there.
+    """
+    resources = job.rule.resources
+    return GPU in resources and not resources[GPU].is_evaluable() and bool(resources[GPU].value)

@@ -1,0 +1,40 @@
+"""Are the declared cards there? Asked in the background, since it takes seconds to find out."""
+
+from collections.abc import Sequence
+from concurrent.futures import Future
+from threading import Thread
+
+from snakemake_interface_common.exceptions import WorkflowError
+
+from tapemill.errors import TapemillError
+
+
+class CardCheck:
+    """A check that has begun when this is made."""
+
+    def __init__(self, kind: str, numbers: Sequence[int]) -> None:
+        self._outcome: Future[None] = Future()
+        # A daemon: a run that ends for another reason does not wait for it.
+        Thread(target=self._run, args=(kind, numbers), name="card check", daemon=True).start()
+
+    def raise_if_known(self) -> None:
+        """Raise WorkflowError if cards are known to be missing by now."""
+        if self._outcome.done():
+            self.wait()
+
+    def wait(self) -> None:
+        """Raise WorkflowError if cards are missing, as soon as that is known."""
+        try:
+            self._outcome.result()
+        except TapemillError as error:
+            raise WorkflowError(str(error)) from None
+
+    def _run(self, kind: str, numbers: Sequence[int]) -> None:
+        try:
+            from tapemill.lanes.cards import check_lanes
+
+            check_lanes(kind, numbers)
+        except BaseException as error:  # noqa: BLE001  raised again by `wait`, in the thread that asks
+            self._outcome.set_exception(error)
+        else:
+            self._outcome.set_result(None)

@@ -1,0 +1,22 @@
+"""Commands beside the workflow: `python -m tapemill --help`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from . import doctor
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    parser = argparse.ArgumentParser(prog="python -m tapemill", description="Commands beside the workflow.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    doctor.add_command(commands)
+    options = parser.parse_args(arguments)
+    return int(options.command(options))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

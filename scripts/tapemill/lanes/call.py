@@ -1,0 +1,80 @@
+"""From a job script to its card: find the lane, and have the work done there, warm or cold."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from .. import attempts, lifeline
+from ..device import CPU, Device
+from ..errors import WorkerLost
+from . import cards, client, lease
+from .lane import Lane, lane_of
+from .opening import open_lane, step_back
+from .orders import Orders
+from .runtime import runtime_folder
+from .seats import seated
+from .settings import LanesSettings
+from .tasks import Task, name_of, perform
+
+LOG = logging.getLogger("tapemill.lanes")
+
+
+def call(job: Any, function: Callable[..., Any], /, **arguments: Any) -> Any:
+    """Call `function(**arguments, device=...)` for a job on the card that it was given, and return its result.
+
+    `job` is Snakemake's object in a script. With a warm lane the function runs in the lane's worker, otherwise here; a
+    job that asks for no card gets the CPU. Raises what the function raises, WorkerLost, and LaneError if there is no
+    such card.
+    """
+    settings = LanesSettings(**job.config["lanes"])
+    resources = dict(job.resources.items())
+    lane = lane_of(resources, settings, os.environ)
+    if lane is None:
+        return function(**arguments, device=CPU)
+    run = lifeline.current_run()
+    past = attempts.read(run.id if run else None, Path(job.log[0]))
+    task = Task(
+        function=name_of(function),
+        arguments=arguments,
+        device=Device(lane.kind, settings.memory_share, steps_down=past.steps_down),
+        label=" ".join([job.rule, *map(str, job.wildcards)]),
+        ffmpeg=job.config.get("ffmpeg"),
+        limit_s=max(settings.limit_least_s, settings.limit_factor * int(resources.get("expected_s", 0))),
+    )
+    with ExitStack() as held:
+        if lane.number is None:
+            lane = held.enter_context(seated(lane, run, cards.numbers(lane.kind)))
+        if run is None or not lane.warm:
+            # Started by hand there is no run that a worker could live with.
+            return _cold(task, lane, settings)
+        return client.perform(task, Orders(lane, run, settings.idle_s, settings.memory_share, settings.nice))
+
+
+def _cold(task: Task, lane: Lane, settings: LanesSettings) -> Any:
+    """The whole work in this process, which has to be the only one on the card."""
+    with ExitStack() as held:
+        if lane.exclusive:
+            tenant = lease.leased(runtime_folder(), lane.name, "a single job", lambda line: LOG.info("%s", line))
+            held.enter_context(tenant).tell(task.label, task.limit_s)
+        LOG.info("lane %s, in this process", lane.name)
+        watch = threading.Timer(task.limit_s, _give_up, [task])
+        watch.daemon = True
+        watch.start()
+        held.callback(watch.cancel)
+        step_back(settings.nice)
+        device = replace(open_lane(lane, settings.memory_share), steps_down=task.device.steps_down)
+        return perform(replace(task, device=device))
+
+
+def _give_up(task: Task) -> None:
+    """End this process from outside the work, which does not return any more. Its ffmpeg dies with it."""
+    LOG.error("%s did not end within %.0f s and is stopped", task.label, task.limit_s)
+    logging.shutdown()
+    os._exit(WorkerLost.exit_code)

@@ -1,0 +1,70 @@
+"""Which lane a job has. This is the one place that reads what the scheduler told the job.
+
+The scheduler `lanes` adds resources to a job: `gpu1=1` (its lane), `lane_device=xpu` and `lane_warm=1`. Other
+schedulers add nothing: then a cluster's mask names the card, or the job looks for a free one itself.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ..device import KINDS, Kind
+from ..errors import LaneError
+from . import masks
+from .settings import LanesSettings
+
+LANE = re.compile(r"gpu(\d+)")
+
+
+@dataclass(frozen=True)
+class Lane:
+    """One card, or for kind `cpu` a place that behaves like one."""
+
+    kind: Kind
+    number: int | None
+    """The card's place in PCI order. None: any free one, or the one that a mask set by others names."""
+    warm: bool
+    """Whether a worker stays here from job to job."""
+    exclusive: bool = True
+    """Whether one job at a time may be here, of all runs of the user. Not so for a processor nobody shared out."""
+
+    @property
+    def name(self) -> str:
+        """As written in logs and file names, such as xpu1."""
+        return self.kind if self.number is None else f"{self.kind}{self.number}"
+
+    def numbered(self, number: int) -> Lane:
+        """This lane, settled on one of several cards."""
+        return replace(self, number=number)
+
+
+def lane_of(resources: Mapping[str, Any], settings: LanesSettings, environ: Mapping[str, str]) -> Lane | None:
+    """The lane of a job by its resources; None for a job that needs no card.
+
+    Raises LaneError if it was given several lanes, or one of a kind that does not exist.
+    """
+    if not resources.get("gpu"):
+        return None
+    numbers = [int(match[1]) for name, value in resources.items() if (match := LANE.fullmatch(name)) and value]
+    if not numbers:
+        return _without_scheduler(settings, environ)
+    if len(numbers) > 1:
+        raise LaneError(
+            f"the job was given {len(numbers)} lanes: {', '.join(f'gpu{number}' for number in numbers)}",
+            remedy="rules ask for gpu=1 and name no lane themselves; the scheduler `lanes` hands them out",
+        )
+    kind = resources.get("lane_device", "cpu")
+    if kind not in KINDS:
+        raise LaneError(
+            f"{kind!r} is not a kind of card",
+            remedy=f"set scheduler-lanes-device in the profile to one of {', '.join(KINDS)}",
+        )
+    return Lane(kind, numbers[0], warm=settings.warm and bool(resources.get("lane_warm", 1)))
+
+
+def _without_scheduler(settings: LanesSettings, environ: Mapping[str, str]) -> Lane:
+    kind = masks.kind_of_environment(environ) if settings.device == "auto" else settings.device
+    return Lane(kind, None, warm=settings.warm, exclusive=kind != "cpu")

@@ -1,0 +1,76 @@
+"""Tests on a real card. Without one they are skipped, unless TAPEMILL_EXPECT_GPU=cuda|xpu|hip promises one.
+
+Each test computes in a process of its own, since a mask works once in the life of a process.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from running import ROOT
+from tapemill.lanes import masks
+from tapemill.lanes.build import torch_build
+from tapemill.lanes.cards import record_cards
+
+PROMISED = os.environ.get("TAPEMILL_EXPECT_GPU", "")
+# Drivers compile kernels when they meet a card for the first time.
+TIMEOUT_S = 900
+OPENED = """
+import json
+import sys
+from tapemill.device import Device
+from tapemill.lanes import cards, masks
+
+kind, number = json.loads(sys.argv[1])
+masks.pin(kind, number)
+card = cards.verify(kind, number)
+device = Device(kind, pci_address=card.pci_address)
+"""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def all_cards(tmp_path_factory):
+    """All cards of one kind, recorded in a runtime folder of the tests' own. Here and only here tests are skipped."""
+    if PROMISED and PROMISED not in masks.MASKINGS:
+        pytest.fail(f"TAPEMILL_EXPECT_GPU={PROMISED}: it must be one of {', '.join(masks.MASKINGS)}")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))
+        build = torch_build()
+        for kind in build.kinds:
+            if PROMISED in {"", kind} and (found := record_cards(kind)):
+                yield found
+                return
+        if PROMISED:
+            pytest.fail(f"a {PROMISED} card was promised, but torch {build.version} finds none")
+        pytest.skip("no card")
+
+
+@pytest.fixture(scope="session")
+def card(all_cards):
+    """The last card, for that is where a mask that does nothing is noticed."""
+    return all_cards[-1]
+
+
+@pytest.fixture
+def on_card(card):
+    """Run code in a process with `card` as its only one. `device` and `card` are defined; returns what it `tell`s."""
+
+    def run(code, *arguments, opened=OPENED, number=card.number, expect=0, **environ):
+        paths = [str(ROOT / "scripts"), str(ROOT / "tests"), os.environ.get("PYTHONPATH", "")]
+        told = "def tell(value):\n    print('\\n' + json.dumps(value))\n"
+        done = subprocess.run(
+            [sys.executable, "-c", opened + told + textwrap.dedent(code), json.dumps([card.kind, number]), *arguments],
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))} | environ,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_S,
+            check=False,
+        )
+        assert done.returncode == expect, done.stderr
+        return json.loads(done.stdout.strip().splitlines()[-1]) if expect == 0 else done.stderr
+
+    return run

@@ -1,0 +1,95 @@
+"""Stand-ins for the work of a job: functions that a worker finds by name, as it finds those of the stages."""
+
+import json
+import logging
+import os
+import subprocess
+import time
+from pathlib import Path
+
+import numpy as np
+
+from tapemill.errors import SceneError, WorkerLost
+
+LOG = logging.getLogger("tapemill.standins")
+CALLS = {"in_this_process": 0}
+
+
+def note(diary, seconds=0.0, *, device):
+    """Work for a while and write down who did it and when."""
+    CALLS["in_this_process"] += 1
+    started = time.time()
+    LOG.info("working for %.1f s", seconds)
+    time.sleep(seconds)
+    entry = {
+        "pid": os.getpid(),
+        "start": started,
+        "stop": time.time(),
+        "calls": CALLS["in_this_process"],
+        "kind": device.kind,
+        "steps_down": device.steps_down,
+        "nice": os.nice(0),
+    }
+    with Path(diary).open("a") as stream:
+        stream.write(json.dumps(entry) + "\n")
+    return entry
+
+
+def speak_then_wait(flag, *, device):
+    """Log a line, then go on only once a file is there."""
+    LOG.info("the first line")
+    while not Path(flag).exists():
+        time.sleep(0.02)
+    LOG.info("the last line")
+
+
+def fail(kind, *, device):
+    """Fail in one of several ways."""
+    if kind == "scene":
+        raise SceneError("this scene is corrupt", file="a.mkv", remedy="look at it")
+    if kind == "memory":
+        raise MemoryError
+    if kind == "strange":
+
+        class Strange(Exception):
+            pass
+
+        raise Strange("nobody can pickle me")
+    if kind == "exit":
+        os._exit(3)
+    raise ZeroDivisionError("a fault of ours")
+
+
+def start_child(flag, *, device):
+    """Start a program that runs long, as a stage starts ffmpeg, and wait for it."""
+    from tapemill import ffmpeg
+
+    Path(flag).write_text(str(os.getpid()))
+    ffmpeg.run(
+        ["-re", "-f", "lavfi", "-i", "anullsrc", "-t", "600", "-f", "null", "-"], concerns=Path(flag), timeout_s=900
+    )
+
+
+def array(size, *, device):
+    """A result that is more than plain values."""
+    return np.arange(size)
+
+
+def ffmpeg_of(pid):
+    """The processes that `start_child` started in process `pid`."""
+    done = subprocess.run(["pgrep", "-P", str(pid), "-f", "anullsrc"], capture_output=True, text=True, check=False)
+    return [int(word) for word in done.stdout.split()]
+
+
+def nap(target, diary, lane, seconds, fails, *, device):
+    """Sleep as long as a scene would take, write down where and when. With `fails` only the second attempt succeeds."""
+    started = time.time()
+    time.sleep(seconds)
+    entry = {"lane": lane, "pid": os.getpid(), "start": started, "stop": time.time(), "job": Path(target).name}
+    with Path(diary).open("a") as stream:
+        stream.write(json.dumps(entry) + "\n")
+    marker = Path(f"{target}.failed")
+    if fails and not marker.exists():
+        marker.touch()
+        raise WorkerLost("the first attempt fails")
+    Path(target).write_text(lane)

@@ -1,0 +1,125 @@
+"""From a job script to its lane, through real processes: a main process, a shell, a job, a worker."""
+
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+
+import standins
+from mainrun import main_run
+from tapemill import lifeline
+from tapemill.errors import FatalError, OutOfMemory, SceneError, WorkerLost
+from tapemill.lanes import lease
+
+
+@pytest.fixture
+def run(tmp_path):
+    with main_run(tmp_path) as run:
+        yield run
+
+
+def wait_for(condition, seconds=20.0):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
+
+
+def test_warm_jobs_share_a_worker_and_have_logs_of_their_own(run):
+    for scene in ("0000000", "0000050"):
+        assert run.do(standins.note, scene=scene, diary="diary") == 0
+        assert "working for" in run.log(scene)
+        assert "lane cpu0, worker" in run.log(scene)
+    assert [entry["calls"] for entry in run.diary()] == [1, 2]
+
+
+def test_cold_jobs_do_the_same_in_a_process_each(run):
+    for _ in range(2):
+        assert run.do(standins.note, lanes={"warm": False, "nice": 3}, diary="diary") == 0
+    first, second = run.diary()
+    assert first["pid"] != second["pid"]
+    assert first["nice"] == 3
+    assert "lane cpu0, in this process" in run.log()
+    assert lease.is_free(run.folder / "tapemill", "cpu0")
+
+
+def test_the_scheduler_can_ask_for_cold_too(run):
+    resources = {"gpu": 1, "gpu0": 1, "lane_device": "cpu", "lane_warm": 0}
+    assert run.do(standins.note, resources=resources, diary="diary") == 0
+    assert "in this process" in run.log()
+
+
+def test_a_job_without_gpu_runs_in_its_own_process_and_leases_nothing(run):
+    assert run.do(standins.note, resources={}, diary="diary") == 0
+    assert not (run.folder / "tapemill").exists()
+
+
+def test_without_lanes_a_processor_has_as_many_workers_as_jobs_at_once(run):
+    assert run.do(standins.note, resources={"gpu": 1}, diary="diary") == 0
+    assert run.do(standins.note, resources={"gpu": 1}, diary="diary") == 0
+    assert [entry["calls"] for entry in run.diary()] == [1, 2]
+    # Nobody shared the processor out, so other runs need not wait.
+    assert not (run.folder / "tapemill" / "cpu0.lease").exists()
+
+
+def test_exit_codes_tell_the_consequence(run):
+    assert run.do(standins.fail, kind="scene", scene="0000001") == SceneError.exit_code
+    assert run.do(standins.fail, kind="memory", scene="0000002") == OutOfMemory.exit_code
+    assert run.do(standins.fail, kind="exit", scene="0000003") == WorkerLost.exit_code
+    assert run.do(standins.fail, kind="ours", scene="0000004") == 1
+    assert "a fault of ours" in run.log("0000004")
+    assert "in the worker" in run.log("0000004")
+    too_many = {"gpu": 1, "gpu0": 1, "gpu1": 1}
+    assert run.do(standins.note, resources=too_many, diary="diary", scene="0000005") == FatalError.exit_code
+
+
+def test_a_corrupt_scene_is_not_tried_again_and_keeps_its_message(run):
+    assert run.do(standins.fail, kind="scene") == SceneError.exit_code
+    assert run.do(standins.note, diary="diary") == SceneError.exit_code
+    assert "this scene is corrupt" in run.log()
+    assert "not tried again" in run.log()
+    assert not (run.folder / "diary").exists()
+    with main_run_again(run) as later:
+        assert later.do(standins.note, diary="diary") == 0
+
+
+def main_run_again(run):
+    run.process.kill()
+    run.process.wait()
+    return main_run(run.folder)
+
+
+def test_after_a_lack_of_memory_the_next_attempt_begins_one_step_lower_in_a_fresh_worker(run):
+    for warm in (True, False):
+        assert run.do(standins.fail, kind="memory", lanes={"warm": warm}) == OutOfMemory.exit_code
+        assert run.do(standins.note, diary="diary", lanes={"warm": warm}) == 0
+    assert [entry["steps_down"] for entry in run.diary()] == [1, 1]
+    assert [entry["calls"] for entry in run.diary()] == [1, 1]
+    assert run.do(standins.note, diary="diary") == 0
+    assert run.diary()[-1]["steps_down"] == 0
+
+
+@pytest.mark.parametrize("warm", [True, False])
+def test_a_job_that_hangs_is_stopped_at_its_limit(run, warm):
+    limits = {"limit_least_s": 1, "limit_factor": 1, "warm": warm}
+    assert run.do(standins.speak_then_wait, flag="never", lanes=limits) == WorkerLost.exit_code
+    assert "did not end within 1 s" in run.log()
+    assert lease.is_free(run.folder / "tapemill", "cpu0")
+
+
+@pytest.mark.parametrize("warm", [True, False])
+def test_nothing_outlives_a_killed_run(run, warm):
+    run.start(standins.start_child, flag=str(run.folder / "flag"), lanes={"warm": warm})
+    wait_for(lambda: (run.folder / "flag").exists() and (run.folder / "flag").read_text())
+    busy = int((run.folder / "flag").read_text())
+    wait_for(lambda: standins.ffmpeg_of(busy))
+    ours = [run.process.pid, busy, *standins.ffmpeg_of(busy)]
+    jobs = subprocess.run(["pgrep", "-f", str(run.folder)], capture_output=True, text=True, check=False).stdout.split()
+    ours += [int(pid) for pid in jobs if int(pid) != os.getpid()]
+    os.kill(run.process.pid, signal.SIGKILL)
+    wait_for(lambda: not any(map(lifeline.run_of, ours)), seconds=5)
+    assert lease.is_free(run.folder / "tapemill", "cpu0")
+    with main_run_again(run) as later:
+        assert later.do(standins.note, diary="diary", lanes={"warm": warm}) == 0

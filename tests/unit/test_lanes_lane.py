@@ -1,0 +1,45 @@
+import pytest
+
+from tapemill.errors import LaneError
+from tapemill.lanes import LanesSettings
+from tapemill.lanes.lane import Lane, lane_of
+from tapemill.settings import load_config
+
+SETTINGS = load_config({})["lanes"]
+
+
+def lane(resources, environ=None, **settings):
+    return lane_of(resources, LanesSettings(**{**SETTINGS, **settings}), environ or {})
+
+
+def test_a_job_without_gpu_has_no_lane():
+    assert lane({}) is None
+    assert lane({"gpu": 0, "mem_mb": 500}) is None
+
+
+def test_the_scheduler_says_which_lane_which_kind_and_whether_warm():
+    given = {"gpu": 1, "gpu1": 1, "lane_device": "xpu", "lane_warm": 1, "mem_mb": 1000}
+    assert lane(given) == Lane("xpu", 1, warm=True)
+    assert lane(given).name == "xpu1"
+    assert not lane({**given, "lane_warm": 0}).warm
+    assert not lane(given, warm=False).warm
+
+
+def test_cards_beyond_nine_are_cards():
+    assert lane({"gpu": 1, "gpu12": 1, "lane_device": "cuda"}).number == 12
+
+
+def test_a_job_has_one_lane():
+    with pytest.raises(LaneError, match="gpu0, gpu1"):
+        lane({"gpu": 1, "gpu0": 1, "gpu1": 1})
+
+
+def test_an_unknown_kind_names_the_setting():
+    with pytest.raises(LaneError, match="scheduler-lanes-device"):
+        lane({"gpu": 1, "gpu0": 1, "lane_device": "tpu"})
+
+
+def test_without_a_scheduler_the_config_says_the_kind():
+    assert lane({"gpu": 1}, device="cpu") == Lane("cpu", None, warm=True, exclusive=False)
+    assert lane({"gpu": 1}, device="xpu") == Lane("xpu", None, warm=True)
+    assert lane({"gpu": 1}) == Lane("cpu", None, warm=True, exclusive=False)

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import files
-from ..cardfaults import translated
 from ..device import CPU, Device, open_device
 from ..models import ModelFile
 from .fitting import Hearing, fitting, lowered
@@ -43,10 +42,9 @@ def vote_language(
     Each scene with speech is heard from its first word on and counts with Whisper's probabilities, so that one
     doubtful scene does not outvote a sure one. An English-only model is not asked. Where memory is short, one of the
     models in `smaller` takes the place of `model`, and the file says so under `lowered`. Raises SceneError, ModelError,
-    SetupError, OutOfMemory, DeviceError.
+    SetupError, OutOfMemory.
     """
-    with translated(device):
-        opinions, less = _opinions(audios, ModelFile(model, model_sha256), smaller, settings, device)
+    opinions, less = _opinions(audios, ModelFile(model, model_sha256), smaller, settings, device)
     files.write_json(target, {**_counted(opinions), **less})
 
 

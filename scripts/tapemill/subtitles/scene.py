@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from .. import files
-from ..cardfaults import translated
 from ..device import CPU, Device, open_device
 from ..models import ModelFile
 from .cues import lay_cues
@@ -55,7 +54,7 @@ def transcribe_scene(
     settings of guards and cues have changed, the record's segments are laid out anew and nothing is recognised again.
     Without a language it is detected in this scene. Where memory is short, the beam search is given up and then one of
     the models in `smaller` (the largest first) takes the place of `model`; the record says so under `lowered`. Raises
-    SceneError, ModelError, ConfigError, SetupError, OutOfMemory, DeviceError.
+    SceneError, ModelError, ConfigError, SetupError, OutOfMemory.
     """
     before = _read_record(record)
     if srt.exists() and files.sha256(srt) not in _written_by_us(before):
@@ -68,16 +67,15 @@ def transcribe_scene(
         LOG.info("the speech is recognised already, only the cues are laid out anew")
         heard, less = before["heard"], {key: before[key] for key in ("lowered",) if key in before}
     else:
-        with translated(device):
-            heard, less = _listen(
-                audio=audio,
-                wish=Hearing(ModelFile(model, model_sha256), settings.beam_size, settings.word_timestamps),
-                smaller=smaller,
-                language=language,
-                task=task,
-                settings=settings,
-                device=device,
-            )
+        heard, less = _listen(
+            audio=audio,
+            wish=Hearing(ModelFile(model, model_sha256), settings.beam_size, settings.word_timestamps),
+            smaller=smaller,
+            language=language,
+            task=task,
+            settings=settings,
+            device=device,
+        )
     regions = [Region(**region) for region in heard["speech"]]
     segments = [Segment.from_plain(segment) for segment in heard["segments"]]
     judged = judge(segments, regions, settings)

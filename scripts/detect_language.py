@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from tapemill import script
+from tapemill import device, models, script
 from tapemill.subtitles import SubtitlesSettings, vote_language
 
 
@@ -14,6 +14,8 @@ def main(job: Any) -> None:
         model_sha256=job.params.model_sha256,
         target=Path(job.output.language),
         settings=SubtitlesSettings(**job.params.settings),
+        device=device.CPU,
+        smaller=models.smaller_models(job.params.settings["model"]),
     )
 
 

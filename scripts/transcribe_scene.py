@@ -4,7 +4,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from tapemill import script
+from tapemill import device, models, script
 from tapemill.subtitles import SubtitlesSettings, transcribe_scene
 
 
@@ -21,6 +21,8 @@ def main(job: Any) -> None:
         settings=SubtitlesSettings(**job.params.settings),
         recipe=job.params.recipe,
         task=job.params.task,
+        device=device.CPU,
+        smaller=models.smaller_models(job.params.settings["model"], translating=job.params.task == "translate"),
     )
 
 

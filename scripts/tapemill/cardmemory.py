@@ -59,15 +59,15 @@ def _unreserved(device: Device, total: int, reserved: int) -> int:
     return min(int(free), rest) if free > 0 else rest
 
 
-def budget_bytes(device: Device, held_bytes: int | None = None) -> int:
-    """How much of the device this process may fill altogether, what it holds already included.
+def budget_bytes(device: Device, given_up_bytes: int = 0) -> int:
+    """How much this process may take beside what it holds: no more than is free, and no more than its share.
 
-    `held_bytes` is what it holds and could give up; by default what torch has in use on the card, and nothing on the
-    CPU, where torch does not count.
+    `given_up_bytes` of what it holds count as free: what it would give up for the new.
     """
     now = memory(device)
-    held = used_bytes(device) if held_bytes is None and device.kind != "cpu" else held_bytes or 0
-    return min(now.free_bytes + held, share_bytes(device))
+    # On the CPU torch does not count what it has in use, and what is resident holds the programs too.
+    kept = 0 if device.kind == "cpu" else max(used_bytes(device) - given_up_bytes, 0)
+    return max(min(now.free_bytes + given_up_bytes, share_bytes(device) - kept), 0)
 
 
 def share_bytes(device: Device) -> int:

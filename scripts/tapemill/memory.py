@@ -12,7 +12,7 @@ import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
@@ -55,8 +55,8 @@ class Decision:
     reason: str
 
     def to_plain(self) -> dict[str, Any]:
-        """As JSON values. Without the budget: what others had taken at the time is for the log, no one's result."""
-        return {"step": self.step, "reason": self.reason}
+        """As JSON values."""
+        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Choice(Generic[T]):
 def choose(ladder: Sequence[Step[T]], device: Device, budget: int | None = None) -> Choice[T]:
     """The first step that fits, beginning `device.steps_down` steps below the first; all decisions are logged.
 
-    `budget` is what this process may fill, by default what the device has left for it. If not even the last step fits
+    `budget` is what the work may take, by default what the device has left for this process. If not even the last step fits
     it is tried all the same, as somebody else may hold the memory only for now. Raises OutOfMemory if it never could:
     because it needs more than the whole share of the device, or a larger tensor than the card can hold.
     """
@@ -151,7 +151,7 @@ class Measured:
         return None if known is None else round(known * MEASURED_MARGIN)
 
     def add(self, key: str, peak_bytes: int) -> None:
-        """Write a measurement down if it is the first or clearly the largest; a folder that cannot be written is fine."""
+        """Write a measurement down if it is the first or clearly the largest. Where that is impossible, it is not."""
         if peak_bytes <= self._read().get(key, 0) * WORTH_WRITING:
             return
         try:

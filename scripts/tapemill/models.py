@@ -16,6 +16,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -29,14 +30,30 @@ LOG = logging.getLogger("tapemill.models")
 
 # openai-whisper's other names for the same files.
 ALIASES: Final[Mapping[str, str]] = {"large": "large-v3", "turbo": "large-v3-turbo"}
+# openai-whisper's models from the smallest on. Older large ones are no step down from a newer one, being as large.
+WHISPER_SIZES: Final = ("tiny", "base", "small", "medium", "large-v3-turbo", "large-v3")
+AS_LARGE_AS: Final[Mapping[str, str]] = {"large-v1": "large-v3", "large-v2": "large-v3"}
+CANNOT_TRANSLATE: Final = frozenset({"large-v3-turbo"})
+ENGLISH_ONLY: Final = ".en"
 # Instead of a hash, for a file of one's own that has not been pinned yet. No file has it, so no job will load one.
 UNPINNED: Final = "not pinned yet"
 
+# In the folder that snakemake runs in.
+FOLDER = Path("resources/models")
+LOCK = Path("config/models.lock")
 CHUNK_BYTES = 1 << 20
 TIMEOUT_S = 30
 ATTEMPTS = 5
 # Pause before another attempt, in seconds, doubled each time.
 PAUSE_S = 1.0
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """A model's file, and the SHA-256 that it must have."""
+
+    path: Path
+    sha256: str
 
 
 def is_file(setting: str) -> bool:
@@ -104,6 +121,28 @@ def verify_model(path: Path, sha256: str) -> None:
             remedy="if you changed it on purpose, delete its entry in config/models.lock (a file of your own) or the "
             "file itself (a model with a name), then run `snakemake models`",
         )
+
+
+def smaller_models(
+    setting: str, root: Path = FOLDER, lock: Path = LOCK, *, translating: bool = False
+) -> tuple[ModelFile, ...]:
+    """The smaller models of openai-whisper of the same kind whose files are there, the largest first.
+
+    For a model of one's own there are none: who can say what it hears. Asked when a job runs and never before, so
+    that a model fetched later makes no finished transcript again.
+    """
+    name = ALIASES.get(setting, setting)
+    kind = ENGLISH_ONLY if name.endswith(ENGLISH_ONLY) else ""
+    size = AS_LARGE_AS.get(name, name.removesuffix(ENGLISH_ONLY))
+    if is_file(setting) or size not in WHISPER_SIZES:
+        return ()
+    entries = read_lock(lock)
+    smaller = [f"{other}{kind}" for other in reversed(WHISPER_SIZES[: WHISPER_SIZES.index(size)])]
+    return tuple(
+        ModelFile(resolve_model(other, root), str(entries[other]["sha256"]))
+        for other in smaller
+        if other in entries and resolve_model(other, root).is_file() and not (translating and other in CANNOT_TRANSLATE)
+    )
 
 
 def fetch_models(*, names: Sequence[str], lock: Path, folder: Path) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
-from .cardmemory import budget_bytes, empty_cache
+from .cardmemory import budget_bytes, empty_cache, used_bytes
 from .device import Device
 from .memory import mebibytes
 
@@ -53,8 +53,9 @@ def held_bytes(device: Device) -> int:
 
 
 def room_bytes(device: Device) -> int:
-    """What this process may fill on the device if all its models left: what a ladder's first step may need."""
-    return budget_bytes(device, held_bytes(device)) if device.kind == "cpu" else budget_bytes(device)
+    """What this process may fill on the device if all its models left: what the first step of a ladder may need."""
+    # Between jobs torch holds nothing on a card but models, and counts them better.
+    return budget_bytes(device, held_bytes(device) if device.kind == "cpu" else used_bytes(device))
 
 
 def drop_all() -> None:

@@ -22,7 +22,8 @@ def test_the_card_is_opened_and_computes_in_half_precision(on_card):
 def test_memory_figures_are_possible(card, on_card):
     code = """
     import torch
-    from tapemill.device import Device, budget_bytes, open_device
+    from tapemill.cardmemory import budget_bytes
+    from tapemill.device import Device, open_device
     place = open_device(device)
     whole = budget_bytes(device)
     half = budget_bytes(Device(kind, memory_share=0.5))
@@ -38,12 +39,13 @@ def test_memory_figures_are_possible(card, on_card):
 def test_running_out_of_memory_is_told_and_survived(on_card):
     code = """
     import torch
-    from tapemill.device import budget_bytes, open_device, translated
+    from tapemill.cardfaults import translated
+    from tapemill.device import open_device
     from tapemill.errors import OutOfMemory
     place = open_device(device)
     held = []
     try:
-        with translated():
+        with translated(device):
             while True:
                 # Below the 4 GiB that a single tensor may have on an A770.
                 held.append(torch.ones(1 << 30, dtype=torch.uint8, device=place))
@@ -61,12 +63,13 @@ def test_running_out_of_memory_is_told_and_survived(on_card):
 def test_a_share_of_the_memory_is_a_limit(card, on_card):
     code = """
     import torch
-    from tapemill.device import Device, open_device, translated
+    from tapemill.cardfaults import translated
+    from tapemill.device import Device, open_device
     from tapemill.errors import OutOfMemory
     place = open_device(Device(kind, memory_share=0.25))
     held = []
     try:
-        with translated():
+        with translated(device):
             while True:
                 held.append(torch.ones(256 << 20, dtype=torch.uint8, device=place))
     except OutOfMemory:

@@ -10,7 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import files
-from .recognition import load_model
+from ..device import CPU, Device, open_device
+from ..models import ModelFile
+from .fitting import Hearing, fitting, lowered
+from .loading import load_model
 from .segments import Region
 from .settings import SubtitlesSettings
 from .speech import SAMPLE_RATE_HZ, detect_speech, read_samples, torch_threads
@@ -31,22 +34,43 @@ def vote_language(
     model_sha256: str,
     target: Path,
     settings: SubtitlesSettings,
-    device: str = "cpu",
+    device: Device = CPU,
+    smaller: Sequence[ModelFile] = (),
 ) -> None:
     """Write JSON: `language` (null if no scene speaks), `votes` by scenes, `probabilities` as means over them.
 
     Each scene with speech is heard from its first word on and counts with Whisper's probabilities, so that one
-    doubtful scene does not outvote a sure one. An English-only model is not asked. Raises SceneError, ModelError.
+    doubtful scene does not outvote a sure one. An English-only model is not asked. Where memory is short, one of the
+    models in `smaller` takes the place of `model`, and the file says so under `lowered`. Raises SceneError, ModelError,
+    SetupError, OutOfMemory.
     """
+    opinions, less = _opinions(audios, ModelFile(model, model_sha256), smaller, settings, device)
+    files.write_json(target, {**_counted(opinions), **less})
+
+
+def _opinions(
+    audios: Sequence[Path],
+    model: ModelFile,
+    smaller: Sequence[ModelFile],
+    settings: SubtitlesSettings,
+    device: Device,
+) -> tuple[dict[str, Mapping[str, float]], dict[str, Any]]:
+    """Probabilities of languages by scene, of those that speak; what was lowered."""
     heard = {audio.stem: _from_first_word(audio, settings) for audio in audios}
     speaking = {scene: samples for scene, samples in heard.items() if samples is not None}
     opinions: dict[str, Mapping[str, float]] = {}
+    less: dict[str, Any] = {}
     if speaking:
-        loaded = load_model(model, model_sha256, device)
+        open_device(device)
+        # A language is one token: there is no beam, and no word is timed.
+        wish = Hearing(model, 1, words=False)
+        choice = fitting(wish, smaller, device)
+        less, taken = lowered(wish, choice), choice.step.value
+        loaded = load_model(taken.model, device, room_bytes=taken.activation_bytes(device))
         with torch_threads(settings.torch_threads):
             for scene, samples in speaking.items():
                 opinions[scene] = _probabilities(loaded, samples)
-    files.write_json(target, _counted(opinions))
+    return opinions, less
 
 
 def read_language(path: Path) -> str | None:
@@ -67,11 +91,12 @@ def _probabilities(model: Any, samples: Samples) -> Mapping[str, float]:
     """Language codes with their probabilities, from the first 30 s."""
     if not model.is_multilingual:
         return {"en": 1.0}
-    import torch
     from whisper.audio import log_mel_spectrogram, pad_or_trim
 
-    mel = log_mel_spectrogram(pad_or_trim(samples), model.dims.n_mels).to(model.device)
-    _, probabilities = model.detect_language(mel if model.device.type == "cpu" else mel.to(torch.float16))
+    # In the number format in which the model's weights were laid out for its device.
+    layout = model.encoder.conv1.weight
+    mel = log_mel_spectrogram(pad_or_trim(samples), model.dims.n_mels).to(layout.device).to(layout.dtype)
+    _, probabilities = model.detect_language(mel)
     return dict(probabilities)
 
 

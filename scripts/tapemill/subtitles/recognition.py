@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-import pickle
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from ..errors import ConfigError, ModelError
-from ..models import verify_model
+from ..device import Device, dtype_for, seeded
+from ..errors import ConfigError
+from .loading import timing_on_cpu
 from .segments import Region, Segment, Word
 from .settings import SubtitlesSettings
 from .speech import joined, torch_threads
@@ -20,32 +19,6 @@ if TYPE_CHECKING:
 Task = Literal["transcribe", "translate"]
 
 LOG = logging.getLogger("tapemill.subtitles")
-
-
-def load_model(path: Path, sha256: str, device: str) -> Any:
-    """A whisper model, after its file was found to be the pinned one.
-
-    Raises ModelError if it is not, or is no checkpoint in openai-whisper's format.
-    """
-    verify_model(path, sha256)
-    import whisper
-
-    try:
-        # An absolute path is never taken for a model's name, so nothing is downloaded. whisper loads weights_only.
-        model = whisper.load_model(str(path.absolute()), device="cpu")
-    except (pickle.UnpicklingError, RuntimeError, KeyError, TypeError, EOFError) as error:
-        raise ModelError(
-            f"the speech model cannot be loaded: {error}",
-            file=path,
-            tool="whisper",
-            remedy="use a checkpoint in openai-whisper's format (.pt), not one of Hugging Face or faster-whisper",
-        ) from error
-    # whisper knows which attention heads follow the words of its own models, but only when loading them by name.
-    for name, url in whisper._MODELS.items():
-        if sha256 in url:
-            model.set_alignment_heads(whisper._ALIGNMENT_HEADS[name])
-            break
-    return model.to(device)
 
 
 def check_language(model: Any, language: str | None, task: Task) -> None:
@@ -74,19 +47,19 @@ def recognise(
     language: str | None,
     task: Task,
     settings: SubtitlesSettings,
+    device: Device,
 ) -> tuple[str, list[Segment]]:
     """The language and the segments of a scene, of which only the detected speech is listened to.
 
-    `model` comes from `load_model`. Without a language it is detected in this scene. Raises ConfigError if the model
-    cannot do what is asked.
+    `model` comes from `load_model` for the same device. Without a language it is detected in this scene. Raises
+    ConfigError if the model cannot do what is asked.
     """
     import torch
 
     check_language(model, language, task)
     clips = joined(regions, settings.speech_join_s)
-    with torch_threads(settings.torch_threads):
-        # Temperatures above zero draw random tokens.
-        torch.manual_seed(settings.seed)
+    # Temperatures above zero draw random tokens.
+    with torch_threads(settings.torch_threads), seeded(device, settings.seed), timing_on_cpu(model):
         result = model.transcribe(
             samples,
             language=language,
@@ -102,7 +75,7 @@ def recognise(
             # The default of 1 s would pull the start of speech that comes later in a window forward.
             max_initial_timestamp=None,
             clip_timestamps=[edge_ms / 1000 for clip in clips for edge_ms in (clip.start_ms, clip.stop_ms)],
-            fp16=model.device.type != "cpu",
+            fp16=dtype_for(device) is torch.float16,
         )
     found = [_segment(values, model, clips) for values in result["segments"] if values["text"].strip()]
     LOG.info("%d segments in %d stretches of speech, language %s", len(found), len(clips), result["language"])

@@ -7,15 +7,20 @@ import json
 import logging
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from .. import files
+from ..device import CPU, Device, open_device
+from ..models import ModelFile
 from .cues import lay_cues
+from .fitting import Hearing, fitting, lowered, measuring
 from .guards import judge
-from .recognition import Task, load_model, recognise
+from .loading import load_model
+from .recognition import Task, recognise
 from .segments import Region, Segment
 from .settings import SubtitlesSettings
 from .speech import detect_speech, read_samples
@@ -39,14 +44,17 @@ def transcribe_scene(
     recipe: int,
     model_sha256: str,
     task: Task = "transcribe",
-    device: str = "cpu",
+    device: Device = CPU,
+    smaller: Sequence[ModelFile] = (),
 ) -> None:
     """Write the cues of a scene of `frames` frames at `rate`, counted from its start, and the record beside them.
 
     `audio` is a WAV of 16 kHz, one channel, 16 bit; without speech in it the SRT is empty and no model is loaded. What
     stands in `srt` and was not written by this function is somebody's correction and stays, byte for byte. Where only
     settings of guards and cues have changed, the record's segments are laid out anew and nothing is recognised again.
-    Without a language it is detected in this scene. Raises SceneError, ModelError, ConfigError.
+    Without a language it is detected in this scene. Where memory is short, the beam search is given up and then one of
+    the models in `smaller` (the largest first) takes the place of `model`; the record says so under `lowered`. Raises
+    SceneError, ModelError, ConfigError, SetupError, OutOfMemory.
     """
     before = _read_record(record)
     if srt.exists() and files.sha256(srt) not in _written_by_us(before):
@@ -57,12 +65,12 @@ def transcribe_scene(
     )
     if before.get("made_from") == made_from:
         LOG.info("the speech is recognised already, only the cues are laid out anew")
-        heard = before["heard"]
+        heard, less = before["heard"], {key: before[key] for key in ("lowered",) if key in before}
     else:
-        heard = _listen(
+        heard, less = _listen(
             audio=audio,
-            model=model,
-            model_sha256=model_sha256,
+            wish=Hearing(ModelFile(model, model_sha256), settings.beam_size, settings.word_timestamps),
+            smaller=smaller,
             language=language,
             task=task,
             settings=settings,
@@ -79,6 +87,7 @@ def transcribe_scene(
     values = {
         "made_from": made_from,
         "heard": heard,
+        **less,
         "removed": removed,
         "srt_sha256": hashlib.sha256(text.encode()).hexdigest(),
         "replaced_srt_sha256": files.sha256(srt) if srt.exists() else None,
@@ -90,33 +99,41 @@ def transcribe_scene(
 def _listen(
     *,
     audio: Path,
-    model: Path,
-    model_sha256: str,
+    wish: Hearing,
+    smaller: Sequence[ModelFile],
     language: str | None,
     task: Task,
     settings: SubtitlesSettings,
-    device: str,
-) -> dict[str, Any]:
-    """What is in the sound, as JSON values: language, stretches of speech, segments as recognised."""
+    device: Device,
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What is in the sound, as JSON values: language, stretches of speech, segments as recognised; what was lowered."""
     samples = read_samples(audio)
     regions = detect_speech(samples, settings)
     segments: Sequence[Segment] = []
+    less: dict[str, Any] = {}
     if regions:
-        language, segments = recognise(
-            samples,
-            regions,
-            model=load_model(model, model_sha256, device),
-            language=language,
-            task=task,
-            settings=settings,
-        )
+        open_device(device)
+        choice = fitting(wish, smaller, device)
+        less, taken = lowered(wish, choice), choice.step.value
+        model = load_model(taken.model, device, room_bytes=taken.activation_bytes(device))
+        with measuring(taken, device):
+            language, segments = recognise(
+                samples,
+                regions,
+                model=model,
+                language=language,
+                task=task,
+                settings=replace(settings, beam_size=taken.beam_size),
+                device=device,
+            )
     else:
         LOG.info("nobody speaks in this scene")
-    return {
+    heard = {
         "language": language,
         "speech": [region.to_plain() for region in regions],
         "segments": [segment.to_plain() for segment in segments],
     }
+    return heard, less
 
 
 def _made_from(

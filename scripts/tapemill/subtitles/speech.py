@@ -9,7 +9,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..device import CPU
 from ..errors import SceneError
+from ..resident import resident
 from .segments import Region
 from .settings import SubtitlesSettings
 
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 SAMPLE_RATE_HZ = 16_000
 # Whisper's spectra have one column for 10 ms, so finer borders would be lost.
 GRAIN_MS = 10
+# Of silero-vad's model, in memory.
+DETECTOR_BYTES = 4 << 20
 
 
 def read_samples(path: Path) -> Samples:
@@ -61,10 +65,12 @@ def detect_speech(samples: Samples, settings: SubtitlesSettings) -> list[Region]
         import torch
         from silero_vad import get_speech_timestamps, load_silero_vad
 
+        # It begins each sound by forgetting the last one, so one detector gives the same for all as a new one for each.
+        detector = resident("silero-vad", DETECTOR_BYTES, CPU, load_silero_vad)
         with torch.inference_mode():
             found = get_speech_timestamps(
                 torch.from_numpy(samples),
-                load_silero_vad(),
+                detector,
                 threshold=settings.vad_threshold,
                 sampling_rate=SAMPLE_RATE_HZ,
                 min_speech_duration_ms=round(settings.vad_min_speech_s * 1000),

@@ -3,18 +3,18 @@
 from pathlib import Path
 from typing import Any
 
-from tapemill import script
-from tapemill.device import CPU
+from tapemill import lanes, script
 from tapemill.enhance import EnhanceSettings, choose_encoder
 from tapemill.facts import PictureFacts
 
 
 def main(job: Any) -> None:
-    choose_encoder(
+    lanes.call(
+        job,
+        choose_encoder,
         target=Path(job.output.encoder),
         picture=PictureFacts.from_plain(job.params.picture),
         settings=EnhanceSettings(**job.params.settings),
-        device=CPU,
     )
 
 

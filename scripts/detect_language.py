@@ -3,18 +3,19 @@
 from pathlib import Path
 from typing import Any
 
-from tapemill import device, models, script
+from tapemill import lanes, models, script
 from tapemill.subtitles import SubtitlesSettings, vote_language
 
 
 def main(job: Any) -> None:
-    vote_language(
+    lanes.call(
+        job,
+        vote_language,
         audios=[Path(audio) for audio in job.input.audio],
         model=Path(job.input.model),
         model_sha256=job.params.model_sha256,
         target=Path(job.output.language),
         settings=SubtitlesSettings(**job.params.settings),
-        device=device.CPU,
         smaller=models.smaller_models(job.params.settings["model"]),
     )
 

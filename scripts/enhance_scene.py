@@ -3,21 +3,21 @@
 from pathlib import Path
 from typing import Any
 
-from tapemill import script
-from tapemill.device import CPU
+from tapemill import lanes, script
 from tapemill.enhance import EnhanceSettings, enhance_scene
 from tapemill.facts import PictureFacts
 
 
 def main(job: Any) -> None:
-    enhance_scene(
+    lanes.call(
+        job,
+        enhance_scene,
         clip=Path(job.input.clip),
         target=Path(job.output.clip),
         record=Path(job.output.record),
         picture=PictureFacts.from_plain(job.params.picture),
         frames=job.params.frames,
         settings=EnhanceSettings(**job.params.settings),
-        device=CPU,
         encoder_choice=Path(job.input.encoder) if job.input.get("encoder") else None,
     )
 

@@ -4,12 +4,14 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from tapemill import device, models, script
+from tapemill import lanes, models, script
 from tapemill.subtitles import SubtitlesSettings, transcribe_scene
 
 
 def main(job: Any) -> None:
-    transcribe_scene(
+    lanes.call(
+        job,
+        transcribe_scene,
         audio=Path(job.input.audio),
         model=Path(job.input.model),
         model_sha256=job.params.model_sha256,
@@ -21,7 +23,6 @@ def main(job: Any) -> None:
         settings=SubtitlesSettings(**job.params.settings),
         recipe=job.params.recipe,
         task=job.params.task,
-        device=device.CPU,
         smaller=models.smaller_models(job.params.settings["model"], translating=job.params.task == "translate"),
     )
 

@@ -60,8 +60,9 @@ class Scheduler(greedy.Scheduler):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        workflow = self.dag.workflow if hasattr(self.dag, "workflow") else None
-        for name, most in lanes_of_profile(sys.argv[1:], os.environ).items() if workflow else ():
+        workflow: Any = getattr(self.dag, "workflow", None)
+        declared = lanes_of_profile(sys.argv[1:], os.environ) if workflow is not None else {}
+        for name, most in declared.items():
             if LANE.fullmatch(name) and name not in workflow.global_resources:
                 workflow.register_resource(name, most)
         self._total: dict[str, int] = {}

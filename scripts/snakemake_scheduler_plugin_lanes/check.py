@@ -6,13 +6,14 @@ from threading import Thread
 
 from snakemake_interface_common.exceptions import WorkflowError
 
+from tapemill.device import Kind
 from tapemill.errors import TapemillError
 
 
 class CardCheck:
     """A check that has begun when this is made."""
 
-    def __init__(self, kind: str, numbers: Sequence[int]) -> None:
+    def __init__(self, kind: Kind, numbers: Sequence[int]) -> None:
         self._outcome: Future[None] = Future()
         # A daemon: a run that ends for another reason does not wait for it.
         Thread(target=self._run, args=(kind, numbers), name="card check", daemon=True).start()
@@ -29,7 +30,7 @@ class CardCheck:
         except TapemillError as error:
             raise WorkflowError(str(error)) from None
 
-    def _run(self, kind: str, numbers: Sequence[int]) -> None:
+    def _run(self, kind: Kind, numbers: Sequence[int]) -> None:
         try:
             from tapemill.lanes.cards import check_lanes
 

@@ -1,7 +1,7 @@
 """The lanes that a profile declares, when `--resources` on the command line speaks of one of them only.
 
-What is given on the command line replaces a profile's whole list (argparse knows no merging): `--resources gpu1=0`, which
-means to take one card away, would take all. So the profile is asked again for those the command line does not name.
+What is given on the command line replaces a profile's whole list (argparse knows no merging): `--resources gpu1=0`,
+which means to take one card away, would take all. So the profile is asked again for those the command line does not name.
 """
 
 import argparse
@@ -12,7 +12,7 @@ from snakemake.cli import get_profile_dir
 
 
 def lanes_of_profile(arguments: Sequence[str], environ: Mapping[str, str]) -> dict[str, int]:
-    """Resources named gpu0, gpu1, ... of the profile in use; empty without one, or if none of them is a plain number."""
+    """Resources gpu0, gpu1, ... of the profile in use; empty without one, or if none of them is a plain number."""
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("--profile", default=environ.get("SNAKEMAKE_PROFILE", ""))
     profile = parser.parse_known_args(list(arguments))[0].profile

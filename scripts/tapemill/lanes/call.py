@@ -25,6 +25,9 @@ from .tasks import Task, name_of, perform
 
 LOG = logging.getLogger("tapemill.lanes")
 
+# Rules expect the time of a card. The largest speech models take so many times longer on a single core.
+CPU_SLOWER = 20
+
 
 def call(job: Any, function: Callable[..., Any], /, **arguments: Any) -> Any:
     """Call `function(**arguments, device=...)` for a job on the card that it was given, and return its result.
@@ -46,7 +49,7 @@ def call(job: Any, function: Callable[..., Any], /, **arguments: Any) -> Any:
         device=Device(lane.kind, settings.memory_share, steps_down=past.steps_down),
         label=" ".join([job.rule, *map(str, job.wildcards)]),
         ffmpeg=job.config.get("ffmpeg"),
-        limit_s=max(settings.limit_least_s, settings.limit_factor * int(resources.get("expected_s", 0))),
+        limit_s=_limit_s(int(resources.get("expected_s", 0)), lane, settings),
     )
     with ExitStack() as held:
         if lane.number is None:
@@ -55,6 +58,11 @@ def call(job: Any, function: Callable[..., Any], /, **arguments: Any) -> Any:
             # Started by hand there is no run that a worker could live with.
             return _cold(task, lane, settings)
         return client.perform(task, Orders(lane, run, settings.idle_s, settings.memory_share, settings.nice))
+
+
+def _limit_s(expected_s: int, lane: Lane, settings: LanesSettings) -> float:
+    slower = CPU_SLOWER if lane.kind == "cpu" else 1
+    return max(settings.limit_least_s, settings.limit_factor * expected_s * slower)
 
 
 def _cold(task: Task, lane: Lane, settings: LanesSettings) -> Any:

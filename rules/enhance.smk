@@ -18,7 +18,7 @@ rule choose_encoder:
         "logs/choose_encoder/{tape}.log",
     benchmark:
         "benchmarks/choose_encoder/{tape}.tsv"
-    retries: 2
+    retries: 3
     resources:
         gpu=1,
         expected_s=expected("encoder"),
@@ -47,7 +47,7 @@ rule enhance_scene:
         "logs/enhance_scene/{tape}/{scene}.log",
     benchmark:
         "benchmarks/enhance_scene/{tape}/{scene}.tsv"
-    retries: 2
+    retries: 3
     threads: config["enhance"]["encoder_threads"]
     resources:
         gpu=int(HARDWARE_ENCODER),

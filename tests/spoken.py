@@ -70,7 +70,7 @@ def write_wav(path, *parts, rate_hz=RATE_HZ):
 
 def make_scene(path, samples):
     """A scene file: 25 small grey pictures a second and the sound."""
-    with av.open(str(path), "w") as container:
+    with av.open(str(path), "w", options={"fflags": "+bitexact"}) as container:
         video = container.add_stream("ffv1", rate=25)
         video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
         audio = container.add_stream("pcm_s16le", rate=RATE_HZ)

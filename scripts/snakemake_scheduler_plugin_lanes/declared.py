@@ -1,7 +1,8 @@
 """The lanes that a profile declares, when `--resources` on the command line speaks of one of them only.
 
 What is given on the command line replaces a profile's whole list (argparse knows no merging): `--resources gpu1=0`,
-which means to take one card away, would take all. So the profile is asked again for those the command line does not name.
+which means to take one card away, would take all. So the profile is asked again for those the command line does not
+name.
 """
 
 import argparse

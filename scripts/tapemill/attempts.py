@@ -8,6 +8,7 @@ nothing.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -21,11 +22,12 @@ NOTES = Path(".snakemake") / "attempts"
 class Past:
     """The attempts so far."""
 
-    failures: int = 0
+    messages: Sequence[str] = ()
+    """What each of them failed of."""
     steps_down: int = 0
     """How many steps below what was asked the next attempt has to begin."""
-    final: str = ""
-    """The message of an error that another attempt cannot heal."""
+    is_final: bool = False
+    """Whether the last error is one that another attempt cannot heal."""
     exit_code: int = 0
 
 
@@ -43,11 +45,10 @@ def failed(run: str | None, log: Path, error: TapemillError) -> None:
     if run is None:
         return
     before = read(run, log)
-    final = "" if isinstance(error, TransientError) else f"{type(error).__name__}: {error}"
     past = Past(
-        failures=before.failures + 1,
+        messages=[*before.messages, f"{type(error).__name__}: {error}"],
         steps_down=before.steps_down + isinstance(error, OutOfMemory),
-        final=final,
+        is_final=not isinstance(error, TransientError),
         exit_code=error.exit_code,
     )
     files.write_json(_note(log), {"run": run, "past": asdict(past)})

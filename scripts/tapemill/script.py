@@ -27,9 +27,12 @@ def run(main: Callable[[Any], None], job: Any) -> None:
     current = lifeline.current_run()
     run_id = current.id if current else None
     past = attempts.read(run_id, log)
-    _open_log(log, mode="a" if past.final else "w")
-    if past.final:
-        LOG.warning("not tried again, since nothing has changed: see the message above")
+    _open_log(log)
+    # Snakemake removes the log of an attempt before the next one.
+    for number, message in enumerate(past.messages, 1):
+        LOG.warning("attempt %d failed: %s", number, message)
+    if past.is_final:
+        LOG.error("not tried again: this does not pass by itself")
         sys.exit(past.exit_code)
     if current:
         lifeline.on_end(current, _stop)
@@ -57,7 +60,7 @@ def _stop() -> None:
     os._exit(TransientError.exit_code)
 
 
-def _open_log(path: Path, mode: str) -> None:
+def _open_log(path: Path) -> None:
     """Everything to the log file, warnings and errors to the terminal as well."""
     formatter = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
     terminal = logging.StreamHandler()
@@ -66,7 +69,7 @@ def _open_log(path: Path, mode: str) -> None:
     terminal.addFilter(lambda record: record.levelno < logging.ERROR)
     path.parent.mkdir(parents=True, exist_ok=True)
     handlers: list[logging.Handler] = [terminal]
-    handlers.append(logging.FileHandler(path, mode=mode, encoding="utf-8", errors="backslashreplace"))
+    handlers.append(logging.FileHandler(path, mode="w", encoding="utf-8", errors="backslashreplace"))
     root = logging.getLogger()
     root.setLevel(logging.INFO)
     for handler in handlers:

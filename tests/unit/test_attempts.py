@@ -18,13 +18,17 @@ def test_each_lack_of_memory_is_a_step_down_and_other_hiccups_are_none():
     attempts.failed("run", LOG, WorkerLost("gone"))
     attempts.failed("run", LOG, OutOfMemory("too little"))
     past = attempts.read("run", LOG)
-    assert (past.failures, past.steps_down, past.final) == (3, 2, "")
+    assert len(past.messages) == 3
+    assert past.messages[1] == "WorkerLost: gone"
+    assert past.steps_down == 2
+    assert not past.is_final
 
 
 def test_an_error_that_will_not_pass_is_remembered():
     attempts.failed("run", LOG, SceneError("corrupt", file="a.mkv"))
     past = attempts.read("run", LOG)
-    assert "corrupt" in past.final
+    assert past.is_final
+    assert "corrupt" in past.messages[0]
     assert past.exit_code == SceneError.exit_code
 
 

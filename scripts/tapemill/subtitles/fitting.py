@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .. import resident
@@ -35,6 +35,14 @@ class Hearing:
     beam_size: int
     words: bool
     """Whether words are timed."""
+    alone: bool = False
+    """Whether all other models leave first. The result is the same."""
+
+    @property
+    def name(self) -> str:
+        """As it is logged."""
+        beam = f"beam of {self.beam_size}" if self.beam_size > 1 else "no beam"
+        return ", ".join([self.model.path.stem, beam, *(["alone"] if self.alone else [])])
 
     def key(self, device: Device) -> str:
         """What a measurement of its activations is kept under."""
@@ -55,9 +63,10 @@ class Hearing:
 
 
 def fitting(wish: Hearing, smaller: Sequence[ModelFile], device: Device) -> Choice[Hearing]:
-    """The wish if there is memory for it, else its best replacement: first without a beam, then smaller models.
+    """The wish if there is memory for it, else its best replacement: without a beam, then by smaller models.
 
-    A smaller model whose file is not the pinned one is left out. Raises OutOfMemory if nothing will ever fit.
+    After a first lack of memory it is tried once more with nothing beside it, in the fresh process that follows one. A
+    smaller model whose file is not the pinned one is left out. Raises OutOfMemory if nothing will ever fit.
     """
     usable = list(smaller)
     while True:
@@ -72,9 +81,12 @@ def fitting(wish: Hearing, smaller: Sequence[ModelFile], device: Device) -> Choi
             usable.remove(model)
         else:
             break
-    if model != wish.model or wish.beam_size != choice.step.value.beam_size:
+    as_asked = replace(choice.step.value, alone=False) == wish
+    if not as_asked:
         LOG.warning("listening with %s instead of what was asked for", choice.step.name)
-    if choice.decisions and not usable:
+    if choice.step.value.alone:
+        resident.drop_all()
+    if choice.decisions and not usable and not (as_asked and device.steps_down == 1):
         LOG.warning(
             "no smaller Whisper model of this kind is here to fall back on: to have one, name it once in "
             "`subtitles: model`, run `snakemake models`, and name yours again"
@@ -83,13 +95,13 @@ def fitting(wish: Hearing, smaller: Sequence[ModelFile], device: Device) -> Choi
 
 
 def _ladder(wish: Hearing, smaller: Sequence[ModelFile], device: Device) -> list[Step[Hearing]]:
-    ways = [wish]
+    ways = [wish, replace(wish, alone=True)]
     if wish.beam_size > 1:
         ways.append(Hearing(wish.model, 1, wish.words))
     ways += [Hearing(model, 1, wish.words) for model in smaller]
     return [
         Step(
-            name=f"{way.model.path.stem}, {f'beam of {way.beam_size}' if way.beam_size > 1 else 'no beam'}",
+            name=way.name,
             value=way,
             need_bytes=way.weights_bytes(device) + way.activation_bytes(device),
         )
@@ -100,7 +112,7 @@ def _ladder(wish: Hearing, smaller: Sequence[ModelFile], device: Device) -> list
 def lowered(wish: Hearing, choice: Choice[Hearing]) -> dict[str, Any]:
     """What the record says about it; empty if the wish was fulfilled, so that undisturbed records stay the same."""
     taken = choice.step.value
-    if taken == wish:
+    if replace(taken, alone=False) == wish:
         return {}
     return {
         "lowered": {
@@ -120,6 +132,12 @@ def measuring(hearing: Hearing, device: Device) -> Iterator[None]:
     """
     reset_peak(device)
     before = used_bytes(device)
-    yield
+    try:
+        yield
+    except Exception:
+        # If the memory ran out it is at least this much, and the next preflight knows. A card that is gone says nothing.
+        with suppress(RuntimeError):
+            Measured().add(hearing.key(device), peak_bytes(device) - before)
+        raise
     synchronize(device)
     Measured().add(hearing.key(device), peak_bytes(device) - before)

@@ -70,9 +70,9 @@ class Choice(Generic[T]):
 def choose(ladder: Sequence[Step[T]], device: Device, budget: int | None = None) -> Choice[T]:
     """The first step that fits, beginning `device.steps_down` steps below the first; all decisions are logged.
 
-    `budget` is what the work may take, by default what the device has left for this process. If not even the last step fits
-    it is tried all the same, as somebody else may hold the memory only for now. Raises OutOfMemory if it never could:
-    because it needs more than the whole share of the device, or a larger tensor than the card can hold.
+    `budget` is what the work may take, by default what the device has left for this process. If not even the last step
+    fits it is tried all the same, as somebody else may hold the memory only for now. Raises OutOfMemory if it never
+    could: because it needs more than the whole share of the device, or a larger tensor than the card can hold.
     """
     room = budget_bytes(device) if budget is None else budget
     first = min(device.steps_down, len(ladder) - 1)

@@ -11,7 +11,15 @@ import yaml
 from spoken import LOCK, MODEL
 from tapemill import models
 from tapemill.errors import ConfigError, ModelError, SetupError
-from tapemill.models import UNPINNED, fetch_models, locked_sha256, read_lock, resolve_model, verify_model
+from tapemill.models import (
+    UNPINNED,
+    fetch_models,
+    locked_sha256,
+    read_lock,
+    resolve_model,
+    smaller_models,
+    verify_model,
+)
 
 CONTENT = bytes(range(256)) * 4000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -239,3 +247,30 @@ def test_the_hash_is_known_without_whisper():
         "assert not {'torch', 'whisper', 'numba', 'pandas'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program], check=True, env={"PYTHONPATH": ":".join(sys.path)})
+
+
+def installed(folder, *names):
+    for name in names:
+        (folder / f"{name}.pt").write_bytes(b"weights")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("setting", "translating", "smaller"),
+    [
+        ("medium", False, ["small", "tiny"]),
+        ("large", False, ["large-v3-turbo", "medium", "small", "tiny"]),
+        ("large-v3", True, ["medium", "small", "tiny"]),
+        ("large-v2", False, ["large-v3-turbo", "medium", "small", "tiny"]),
+        ("turbo", False, ["medium", "small", "tiny"]),
+        ("small.en", False, ["base.en"]),
+        ("tiny", False, []),
+        ("demo-en", False, []),
+        ("models/my own.pt", False, []),
+    ],
+)
+def test_smaller_models_are_those_of_the_same_kind_that_are_there(tmp_path, setting, translating, smaller):
+    folder = installed(tmp_path, "tiny", "small", "medium", "large-v1", "large-v3-turbo", "base.en", "demo-en")
+    found = smaller_models(setting, folder, LOCK, translating=translating)
+    assert [model.path for model in found] == [folder / f"{name}.pt" for name in smaller]
+    assert [model.sha256 for model in found] == [locked_sha256(name, LOCK) for name in smaller]

@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from spoken import SETTINGS, SPANS_S, recording, silence, write_wav
+from tapemill import resident
 from tapemill.errors import SceneError
 from tapemill.subtitles.segments import Region
-from tapemill.subtitles.speech import _on_grid, detect_speech, joined, read_samples
+from tapemill.subtitles.speech import _on_grid, detect_speech, joined, read_samples, torch_threads
 
 
 def samples(tmp_path, *parts):
@@ -79,3 +80,35 @@ def test_another_format_is_refused(tmp_path):
     (tmp_path / "b.wav").write_bytes(b"RIFFnothing")
     with pytest.raises(SceneError, match=r"cannot be read(.|\n)*b\.wav"):
         read_samples(tmp_path / "b.wav")
+
+
+def probabilities(detector, sound):
+    detector.reset_states()
+    windows = range(0, len(sound) - 511, 512)
+    with torch.inference_mode():
+        return [detector(torch.from_numpy(sound[start : start + 512]), 16_000).item() for start in windows]
+
+
+def test_a_detector_that_has_heard_other_sounds_gives_the_same_bits_as_a_new_one(tmp_path):
+    from silero_vad import load_silero_vad
+
+    rng = np.random.default_rng(1)
+    said = samples(tmp_path, silence(0.5), recording())
+    sounds = [said, said[::-1].copy(), said + rng.normal(0, 0.02, len(said)).astype(np.float32)]
+    with torch_threads(1):
+        fresh = [probabilities(load_silero_vad(), sound) for sound in sounds]
+        used = load_silero_vad()
+        for _ in range(3):
+            assert [probabilities(used, sound) for sound in sounds] == fresh
+
+
+def test_the_detector_is_loaded_once(tmp_path, monkeypatch):
+    import silero_vad
+
+    loaded = []
+    original = silero_vad.load_silero_vad
+    monkeypatch.setattr(silero_vad, "load_silero_vad", lambda: loaded.append(1) or original())
+    resident.drop_all()
+    sound = samples(tmp_path, silence(0.5), recording())
+    assert detect_speech(sound, SETTINGS) == detect_speech(sound, SETTINGS)
+    assert len(loaded) == 1

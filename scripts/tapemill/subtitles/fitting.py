@@ -18,10 +18,12 @@ from .loading import weights_bytes
 
 LOG = logging.getLogger("tapemill.subtitles")
 
-# Activations of a model that was never measured on this kind of device: spectra, logits and the libraries' own work
-# space, whatever the model; and what grows with it, as shares of its weights: the encoder, the keys and values of each
-# beam (448 tokens in each layer of the decoder), the attention of all its layers if words are timed.
-LEAST_ACTIVATION_BYTES = 64 << 20
+# Activations of a model that was never measured on this kind of device. Whatever the model: spectra, logits, work space
+# of the libraries and, where attention is not computed in tiles (word times never are), 12 bytes for each pair of the
+# encoder's 1500 positions in each head, of which the largest models have 20.
+LEAST_ACTIVATION_BYTES = 600 << 20
+# What grows with the model, as shares of its weights: the encoder's layers, the keys and values of each beam (448
+# tokens in each layer of the decoder), the attention of all these layers if words are timed.
 ENCODER_SHARE = 0.2
 BEAM_SHARE = 0.05
 WORDS_SHARE = 0.3
@@ -52,6 +54,10 @@ class Hearing:
     def weights_bytes(self, device: Device) -> int:
         """What its weights take on the device."""
         return weights_bytes(self.model.path, dtype_for(device))
+
+    def need_bytes(self, device: Device) -> int:
+        """Weights and activations together."""
+        return self.weights_bytes(device) + self.activation_bytes(device)
 
     def activation_bytes(self, device: Device) -> int:
         """What they will take beside that: measured in earlier jobs, else estimated."""
@@ -103,7 +109,7 @@ def _ladder(wish: Hearing, smaller: Sequence[ModelFile], device: Device) -> list
         Step(
             name=way.name,
             value=way,
-            need_bytes=way.weights_bytes(device) + way.activation_bytes(device),
+            need_bytes=way.need_bytes(device),
         )
         for way in ways
     ]

@@ -219,24 +219,37 @@ def test_then_a_smaller_model_takes_over(folder, large):
 
 
 def test_out_of_memory_after_all_each_attempt_begins_one_step_lower(folder, large):
-    first, second, third, fourth = apart(attempts, folder, [large, DEMO], 220 * MIB, False, [0, 1, 2, 3])
-    for error in (first, second):
+    *failed, fourth, fifth = apart(attempts, folder, [large, DEMO], 220 * MIB, False, [0, 1, 2, 3, 4])
+    assert len(failed) == 3
+    for error in failed:
         assert isinstance(error, OutOfMemory)
         assert "XPU out of memory. Tried to allocate" in str(error)
         assert "one step lower" in error.remedy
-    for lowered, text in (third, fourth):
+    for lowered, text in (fourth, fifth):
         assert lowered["model"] == "demo-en"
         assert {decision["reason"] for decision in lowered["decisions"]} == {"an earlier attempt ran out of memory"}
         assert text == SENTENCES[0]
 
 
 def test_a_record_of_a_lowered_scene_stays_when_only_the_cues_are_laid_out_anew(folder):
-    down = Device("cpu", steps_down=1)
+    down = Device("cpu", steps_down=2)
     _, before = transcribe(folder, DEMO, down, BEAM)
     _, after = transcribe(folder, DEMO, CPU, replace(BEAM, line_characters=20))
     assert before["lowered"]["beam_size"] == 1
     assert after["lowered"] == before["lowered"]
     assert after["heard"] == before["heard"]
+
+
+def test_a_first_lack_of_memory_is_tried_again_alone_with_the_same_result(folder, caplog):
+    other = random_model(folder / "other.pt", seed=5)
+    transcribe(folder, other, CPU, BEAM, name="other")
+    undisturbed = transcribe(folder, DEMO, CPU, BEAM, name="undisturbed")
+    with caplog.at_level("INFO"):
+        assert transcribe(folder, DEMO, Device("cpu", steps_down=1), BEAM, name="again") == undisturbed
+    assert "taking demo-en, beam of 3, alone" in caplog.text
+    from tapemill import resident
+
+    assert resident.held_bytes(CPU) == DEMO_NO_BEAM.weights_bytes(CPU)
 
 
 def test_a_smaller_model_that_is_not_the_pinned_one_is_left_out(folder, large, caplog):

@@ -101,7 +101,8 @@ def fitting(wish: Hearing, smaller: Sequence[ModelFile], device: Device) -> Choi
 
 
 def _ladder(wish: Hearing, smaller: Sequence[ModelFile], device: Device) -> list[Step[Hearing]]:
-    ways = [wish, replace(wish, alone=True)]
+    # Before anything is loaded both need the same.
+    ways = [wish, replace(wish, alone=True)] if device.steps_down else [wish]
     if wish.beam_size > 1:
         ways.append(Hearing(wish.model, 1, wish.words))
     ways += [Hearing(model, 1, wish.words) for model in smaller]

@@ -175,6 +175,8 @@ def attempts(folder, models, free_bytes, driver_tells, steps):
 
     asked, *smaller = models
     ends = []
+    for earlier in folder.glob("down*"):
+        earlier.unlink()
     with inserted(total_bytes=4 * GIB) as driver:
         driver.taken_by_others = 4 * GIB - free_bytes
         if not driver_tells:

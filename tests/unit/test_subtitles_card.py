@@ -34,12 +34,15 @@ def random_model(path, seed, width=64):
     return ModelFile(path, sha256(path))
 
 
-def transcribe(folder, model, device, settings=WORDS, smaller=(), name=None):
-    """SRT and record of a scene, on whatever card is in this process."""
+def transcribe(folder, model, device, settings=WORDS, smaller=(), name=None, again=False):
+    """SRT and record of a scene, on whatever card is in this process; with `again` beside those that are there."""
     from tapemill.cardfaults import translated
     from tapemill.subtitles import transcribe_scene
 
     target = folder / (name or device.kind)
+    if not again:
+        for earlier in (target.with_suffix(".srt"), target.with_suffix(".json")):
+            earlier.unlink(missing_ok=True)
     with translated(device):
         transcribe_scene(
             audio=folder / "scene.wav",
@@ -161,7 +164,7 @@ def test_in_half_precision_the_words_are_the_same_and_the_weights_take_half(fold
     _, _, in_single, _ = apart(heard_on_both, folder, DEMO, WORDS, False)
     on_cpu, on_card, in_half, _ = apart(heard_on_both, folder, DEMO, WORDS, True)
     assert on_card[0] == on_cpu[0]
-    assert in_half < 0.55 * in_single
+    assert 0.45 * in_single < in_half < 0.55 * in_single
 
 
 BEAM = replace(WORDS, beam_size=3)
@@ -232,9 +235,8 @@ def test_out_of_memory_after_all_each_attempt_begins_one_step_lower(folder, larg
 
 
 def test_a_record_of_a_lowered_scene_stays_when_only_the_cues_are_laid_out_anew(folder):
-    down = Device("cpu", steps_down=2)
-    _, before = transcribe(folder, DEMO, down, BEAM)
-    _, after = transcribe(folder, DEMO, CPU, replace(BEAM, line_characters=20))
+    _, before = transcribe(folder, DEMO, Device("cpu", steps_down=2), BEAM)
+    _, after = transcribe(folder, DEMO, CPU, replace(BEAM, line_characters=20), again=True)
     assert before["lowered"]["beam_size"] == 1
     assert after["lowered"] == before["lowered"]
     assert after["heard"] == before["heard"]

@@ -114,6 +114,15 @@ def test_same_input_same_bytes_on_any_number_of_threads(spoken, tmp_path):
         assert (tmp_path / name).read_bytes() == (spoken / name).read_bytes()
 
 
+def test_a_process_that_did_other_scenes_before_writes_the_same_bytes(spoken, tmp_path):
+    other = write_wav(tmp_path / "other.wav", sentence(1), silence(1))
+    restless = replace(SETTINGS, temperatures=[0.8], seed=5, word_timestamps=True, beam_size=3)
+    transcribe(tmp_path, other, srt=tmp_path / "other.srt", record=tmp_path / "other.json", settings=restless)
+    transcribe(tmp_path, spoken / "0000000.wav")
+    for name in ("0000000.srt", "0000000.json"):
+        assert (tmp_path / name).read_bytes() == (spoken / name).read_bytes()
+
+
 def test_a_cue_setting_lays_out_anew_without_recognising(again):
     cues, record = transcribe(
         again, again / "0000000.wav", model=NO_MODEL, settings=replace(SETTINGS, line_characters=20)

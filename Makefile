@@ -1,6 +1,7 @@
 # make demo    restore the built-in demo tape on the CPU        make test    run the tests
 # make test-gpu   run the tests that need a card, and fail without one (DEVICE=cuda|xpu)
-# make bench   benchmarks        make docs   reference tables of the manual
+# make bench   the filter path; make bench-lanes, make bench-subtitles: a quarter of an hour each
+# make docs    reference tables of the manual
 # make setup   install everything into .venv (DEVICE=cpu|cuda|xpu)      make check   linters and types
 
 SHELL := /bin/bash
@@ -13,7 +14,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed-$(DEVICE)
 
-.PHONY: setup demo test test-gpu check bench docs
+.PHONY: setup demo test test-gpu check bench bench-lanes bench-subtitles docs
 
 setup: $(INSTALLED)
 
@@ -48,6 +49,12 @@ check: setup
 
 bench: setup
 	$(BIN)/python tests/benchmarks/bench_filter_path.py --scenes 2 --scene-s 8
+
+bench-lanes: setup
+	$(BIN)/python tests/benchmarks/bench_lanes.py
+
+bench-subtitles: setup
+	$(BIN)/python tests/benchmarks/bench_subtitles.py
 
 docs: setup
 	$(BIN)/python -m tapemill.manual config/README.md

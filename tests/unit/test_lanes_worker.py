@@ -156,6 +156,16 @@ def test_a_client_that_waits_is_not_hurt_by_the_death_of_the_worker(orders, tmp_
     assert len(failures) == 1
 
 
+@pytest.mark.parametrize("exclusive", [True, False])
+def test_a_worker_that_does_not_answer_is_replaced(orders, monkeypatch, exclusive):
+    orders = replace(orders, lane=replace(LANE, exclusive=exclusive))
+    pid = client.perform(task(standins.note, diary="diary"), orders)["pid"]
+    os.kill(pid, signal.SIGSTOP)
+    monkeypatch.setattr(client, "GREETING_S", 0.1)
+    assert client.perform(task(standins.note, diary="diary"), orders)["pid"] != pid
+    wait_for(lambda: gone(pid))
+
+
 def test_the_worker_stops_with_its_client_and_so_does_ffmpeg(orders, tmp_path):
     flag = tmp_path / "flag"
     code = (

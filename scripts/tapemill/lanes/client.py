@@ -21,7 +21,7 @@ from typing import Any
 
 from ..errors import WorkerLost
 from . import lease, masks
-from .orders import Orders, read_key, short_address, socket_of
+from .orders import Orders, read_key, read_pid, short_address, socket_of
 from .runtime import runtime_folder
 from .tasks import Task
 
@@ -127,7 +127,7 @@ def _await_turn(connection: Connection, orders: Orders) -> None:
     LOG.info("waiting for lane %s, %s", name, f"which has {said['doing']}" if said else "which is busy")
     idle_since = time.monotonic()
     while not connection.poll(1.0):
-        said = lease.facts(base, name)
+        said = lease.facts(base, name) if orders.lane.exclusive else {}
         limit_s = said.get("limit_s")
         if limit_s is None:
             hangs = time.monotonic() - idle_since > GREETING_S
@@ -135,9 +135,9 @@ def _await_turn(connection: Connection, orders: Orders) -> None:
             # Its own client stops it at the limit; this is for the case that this client is gone.
             idle_since = time.monotonic()
             hangs = time.time() - float(str(said["since"])) > float(str(limit_s)) + PATIENCE_S
-        if hangs and orders.lane.exclusive:
+        if hangs:
             LOG.warning("the worker of lane %s does not answer and is stopped", name)
-            _kill(int(str(said["pid"])))
+            _kill(read_pid(socket_of(orders.run, orders.lane)))
 
 
 @contextmanager

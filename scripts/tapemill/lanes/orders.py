@@ -50,8 +50,9 @@ def short_address(path: Path) -> Iterator[str]:
         os.close(folder)
 
 
-def write_key(address: Path, key: bytes) -> None:
-    """Lay the key beside the socket, for this user alone. Done before the socket is there."""
+def announce(address: Path, key: bytes) -> None:
+    """Lay the key and our process number beside the socket, for this user alone. Done before the socket is there."""
+    address.with_suffix(".pid").write_text(str(os.getpid()), encoding="ascii")
     path = address.with_suffix(".key")
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
@@ -61,3 +62,8 @@ def write_key(address: Path, key: bytes) -> None:
 def read_key(address: Path) -> bytes:
     """The key of the worker that listens there. Raises FileNotFoundError."""
     return address.with_suffix(".key").read_bytes()
+
+
+def read_pid(address: Path) -> int:
+    """The process number of this worker. Raises FileNotFoundError."""
+    return int(address.with_suffix(".pid").read_text(encoding="ascii"))

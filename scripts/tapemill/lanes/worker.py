@@ -28,7 +28,7 @@ from ..errors import DeviceError, OutOfMemory, TapemillError
 from ..lifeline import on_end
 from . import lease
 from .opening import open_lane, step_back
-from .orders import Orders, short_address, socket_of, write_key
+from .orders import Orders, announce, short_address, socket_of
 from .runtime import runtime_folder
 from .tasks import Task, perform
 
@@ -73,7 +73,7 @@ class Worker:
         """Take jobs, first come first served. `ready` is called when clients may come. Does not return."""
         self._address.unlink(missing_ok=True)
         key = secrets.token_bytes(32)
-        write_key(self._address, key)
+        announce(self._address, key)
         with short_address(self._address) as address:
             listener = Listener(address, "AF_UNIX", backlog=BACKLOG, authkey=key)
         self._address.chmod(0o600)

@@ -142,7 +142,7 @@ def measuring(hearing: Hearing, device: Device) -> Iterator[None]:
     try:
         yield
     except Exception:
-        # If the memory ran out it is at least this much, and the next preflight knows. A card that is gone says nothing.
+        # If the memory ran out it is at least this much, and the next preflight knows. A lost card says nothing.
         with suppress(RuntimeError):
             Measured().add(hearing.key(device), peak_bytes(device) - before)
         raise

@@ -11,13 +11,13 @@ CODE = """
 from fractions import Fraction
 from pathlib import Path
 from tapemill.files import sha256
+from tapemill.models import ModelFile
 from tapemill.subtitles import SubtitlesSettings, transcribe_scene
 folder, model, settings = Path(sys.argv[2]), Path(sys.argv[3]), json.loads(sys.argv[4])
 target = folder / device.kind
 transcribe_scene(
     audio=folder / "scene.wav",
-    model=model,
-    model_sha256=sha256(model),
+    model=ModelFile(model, sha256(model)),
     srt=target.with_suffix(".srt"),
     record=target.with_suffix(".json"),
     language="en",

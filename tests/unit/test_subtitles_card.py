@@ -46,8 +46,7 @@ def transcribe(folder, model, device, settings=WORDS, smaller=(), name=None, aga
     with translated(device):
         transcribe_scene(
             audio=folder / "scene.wav",
-            model=model.path,
-            model_sha256=model.sha256,
+            model=model,
             srt=target.with_suffix(".srt"),
             record=target.with_suffix(".json"),
             language="en",

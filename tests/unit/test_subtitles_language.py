@@ -3,7 +3,7 @@ import json
 import pytest
 
 from spoken import LOCK, MODEL, SETTINGS, recording, silence, write_wav
-from tapemill.models import locked_sha256
+from tapemill.models import ModelFile, locked_sha256
 from tapemill.subtitles import language, read_language, vote_language
 
 SHA256 = locked_sha256("demo-en", LOCK)
@@ -11,7 +11,7 @@ SHA256 = locked_sha256("demo-en", LOCK)
 
 def vote(tmp_path, *audios, model=MODEL):
     target = tmp_path / "language.json"
-    vote_language(audios=audios, model=model, model_sha256=SHA256, target=target, settings=SETTINGS)
+    vote_language(audios=audios, model=ModelFile(model, SHA256), target=target, settings=SETTINGS)
     return json.loads(target.read_text())
 
 

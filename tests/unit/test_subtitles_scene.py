@@ -14,19 +14,19 @@ import pytest
 from spoken import LOCK, MODEL, SENTENCES, SETTINGS, SPANS_S, recording, sentence, silence, write_wav
 from tapemill.errors import ConfigError, ModelError
 from tapemill.files import sha256
-from tapemill.models import locked_sha256
+from tapemill.models import ModelFile, locked_sha256
 from tapemill.subtitles import transcribe_scene
 from tapemill.subtitles.srt import read_srt
 
 SHA256 = locked_sha256("demo-en", LOCK)
 # A model that cannot be used: whoever asks for it gets an error.
-NO_MODEL = Path("no model")
+NO_MODEL = ModelFile(Path("no model"), SHA256)
 
 
 def transcribe(folder, wav, seconds=10, **changes):
     given = {
         "audio": wav,
-        "model": MODEL,
+        "model": ModelFile(MODEL, SHA256),
         "srt": folder / "0000000.srt",
         "record": folder / "0000000.json",
         "language": "en",
@@ -34,7 +34,6 @@ def transcribe(folder, wav, seconds=10, **changes):
         "rate": Fraction(25),
         "settings": SETTINGS,
         "recipe": 1,
-        "model_sha256": SHA256,
         **changes,
     }
     transcribe_scene(**given)
@@ -143,14 +142,14 @@ def test_a_guard_setting_judges_anew_without_recognising(again):
         {"recipe": 2},
         {"language": "de"},
         {"task": "translate"},
-        {"model_sha256": "0" * 64},
+        {"model": ModelFile(Path("no model"), "0" * 64)},
         {"settings": replace(SETTINGS, seed=1)},
         {"settings": replace(SETTINGS, vad_pad_s=0.1)},
     ],
 )
 def test_whatever_concerns_recognition_recognises_again(again, changes):
     with pytest.raises(ModelError, match="not there"):
-        transcribe(again, again / "0000000.wav", model=NO_MODEL, **changes)
+        transcribe(again, again / "0000000.wav", **{"model": NO_MODEL, **changes})
 
 
 def test_a_correction_by_hand_is_kept_byte_for_byte(again, caplog):
@@ -208,7 +207,7 @@ def test_a_model_that_is_not_the_pinned_one_is_not_loaded(tmp_path):
     model = tmp_path / "demo-en.pt"
     model.write_bytes(MODEL.read_bytes() + b"x")
     with pytest.raises(ModelError, match="not the one that was pinned"):
-        transcribe(tmp_path, wav, model=model)
+        transcribe(tmp_path, wav, model=ModelFile(model, SHA256))
     assert not (tmp_path / "0000000.srt").exists()
 
 
@@ -223,7 +222,7 @@ def test_a_pickle_that_runs_code_is_refused(tmp_path):
     model = tmp_path / "evil.pt"
     torch.save({"dims": Evil()}, model)
     with pytest.raises(ModelError, match="cannot be loaded"):
-        transcribe(tmp_path, wav, model=model, model_sha256=sha256(model))
+        transcribe(tmp_path, wav, model=ModelFile(model, sha256(model)))
     assert not (tmp_path / "ran").exists()
 
 

@@ -30,8 +30,7 @@ LEAST_PROBABILITY = 0.005
 def vote_language(
     *,
     audios: Sequence[Path],
-    model: Path,
-    model_sha256: str,
+    model: ModelFile,
     target: Path,
     settings: SubtitlesSettings,
     device: Device = CPU,
@@ -44,7 +43,7 @@ def vote_language(
     models in `smaller` takes the place of `model`, and the file says so under `lowered`. Raises SceneError, ModelError,
     SetupError, OutOfMemory.
     """
-    opinions, less = _opinions(audios, ModelFile(model, model_sha256), smaller, settings, device)
+    opinions, less = _opinions(audios, model, smaller, settings, device)
     files.write_json(target, {**_counted(opinions), **less})
 
 

@@ -34,7 +34,7 @@ PACKAGES = ("openai-whisper", "silero-vad", "torch")
 def transcribe_scene(
     *,
     audio: Path,
-    model: Path,
+    model: ModelFile,
     srt: Path,
     record: Path,
     language: str | None,
@@ -42,7 +42,6 @@ def transcribe_scene(
     rate: Fraction,
     settings: SubtitlesSettings,
     recipe: int,
-    model_sha256: str,
     task: Task = "transcribe",
     device: Device = CPU,
     smaller: Sequence[ModelFile] = (),
@@ -61,7 +60,7 @@ def transcribe_scene(
         _keep(srt, record, before)
         return
     made_from = _made_from(
-        audio=audio, language=language, settings=settings, recipe=recipe, model_sha256=model_sha256, task=task
+        audio=audio, language=language, settings=settings, recipe=recipe, model_sha256=model.sha256, task=task
     )
     if before.get("made_from") == made_from:
         LOG.info("the speech is recognised already, only the cues are laid out anew")
@@ -69,7 +68,7 @@ def transcribe_scene(
     else:
         heard, less = _listen(
             audio=audio,
-            wish=Hearing(ModelFile(model, model_sha256), settings.beam_size, settings.word_timestamps),
+            wish=Hearing(model, settings.beam_size, settings.word_timestamps),
             smaller=smaller,
             language=language,
             task=task,

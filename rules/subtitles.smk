@@ -96,6 +96,8 @@ rule join_subtitles:
     input:
         cues=of_each_scene("results/{tape}/subtitles/{scene}.srt"),
         facts="results/{tape}/capture.json",
+        # Known from the start, or the vote would be discovered too late for scenes that the scene table brings.
+        language=settled_language,
     output:
         srt="results/{tape}/{tape}.srt",
         vtt="results/{tape}/{tape}.vtt",
@@ -120,6 +122,7 @@ use rule join_subtitles as join_translations with:
     input:
         cues=of_each_scene("results/{tape}/translated/{scene}.srt"),
         facts="results/{tape}/capture.json",
+        language=settled_language,
     output:
         srt="results/{tape}/{tape}.en.srt",
         vtt="results/{tape}/{tape}.en.vtt",

@@ -6,8 +6,6 @@ holds is asked in `cardmemory`, what its errors mean is said in `cardfaults`.
 
 from __future__ import annotations
 
-import importlib
-import importlib.metadata
 import logging
 import random
 from collections.abc import Iterator, Mapping
@@ -197,6 +195,8 @@ def optimised(model: Any, device: Device, dtype: torch.dtype | None = None) -> A
     """
     if device.kind != "xpu":
         return model
+    import importlib.metadata
+
     try:
         ours, theirs = (importlib.metadata.version(name) for name in ("torch", "intel_extension_for_pytorch"))
     except importlib.metadata.PackageNotFoundError:

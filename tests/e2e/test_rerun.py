@@ -2,8 +2,9 @@
 
 import json
 
+import spoken
 from counting import make_capture
-from running import DEMO_MODEL, ROOT
+from running import DEMO_MODEL, ROOT, Project
 
 SCENES = 4
 
@@ -98,3 +99,17 @@ def test_one_target_is_made_and_no_more(copy):
     for path in copy.path("results/T01").glob("T01.*"):
         path.unlink()
     assert dict(copy.make("results/T01/T01.srt").jobs) == {"join_subtitles": 1}
+
+
+def test_transcripts_are_made_anew_in_the_language_that_was_voted_on(tmp_path):
+    project = Project(tmp_path / "project")
+    spoken.make_scene(project.path("a.mkv"), spoken.recording())
+    project.sheet({"tape": "T", "source": "a.mkv", "field_order": "progressive"})
+    project.make("results/T/T.srt")
+    first = project.path("results/T/T.srt").read_bytes()
+    for name in ("subtitles/0000000.srt", "subtitles/0000000.json", "T.srt", "T.vtt"):
+        project.path(f"results/T/{name}").unlink()
+    assert dict(project.make("results/T/T.srt").jobs) == {"transcribe_scene": 1, "join_subtitles": 1}
+    assert project.path("results/T/T.srt").read_bytes() == first
+    assert json.loads(project.path("results/T/subtitles/0000000.json").read_text())["made_from"]["language"] == "en"
+    assert not project.make("results/T/T.srt").jobs

@@ -9,7 +9,6 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +138,8 @@ def _made_from(
     *, audio: Path, language: str | None, settings: SubtitlesSettings, recipe: int, model_sha256: str, task: Task
 ) -> dict[str, Any]:
     """All that the recognised text depends on. Compared after a round trip through JSON, so plain values only."""
+    from importlib.metadata import version
+
     return {
         "audio_sha256": files.sha256(audio),
         "model_sha256": model_sha256,

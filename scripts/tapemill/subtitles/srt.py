@@ -1,4 +1,7 @@
-"""SubRip and WebVTT files, read and written with pysubs2."""
+"""SubRip and WebVTT files, read and written with pysubs2.
+
+Imported where it is used: the job script of a scene, which only hands its work over, imports this module too.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,6 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-
-import pysubs2
 
 from ..errors import SceneError
 from .text import safe_text, vtt_text
@@ -40,6 +41,8 @@ def as_vtt(cues: Iterable[Cue]) -> str:
 
 
 def _written(cues: Iterable[Cue], format_: str) -> str:
+    import pysubs2
+
     file = pysubs2.SSAFile()
     for cue in cues:
         file.append(pysubs2.SSAEvent(start=cue.start_ms, end=cue.stop_ms, text=cue.text.replace("\n", "\\N")))
@@ -52,6 +55,8 @@ def read_srt(path: Path) -> list[Cue]:
 
     Raises SceneError naming file and line if it is not clear what is meant.
     """
+    import pysubs2
+
     content = _decoded(path)
     lines = content.split("\n")
     _check(lines, path)
@@ -85,6 +90,8 @@ def _check(lines: list[str], path: Path) -> None:
 
 
 def _check_timing(line: str, path: Path, number: int) -> None:
+    import pysubs2
+
     if not TIMING.fullmatch(line):
         raise _malformed(path, number, f"these times cannot be read: {line.strip()[:60]!r}")
     start, stop = (pysubs2.time.timestamp_to_ms(found) for found in pysubs2.time.TIMESTAMP.findall(line)[:2])

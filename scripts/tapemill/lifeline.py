@@ -57,6 +57,12 @@ def current_run(folder: Path = Path(".snakemake")) -> Run | None:
     return run_of(holder["pid"])
 
 
+def run_is_gone(folder: Path = Path(".snakemake")) -> bool:
+    """Whether the folder's last run was on this machine and its main process is not there any more."""
+    holder = runlock.holder(folder)
+    return holder is not None and holder["host"] == socket.gethostname() and run_of(holder["pid"]) is None
+
+
 def on_end(run: Run, then: Callable[[], None]) -> None:
     """Call `then` from a thread of its own once the run's main process is gone, at once if it is gone already."""
     threading.Thread(target=_watch, args=(run, then), name="lifeline", daemon=True).start()

@@ -36,6 +36,9 @@ def run(main: Callable[[Any], None], job: Any) -> None:
         sys.exit(past.exit_code)
     if current:
         lifeline.on_end(current, _stop)
+    elif _is_snakemakes(job) and lifeline.run_is_gone():
+        # Killed while this process was starting: then it is nobody's child any more, and nobody waits for it.
+        _stop()
     LOG.info("rule %s, Python %s on %s", job.rule, platform.python_version(), platform.machine())
     ffmpeg.use(job.config.get("ffmpeg"))
     started = time.monotonic()
@@ -51,6 +54,11 @@ def run(main: Callable[[Any], None], job: Any) -> None:
         raise
     attempts.succeeded(log)
     LOG.info("done in %.1f s", time.monotonic() - started)
+
+
+def _is_snakemakes(job: Any) -> bool:
+    """Whether Snakemake started this script, rather than a person or a test."""
+    return type(job).__module__.partition(".")[0] == "snakemake"
 
 
 def _stop() -> None:

@@ -16,6 +16,7 @@ import spoken
 from running import ROOT, Project
 from tapemill import lifeline
 from tapemill.lanes import lease
+from waiting import wait_for
 
 LANES = ("--scheduler", "lanes", "--scheduler-lanes-device", "cpu", "--resources", "gpu0=2", "gpu1=2")
 SCENES = 4
@@ -119,10 +120,11 @@ def test_nothing_outlives_a_killed_run_and_the_next_one_goes_on_at_once(undistur
     assert jobs
     os.kill(main.pid, signal.SIGKILL)
     main.wait()
-    killed = time.monotonic()
-    while any(map(lifeline.run_of, [*workers, *jobs])) or not all(map(is_free, base.glob("*.lease"))):
-        assert time.monotonic() - killed < 5, "something outlives the run by more than 5 s"
-        time.sleep(0.02)
+    wait_for(
+        lambda: not any(map(lifeline.run_of, [*workers, *jobs])) and all(map(is_free, base.glob("*.lease"))),
+        seconds=5,
+        told="something outlives the run by more than 5 s",
+    )
     monkeypatch.delenv("FAULT")
     project.make("all", *LANES, cores=4)
     assert digests(project) == undisturbed

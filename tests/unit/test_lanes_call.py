@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import time
 
 import pytest
 
@@ -12,19 +11,13 @@ from mainrun import main_run
 from tapemill import lifeline
 from tapemill.errors import FatalError, OutOfMemory, SceneError, WorkerLost
 from tapemill.lanes import lease
+from waiting import wait_for
 
 
 @pytest.fixture
 def run(tmp_path):
     with main_run(tmp_path) as run:
         yield run
-
-
-def wait_for(condition, seconds=20.0):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
 
 
 def test_warm_jobs_share_a_worker_and_have_logs_of_their_own(run):

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from contextlib import suppress
 from dataclasses import replace
 from itertools import pairwise
@@ -27,6 +26,7 @@ from tapemill.lanes.lane import Lane
 from tapemill.lanes.orders import Orders, socket_of
 from tapemill.lanes.runtime import runtime_folder
 from tapemill.lanes.tasks import Task, name_of
+from waiting import wait_for
 
 LANE = Lane("cpu", 0, warm=True)
 
@@ -50,13 +50,6 @@ def orders(tmp_path, monkeypatch):
 
 def task(function, limit_s=60.0, **arguments):
     return Task(name_of(function), arguments, Device("cpu"), label=function.__name__, ffmpeg=None, limit_s=limit_s)
-
-
-def wait_for(condition, seconds=20.0):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
 
 
 def gone(pid):

@@ -4,7 +4,10 @@ import sys
 import threading
 from pathlib import Path
 
+import pytest
+
 from tapemill import lifeline
+from waiting import wait_for
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(lifeline.__file__).parents[1])}
 # A "Snakemake" that holds the lock and starts a shell that starts a job, as Snakemake does.
@@ -59,3 +62,32 @@ def test_a_later_process_with_the_same_number_is_another_run():
     ended = threading.Event()
     lifeline.on_end(impostor, ended.set)
     assert ended.wait(5)
+
+
+ORPHAN = """
+import sys, time; from pathlib import Path; from types import SimpleNamespace
+from tapemill import script
+Path("started").touch()
+while not Path("go").exists():
+    time.sleep(0.02)
+class Job(SimpleNamespace):
+    pass
+Job.__module__ = sys.argv[1]
+job = Job(rule="cut_scene", log=["logs/job.log"], config={})
+script.run(lambda job: Path("worked").touch(), job)
+"""
+
+
+@pytest.mark.parametrize("module", ["snakemake.iocontainers", "somebodys.script"])
+def test_a_job_that_was_starting_when_its_run_was_killed_does_not_begin(tmp_path, module):
+    (tmp_path / "orphan.py").write_text(ORPHAN)
+    start = f"import subprocess, sys; subprocess.run([sys.executable, {str(tmp_path / 'orphan.py')!r}, {module!r}])"
+    main = subprocess.Popen([sys.executable, "-c", MAIN, start.replace("'", '"')], cwd=tmp_path, env=ENVIRONMENT)
+    wait_for((tmp_path / "started").exists)
+    main.kill()
+    main.wait()
+    (tmp_path / "go").touch()
+    wait_for((tmp_path / "logs" / "job.log").exists)
+    ended = "stops" if module.startswith("snakemake") else "done in"
+    wait_for(lambda: ended in (tmp_path / "logs" / "job.log").read_text())
+    assert (tmp_path / "worked").exists() == (ended == "done in")

@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from multiprocessing import AuthenticationError
@@ -69,7 +70,7 @@ class Worker:
         self._idle_since: float | None = time.monotonic()
         self._turn = threading.Lock()
 
-    def serve(self, ready: Any) -> None:
+    def serve(self, ready: Callable[[], None]) -> None:
         """Take jobs, first come first served. `ready` is called when clients may come. Does not return."""
         self._address.unlink(missing_ok=True)
         key = secrets.token_bytes(32)

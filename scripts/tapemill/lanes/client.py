@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import logging
 import os
@@ -32,7 +31,6 @@ LOG = logging.getLogger("tapemill.lanes")
 TRIES = 5
 # A worker that has nothing to do answers within milliseconds. The rest is for a machine that swaps.
 GREETING_S = 60.0
-START_S = 300.0
 PATIENCE_S = 30.0
 TAIL_LINES = 12
 
@@ -198,5 +196,5 @@ def _lost(what: str, log: Path) -> WorkerLost:
 
 def _kill(pid: int) -> None:
     # A worker leads its own process group.
-    with contextlib.suppress(ProcessLookupError, PermissionError):
+    with suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signal.SIGKILL)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from enhance_media import LOSSLESS, PLAIN, clip_from, clip_of, facts_of, samples
+from tapemill import ffmpeg
 from tapemill.device import CPU
 from tapemill.enhance import enhance_scene, output_picture
 from tapemill.errors import GateError, ToolFailed
@@ -140,7 +141,9 @@ def test_clips_of_a_tape_join_and_are_the_same_bytes_on_any_number_of_cores(tmp_
 )
 @pytest.mark.parametrize("order", ["tff", "progressive"])
 def test_any_size_and_format_becomes_what_was_promised(tmp_path, size, pixel_format, frames, order):
-    source = f"gradients=size={size}:rate=25,format={pixel_format}"
+    width, height = size.split("x")
+    colours = f"c0=0xC02010:c1=0x10A0F0:x0=0:y0=0:x1={width}:y1={height}:seed=1"
+    source = f"gradients=size={size}:rate=25:{colours},format={pixel_format}"
     clip = clip_from(tmp_path / "scene.mkv", source, frames=frames)
     settings = replace(PLAIN, preset="fast")
     target, _ = enhanced(tmp_path, clip, frames, settings, field_order=order)
@@ -159,6 +162,24 @@ def test_ten_bits_stay_ten_bits(tmp_path):
     target, _ = enhanced(tmp_path, clip, 1)
     luma = samples(target, "yuv422p10le")[0].view(np.uint16)[: WIDTH * 4]
     assert len(np.unique(luma)) > 600
+
+
+@pytest.mark.parametrize(
+    ("lines", "tags"), [(720, ()), (576, ("-colorspace", "bt709", "-color_range", "pc")), (576, ())]
+)
+def test_the_gate_sees_strong_colour_as_the_filters_took_it(tmp_path, lines, tags):
+    """Luma falls where red rises: read with the wrong matrix, the picture is bright where it was dark."""
+    rise = np.linspace(-0.45, 0.45, WIDTH)
+    planes = [
+        np.tile(row.round().astype(np.uint8), lines) for row in (142 - 25 * rise, 128 + 130 * rise, 128 + 210 * rise)
+    ]
+    plain = clip_of(tmp_path / "plain.mkv", np.concatenate(planes)[None], "yuv444p", (WIDTH, lines))
+    clip = tmp_path / "scene.mkv"
+    ffmpeg.run(
+        [*ffmpeg.source(plain), "-c", "copy", *tags, *ffmpeg.target(clip, "matroska")], concerns=clip, timeout_s=60
+    )
+    _, record = enhanced(tmp_path, clip, 1)
+    assert min(record["likeness"]) > 0.95
 
 
 def test_frames_missing_from_the_scene_fail_the_gate_and_leave_nothing(tmp_path):

@@ -23,7 +23,7 @@ from tapemill.device import Device
 from tapemill.errors import OutOfMemory, SceneError, WorkerLost
 from tapemill.lanes import client, lease
 from tapemill.lanes.lane import Lane
-from tapemill.lanes.orders import Orders, socket_of
+from tapemill.lanes.orders import Orders, short_address, socket_of
 from tapemill.lanes.runtime import runtime_folder
 from tapemill.lanes.tasks import Task, name_of
 from waiting import wait_for
@@ -38,7 +38,7 @@ def orders(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(map(str, (Path(standins.__file__).parent,))))
     monkeypatch.chdir(tmp_path)
     main = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    yield Orders(lane=LANE, run=lifeline.run_of(main.pid), idle_s=60, memory_share=0.5, nice=0)
+    yield Orders(lane=LANE, run=lifeline.run_of(main.pid), idle_s=60, memory_share=0.5, nice=0, start_limit_s=60)
     main.kill()
     main.wait()
     main.stdin.close()
@@ -218,10 +218,39 @@ def test_a_worker_waits_for_its_lease_and_its_client_says_so(orders, caplog):
     assert Path("diary").exists()
 
 
+def test_the_wait_for_a_lease_has_no_limit(orders):
+    with lease.leased(runtime_folder(), "cpu0", "another run", print):
+        arguments = (task(standins.note, diary="diary"), replace(orders, start_limit_s=1))
+        thread = threading.Thread(target=client.perform, args=arguments)
+        thread.start()
+        thread.join(timeout=3)
+        assert thread.is_alive()
+    thread.join()
+    assert Path("diary").exists()
+
+
+def test_a_worker_that_hangs_at_its_start_is_stopped(orders, tmp_path, monkeypatch):
+    (tmp_path / "sitecustomize.py").write_text(
+        """
+import os, pathlib, sys, time
+mark = pathlib.Path("mark")
+if "tapemill.lanes.worker" in sys.orig_argv and not mark.exists():
+    mark.write_text(str(os.getpid()))
+    os.nice = lambda step: time.sleep(3600)
+"""
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    hasty = replace(orders, start_limit_s=2)
+    with pytest.raises(WorkerLost, match="did not open its card within 2 s"):
+        client.perform(task(standins.note, diary="diary"), hasty)
+    wait_for(lambda: gone(int(Path("mark").read_text())))
+    assert client.perform(task(standins.note, diary="diary"), orders)["calls"] == 1
+
+
 def test_nobody_without_the_key_is_let_in(orders):
     client.perform(task(standins.note, diary="diary"), orders)
-    with pytest.raises(AuthenticationError):
-        Client(str(socket_of(orders.run, LANE)), "AF_UNIX", authkey=b"guessed")
+    with pytest.raises(AuthenticationError), short_address(socket_of(orders.run, LANE)) as address:
+        Client(address, "AF_UNIX", authkey=b"guessed")
     assert client.perform(task(standins.note, diary="diary"), orders)["calls"] == 2
 
 

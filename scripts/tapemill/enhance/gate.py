@@ -13,9 +13,9 @@ import numpy as np
 from av import VideoFrame
 
 from ..errors import GateError
-from ..media import opened, packet_times, probe
+from ..media import MATRICES, RANGES, Colour, opened, packet_times, probe
 from .filters import Scene
-from .picture import OutputPicture, restored_size
+from .picture import OutputPicture, is_rgb, restored_size, source_colour
 
 # Thumbnails for the comparison: coarse enough to ignore noise, even tape snow, and fields and sharpening.
 THUMBNAIL = (6, 8)
@@ -89,6 +89,8 @@ def _likeness(partial: Path, clip: Path, scene: Scene) -> Iterator[float]:
         restored, time = _key_frame(partial, last=last)
         number = round(time * scene.output.rate) // scene.output.frames_per_frame
         original, _ = _key_frame(clip, at=number / scene.picture.rate)
+        if not is_rgb(scene.picture.pixel_format):
+            _tag(original, source_colour(scene.picture))
         kept = scene.crop
         ours, theirs = _thumbnail(restored), _thumbnail(original, (kept.left, kept.top, kept.width, kept.height))
         if ours is None or theirs is None or theirs.std() < LEAST_SPREAD:
@@ -112,6 +114,12 @@ def _key_frame(path: Path, *, last: bool = False, at: Fraction = Fraction(0)) ->
     except av.error.FFmpegError as error:
         raise GateError(f"the clip cannot be decoded: {error}", file=path, tool="PyAV") from error
     raise GateError("the clip has no picture that can be decoded", file=path, tool="PyAV")
+
+
+def _tag(frame: VideoFrame, colour: Colour) -> None:
+    """State what the filters took the frame's colour for; its tags may leave open what a grey picture of it is."""
+    frame.colorspace = next(code for code, name in MATRICES.items() if name == colour.matrix)
+    frame.color_range = next(code for code, name in RANGES.items() if name == colour.range)
 
 
 def _thumbnail(frame: VideoFrame, part: tuple[int, int, int, int] | None = None) -> np.ndarray | None:

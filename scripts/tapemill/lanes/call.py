@@ -57,7 +57,10 @@ def call(job: Any, function: Callable[..., Any], /, **arguments: Any) -> Any:
         if run is None or not lane.warm:
             # Started by hand there is no run that a worker could live with.
             return _cold(task, lane, settings)
-        return client.perform(task, Orders(lane, run, settings.idle_s, settings.memory_share, settings.nice))
+        orders = Orders(
+            lane, run, settings.idle_s, settings.memory_share, settings.nice, start_limit_s=settings.limit_least_s
+        )
+        return client.perform(task, orders)
 
 
 def _limit_s(expected_s: int, lane: Lane, settings: LanesSettings) -> float:

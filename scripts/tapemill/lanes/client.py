@@ -6,6 +6,7 @@ import fcntl
 import logging
 import os
 import pickle
+import select
 import signal
 import socket
 import subprocess
@@ -164,17 +165,37 @@ def _start(orders: Orders) -> None:
             stdout=subprocess.PIPE,
             stderr=own_log,
             start_new_session=True,
-            text=True,
         )
     assert process.stdout is not None
     with process.stdout as words:
-        for line in map(str.strip, words):
+        for line in _lines(words.fileno(), orders.start_limit_s):
             if line == "ready":
                 return
             if line.startswith("failed "):
                 raise pickle.loads(bytes.fromhex(line.removeprefix("failed ")))  # noqa: S301  from our own child
             LOG.info("%s", line)
+        if process.poll() is None:
+            # Not waited for: a process that hangs inside a driver may not even die.
+            _kill(process.pid)
+            late = f"did not open its card within {orders.start_limit_s:.0f} s and was stopped"
+            raise _lost(f"the worker of lane {orders.lane.name} {late}", log)
     raise _lost(f"the worker of lane {orders.lane.name} ended at its start with exit code {process.wait()}", log)
+
+
+def _lines(descriptor: int, limit_s: float) -> Iterator[str]:
+    """What a worker says, up to its end or a silence of `limit_s`. For its card it may wait as long as need be."""
+    text = b""
+    waits = False
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    while poll.poll(None if waits else 1000 * limit_s):
+        chunk = os.read(descriptor, 1 << 16)
+        if not chunk:
+            return
+        *lines, text = (text + chunk).split(b"\n")
+        for line in lines:
+            waits = line.startswith(b"waiting ")
+            yield line.decode()
 
 
 def _log_of(orders: Orders) -> Path:

@@ -23,6 +23,8 @@ class Orders:
     idle_s: float
     memory_share: float
     nice: int
+    start_limit_s: float
+    """After so long without its card open it hangs."""
 
     def to_json(self) -> str:
         """For a command line."""

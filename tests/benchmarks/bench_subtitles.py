@@ -6,7 +6,7 @@ line for each scene, which finds no speech beforehand and writes no cues. By tur
 none.
 Seconds a scene are from the start of the first job to the end of the last; Snakemake's own start is told beside it.
 
-    python tests/benchmarks/bench_subtitles.py --scenes 200 --cold-scenes 30 --rounds 3
+    python tests/benchmarks/bench_subtitles.py --scenes 200 --cold-scenes 10 --rounds 3
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def whisper_command(project: Project, scenes: int) -> tuple[float, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scenes", type=int, default=200)
-    parser.add_argument("--cold-scenes", type=int, default=30, help="for the two slow ways")
+    parser.add_argument("--cold-scenes", type=int, default=10, help="for the two slow ways")
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
     # As for a user: Python keeps its own modules compiled.

@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 from snakemake.exceptions import WorkflowError
 
 from tapemill import runlock
-from tapemill.enhance import EnhanceSettings, needs_choice
+from tapemill.enhance import EnhanceSettings, SceneSettings, needs_choice
 from tapemill.errors import TapemillError
 from tapemill.lookup import Job, as_inputs, lookups, spread
 from tapemill.models import locked_sha256, resolve_model
@@ -35,13 +35,13 @@ try:
     config.update(load_config(config))
     TAPES = lookups(load_sheet(Path(config["sheet"]), producible=[DEMO_CAPTURE]))
     SOURCES = {tape: as_inputs(lookup.files) for tape, lookup in TAPES.items()}
-    ENHANCE = EnhanceSettings(**config["enhance"])
+    ENHANCE = SceneSettings.planned(config["enhance"], list(TAPES))
     SPEECH_MODEL = resolve_model(config["subtitles"]["model"], Path("resources/models"))
     SPEECH_MODEL_SHA256 = locked_sha256(config["subtitles"]["model"], Path("config/models.lock"))
 except TapemillError as error:
     raise WorkflowError(str(error)) from None
 
-HARDWARE_ENCODER = needs_choice(ENHANCE)
+HARDWARE_ENCODER = needs_choice(EnhanceSettings(**ENHANCE.of_tape))
 
 
 wildcard_constraints:
@@ -138,6 +138,14 @@ def language_witnesses(wildcards):
     """Sound of some scenes, spread over the tape: enough to tell its language."""
     ids = spread(scene_ids(wildcards.tape), config["subtitles"]["language_scenes"])
     return [f"results/{wildcards.tape}/audio/{id}.wav" for id in ids]
+
+
+def network_models(wildcards):
+    """Files of the scene's networks, which must be there and pinned before a card is taken."""
+    try:
+        return planned(wildcards).network_files
+    except TapemillError as error:
+        raise WorkflowError(str(error)) from None
 
 
 def speech_model(wildcards):

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from tapemill.enhance import EnhanceSettings
+from tapemill.enhance import SceneSettings
 from tapemill.errors import ConfigError
 from tapemill.facts import Capture, PictureFacts, SoundFacts, TakeFacts
 from tapemill.files import write_json
@@ -14,7 +14,7 @@ from tapemill.scenes.table import write_scenes
 from tapemill.settings import Tape, load_config
 from tapemill.timing import Span
 
-ENHANCE = EnhanceSettings(**load_config({})["enhance"])
+ENHANCE = SceneSettings.planned({**load_config({})["enhance"], "overrides": ""}, ["T"])
 COLOUR = Colour("bt470bg", "bt470bg", "bt470bg", "tv")
 PICTURE = PictureFacts(720, 576, "yuv422p", 8, Fraction(16, 15), Fraction(25), "tff", COLOUR)
 

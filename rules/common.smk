@@ -17,7 +17,7 @@ from tapemill import runlock
 from tapemill.enhance import EnhanceSettings, SceneSettings, needs_choice
 from tapemill.errors import TapemillError
 from tapemill.lookup import Job, as_inputs, lookups, spread
-from tapemill.models import locked_sha256, resolve_model
+from tapemill.models import find_model
 from tapemill.settings import load_config, load_sheet
 from tapemill.subtitles import read_language
 
@@ -36,8 +36,7 @@ try:
     TAPES = lookups(load_sheet(Path(config["sheet"]), producible=[DEMO_CAPTURE]))
     SOURCES = {tape: as_inputs(lookup.files) for tape, lookup in TAPES.items()}
     ENHANCE = SceneSettings.planned(config["enhance"], list(TAPES))
-    SPEECH_MODEL = resolve_model(config["subtitles"]["model"], Path("resources/models"))
-    SPEECH_MODEL_SHA256 = locked_sha256(config["subtitles"]["model"], Path("config/models.lock"))
+    SPEECH_MODEL = find_model(config["subtitles"]["model"], {"speech"})
 except TapemillError as error:
     raise WorkflowError(str(error)) from None
 
@@ -105,7 +104,7 @@ def subtitle_tracks(wildcards):
 
 def made_with(wildcards):
     """What the tape says of how it was made."""
-    return planned(wildcards).made_with(config, SPEECH_MODEL_SHA256, RECIPE)
+    return planned(wildcards).made_with(config, SPEECH_MODEL.sha256, RECIPE)
 
 
 def source_files(wildcards):
@@ -149,6 +148,7 @@ def network_models(wildcards):
 
 
 def speech_model(wildcards):
-    if not SPEECH_MODEL.is_file():
-        raise WorkflowError(f"the speech model is not there: {SPEECH_MODEL}\n  what to do: run `snakemake models` once")
-    return str(SPEECH_MODEL)
+    file = SPEECH_MODEL.path
+    if not file.is_file():
+        raise WorkflowError(f"the speech model is not there: {file}\n  what to do: run `snakemake models` once")
+    return str(file)

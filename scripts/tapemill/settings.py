@@ -53,7 +53,7 @@ def schema(name: str) -> dict[str, Any]:
 def load_config(values: Mapping[str, Any]) -> dict[str, Any]:
     """The config with every default filled in. Raises ConfigError for the first key or value that cannot be right."""
     complete: dict[str, Any] = with_defaults(values, schema("config"))
-    _validate(complete, schema("config"), "config")
+    validate(complete, schema("config"), "config")
     return complete
 
 
@@ -75,7 +75,7 @@ def with_defaults(values: Any, rules: Mapping[str, Any]) -> Any:
 def check_values(section: str, values: Mapping[str, Any], where: str) -> None:
     """Raise ConfigError for a value that the config could not have in this section."""
     rules = schema("config")["properties"][section]
-    _validate(dict(values), rules, where)
+    validate(dict(values), rules, where)
 
 
 def load_sheet(path: Path, producible: Sequence[str] = ()) -> dict[str, Tape]:
@@ -90,7 +90,7 @@ def load_sheet(path: Path, producible: Sequence[str] = ()) -> dict[str, Tape]:
         where = f"row {number} of {path}"
         # An empty cell means the column's default, like a column that is not there at all.
         values = with_defaults({key: value for key, value in row.items() if value}, schema("tapes"))
-        _validate(values, schema("tapes"), where)
+        validate(values, schema("tapes"), where)
         if values["tape"] in tapes:
             raise ConfigError(f"{where}: the tape id {values['tape']!r} is used twice", remedy="give each tape its own")
         source = Path(values.pop("source"))
@@ -147,7 +147,8 @@ def read_table(
             yield number, cells
 
 
-def _validate(values: Any, rules: Mapping[str, Any], where: str) -> None:
+def validate(values: Any, rules: Mapping[str, Any], where: str) -> None:
+    """Raise ConfigError for the first thing in `values`, found at `where`, that a schema does not allow."""
     error = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(rules).iter_errors(values))
     if error is not None:
         raise ConfigError(_explain(error, where))

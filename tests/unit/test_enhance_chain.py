@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from enhance_media import PLAIN
-from tapemill.enhance.chain import Chain, check_order, models_asked, preset_chain, written_out
+from tapemill.enhance.chain import Chain, check_order, preset_chain, written_out
 from tapemill.enhance.settings import PRESETS
 from tapemill.errors import ConfigError
 from tapemill.models import Model
@@ -107,12 +107,6 @@ def test_a_chain_that_cannot_be_is_one_clear_error(chain, words):
         chain_of(chain=chain)
     for word in words:
         assert word in str(caught.value)
-
-
-def test_the_models_of_a_section_are_known_without_looking_for_them():
-    assert models_asked(section(preset="best", frame_model="a", vrt_model="b")) == ["b", "a"]
-    assert models_asked(section(chain=["denoise", {"network": {"model": "mine.pth"}}])) == ["mine.pth"]
-    assert models_asked(section()) == []
 
 
 def test_preset_chains_keep_the_order():

@@ -1,6 +1,6 @@
 """Stage enhance: a cut scene becomes a restored clip."""
 
-from .chain import Chain, NetworkStep, models_asked
+from .chain import Chain, NetworkStep
 from .clip import enhance_scene
 from .encoders import choose_encoder, needs_choice
 from .overrides import SceneSettings
@@ -15,7 +15,6 @@ __all__ = [
     "SceneSettings",
     "choose_encoder",
     "enhance_scene",
-    "models_asked",
     "needs_choice",
     "output_picture",
 ]

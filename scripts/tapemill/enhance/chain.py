@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal
 
 from ..errors import ConfigError
-from ..models import Model
+from ..models import Kind, Model
 from .settings import EnhanceSettings, Preset
 
 # The settings of each step, and the keys of the section `enhance` that stand in for them where a step is silent.
@@ -39,8 +39,6 @@ OF_THE_CAPTURE: Final = frozenset({"chroma_shift", "chroma_bleed"})
 _FILTERS: Final = ("deinterlace", "crop", "denoise", "chroma_shift", "chroma_bleed", "deband", "sharpen")
 _END: Final = ("resize", "grain")
 
-Kind = Literal["frame", "vrt"]
-KINDS: Final = ("frame", "vrt")
 
 
 Find = Callable[[str], Model]
@@ -153,11 +151,6 @@ def written_out(section: Mapping[str, Any], find: Find, check: Callable[[Mapping
     return {**complete, "chain": chain}
 
 
-def models_asked(section: Mapping[str, Any]) -> list[str]:
-    """Names, or files, of the models in the section's chain. Raises ConfigError for a step that cannot be."""
-    return [str(values.get("model")) for name, values in _parsed(_asked(section)) if name == NETWORK]
-
-
 def _asked(section: Mapping[str, Any]) -> Sequence[Any]:
     chain = section["chain"]
     if chain is not None:
@@ -214,8 +207,8 @@ def _network(values: Mapping[str, Any], find: Find) -> NetworkStep:
         raise ConfigError(f"enhance.chain: blend of {name} is {values['blend']!r}, it must be smooth or plain")
     model = find(name)
     own = {key: value for key, value in values.items() if value is not None and key != "model"}
-    # A file that nobody has looked into yet has no scale; `snakemake models` looks, and no job runs before.
-    return NetworkStep(name, model.kind, str(model.path), model.sha256, model.scale or 1, **own)  # type: ignore[arg-type]
+    # A file that nobody has looked into yet has no kind and scale; `snakemake models` looks, and no job runs before.
+    return NetworkStep(name, model.kind or "frame", str(model.path), model.sha256, model.scale or 1, **own)
 
 
 def check_order(names: Sequence[str]) -> None:

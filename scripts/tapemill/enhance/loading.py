@@ -13,8 +13,8 @@ from ..models import ModelFile
 from ..pinned import pinned
 from ..resident import room_bytes
 from ..weights import load_state
-from .architectures import frame_descriptor
 from .chain import NetworkStep
+from .describing import frame_descriptor
 from .network import Need, Network
 from .settings import EnhanceSettings
 

@@ -11,10 +11,10 @@ from typing import Any, Final
 import yaml
 
 from ..errors import ConfigError
-from ..models import find_model
+from ..models import NETWORKS, find_model
 from ..settings import check_values, read_table, schema
 from ..timing import Span
-from .chain import KINDS, written_out
+from .chain import written_out
 
 WHERE: Final = ("tape", "scene", "start_frame", "stop_frame")
 # All clips of a tape agree on these, or they do not join.
@@ -69,7 +69,7 @@ class SceneSettings:
         def complete(changed: Section) -> dict[str, Any]:
             return written_out(
                 changed,
-                lambda name: find_model(name, KINDS),
+                lambda name: find_model(name, NETWORKS),
                 lambda own: check_values("enhance", own, "enhance.chain"),
             )
 
@@ -86,6 +86,13 @@ class SceneSettings:
         """The settings of a scene. Where rows disagree the later one counts."""
         rows = tuple(number for number, override in enumerate(self.overrides) if override.concerns(tape, scene, span))
         return self._with(rows)
+
+    @property
+    def models(self) -> list[str]:
+        """The models of all chains, as the config and the table name them."""
+        sections = [self.of_tape, *(self._with((number,)) for number in range(len(self.overrides)))]
+        steps = [step["network"]["model"] for section in sections for step in section["chain"] if "network" in step]
+        return list(dict.fromkeys(steps))
 
     def check(self) -> None:
         """Raise ConfigError if the section cannot be, and for the first row that cannot."""

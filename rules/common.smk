@@ -73,7 +73,7 @@ def planned(wildcards):
 
 
 def known(fact):
-    """A params function: a fact of the job's tape or scene, by its name in `tapemill.lookup.Job`."""
+    """A params or input function: a fact of the job's tape or scene, by its name in `tapemill.lookup.Job`."""
     return lambda wildcards: getattr(planned(wildcards), fact)
 
 
@@ -137,14 +137,6 @@ def language_witnesses(wildcards):
     """Sound of some scenes, spread over the tape: enough to tell its language."""
     ids = spread(scene_ids(wildcards.tape), config["subtitles"]["language_scenes"])
     return [f"results/{wildcards.tape}/audio/{id}.wav" for id in ids]
-
-
-def network_models(wildcards):
-    """Files of the scene's networks, which must be there and pinned before a card is taken."""
-    try:
-        return planned(wildcards).network_files
-    except TapemillError as error:
-        raise WorkflowError(str(error)) from None
 
 
 def speech_model(wildcards):

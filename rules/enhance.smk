@@ -42,7 +42,7 @@ rule enhance_scene:
         clip="results/{tape}/scenes/{scene}.mkv",
         encoder=branch(HARDWARE_ENCODER, then=ancient("results/{tape}/encoder.json"), otherwise=[]),
         facts=ancient(ready_facts),
-        models=ancient(network_models),
+        models=ancient(known("network_files")),
     output:
         clip="results/{tape}/enhanced/{scene}.mkv",
         record="results/{tape}/enhanced/{scene}.json",

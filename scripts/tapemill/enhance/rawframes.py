@@ -55,7 +55,7 @@ def write_frame(frame: Tensor, stream: IO[bytes]) -> None:
 
     values = frame.float().clamp(0, 1).mul(LARGEST).round_()
     planes = values.sub_(65536 * (values > 32767))[[1, 2, 0]].to(torch.int16)
-    stream.write(memoryview(planes.cpu().contiguous().numpy()).cast("B"))
+    stream.write(planes.cpu().numpy().tobytes())
 
 
 def ahead(items: Iterator[T]) -> Iterator[T]:

@@ -1,4 +1,4 @@
-"""Reading weights without running anything: safetensors, or torch's files with the unpickler that knows tensors only."""
+"""Reading weights without running anything: safetensors, or torch's files by an unpickler that knows tensors only."""
 
 from __future__ import annotations
 
@@ -27,10 +27,11 @@ _AGAIN = "fetch the file again: delete it and run `snakemake models`, or copy it
 
 
 def load_state(path: Path) -> dict[str, Tensor]:
-    """The state dict in a file, on the CPU, without what its trainer wrapped it in. The suffix of the file is not believed.
+    """The state dict in a file, on the CPU, without what its trainer wrapped it in.
 
-    Nothing in the file is run. The tensors may be views of the file: copy them before the file is changed. Raises
-    ModelError for a file that is not there, damaged, with code in it, or without a state dict.
+    The suffix of the file is not believed, and nothing in it is run. The tensors may be views of the file: copy them
+    before the file is changed. Raises ModelError for a file that is not there, damaged, with code in it, or without a
+    state dict.
     """
     try:
         with path.open("rb") as stream:

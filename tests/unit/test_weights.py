@@ -113,7 +113,9 @@ def test_an_archive_of_something_else(tmp_path):
         load_state(tmp_path / "w.pth")
 
 
-@pytest.mark.parametrize("content", [{}, [1, 2], {"params": {"weight": 3}}, {"a": torch.ones(1), "b": "text"}, {1: torch.ones(1)}])
+@pytest.mark.parametrize(
+    "content", [{}, [1, 2], {"params": {"weight": 3}}, {"a": torch.ones(1), "b": "text"}, {1: torch.ones(1)}]
+)
 def test_what_is_no_state_dict(tmp_path, content):
     torch.save(content, tmp_path / "w.pth")
     with pytest.raises(ModelError, match="holds no state dict"):

@@ -1,4 +1,4 @@
-"""Reading weights without running anything: safetensors, or torch's files with the unpickler that knows tensors only."""
+"""Reading weights without running anything: safetensors, or torch's files by an unpickler that knows tensors only."""
 
 from __future__ import annotations
 
@@ -27,15 +27,22 @@ _AGAIN = "fetch the file again: delete it and run `snakemake models`, or copy it
 
 
 def load_state(path: Path) -> dict[str, Tensor]:
-    """The state dict in a file, on the CPU, without what its trainer wrapped it in. The suffix of the file is not believed.
+    """The state dict in a file, on the CPU, without what its trainer wrapped it in.
 
-    Nothing in the file is run. The tensors may be views of the file: copy them before the file is changed. Raises
-    ModelError for a file that is not there, damaged, with code in it, or without a state dict.
+    The suffix of the file is not believed, and nothing in it is run. The tensors may be views of the file: copy them
+    before the file is changed. Raises ModelError for a file that is not there, damaged, with code in it, or without a
+    state dict.
     """
     try:
         with path.open("rb") as stream:
             start = stream.read(HEADER_AT + 1)
-        content = _safetensors(path) if start[HEADER_AT:] == b"{" else _torch(path, mapped=start.startswith(ZIP))
+        if start[HEADER_AT:] == b"{":
+            content = _safetensors(path)
+        elif start.startswith(ZIP):
+            _check_archive(path)
+            content = _torch(path, mapped=True)
+        else:
+            content = _torch(path, mapped=False)
     except OSError as error:
         raise ModelError(f"the weights cannot be read: {error}", file=path, remedy=_AGAIN) from error
     return _state(content, path)
@@ -49,6 +56,21 @@ def _safetensors(path: Path) -> dict[str, Tensor]:
         return load_file(path)
     except safetensors.SafetensorError as error:
         raise _damaged(path, error) from error
+
+
+def _check_archive(path: Path) -> None:
+    """Raise ModelError for an archive that is not whole, or is a program of TorchScript."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except zipfile.BadZipFile as error:
+        raise _damaged(path, error) from error
+    if any(name.endswith("constants.pkl") for name in names):
+        raise ModelError(
+            "the file holds code (a TorchScript program), which is never run",
+            file=path,
+            remedy="take the model's plain weights, as .pth or .safetensors",
+        )
 
 
 def _torch(path: Path, *, mapped: bool) -> Any:
@@ -69,12 +91,6 @@ def _torch(path: Path, *, mapped: bool) -> Any:
         ) from error
     # What torch raises for bytes that are no file of its own, or not all of one, is not told apart in its manual.
     except (RuntimeError, EOFError, ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-        if _is_program(path):
-            raise ModelError(
-                "the file holds code (a TorchScript program), which is never run",
-                file=path,
-                remedy="take the model's plain weights, as .pth or .safetensors",
-            ) from error
         raise _damaged(path, error) from error
 
 
@@ -143,14 +159,3 @@ def _names(stream: IO[bytes]) -> Iterator[str]:
             if number == 0:
                 raise
             return
-
-
-def _is_program(path: Path) -> bool:
-    """Whether the file is an archive of TorchScript."""
-    if not zipfile.is_zipfile(path):
-        return False
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return any(name.endswith("constants.pkl") for name in archive.namelist())
-    except zipfile.BadZipFile:
-        return False

@@ -441,7 +441,7 @@ def test_mistakes_in_the_registry_are_said(lock, entry, message):
 @pytest.mark.parametrize("name", ["a/b", "mine.pth", "-x"])
 def test_a_name_is_not_to_be_taken_for_a_file(lock, name):
     register(lock, **{name: {"kind": "speech", "file": "y.pt"}})
-    with pytest.raises(ConfigError, match="models.yaml"):
+    with pytest.raises(ConfigError, match=r"models\.yaml"):
         find(lock, "big")
 
 

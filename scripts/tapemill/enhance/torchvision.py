@@ -33,6 +33,9 @@ def make_importable() -> None:
         return
     import torch
 
+    # Neither is typed.
+    ops: Any = torch.ops
+    declaring: Any = torch.library
     found = importlib.util.find_spec("torchvision")
     if found is None or found.origin is None:
         raise SetupError("torchvision is not installed", remedy="run `make setup`")
@@ -41,12 +44,12 @@ def make_importable() -> None:
         if compiled.is_file():
             try:
                 # What torchvision itself does first; where it succeeds, it declares all operators.
-                torch.ops.load_library(compiled)
+                ops.load_library(compiled)
             except OSError:
                 continue
-    missing = [schema for name, schema in SCHEMAS.items() if not hasattr(torch.ops.torchvision, name)]
+    missing = [schema for name, schema in SCHEMAS.items() if not hasattr(ops.torchvision, name)]
     if missing:
-        library = torch.library.Library("torchvision", "FRAGMENT")
+        library = declaring.Library("torchvision", "FRAGMENT")
         for schema in missing:
             library.define(schema)
         _KEPT.append(library)

@@ -37,4 +37,5 @@ def pin(lock: Path, key: str, file: Path, sha256: str, **found: str | int) -> No
     `file` is its place, `found` what else was seen in it: `kind` and `scale` of a file of one's own.
     """
     entry = {key: {"file": str(file), "sha256": sha256, "size_bytes": file.stat().st_size, **found}}
-    files.write_text(lock, lock.read_text(encoding="utf-8").rstrip("\n") + "\n" + yaml.safe_dump(entry, sort_keys=False))
+    before = lock.read_text(encoding="utf-8").rstrip("\n")
+    files.write_text(lock, f"{before}\n{yaml.safe_dump(entry, sort_keys=False)}")

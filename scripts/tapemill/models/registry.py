@@ -106,7 +106,7 @@ def find_model(
     else:
         raise ConfigError(f"there is no model {setting!r}", remedy=_hint(setting, names, kinds))
     if model.kind is not None and model.kind not in kinds:
-        own = f"; if {lock} is wrong about it, delete its entry there and run `snakemake models`" if model.is_own else ""
+        own = f"; if {lock} is wrong, delete its entry there and run `snakemake models`" if model.is_own else ""
         raise ConfigError(
             f"the model {setting!r} is of the kind {model.kind}, and what is needed here is {either(kinds)}",
             remedy=_hint(setting, names, kinds) + own,

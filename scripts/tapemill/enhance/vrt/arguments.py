@@ -68,6 +68,10 @@ class Arguments:
             raise ConfigError(f"VRT has no argument {', '.join(map(repr, unknown))}")
         return cls(**given)
 
+    def as_mapping(self) -> dict[str, Any]:
+        """As keyword arguments of the constructor."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
     @property
     def neighbours(self) -> int:
         """Frames of each direction that are warped onto a frame."""
@@ -119,7 +123,17 @@ class Arguments:
         return int(depth * self.mul_attn_ratio)
 
     def check_clip(self, shape: Sequence[int]) -> None:
-        """Raise SceneError unless a clip of this shape (N, D, C, H, W) can be restored."""
+        """Raise SceneError unless a clip of this shape (N, D, C, H, W) can be restored.
+
+        Raises ConfigError if none can: the official defaults are such a case (120 channels in 16 groups), and can be
+        built.
+        """
+        for width in self.embed_dims[:7] if self.pa_frames else ():
+            if (width * self.neighbours) % self.deformable_groups or width % self.neighbours:
+                raise ConfigError(
+                    f"{width} channels of {self.neighbours} neighbours cannot be shared by {self.deformable_groups} "
+                    "deformable groups"
+                )
         if len(shape) != 5 or shape[2] != self.channels_in:
             raise SceneError(f"VRT takes clips of shape (N, D, {self.channels_in}, H, W), not {tuple(shape)}")
         frames, (height, width) = shape[1], shape[3:]
@@ -181,6 +195,3 @@ def _check_alignment(given: Arguments) -> None:
         raise ConfigError(f"pa_frames is 0, 2, 4 or 6, not {given.pa_frames}")
     if groups < 1 or (9 * groups) % count:
         raise ConfigError(f"{groups} deformable groups cannot be shared by {count} neighbours")
-    for width in given.embed_dims[:7]:
-        if (width * count) % groups or width % count:
-            raise ConfigError(f"{width} channels of {count} neighbours cannot be shared by {groups} deformable groups")

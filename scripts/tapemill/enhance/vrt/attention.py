@@ -98,7 +98,8 @@ class WindowAttention(nn.Module):
         table, index, tokens = self.relative_position_bias_table, self.relative_position_index, plan.tokens
 
         def make() -> torch.Tensor:
-            bias = table[index[:tokens, :tokens].flatten()].view(tokens, tokens, -1).permute(2, 0, 1).contiguous()
+            by_head = table.t().contiguous()
+            bias = by_head.index_select(1, index[:tokens, :tokens].flatten()).view(-1, tokens, tokens)
             if any(kind.wrapped):
                 bias += region_mask(plan.window, plan.shift, kind.wrapped).to(bias)
             return bias[None]

@@ -74,8 +74,8 @@ class Level(nn.Module):
         else:
             source = flow_warp(source, flow, padding="border")
         dtype = next(self.parameters()).dtype
-        correction = self.basic_module(torch.cat([reference, source, flow], 1).to(dtype))
-        return flow + correction.float()
+        guides = torch.cat([reference, source, flow], 1).to(dtype, memory_format=torch.channels_last)
+        return flow + self.basic_module(guides).float()
 
 
 class SpyNet(nn.Module):

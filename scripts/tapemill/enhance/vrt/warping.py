@@ -77,8 +77,10 @@ class ParallelWarping(nn.Module):
         # Sampling is done in float32, and on planes: it runs along them.
         planes = [neighbour.float().contiguous() for neighbour in neighbours]
         warped = [flow_warp(plane, flow).to(dtype) for plane, flow in zip(planes, flows, strict=True)]
-        raw = self.conv_offset(torch.cat([*warped, current, *(flow.to(dtype) for flow in flows)], 1))
+        guides = torch.cat([*warped, current, *(flow.to(dtype) for flow in flows)], 1)
         del warped
+        raw = self.conv_offset(guides.contiguous(memory_format=torch.channels_last))
+        del guides
         split = 2 * TAPS * self.groups
         offset = raw[:, :split].float().tanh_().mul_(self.reach_px)
         # Each neighbour has an equal share of the offsets, in pairs (dy, dx), and its flow is where they start from.

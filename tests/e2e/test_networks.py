@@ -86,7 +86,6 @@ def test_warm_lanes_make_the_same_clips_as_single_processes(project):
         ({"preset": "good", "frame_model": "realesrgan-x2plus-"}, "did you mean"),
         ({"chain": ["resize", {"network": {"model": MODEL}}]}, "a network must come before resize"),
         ({"chain": [{"network": {"model": "demo-en"}}]}, "speech"),
-        ({"chain": [{"network": {"model": "vrt-interpolate"}}]}, "other frames"),
     ],
 )
 def test_what_cannot_be_is_said_before_anything_runs(project, enhance, told):

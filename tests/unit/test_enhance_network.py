@@ -16,7 +16,7 @@ WHOLE = Tiling(1, 0, None, 0)
 
 def network(run, *, scale=1, multiple=1, least_side=1, least_frames=1, dtype=torch.float32):
     device = torch.device("cpu")
-    return Network("stub", scale, multiple, least_side, least_frames, True, device, dtype, run)
+    return Network("stub", scale, multiple, least_side, least_frames, 1, True, device, dtype, run)
 
 
 def smooth(frames, height=40, width=56):

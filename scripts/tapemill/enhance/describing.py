@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -11,6 +10,7 @@ from ..errors import ModelError
 from ..models import Description
 from ..weights import load_state
 from .torchvision import make_importable
+from .vrt.tasks import task_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,7 +24,7 @@ def describe(path: Path) -> Description:
     """Look into a file of weights. Raises ModelError if it is not that of a network which can restore pictures here."""
     state = load_state(path)
     if is_vrt(state):
-        found = Description("vrt", vrt_scale(state), "VRT")
+        found = Description("vrt", _vrt_scale(state, path), "VRT")
     else:
         network = frame_descriptor(state, path)
         found = Description("frame", network.scale, network.architecture.name)
@@ -42,18 +42,20 @@ def is_vrt(state: Mapping[str, Tensor]) -> bool:
     return all(key in state for key in VRT_KEYS)
 
 
-def vrt_scale(state: Mapping[str, Tensor]) -> int:
-    """How many times larger VRT makes the picture.
-
-    Each layer that enlarges k times (a pixel shuffle) has k² times as many channels out as in; a network that does not
-    enlarge has no `upsample` layers.
-    """
-    shapes = [tensor.shape for key, tensor in state.items() if key.startswith("upsample.") and key.endswith(".weight")]
-    return math.prod(math.isqrt(shape[0] // shape[1]) for shape in shapes)
+def _vrt_scale(state: Mapping[str, Tensor], path: Path) -> int:
+    """How many times larger an official VRT makes the picture. Raises ModelError if it is none, or makes other frames."""
+    arguments = task_of(state, path).arguments
+    if arguments.frames_out is not None:
+        raise ModelError(
+            f"this VRT makes {arguments.frames_out} frame from {arguments.least_frames}; a chain needs one for each",
+            file=path,
+            remedy="take a checkpoint for denoising, deblurring or enlarging",
+        )
+    return arguments.upscale
 
 
 def frame_descriptor(state: dict[str, Tensor], path: Path) -> Any:
-    """spandrel's descriptor of a frame model, with the network in it. Raises ModelError if it is of no use here."""
+    """The descriptor of a frame model by spandrel, with the network in it. Raises ModelError if it is of no use here."""
     make_importable()
     import spandrel
 

@@ -18,8 +18,6 @@ LOG = logging.getLogger("tapemill.enhance")
 
 # Sides of tiles, all multiples of what any known network takes.
 SIDES: Final = (1024, 768, 512, 384, 256, 192, 128)
-# VRT was trained on windows of 6 to 16 frames; more cost memory and show it little.
-VRT_FRAMES: Final = (16, 12, 8, 6)
 VRT_LARGEST_SIDE: Final = 256
 VRT_OVERLAP_FRAMES: Final = 2
 # Beyond this distance networks hardly look; official figures are 20 for VRT and 10 to 32 for others.
@@ -55,8 +53,9 @@ def _ways(
         smaller = [side for side in SIDES if side < limit]
         tiles = smaller if sides else [limit, *smaller]
         sides += dict.fromkeys(padded(side, multiple=network.multiple, least=network.least_side) for side in tiles)
-    lengths = [1] if step.kind == "frame" else [step.frames or min(count, most) for most in VRT_FRAMES]
-    for length in dict.fromkeys(max(length, network.least_frames) for length in lengths):
+    # Two of VRT's windows of time see across one border; more cost memory and show it little.
+    lengths = [1] if step.kind == "frame" else [step.frames or times * network.window_frames for times in (2, 1)]
+    for length in dict.fromkeys(max(min(length, count), network.least_frames) for length in lengths):
         for side in sides or [None]:
             overlap_frames = min(VRT_OVERLAP_FRAMES, length - 1)
             yield Tiling(length, overlap_frames, side, OVERLAP, step.blend)

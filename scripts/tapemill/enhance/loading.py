@@ -17,10 +17,15 @@ from .chain import NetworkStep
 from .describing import frame_descriptor
 from .network import Need, Network
 from .settings import EnhanceSettings
+from .vrt.footprint import activation_bytes
+from .vrt.tasks import task_of
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
+
+    from .vrt import VRT
+    from .vrt.arguments import Arguments
 
 LOG = logging.getLogger("tapemill.enhance")
 
@@ -83,6 +88,7 @@ def _frame_network(step: NetworkStep, descriptor: Any) -> Network:
         multiple=needs.multiple_of,
         least_side=max(needs.minimum, 1),
         least_frames=1,
+        window_frames=1,
         can_tile=descriptor.tiling == ModelTiling.SUPPORTED,
         device=descriptor.device,
         dtype=descriptor.dtype,
@@ -94,41 +100,40 @@ def _frame_network(step: NetworkStep, descriptor: Any) -> Network:
 def _load_vrt(path: Path, target: torch.device, dtype: torch.dtype, settings: EnhanceSettings) -> Any:
     """The VRT that a checkpoint belongs to, and what it is."""
     from .vrt import VRT
-    from .vrt.tasks import task_of
 
     state = load_state(path)
-    task = task_of(state, path)
-    model = VRT(**task.arguments)
+    arguments = task_of(state, path).arguments
+    model = VRT(**arguments.as_mapping())
     model.load_state_dict(state, strict=True)
     model.eval().to(device=target, dtype=dtype)
     _compile(model, settings)
-    return model, task
+    return model, arguments
 
 
-def _vrt_network(step: NetworkStep, loaded: tuple[Any, Any]) -> Network:
+def _vrt_network(step: NetworkStep, loaded: tuple[VRT, Arguments]) -> Network:
     import torch
 
-    from .vrt.tasks import activation_bytes
-
-    model, task = loaded
+    model, arguments = loaded
     parameter = next(model.parameters())
 
     def run(clip: Tensor) -> Tensor:
-        if task.nonblind:
+        if arguments.nonblind_denoising:
             noise = torch.full_like(clip[:, :1], step.sigma / 255)
             clip = torch.cat([clip, noise], dim=1)
-        return model(clip[None])[0]  # type: ignore[no-any-return]
+        made: Tensor = model(clip[None])[0]
+        return made
 
     def need(frames: int, height: int, width: int) -> Need:
-        peak, largest = activation_bytes(task.arguments, frames, height, width, parameter.dtype.itemsize)
+        peak, largest = activation_bytes(arguments, frames, height, width, parameter.dtype.itemsize)
         return Need(peak, largest)
 
     return Network(
         name=step.model,
-        scale=task.scale,
-        multiple=task.multiple,
-        least_side=task.least_side,
-        least_frames=task.least_frames,
+        scale=arguments.upscale,
+        multiple=arguments.side_multiple,
+        least_side=max(arguments.least_sides),
+        least_frames=arguments.least_frames,
+        window_frames=arguments.temporal_window,
         can_tile=True,
         device=parameter.device,
         dtype=parameter.dtype,

@@ -41,6 +41,8 @@ class Network:
     """What the sides of its input must be multiples of."""
     least_side: int
     least_frames: int
+    window_frames: int
+    """Frames that look at each other: it is best given a multiple of it."""
     can_tile: bool
     """Whether it sees only the neighbourhood of each sample, so that a picture may be cut into tiles."""
     device: torch.device

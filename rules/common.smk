@@ -27,7 +27,7 @@ RECIPE = {
     "scenes": 1,
     "audio": 1,
     "subtitles": 1,
-    "enhance": 1,
+    "enhance": 2,
     "tape": 1,
 }
 

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from enhance_media import LOSSLESS, PLAIN, clip_from, clip_of, facts_of, samples
-from networks import compact, network, steps
+from networks import compact, network, steps, vrt
 from tapemill.device import CPU
 from tapemill.enhance import enhance_scene, output_picture
 from tapemill.errors import ModelError, SceneError
@@ -129,6 +129,19 @@ def test_the_same_scene_gives_the_same_bytes(tmp_path):
     settings = replace(PLAIN, preset="fast", chain=chain, grain_levels=2.0)
     first, second = (enhanced(tmp_path / name, clip, 8, settings)[0].read_bytes() for name in "ab")
     assert first == second
+
+
+@pytest.mark.parametrize("frames", [1, 7])
+def test_vrt_sees_a_scene_in_windows_and_tiles_and_leaves_every_frame_in_its_place(tmp_path, frames):
+    clip = clip_from(tmp_path / "scene.mkv", MOVING.format(size="72x64", format="yuv444p"), frames=frames)
+    step = network(vrt(tmp_path / "vrt.pth"), kind="vrt", sigma=12.0)
+    made = {}
+    for name, chain in (("without", steps("resize")), ("with", steps(step, "resize"))):
+        target, record = enhanced(tmp_path / name, clip, frames, replace(LOSSLESS, chain=chain, network_tile_samples=64))
+        made[name] = samples(target, "yuv444p").astype(int)
+    assert (record["networks"][0]["tile_samples"], record["networks"][0]["frames"]) == (64, max(frames, 2))
+    assert len(made["with"]) == frames
+    assert np.abs(made["with"] - made["without"])[:, : 72 * 64].max() <= 1
 
 
 def broken(path, value):

@@ -99,7 +99,7 @@ def test_truncated_weights_are_said_to_be_damaged(tmp_path, name, share):
         load_state(path)
 
 
-@pytest.mark.parametrize("content", [b"<!DOCTYPE html><html>not found</html>", b"\x80\x04garbage", bytes(1000)])
+@pytest.mark.parametrize("content", [b"<!DOCTYPE html><html>not found</html>", b"\x80\x04garbage", bytes(1000), pickle.dumps({"a": 1})])
 def test_what_is_no_weights_at_all(tmp_path, content):
     (tmp_path / "w.pth").write_bytes(content)
     with pytest.raises(ModelError, match="damaged or incomplete"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import pickletools
+import re
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -21,7 +22,7 @@ PREFIXES: Final = ("module.", "netG.")
 # A file as torch wrote it before 1.6 is five pickles and the numbers.
 PICKLES: Final = 5
 # What every file of tensors names; left out of messages about files that name more.
-HARMLESS: Final = ("torch._utils.", "torch.storage.", "collections.")
+HARMLESS: Final = re.compile(r"torch\._utils\._rebuild_\w+|torch\.(storage\.)?\w*Storage|collections\.OrderedDict")
 ZIP: Final = b"PK\x03\x04"
 # safetensors: the length of a JSON header in 8 bytes, then the header.
 HEADER_AT: Final = 8
@@ -81,7 +82,7 @@ def _torch(path: Path, *, mapped: bool) -> Any:
     try:
         return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except pickle.UnpicklingError as error:
-        code = [name for name in _named_in(path) if not name.startswith(HARMLESS)]
+        code = [name for name in _named_in(path) if not HARMLESS.fullmatch(name)]
         if not code:
             raise _damaged(path, error) from error
         raise ModelError(

@@ -146,18 +146,30 @@ def _named_in(path: Path) -> list[str]:
 
 def _names(stream: IO[bytes]) -> Iterator[str]:
     for number in range(PICKLES):
-        words: list[str] = []
         try:
-            for opcode, value, _ in pickletools.genops(stream):
-                if opcode.name in {"GLOBAL", "INST"}:
-                    yield str(value).replace(" ", ".")
-                elif opcode.name == "STACK_GLOBAL":
-                    # Module and name were the last two strings, unless they were said before.
-                    yield ".".join(words[-2:])
-                elif isinstance(value, str):
-                    words.append(value)
+            yield from _names_in_pickle(stream)
         except ValueError:
             # After the pickles come the numbers, and a plain pickle is only one.
             if number == 0:
                 raise
             return
+
+
+def _names_in_pickle(stream: IO[bytes]) -> Iterator[str]:
+    """The objects that one pickle names. Raises ValueError if it is not whole."""
+    last: str | None = None
+    pushed: list[str | None] = []
+    memo: dict[Any, str | None] = {}
+    for opcode, value, _ in pickletools.genops(stream):
+        if opcode.name in {"GLOBAL", "INST"}:
+            yield str(value).replace(" ", ".")
+        elif opcode.name == "STACK_GLOBAL":
+            yield ".".join(map(str, pushed[-2:]))
+        if opcode.name == "MEMOIZE":
+            memo[len(memo)] = last
+        elif opcode.name.endswith("PUT"):
+            memo[value] = last
+        else:
+            # Module and name for STACK_GLOBAL are written out, or fetched from where they were kept.
+            last = memo.get(value) if opcode.name.endswith("GET") else value if isinstance(value, str) else None
+            pushed = [*pushed[-1:], last]

@@ -60,7 +60,10 @@ def test_code_in_a_pickle_is_named_and_not_run(tmp_path, way, protocol):
         path.write_bytes(pickle.dumps(content, protocol=protocol))
     else:
         torch.save(content, path, pickle_protocol=protocol, _use_new_zipfile_serialization=way == "torch")
-    with pytest.raises(ModelError, match=r"holds code \(posix\.mkdir\), which is never run(.|\n)*safetensors"):
+    # A plain pickle of tensors calls two functions more.
+    more = r"torch\.storage\._load_from_bytes, (_codecs\.encode, )?" if way == "pickle" else ""
+    said = rf"holds code \({more}posix\.mkdir\), which is never run(.|\n)*safetensors"
+    with pytest.raises(ModelError, match=said):
         load_state(path)
     assert not victim.exists()
     # It does run where nobody takes care, so the test means something.

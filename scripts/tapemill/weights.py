@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import pickletools
+import re
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -20,6 +21,8 @@ WRAPPERS: Final = ("params_ema", "params-ema", "params", "model_state_dict", "st
 PREFIXES: Final = ("module.", "netG.")
 # A file as torch wrote it before 1.6 is five pickles and the numbers.
 PICKLES: Final = 5
+# What every file of tensors names; left out of messages about files that name more.
+HARMLESS: Final = re.compile(r"torch\._utils\._rebuild_\w+|torch\.(storage\.)?\w*Storage|collections\.OrderedDict")
 ZIP: Final = b"PK\x03\x04"
 # safetensors: the length of a JSON header in 8 bytes, then the header.
 HEADER_AT: Final = 8
@@ -79,12 +82,11 @@ def _torch(path: Path, *, mapped: bool) -> Any:
     try:
         return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except pickle.UnpicklingError as error:
-        named = _named_in(path)
-        if named is None:
+        code = [name for name in _named_in(path) if not HARMLESS.fullmatch(name)]
+        if not code:
             raise _damaged(path, error) from error
-        code = [name for name in named if not name.startswith(("torch._utils.", "torch.storage.", "collections."))]
         raise ModelError(
-            f"the file holds code ({', '.join(code[:5]) or 'no plain tensors'}), which is never run",
+            f"the file holds code ({', '.join(code[:5])}), which is never run",
             file=path,
             remedy="take the model as .safetensors; or, where its maker is trusted, save the state dict alone with "
             "torch.save(network.state_dict(), file)",
@@ -128,8 +130,8 @@ def _damaged(path: Path, error: Exception) -> ModelError:
     return ModelError(f"the file of weights is damaged or incomplete: {first}", file=path, remedy=_AGAIN)
 
 
-def _named_in(path: Path) -> list[str] | None:
-    """The Python objects that a file's pickles name; None if they are not whole. Nothing is unpickled."""
+def _named_in(path: Path) -> list[str]:
+    """The Python objects that a file's pickles name; none if they are not whole. Nothing is unpickled."""
     try:
         if not zipfile.is_zipfile(path):
             with path.open("rb") as stream:
@@ -139,23 +141,35 @@ def _named_in(path: Path) -> list[str] | None:
             with archive.open(pickled) as stream:
                 return list(dict.fromkeys(_names(stream)))
     except (ValueError, StopIteration, zipfile.BadZipFile, OSError, UnicodeDecodeError):
-        return None
+        return []
 
 
 def _names(stream: IO[bytes]) -> Iterator[str]:
     for number in range(PICKLES):
-        words: list[str] = []
         try:
-            for opcode, value, _ in pickletools.genops(stream):
-                if opcode.name in {"GLOBAL", "INST"}:
-                    yield str(value).replace(" ", ".")
-                elif opcode.name == "STACK_GLOBAL":
-                    # Module and name were the last two strings, unless they were said before.
-                    yield ".".join(words[-2:])
-                elif isinstance(value, str):
-                    words.append(value)
+            yield from _names_in_pickle(stream)
         except ValueError:
             # After the pickles come the numbers, and a plain pickle is only one.
             if number == 0:
                 raise
             return
+
+
+def _names_in_pickle(stream: IO[bytes]) -> Iterator[str]:
+    """The objects that one pickle names. Raises ValueError if it is not whole."""
+    last: str | None = None
+    pushed: list[str | None] = []
+    memo: dict[Any, str | None] = {}
+    for opcode, value, _ in pickletools.genops(stream):
+        if opcode.name in {"GLOBAL", "INST"}:
+            yield str(value).replace(" ", ".")
+        elif opcode.name == "STACK_GLOBAL":
+            yield ".".join(map(str, pushed[-2:]))
+        if opcode.name == "MEMOIZE":
+            memo[len(memo)] = last
+        elif opcode.name.endswith("PUT"):
+            memo[value] = last
+        else:
+            # Module and name for STACK_GLOBAL are written out, or fetched from where they were kept.
+            last = memo.get(value) if opcode.name.endswith("GET") else value if isinstance(value, str) else None
+            pushed = [*pushed[-1:], last]

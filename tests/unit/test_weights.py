@@ -60,7 +60,10 @@ def test_code_in_a_pickle_is_named_and_not_run(tmp_path, way, protocol):
         path.write_bytes(pickle.dumps(content, protocol=protocol))
     else:
         torch.save(content, path, pickle_protocol=protocol, _use_new_zipfile_serialization=way == "torch")
-    with pytest.raises(ModelError, match=r"holds code \(.*posix\.mkdir.*which is never run(.|\n)*safetensors"):
+    # A plain pickle of tensors calls two functions more.
+    more = r"torch\.storage\._load_from_bytes, (_codecs\.encode, )?" if way == "pickle" else ""
+    said = rf"holds code \({more}posix\.mkdir\), which is never run(.|\n)*safetensors"
+    with pytest.raises(ModelError, match=said):
         load_state(path)
     assert not victim.exists()
     # It does run where nobody takes care, so the test means something.
@@ -99,7 +102,9 @@ def test_truncated_weights_are_said_to_be_damaged(tmp_path, name, share):
         load_state(path)
 
 
-@pytest.mark.parametrize("content", [b"<!DOCTYPE html><html>not found</html>", b"\x80\x04garbage", bytes(1000)])
+@pytest.mark.parametrize(
+    "content", [b"<!DOCTYPE html><html>not found</html>", b"\x80\x04garbage", bytes(1000), pickle.dumps({"a": 1})]
+)
 def test_what_is_no_weights_at_all(tmp_path, content):
     (tmp_path / "w.pth").write_bytes(content)
     with pytest.raises(ModelError, match="damaged or incomplete"):

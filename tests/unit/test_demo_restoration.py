@@ -1,4 +1,3 @@
-import json
 from fractions import Fraction
 
 import numpy as np
@@ -148,18 +147,3 @@ def test_a_network_that_changes_nothing_gives_the_filters_picture(one_thread, tm
             pictures.append(np.frombuffer(stream.read(), np.uint8).astype(int))
     assert len(pictures[0]) == len(pictures[1]) == 4 * 768 * 566 * 3 // 2
     assert np.abs(pictures[0] - pictures[1]).mean() < 0.6
-
-
-def test_the_report_compares_three_ways(tmp_path, monkeypatch):
-    # What is measured is covered above and by the score's own tests; here, that nothing is left out or mixed up.
-    seen = []
-    monkeypatch.setattr(restoration_evaluation, "filter_video", lambda capture, target, chain: seen.append(chain))
-    monkeypatch.setattr(restoration_evaluation, "load", lambda model: model)
-    monkeypatch.setattr(restoration_evaluation, "restore", lambda *a: seen.append("network") or (4, 2.0))
-    monkeypatch.setattr(restoration_evaluation, "_figures", lambda video, truth, of: {"psnr_y_db": float(len(seen))})
-    paths = {name: tmp_path / name for name in ("model", "capture", "truth", "report")}
-    restoration_evaluation.evaluate_network(**paths, threads=1)
-    report = json.loads(paths["report"].read_text())
-    assert [report[name]["psnr_y_db"] for name in ("fast", "before the network", "network")] == [1, 2, 3]
-    assert report["network"]["seconds_per_frame"] == 0.5
-    assert "hqdn3d=6:8:16:16" in seen[0]

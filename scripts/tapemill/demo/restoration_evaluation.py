@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from ..enhance.filters import CHROMA, SCALER, Scene, filter_chain
 from ..enhance.torchvision import make_importable
 from . import plan
 from .restoration_data import CAPTURE, DELAY_LINE_LINES, FULL, STRENGTHS, Planes, read_rgb, rgb_chain, scene
+from .restoration_training import tensor
 from .score import Likeness, likeness
 from .vhs import CHROMA_DELAY_SAMPLES
 
@@ -26,10 +28,9 @@ if TYPE_CHECKING:
 LOG = logging.getLogger("tapemill.demo.restoration_evaluation")
 TIME_LIMIT_S = 4 * 3600
 # What the demo's config says of its tape.
-BACK: Mapping[str, Any] = {
-    "chroma_shift_samples": -2 * CHROMA_DELAY_SAMPLES,
-    "chroma_shift_lines": -DELAY_LINE_LINES,
-}
+BACK: Mapping[str, Any] = MappingProxyType(
+    {"chroma_shift_samples": -2 * CHROMA_DELAY_SAMPLES, "chroma_shift_lines": -DELAY_LINE_LINES}
+)
 LOSSLESS = ("-c:v", "ffv1", "-level", "3", "-coder", "0", "-context", "0", "-g", "1", "-slices", "4")
 
 
@@ -48,8 +49,6 @@ def evaluate_network(*, model: Path, capture: Path, truth: Path, report: Path, t
         filter_video(capture, video, filter_chain(fast))
         figures["fast"] = _figures(video, truth, fast)
         before = scene(CAPTURE, {**BACK, **STRENGTHS, "pixel_format": "yuv420p"})
-        filter_video(capture, video, filter_chain(before))
-        figures["before the network"] = _figures(video, truth, before)
         frames, seconds = restore(load(model), capture, video, before)
         figures["network"] = {**_figures(video, truth, before), "seconds_per_frame": round(seconds / frames, 4)}
     for name, values in figures.items():
@@ -59,11 +58,14 @@ def evaluate_network(*, model: Path, capture: Path, truth: Path, report: Path, t
 
 def load(model: Path) -> ImageModelDescriptor[Any]:
     """A network as the stage loads it."""
+    import torch
+
     make_importable()
     from spandrel import ImageModelDescriptor, ModelLoader
 
     loaded = ModelLoader(device="cpu").load_from_file(model)
     assert isinstance(loaded, ImageModelDescriptor)
+    loaded.model.to(memory_format=torch.channels_last)
     return loaded
 
 
@@ -90,7 +92,7 @@ def restore(network: ImageModelDescriptor[Any], capture: Path, target: Path, of:
         torch.inference_mode(),
     ):
         for seen in _frames(source, width, height):
-            given = torch.from_numpy(seen.astype(np.float32) / np.float32(FULL))[None]
+            given = tensor(seen[None])
             started = time.monotonic()
             made = network(given)
             seconds += time.monotonic() - started

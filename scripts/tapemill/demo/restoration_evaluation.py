@@ -11,8 +11,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import IO, TYPE_CHECKING, Any
 
-import numpy as np
-
 from .. import ffmpeg, files
 from ..enhance.filters import CHROMA, SCALER, Scene, filter_chain
 from ..enhance.torchvision import make_importable
@@ -57,7 +55,7 @@ def evaluate_network(*, model: Path, capture: Path, truth: Path, report: Path, t
 
 
 def load(model: Path) -> ImageModelDescriptor[Any]:
-    """A network as the stage loads it."""
+    """A network as spandrel detects it, its weights with channels last like the pictures."""
     import torch
 
     make_importable()

@@ -6,6 +6,7 @@ architecture is SRVGGNetCompact (Wang et al. 2021, "Real-ESRGAN", arXiv 2107.108
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 from collections.abc import Iterator
@@ -170,8 +171,10 @@ def export(learner: Learner, target: Path, pairs: Path) -> None:
     """Write the weights as safetensors, with what they were made by."""
     from safetensors.torch import save_file
 
-    settings = {name: str(value) for name, value in asdict(learner.settings).items() if name != "threads"}
-    facts = {"architecture": "Compact", "scale": "1", "recipe": "train_demo_network", "pairs": files.sha256(pairs)}
+    settings = {name: value for name, value in asdict(learner.settings).items() if name != "threads"}
+    made_by = {"rule": "train_demo_network", "pairs_sha256": files.sha256(pairs), **settings}
+    # In one entry: several would come in another order each time.
+    facts = {"made_by": json.dumps(made_by, sort_keys=True)}
     with files.staged(target) as partial:
         weights = {name: value.contiguous() for name, value in learner.network.state_dict().items()}
-        save_file(weights, partial, {**facts, **settings})
+        save_file(weights, partial, facts)

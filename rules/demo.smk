@@ -6,9 +6,12 @@ OUTPUT   resources/demo/capture.mkv                    the demo tape, as a captu
          resources/demo/truth.mkv                      the same moments clean, 50 frames a second
          results/demo/score.json                       word error rate, PSNR and SSIM of the restored tape
 
-Only for those who want to change the demo's speech or its model; nothing else asks for these:
+Only for those who want to change the demo's speech, its speech model or its restoration network; nothing else asks for
+these:
          record_demo_speech, make_speech_corpus,
-         train_demo_model, evaluate_demo_model         resources/demo/training/
+         train_demo_model, evaluate_demo_model,
+         make_restoration_pairs, train_demo_network,
+         evaluate_demo_network                         resources/demo/training/
 """
 
 
@@ -134,3 +137,68 @@ rule evaluate_demo_model:
         "../envs/cpu.yaml"
     script:
         "../scripts/evaluate_demo_model.py"
+
+
+rule make_restoration_pairs:
+    """Draw pictures, wear them down and filter them: what the restoration network learns from."""
+    output:
+        pairs="resources/demo/training/pairs.npz",
+    log:
+        "logs/make_restoration_pairs/demo.log",
+    benchmark:
+        "benchmarks/make_restoration_pairs/demo.tsv"
+    threads: 2
+    params:
+        clips=120,
+        seed=1,
+    message:
+        "Drawing and wearing down {params.clips} clips"
+    conda:
+        "../envs/cpu.yaml"
+    script:
+        "../scripts/make_restoration_pairs.py"
+
+
+rule train_demo_network:
+    """Train the demo's restoration network from nothing."""
+    input:
+        pairs="resources/demo/training/pairs.npz",
+    output:
+        model="resources/demo/training/demo-compact.safetensors",
+    log:
+        "logs/train_demo_network/demo.log",
+    benchmark:
+        "benchmarks/train_demo_network/demo.tsv"
+    threads: 2
+    params:
+        features=16,
+        convs=4,
+        steps=12000,
+        seed=0,
+    message:
+        "Training the demo's restoration network for {params.steps} steps"
+    conda:
+        "../envs/cpu.yaml"
+    script:
+        "../scripts/train_demo_network.py"
+
+
+rule evaluate_demo_network:
+    """Measure the committed restoration network on the demo tape against the filters alone."""
+    input:
+        model="resources/models/demo-compact.safetensors",
+        capture="resources/demo/capture.mkv",
+        truth="resources/demo/truth.mkv",
+    output:
+        report="resources/demo/training/restoration.json",
+    log:
+        "logs/evaluate_demo_network/demo.log",
+    benchmark:
+        "benchmarks/evaluate_demo_network/demo.tsv"
+    threads: 2
+    message:
+        "Measuring the demo's restoration network"
+    conda:
+        "../envs/cpu.yaml"
+    script:
+        "../scripts/evaluate_demo_network.py"

@@ -38,6 +38,37 @@ POOL_MARGIN = 400
 
 
 @dataclass(frozen=True)
+class Wear:
+    """How worn a tape is and how its deck plays it; as it comes, the demo tape's."""
+
+    luma_bandwidth_hz: int = LUMA_BANDWIDTH_HZ
+    chroma_bandwidth_hz: int = CHROMA_BANDWIDTH_HZ
+    chroma_delay_samples: int = CHROMA_DELAY_SAMPLES
+    """Of 4:2:2 chroma."""
+    delay_line: bool = True
+    """Whether colour is averaged over neighbouring lines, one line late."""
+    luma_noise: float = LUMA_NOISE
+    """Effective value in steps of 8 bits."""
+    chroma_noise: float = CHROMA_NOISE
+    jitter_share: int = JITTER_SHARE
+    dropouts: float = DROPOUTS
+
+
+# At half the sampling rate the low pass lets everything through; a bell does so only far above it.
+UNWORN = Wear(
+    luma_bandwidth_hz=LUMA_RATE_HZ // 2,
+    chroma_bandwidth_hz=10 * LUMA_RATE_HZ,
+    chroma_delay_samples=0,
+    delay_line=False,
+    luma_noise=0,
+    chroma_noise=0,
+    jitter_share=0,
+    dropouts=0,
+)
+"""A tape that keeps all but the lines of head switching and half the colour samples."""
+
+
+@dataclass(frozen=True)
 class Capture:
     """One captured frame in 4:2:2, uint8."""
 
@@ -54,19 +85,23 @@ class Capture:
 class Tape:
     """A tape: plays the same frame in the same way each time. Safe to use from several threads."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, wear: Wear | None = None) -> None:
         """Make the noise that frames are given pieces of."""
-        self._seed = seed
+        self._seed, self._wear = seed, (wear := wear or Wear())
         rng = np.random.default_rng(seed)
         height, width = plan.HEIGHT + POOL_MARGIN, plan.WIDTH + POOL_MARGIN
-        self._luma_noise = _noise(rng, (height, width), _bell(LUMA_GRAIN, 9), LUMA_NOISE)
+        self._luma_noise = _noise(rng, (height, width), _bell(LUMA_GRAIN, 9), wear.luma_noise)
         # The delay line averages chroma noise too: of its power 0.375 is left.
-        level = CHROMA_NOISE / np.sqrt(0.375)
+        level = wear.chroma_noise / (np.sqrt(0.375) if wear.delay_line else 1)
         sides = [_noise(rng, (height, width // 2 + POOL_MARGIN), _bell(CHROMA_GRAIN, 24), level) for _ in (0, 1)]
-        self._chroma_noise = _down_one_line(np.stack(sides, axis=2))
-        self._luma_filter = _low_pass(LUMA_BANDWIDTH_HZ / LUMA_RATE_HZ, 6)
+        self._chroma_noise = self._delayed(np.stack(sides, axis=2))
+        self._luma_filter = _low_pass(wear.luma_bandwidth_hz / LUMA_RATE_HZ, 6)
         # A bell falls to -3 dB at 0.1325 / sigma cycles a sample.
-        self._chroma_filter = _bell(0.1325 / (CHROMA_BANDWIDTH_HZ / (LUMA_RATE_HZ / 2)), 6, CHROMA_DELAY_SAMPLES)
+        sigma = 0.1325 / (wear.chroma_bandwidth_hz / (LUMA_RATE_HZ / 2))
+        self._chroma_filter = _bell(sigma, 6, wear.chroma_delay_samples)
+
+    def _delayed(self, chroma: np.ndarray) -> np.ndarray:
+        return _down_one_line(chroma) if self._wear.delay_line else chroma
 
     def play(self, frame: int, top: Picture, bottom: Picture) -> Capture:
         """The captured frame of two truth pictures, of which each gives one field."""
@@ -75,11 +110,11 @@ class Tape:
         woven[1::2] = bottom[1::2]
         luma = _along(woven[:, :, 0].astype(np.float32) * STEPS, self._luma_filter)
         pairs = woven[:, 0::2, 1:].astype(np.float32) + woven[:, 1::2, 1:]
-        chroma = _down_one_line(_along(pairs * (STEPS // 2), self._chroma_filter))
+        chroma = self._delayed(_along(pairs * (STEPS // 2), self._chroma_filter))
         luma += _piece(self._luma_noise, rng, plan.WIDTH)
         chroma += _piece(self._chroma_noise, rng, plan.WIDTH // 2)
-        _drop_out(luma, rng)
-        steps = _jitter(rng)
+        _drop_out(luma, rng, self._wear.dropouts)
+        steps = _jitter(rng, self._wear.jitter_share)
         _switch_heads(luma, chroma, steps, rng)
         return Capture(_eight_bits(paint.shift_rows(luma, steps)), _eight_bits(paint.shift_rows(chroma, steps >> 1)))
 
@@ -133,19 +168,21 @@ def _piece(pool: np.ndarray, rng: np.random.Generator, width: int) -> np.ndarray
     return piece[:, ::-1] if rng.integers(0, 2) else piece
 
 
-def _jitter(rng: np.random.Generator) -> np.ndarray:
+def _jitter(rng: np.random.Generator, share: int = JITTER_SHARE) -> np.ndarray:
     """How late each line starts, in 1/32 samples; neighbours in a field wander together. shape = (576,), int."""
-    steps = np.empty(plan.HEIGHT, np.int64)
+    steps = np.zeros(plan.HEIGHT, np.int64)
+    if not share:
+        return steps
     for field in (0, 1):
         raw = rng.integers(-8, 9, plan.HEIGHT // 2 + 8)
         sums = np.cumsum(raw)
-        steps[field::2] = (sums[8:] - sums[:-8]) * JITTER_SHARE // 16 + int(rng.integers(-3, 4))
+        steps[field::2] = (sums[8:] - sums[:-8]) * share // 16 + int(rng.integers(-3, 4))
     return steps
 
 
-def _drop_out(luma: np.ndarray, rng: np.random.Generator) -> None:
+def _drop_out(luma: np.ndarray, rng: np.random.Generator, mean: float) -> None:
     """Short bright streaks where the tape has lost its coating."""
-    for _ in range(int(rng.poisson(DROPOUTS))):
+    for _ in range(int(rng.poisson(mean))):
         row, left = int(rng.integers(0, plan.HEIGHT)), int(rng.integers(0, plan.WIDTH - 60))
         length = int(rng.integers(12, 110))
         streak = luma[row, left : left + length]

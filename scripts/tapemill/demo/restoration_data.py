@@ -1,0 +1,205 @@
+"""What the restoration network learns from: what the filters leave of worn pictures, and what the pictures were.
+
+A clip is drawn, worn down by a tape that differs from the demo's, taken apart into fields and filtered by the stage's
+own steps. Frame n of the result belongs to tick n of the drawing, line by line, so patches of both are pairs.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import IO, Any
+
+import cv2
+import numpy as np
+
+from .. import ffmpeg, files
+from ..enhance import EnhanceSettings
+from ..enhance import filters as steps
+from ..enhance.filters import Scene
+from ..errors import InputError
+from ..facts import PictureFacts
+from ..media import Colour
+from ..settings import load_config
+from . import plan, vhs
+from .paint import Picture
+from .picture import TICKS_PER_FRAME
+from .restoration_pictures import random_paint
+
+LOG = logging.getLogger("tapemill.demo.restoration_data")
+
+# What is done before the network: all but the steps that look at the finished picture (debanding, sharpening).
+BEFORE_NETWORK = (
+    *(steps.count_frames, steps.declare, steps.unify, steps.deinterlace, steps.crop, steps.reduce),
+    *(steps.denoise, steps.shift_chroma, steps.sharpen_chroma),
+)
+# Those of the preset `fast`. Weaker ones along lines made no difference to what the network reached: 32.1 dB of luma on
+# the demo at strength 0 and 2, 32.2 dB at 6, after the same short training.
+STRENGTHS: Mapping[str, Any] = MappingProxyType({"preset": "fast"})
+CAPTURE = PictureFacts(
+    width=plan.WIDTH,
+    height=plan.HEIGHT,
+    pixel_format="yuv422p",
+    bit_depth=8,
+    sample_aspect_ratio=plan.SAMPLE_ASPECT_RATIO,
+    rate=plan.RATE,
+    field_order="tff",
+    colour=Colour(primaries="bt470bg", transfer="bt470bg", matrix="bt470bg", range="tv"),
+)
+DELAY_LINE_LINES = 2
+"""How far the deck's delay line moves colour down, in lines of a frame."""
+FULL = 65535
+"""White in 16-bit RGB."""
+TIME_LIMIT_S = 600
+
+Planes = np.ndarray[Any, np.dtype[np.uint16]]
+"""R'G'B' of full range, shape = (..., 3, height, width)."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much there is to learn from."""
+
+    clips: int = 120
+    frames: int = 14
+    """Captured frames of a clip."""
+    settled_ticks: int = 10
+    """Denoising along time begins anew with each clip; patches are taken from this tick on."""
+    ticks: int = 4
+    """How many ticks of a clip patches are taken from."""
+    patches: int = 6
+    """Patches of one tick."""
+    side: int = 96
+    """Width and height of a patch."""
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Patches before and after, in the order of their clips. shape = (patches, 3, side, side) each."""
+
+    seen: Planes
+    truth: Planes
+
+
+def scene(facts: PictureFacts, strengths: Mapping[str, Any]) -> Scene:
+    """The scene of the stage enhance with these settings, all others as the config's schema has them."""
+    return Scene.of(facts, facts.field_order, EnhanceSettings(**load_config({"enhance": dict(strengths)})["enhance"]))
+
+
+def rgb_chain(of: Scene) -> str:
+    """The filters up to the network, as one `-vf`: from woven frames to one frame a field in gbrp16le."""
+    texts = [text for step in BEFORE_NETWORK if (text := step(of)) is not None]
+    matrix = of.output.colour.matrix
+    to_rgb = f"scale=in_color_matrix={matrix}:in_range={of.output.colour.range}:out_range=pc:{steps.SCALER}"
+    return ",".join([*texts, f"{to_rgb}:in_chroma_loc=left,format=gbrp16le"])
+
+
+def read_rgb(stream: IO[bytes], width: int, height: int) -> Planes | None:
+    """The next frame of a stream of gbrp16le, None at its end."""
+    raw = stream.read(width * height * 6)
+    if not raw:
+        return None
+    return np.frombuffer(raw, "<u2").reshape(3, height, width)[[2, 0, 1]]
+
+
+def to_rgb(picture: Picture) -> Planes:
+    """A picture of the painters as the network should see it: BT.601, studio range, clipped."""
+    luma, blueness, redness = (
+        (picture[:, :, channel].astype(np.float32) - offset) / span
+        for channel, offset, span in ((0, 16, 219), (1, 128, 224), (2, 128, 224))
+    )
+    red = luma + np.float32(1.402) * redness
+    blue = luma + np.float32(1.772) * blueness
+    green = (luma - np.float32(0.299) * red - np.float32(0.114) * blue) / np.float32(0.587)
+    return np.rint(np.clip(np.stack([red, green, blue]), 0, 1) * FULL).astype(np.uint16)
+
+
+def random_wear(rng: np.random.Generator) -> vhs.Wear:
+    """A tape more or less as worn as the demo's."""
+    return vhs.Wear(
+        luma_bandwidth_hz=int(rng.uniform(2.5e6, 3.2e6)),
+        chroma_bandwidth_hz=int(rng.uniform(0.45e6, 0.7e6)),
+        chroma_delay_samples=int(rng.integers(0, 4)),
+        luma_noise=float(rng.uniform(5, 12)),
+        chroma_noise=float(rng.uniform(5, 12)),
+        jitter_share=int(rng.integers(4, 11)),
+        dropouts=float(rng.uniform(0, 3)),
+    )
+
+
+def make_pairs(*, target: Path, seed: int, size: Size, strengths: Mapping[str, Any], threads: int = 1) -> None:
+    """Draw, wear down and filter clips, and write patches of them; the same ones whatever the number of threads."""
+    cv2.setNumThreads(1)
+
+    def clip(number: int) -> Pairs:
+        pairs = patches_of_clip((seed, number), size, strengths)
+        LOG.info("clip %d of %d", number + 1, size.clips)
+        return pairs
+
+    with ThreadPoolExecutor(threads) as pool:
+        clips = list(pool.map(clip, range(size.clips)))
+    with files.staged(target) as partial, partial.open("wb") as stream:
+        np.savez(
+            stream,
+            seen=np.concatenate([pairs.seen for pairs in clips]),
+            truth=np.concatenate([pairs.truth for pairs in clips]),
+        )
+
+
+def load_pairs(source: Path) -> Pairs:
+    """Read what `make_pairs` wrote. Raises InputError if it is not there."""
+    if not source.exists():
+        raise InputError("the pairs to learn from are not there", file=source, remedy="run make_restoration_pairs")
+    with np.load(source, allow_pickle=False) as archive:
+        return Pairs(archive["seen"], archive["truth"])
+
+
+def patches_of_clip(
+    seed: tuple[int, int], size: Size, strengths: Mapping[str, Any], wear: vhs.Wear | None = None
+) -> Pairs:
+    """One random clip's patches, of the given wear or a random one. Colour is moved back as far as it was late."""
+    rng = np.random.default_rng(seed)
+    draw = random_paint(int(rng.integers(1 << 30)))
+    wear = wear or random_wear(rng)
+    back = {
+        "chroma_shift_samples": -2 * wear.chroma_delay_samples,
+        "chroma_shift_lines": -DELAY_LINE_LINES if wear.delay_line else 0,
+    }
+    of = scene(CAPTURE, {**strengths, **back})
+    width, height = of.crop.width, of.crop.height
+    pictures = [draw(tick) for tick in range(size.frames * TICKS_PER_FRAME)]
+    ticks = np.sort(rng.choice(np.arange(size.settled_ticks, len(pictures)), size.ticks, replace=False))
+    tape = vhs.Tape(int(rng.integers(1 << 30)), wear)
+    captured = b"".join(tape.play(frame, *pictures[2 * frame : 2 * frame + 2]).planes() for frame in range(size.frames))
+    filtered = _filtered(captured, of)
+    seen, truth = [], []
+    for tick in ticks:
+        clean = to_rgb(pictures[tick])
+        for _ in range(size.patches):
+            y, x = int(rng.integers(0, height - size.side + 1)), int(rng.integers(0, width - size.side + 1))
+            for patches, whole in ((seen, filtered[tick]), (truth, clean)):
+                patches.append(whole[:, y : y + size.side, x : x + size.side])
+    return Pairs(np.stack(seen), np.stack(truth))
+
+
+def _filtered(captured: bytes, of: Scene) -> list[Planes]:
+    """What the filters make of raw captured frames: one frame a field."""
+    with tempfile.TemporaryDirectory(prefix="tapemill-") as folder:
+        raw = Path(folder) / "capture.yuv"
+        raw.write_bytes(captured)
+        layout = ("-f", "rawvideo", "-pixel_format", of.picture.pixel_format)
+        shape = ("-video_size", f"{of.picture.width}x{of.picture.height}", "-framerate", str(of.picture.rate))
+        arguments = [
+            *ffmpeg.source(raw, options=("-threads", "1", *layout, *shape)),
+            *("-filter_threads", "1", "-vf", rgb_chain(of), "-fps_mode", "passthrough", "-f", "rawvideo", "pipe:1"),
+        ]
+        frames = []
+        with ffmpeg.reading(arguments, concerns=raw, timeout_s=TIME_LIMIT_S) as stream:
+            while (frame := read_rgb(stream, of.crop.width, of.crop.height)) is not None:
+                frames.append(frame)
+    return frames

@@ -1,0 +1,23 @@
+"""Rule train_demo_network: map Snakemake's job onto tapemill.demo.restoration_training.train_network."""
+
+from pathlib import Path
+from typing import Any
+
+from tapemill import script
+from tapemill.demo.restoration_training import TrainingSettings, train_network
+
+
+def main(job: Any) -> None:
+    """Run the job."""
+    settings = TrainingSettings(
+        features=job.params.features,
+        convs=job.params.convs,
+        steps=job.params.steps,
+        seed=job.params.seed,
+        threads=job.threads,
+    )
+    train_network(pairs=Path(job.input.pairs), model=Path(job.output.model), settings=settings)
+
+
+if __name__ == "__main__":
+    script.run(main, snakemake)

@@ -3,8 +3,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from tapemill.enhance.vrt import pieces
-from tapemill.enhance.vrt.footprint import TABLE_BYTES, footprint
-from tapemill.enhance.vrt.tables import LIMIT_BYTES
+from tapemill.enhance.vrt.footprint import footprint
 from tapemill.enhance.vrt.tasks import TASKS
 from vrt_networks import clip_for, small_network
 
@@ -37,10 +36,6 @@ def test_the_estimate_is_within_a_factor_of_two(monkeypatch, changes, size, piec
     estimate = footprint(network.arguments, *size)
     assert 0.5 < estimate.peak_bytes / peak < 2
     assert 0.5 < estimate.largest_tensor_bytes / largest < 2
-
-
-def test_the_tables_limit_is_the_one_counted():
-    assert TABLE_BYTES == LIMIT_BYTES
 
 
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name[:3])

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from tapemill.enhance.vrt import windows
+from tapemill.enhance.vrt.attention import attend
 from tapemill.enhance.vrt.tables import Tables
 
 SIZES = [(6, 8, 8), (7, 9, 10), (4, 8, 12), (2, 8, 4), (12, 16, 8), (1, 5, 6)]
@@ -64,21 +65,30 @@ def test_relative_index_and_position_encoding():
         assert encoding[0, row * width + column, feature].item() == pytest.approx(wave, abs=1e-5)
 
 
+@pytest.mark.parametrize("bias", [None, torch.randn(1, 2, 7, 7)])
+def test_attention_with_filled_up_heads_is_the_same(bias):
+    query, key, value = torch.randn(3, 5, 2, 7, 6).unbind(0)
+    weights = query @ key.transpose(2, 3) * 0.3
+    expected = ((weights if bias is None else weights + bias).softmax(-1) @ value).transpose(1, 2).flatten(2)
+    for multiple in (1, 8):
+        torch.testing.assert_close(attend(query, key, value, bias, 0.3, multiple), expected)
+
+
 def test_tables_are_made_once_and_kept_up_to_a_limit():
     made = []
 
     def table(key, elements=100):
         return tables.tensor(key, lambda: made.append(key) or torch.zeros(elements))
 
-    tables = Tables(limit_bytes=1000)
+    tables = Tables()
     for _ in range(2):
-        tables.next_pass()
+        tables.next_pass(1000)
         for key in "abc":
             table(key)
     # c never found room, as a and b are used in every pass; they did not have to make way for it either.
     assert made == ["a", "b", "c", "c"]
     assert tables.kept_bytes == 800
-    tables.next_pass()
+    tables.next_pass(1000)
     table("d")
     assert tables.kept_bytes == 800
     table("b")

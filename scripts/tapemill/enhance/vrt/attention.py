@@ -63,9 +63,11 @@ class WindowAttention(nn.Module):
         return result
 
     def _attend_itself(self, tokens: torch.Tensor, parts: Sequence[Part], plan: Plan, tables: Tables) -> torch.Tensor:
+        multiple = _head_multiple(tokens)
         query, key, value = self._heads(self.qkv_self(tokens))
         done = [
-            attend(query[a:b], key[a:b], value[a:b], self._bias(kind, plan, tables), self.scale) for kind, a, b in parts
+            attend(query[a:b], key[a:b], value[a:b], self._bias(kind, plan, tables), self.scale, multiple)
+            for kind, a, b in parts
         ]
         return _joined(done)
 
@@ -79,10 +81,10 @@ class WindowAttention(nn.Module):
         frames = tokens.view(2 * count, both // 2, channels)
         query, key, value = self._heads(self.qkv_mut(frames + self.position_bias))
         query = query.reshape(count, 2, *query.shape[1:]).flip(1).flatten(0, 1)
-        done = []
+        done, multiple = [], _head_multiple(tokens)
         for kind, a, b in parts:
             mask, frames_of = _spatial_mask(kind, plan, tables, query), slice(2 * a, 2 * b)
-            done.append(attend(query[frames_of], key[frames_of], value[frames_of], mask, self.scale))
+            done.append(attend(query[frames_of], key[frames_of], value[frames_of], mask, self.scale, multiple))
         return _joined(done).view(count, both, channels)
 
     def _heads(self, qkv: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -109,13 +111,20 @@ class WindowAttention(nn.Module):
 
 
 def attend(
-    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, bias: torch.Tensor | None, scale: float
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    bias: torch.Tensor | None,
+    scale: float,
+    multiple: int = 1,
 ) -> torch.Tensor:
-    """softmax(q kᵀ scale + bias) v of (B, heads, tokens, d), as (B, tokens, heads*d)."""
+    """softmax(q kᵀ scale + bias) v of (B, heads, tokens, d), as (B, tokens, heads*d).
+
+    A head's channels are filled up with zeros to a multiple, which changes nothing.
+    """
     width = query.shape[-1]
-    spare = -width % HEAD_MULTIPLE if query.device.type != "cpu" else 0
-    if spare:
-        query, key, value = (functional.pad(part, (0, spare)) for part in (query, key, value))
+    if width % multiple:
+        query, key, value = (functional.pad(part, (0, -width % multiple)) for part in (query, key, value))
     done = functional.scaled_dot_product_attention(query, key, value, attn_mask=bias, scale=scale)
     return done[..., :width].transpose(1, 2).flatten(2)
 
@@ -127,6 +136,10 @@ def _spatial_mask(kind: Kind, plan: Plan, tables: Tables, like: torch.Tensor) ->
     window, shift, wrapped = (1, *plan.window[1:]), (0, *plan.shift[1:]), (False, *kind.wrapped[1:])
     key = ("mask", like.dtype, like.device, window, shift, wrapped)
     return tables.tensor(key, lambda: region_mask(window, shift, wrapped).to(like)[None, None])
+
+
+def _head_multiple(tokens: torch.Tensor) -> int:
+    return 1 if tokens.device.type == "cpu" else HEAD_MULTIPLE
 
 
 def _joined(parts: list[torch.Tensor]) -> torch.Tensor:

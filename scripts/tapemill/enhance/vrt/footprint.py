@@ -9,13 +9,11 @@ import math
 from dataclasses import dataclass
 
 from .arguments import FLOW_MULTIPLE, SCALES, Arguments
-from .pieces import piece_length
+from .pieces import piece_length, table_bytes
 
 # Channels that SpyNet's widest layer reads and makes; those of the head's.
 FLOW_CHANNELS = 32 + 64
 HEAD_CHANNELS = 64
-# Of the tables a network keeps (tables.LIMIT_BYTES), and what each token of each window plan takes.
-TABLE_BYTES = 64 << 20
 FLOAT_BYTES = 4
 
 
@@ -99,7 +97,7 @@ def _table_bytes(clip: _Clip) -> int:
         tokens = (2 if place < len(SCALES) else 1) * rows * columns
         entries += heads * (short * tokens**2 + (depth - short) * (frames * rows * columns) ** 2)
     # Every second block has masks as well, at three of its borders.
-    return min(TABLE_BYTES, 5 * entries * clip.itemsize // 2) + 6 * 8 * clip.frames * clip.pixels
+    return min(table_bytes(clip.kind), 5 * entries * clip.itemsize // 2) + 6 * 8 * clip.frames * clip.pixels
 
 
 def _block_bytes(clip: _Clip, place: int) -> int:

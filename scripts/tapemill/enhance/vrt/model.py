@@ -14,7 +14,7 @@ from torch.nn import functional
 from .arguments import SCALES, Arguments
 from .flow import Flows, SpyNet, flows_of
 from .layers import FrameConv
-from .pieces import pieces
+from .pieces import pieces, table_bytes
 from .stages import LastStage, Stage
 from .tables import Tables
 from .warping import nearest4
@@ -76,7 +76,7 @@ class VRT(nn.Module):
         pa_frames the answer is one frame, in the middle of the clip. Raises SceneError if the clip's shape does not do.
         """
         self.arguments.check_clip(clip.shape)
-        self.tables.next_pass()
+        self.tables.next_pass(table_bytes(clip.device.type))
         if not self.arguments.pa_frames:
             return self._interpolate(clip)
         images = clip[:, :, :3]

@@ -13,9 +13,6 @@ import torch
 
 T = TypeVar("T")
 
-# The tables of one clip size fit, but for the largest: windows of 384 tokens have 3.5 MB a block in float32.
-LIMIT_BYTES = 64 << 20
-
 
 class Tables:
     """Index tables, masks and position biases, by size.
@@ -25,8 +22,8 @@ class Tables:
     other out in every pass.
     """
 
-    def __init__(self, limit_bytes: int = LIMIT_BYTES) -> None:
-        self.limit_bytes = limit_bytes
+    def __init__(self) -> None:
+        self._limit_bytes = 0
         self._kept: OrderedDict[Hashable, tuple[object, int, int]] = OrderedDict()
         self._bytes = 0
         self._pass = 0
@@ -36,8 +33,9 @@ class Tables:
         """What is held at the moment."""
         return self._bytes
 
-    def next_pass(self) -> None:
+    def next_pass(self, limit_bytes: int) -> None:
         """A new clip begins."""
+        self._limit_bytes = limit_bytes
         self._pass += 1
 
     def get(self, key: Hashable, make: Callable[[], T], bytes_of: Callable[[T], int]) -> T:
@@ -64,9 +62,9 @@ class Tables:
         self._bytes = 0
 
     def _room_for(self, size: int) -> bool:
-        if size > self.limit_bytes:
+        if size > self._limit_bytes:
             return False
-        while self._bytes + size > self.limit_bytes:
+        while self._bytes + size > self._limit_bytes:
             oldest = next(iter(self._kept))
             _, freed, used = self._kept[oldest]
             if used == self._pass:

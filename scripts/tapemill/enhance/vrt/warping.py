@@ -35,8 +35,8 @@ def nearest4(source: torch.Tensor, flow: torch.Tensor) -> torch.Tensor:
     for column in (x.floor(), x.ceil()):
         for row in (y.floor(), y.ceil()):
             inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
-            index = torch.where(inside, row * width + column, 0).long().view(count, 1, -1)
-            pixels = flat.gather(2, index.expand(-1, channels, -1)).view_as(source)
+            index = torch.where(inside, row, 0).long() * width + torch.where(inside, column, 0).long()
+            pixels = flat.gather(2, index.view(count, 1, -1).expand(-1, channels, -1)).view_as(source)
             found.append(pixels.masked_fill_(~inside[:, None], 0))
     return torch.cat(found, 1)
 

@@ -14,10 +14,10 @@ sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 from snakemake.exceptions import WorkflowError
 
 from tapemill import runlock
-from tapemill.enhance import EnhanceSettings, needs_choice
+from tapemill.enhance import EnhanceSettings, SceneSettings, needs_choice
 from tapemill.errors import TapemillError
 from tapemill.lookup import Job, as_inputs, lookups, spread
-from tapemill.models import locked_sha256, resolve_model
+from tapemill.models import find_model
 from tapemill.settings import load_config, load_sheet
 from tapemill.subtitles import read_language
 
@@ -27,7 +27,7 @@ RECIPE = {
     "scenes": 1,
     "audio": 1,
     "subtitles": 1,
-    "enhance": 1,
+    "enhance": 2,
     "tape": 1,
 }
 
@@ -35,13 +35,12 @@ try:
     config.update(load_config(config))
     TAPES = lookups(load_sheet(Path(config["sheet"]), producible=[DEMO_CAPTURE]))
     SOURCES = {tape: as_inputs(lookup.files) for tape, lookup in TAPES.items()}
-    ENHANCE = EnhanceSettings(**config["enhance"])
-    SPEECH_MODEL = resolve_model(config["subtitles"]["model"], Path("resources/models"))
-    SPEECH_MODEL_SHA256 = locked_sha256(config["subtitles"]["model"], Path("config/models.lock"))
+    ENHANCE = SceneSettings.planned(config["enhance"], list(TAPES))
+    SPEECH_MODEL = find_model(config["subtitles"]["model"], {"speech"})
 except TapemillError as error:
     raise WorkflowError(str(error)) from None
 
-HARDWARE_ENCODER = needs_choice(ENHANCE)
+HARDWARE_ENCODER = needs_choice(EnhanceSettings(**ENHANCE.of_tape))
 
 
 wildcard_constraints:
@@ -74,7 +73,7 @@ def planned(wildcards):
 
 
 def known(fact):
-    """A params function: a fact of the job's tape or scene, by its name in `tapemill.lookup.Job`."""
+    """A params or input function: a fact of the job's tape or scene, by its name in `tapemill.lookup.Job`."""
     return lambda wildcards: getattr(planned(wildcards), fact)
 
 
@@ -105,7 +104,7 @@ def subtitle_tracks(wildcards):
 
 def made_with(wildcards):
     """What the tape says of how it was made."""
-    return planned(wildcards).made_with(config, SPEECH_MODEL_SHA256, RECIPE)
+    return planned(wildcards).made_with(config, SPEECH_MODEL.sha256, RECIPE)
 
 
 def source_files(wildcards):
@@ -141,6 +140,7 @@ def language_witnesses(wildcards):
 
 
 def speech_model(wildcards):
-    if not SPEECH_MODEL.is_file():
-        raise WorkflowError(f"the speech model is not there: {SPEECH_MODEL}\n  what to do: run `snakemake models` once")
-    return str(SPEECH_MODEL)
+    file = SPEECH_MODEL.path
+    if not file.is_file():
+        raise WorkflowError(f"the speech model is not there: {file}\n  what to do: run `snakemake models` once")
+    return str(file)

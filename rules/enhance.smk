@@ -2,9 +2,11 @@
 Stage enhance: restore the picture of one scene.
 
 INPUT    results/{tape}/scenes/{scene}.mkv          the lossless cut
+         config/scenes.tsv                          settings of single scenes, if there is such a table
+         resources/models/*                         the networks of the scene's chain, if it has any
 OUTPUT   results/{tape}/encoder.json                which encoder the clips use (only if a hardware encoder is asked for)
          results/{tape}/enhanced/{scene}.mkv        restored picture, no sound; every frame of the cut once (twice with bob)
-         results/{tape}/enhanced/{scene}.json       what was done: filters, encoder, field order of the scene
+         results/{tape}/enhanced/{scene}.json       what was done: filters, networks, encoder, field order
 """
 
 
@@ -24,7 +26,7 @@ rule choose_encoder:
         expected_s=expected("encoder"),
     params:
         picture=known("picture"),
-        settings=config["enhance"],
+        settings=ENHANCE.of_tape,
         recipe=RECIPE["enhance"],
     message:
         "Trying the encoder for {wildcards.tape}"
@@ -40,6 +42,7 @@ rule enhance_scene:
         clip="results/{tape}/scenes/{scene}.mkv",
         encoder=branch(HARDWARE_ENCODER, then=ancient("results/{tape}/encoder.json"), otherwise=[]),
         facts=ancient(ready_facts),
+        models=ancient(known("network_files")),
     output:
         clip="results/{tape}/enhanced/{scene}.mkv",
         record="results/{tape}/enhanced/{scene}.json",
@@ -50,7 +53,7 @@ rule enhance_scene:
     retries: 3
     threads: config["enhance"]["encoder_threads"]
     resources:
-        gpu=int(HARDWARE_ENCODER),
+        gpu=lambda wildcards: int(HARDWARE_ENCODER or bool(planned(wildcards).networks)),
         expected_s=expected("picture"),
         lanes_at_most=config["lanes"]["enhance_lanes"] or 0,
     params:
@@ -58,7 +61,8 @@ rule enhance_scene:
         cut=known("span_in_file"),
         frames=known("frames"),
         picture=known("picture"),
-        settings=config["enhance"],
+        output=known("output"),
+        settings=known("enhancement"),
         recipe=[RECIPE["scenes"], RECIPE["enhance"]],
     message:
         "Enhancing scene {wildcards.scene} of {wildcards.tape}"

@@ -1,8 +1,9 @@
 """
 Models: fetched by this rule, and by no other.
 
-INPUT    config/models.lock, the models named in the config
+INPUT    config/models.yaml, config/models.lock, the models named in the config and in config/scenes.tsv
 OUTPUT   resources/models/*      checked against the SHA-256 of the lock; run it again whenever a model is added
+         config/models.lock      a new entry for each file that was seen for the first time
 """
 
 
@@ -12,7 +13,8 @@ rule models:
     log:
         "logs/models/models.log",
     params:
-        models=[config["subtitles"]["model"]],
+        speech=[config["subtitles"]["model"]],
+        networks=ENHANCE.models,
         lock="config/models.lock",
         folder="resources/models",
     message:

@@ -26,7 +26,7 @@ checkpoint detect_language:
         gpu=1,
         expected_s=expected("language"),
     params:
-        model_sha256=SPEECH_MODEL_SHA256,
+        model_sha256=SPEECH_MODEL.sha256,
         settings=config["subtitles"],
         recipe=RECIPE["subtitles"],
     message:
@@ -56,7 +56,7 @@ rule transcribe_scene:
         gpu=1,
         expected_s=expected("speech"),
     params:
-        model_sha256=SPEECH_MODEL_SHA256,
+        model_sha256=SPEECH_MODEL.sha256,
         language=language,
         frames=known("frames"),
         rate=known("rate"),
@@ -80,7 +80,7 @@ use rule transcribe_scene as translate_scene with:
     benchmark:
         "benchmarks/translate_scene/{tape}/{scene}.tsv"
     params:
-        model_sha256=SPEECH_MODEL_SHA256,
+        model_sha256=SPEECH_MODEL.sha256,
         language=language,
         frames=known("frames"),
         rate=known("rate"),

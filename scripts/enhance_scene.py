@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from tapemill import lanes, script
-from tapemill.enhance import EnhanceSettings, enhance_scene
+from tapemill.enhance import EnhanceSettings, OutputPicture, enhance_scene
 from tapemill.facts import PictureFacts
 
 
@@ -18,6 +18,7 @@ def main(job: Any) -> None:
         picture=PictureFacts.from_plain(job.params.picture),
         frames=job.params.frames,
         settings=EnhanceSettings(**job.params.settings),
+        output=OutputPicture.from_plain(job.params.output),
         encoder_choice=Path(job.input.encoder) if job.input.get("encoder") else None,
     )
 

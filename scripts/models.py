@@ -4,11 +4,14 @@ from pathlib import Path
 from typing import Any
 
 from tapemill import script
-from tapemill.models import fetch_models
+from tapemill.enhance.describing import describe
+from tapemill.models import NETWORKS, fetch_models
 
 
 def main(job: Any) -> None:
-    fetch_models(names=job.params.models, lock=Path(job.params.lock), folder=Path(job.params.folder))
+    places = {"lock": Path(job.params.lock), "folder": Path(job.params.folder)}
+    fetch_models(names=job.params.speech, kinds={"speech"}, **places)
+    fetch_models(names=job.params.networks, kinds=NETWORKS, describe=describe, **places)
 
 
 if __name__ == "__main__":

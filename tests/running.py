@@ -36,7 +36,8 @@ class Project:
         self.folder = folder
         (folder / "config").mkdir(parents=True)
         (folder / "resources" / "models").mkdir(parents=True)
-        shutil.copy(ROOT / "config" / "models.lock", folder / "config" / "models.lock")
+        for name in ("models.yaml", "models.lock"):
+            shutil.copy(ROOT / "config" / name, folder / "config" / name)
         shutil.copy(ROOT / DEMO_MODEL, folder / DEMO_MODEL)
         self.configure()
 

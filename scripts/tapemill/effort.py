@@ -7,7 +7,7 @@ them twice too high or too low, the same jobs start in the same order.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -47,12 +47,19 @@ LANGUAGE_SHARE: Final = 0.2
 ENCODER_TRIAL_S: Final = 5
 # Filters and decoding run on the processor and take longer than any hardware encoder.
 PICTURE: Final = Pace(2.0, 0.7)
+# A network for one picture of 720 × 576 samples in half precision.
+NETWORK_S: Final[Mapping[str, float]] = {"frame": 0.1, "vrt": 2.0}
 
 
 def speech_pace(model: str) -> Pace:
     """The pace of a Whisper model, by the name or file of the setting `subtitles.model`."""
     name = Path(model).name
     return next((pace for start, pace in SPEECH.items() if name.startswith(start)), UNKNOWN_MODEL)
+
+
+def networks_s(kinds: Iterable[str], pictures: int) -> int:
+    """Whole seconds that the networks of a chain, by their kinds, add for so many pictures."""
+    return math.ceil(sum(NETWORK_S[kind] for kind in kinds) * pictures)
 
 
 def expected_s(stage: Stage, *, video_s: float, model: str) -> int:

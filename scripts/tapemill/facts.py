@@ -19,7 +19,7 @@ from .timing import format_fraction
 FieldOrder = Literal["tff", "bff", "progressive"]
 
 
-class _Plain:
+class Plain:
     """Dataclasses to and from plain JSON values, with fractions as "30000/1001"."""
 
     def to_plain(self) -> dict[str, Any]:
@@ -33,7 +33,7 @@ class _Plain:
 
 
 @dataclass(frozen=True)
-class PictureFacts(_Plain):
+class PictureFacts(Plain):
     """The picture as a cut scene shows it: rotated upright, at a constant rate, not yet deinterlaced."""
 
     width: int
@@ -47,7 +47,7 @@ class PictureFacts(_Plain):
 
 
 @dataclass(frozen=True)
-class SoundFacts(_Plain):
+class SoundFacts(Plain):
     """One sound track of the capture."""
 
     stream_index: int
@@ -59,7 +59,7 @@ class SoundFacts(_Plain):
 
 
 @dataclass(frozen=True)
-class TakeFacts(Grid, _Plain):
+class TakeFacts(Grid, Plain):
     """One media file of the capture, on its grid: the whole of it, or one file of a folder of ready scenes."""
 
     file: str

@@ -13,11 +13,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from .effort import Stage, expected_s
-from .enhance import EnhanceSettings, output_picture
-from .errors import ConfigError
+from .effort import Stage, expected_s, networks_s
+from .enhance import Chain, EnhanceSettings, NetworkStep, OutputPicture, SceneSettings, output_picture
+from .errors import ConfigError, ModelError
 from .facts import Capture
 from .files import fingerprint, scene_files
+from .models import UNPINNED
 from .scenes import Scene, folder_scenes, read_scenes
 from .settings import Tape
 from .timing import Span, format_fraction
@@ -86,7 +87,7 @@ class Job:
     scene_id: str | None
     table: Callable[[], Path | None]
     """Path of the scene table, None for a folder. Raises, in Snakemake's way, while the table is still to be made."""
-    enhance: EnhanceSettings
+    enhance: SceneSettings
 
     @property
     def scenes(self) -> dict[str, Scene]:
@@ -180,13 +181,47 @@ class Job:
     @property
     def enhanced_rate(self) -> str:
         """Frames a second of the enhanced clips."""
-        return format_fraction(output_picture(self.capture.picture, self.enhance).rate)
+        return format_fraction(self._output.rate)
 
     @property
     def enhanced_spans(self) -> list[list[int]]:
         """Like `spans`, in frames of the enhanced clips: twice as many if each field became a frame."""
-        factor = output_picture(self.capture.picture, self.enhance).frames_per_frame
+        factor = self._output.frames_per_frame
         return [[factor * start, factor * stop] for start, stop in self.spans]
+
+    @property
+    def enhancement(self) -> dict[str, Any]:
+        """The section `enhance` for the scene, or for the tape: its chain written out, its models found."""
+        if self.scene_id is None:
+            return self.enhance.of_tape
+        self.enhance.check_scenes(self.tape.row.tape, self.scenes)
+        return self.enhance.of_scene(self.tape.row.tape, self.scene.id, self.scene.span)
+
+    @property
+    def networks(self) -> tuple[NetworkStep, ...]:
+        """The networks that the scene goes through."""
+        return Chain.of(EnhanceSettings(**self.enhancement)).networks
+
+    @property
+    def network_files(self) -> list[str]:
+        """Their files. Raises ModelError for one that is not there, or not pinned."""
+        for step in self.networks:
+            if step.sha256 == UNPINNED or not Path(step.file).is_file():
+                raise ModelError(
+                    f"the network {step.model} is not there, or not pinned yet",
+                    file=step.file,
+                    remedy="run `snakemake models` once",
+                )
+        return [step.file for step in self.networks]
+
+    @property
+    def output(self) -> dict[str, Any]:
+        """What all clips of the tape are."""
+        return self._output.to_plain()
+
+    @property
+    def _output(self) -> OutputPicture:
+        return output_picture(self.capture.picture, EnhanceSettings(**self.enhance.of_tape))
 
     def expected_s(self, stage: Stage, subtitles: Mapping[str, Any]) -> int:
         """Seconds that the job is expected to take on a card. `subtitles` is that section of the config."""
@@ -195,14 +230,21 @@ class Job:
             return expected_s(stage, video_s=0, model=model)
         if stage == "language":
             return expected_s(stage, video_s=HEARD_S * int(subtitles["language_scenes"]), model=model)
-        return expected_s(stage, video_s=float(self.scene.span.frames / self.scene.rate), model=model)
+        video_s = float(self.scene.span.frames / self.scene.rate)
+        if stage == "picture":
+            kinds = [step.kind for step in self.networks]
+            pictures = self.frames * self._output.frames_per_frame
+            return expected_s(stage, video_s=video_s, model=model) + networks_s(kinds, pictures)
+        return expected_s(stage, video_s=video_s, model=model)
 
     def made_with(self, config: Mapping[str, Any], model_sha256: str, recipe: Mapping[str, int]) -> dict[str, Any]:
         """What the tape says of how it was made: no times and places, so that the same work makes the same bytes."""
+        networks = Chain.of(EnhanceSettings(**self.enhance.of_tape)).networks
         return {
             "capture": self.fingerprint,
             "field_order": self.capture.picture.field_order,
             "enhance_preset": config["enhance"]["preset"],
+            **({"networks": ", ".join(f"{step.model} {step.sha256}" for step in networks)} if networks else {}),
             "encoder": config["enhance"]["encoder"],
             "speech_model": config["subtitles"]["model"],
             "speech_model_sha256": model_sha256,

@@ -35,6 +35,10 @@ def _reference() -> str:
         if rule.get("type") == "object":
             lines += ["", f"### Section `{section}`", "", rule["description"].strip(), ""]
             lines += _table("key", rule["properties"])
+    entry: Mapping[str, Any] = schema("models")["additionalProperties"]
+    lines += ["", "### Entries of the registry of models", ""]
+    required = entry["required"]
+    lines += _table("key", {k: v if k in required else {"default": ""} | v for k, v in entry["properties"].items()})
     return "\n".join([*lines, ""])
 
 

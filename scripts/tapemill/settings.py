@@ -22,7 +22,6 @@ from .errors import ConfigError
 from .timing import parse_fraction
 
 SCHEMAS = Path(__file__).parents[2] / "config" / "schemas"
-REQUIRED_COLUMNS = ("tape", "source")
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ def schema(name: str) -> dict[str, Any]:
 def load_config(values: Mapping[str, Any]) -> dict[str, Any]:
     """The config with every default filled in. Raises ConfigError for the first key or value that cannot be right."""
     complete: dict[str, Any] = with_defaults(values, schema("config"))
-    _validate(complete, schema("config"), "config")
+    validate(complete, schema("config"), "config")
     return complete
 
 
@@ -73,19 +72,25 @@ def with_defaults(values: Any, rules: Mapping[str, Any]) -> Any:
     return filled
 
 
+def check_values(section: str, values: Mapping[str, Any], where: str) -> None:
+    """Raise ConfigError for a value that the config could not have in this section."""
+    rules = schema("config")["properties"][section]
+    validate(dict(values), rules, where)
+
+
 def load_sheet(path: Path, producible: Sequence[str] = ()) -> dict[str, Tape]:
     """Read the tape sheet: tab separated, UTF-8, no quoting. Tapes by id, in the sheet's order.
 
     `producible` are sources that a rule can make, so they may be missing. Raises ConfigError naming the row.
     """
     columns = list(schema("tapes")["properties"])
-    rows = list(_rows(path, columns))
+    rows = list(read_table(path, columns, required=("tape", "source"), verbatim=("source",)))
     tapes: dict[str, Tape] = {}
     for number, row in rows:
         where = f"row {number} of {path}"
         # An empty cell means the column's default, like a column that is not there at all.
         values = with_defaults({key: value for key, value in row.items() if value}, schema("tapes"))
-        _validate(values, schema("tapes"), where)
+        validate(values, schema("tapes"), where)
         if values["tape"] in tapes:
             raise ConfigError(f"{where}: the tape id {values['tape']!r} is used twice", remedy="give each tape its own")
         source = Path(values.pop("source"))
@@ -100,7 +105,14 @@ def load_sheet(path: Path, producible: Sequence[str] = ()) -> dict[str, Tape]:
     return tapes
 
 
-def _rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
+def read_table(
+    path: Path, columns: Sequence[str], *, required: Sequence[str], verbatim: Sequence[str] = ()
+) -> Iterator[tuple[int, dict[str, str]]]:
+    """The rows that are not blank, with their numbers: tab separated, UTF-8, no quoting, everything text.
+
+    Cells lose the blanks around them, unless their column is `verbatim`. Raises ConfigError for a column that is not
+    one of `columns`, or is `required` and missing.
+    """
     # pandas costs most of the time of parsing the Snakefile, and Snakemake imports it anyway.
     import csv
 
@@ -120,22 +132,23 @@ def _rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, s
         )
     except (OSError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise ConfigError(
-            f"the tape sheet cannot be read: {error}", file=path, remedy="see config/README.md for its columns"
+            f"the table cannot be read: {error}", file=path, remedy="see config/README.md for its columns"
         ) from error
     for column in table.columns:
         if column not in columns:
             raise ConfigError(f"unknown column {column!r} in {path}{_did_you_mean(str(column), columns)}")
-    for column in REQUIRED_COLUMNS:
+    for column in required:
         if column not in table.columns:
             raise ConfigError(f"the column {column!r} is missing in {path}", remedy="see config/README.md")
     for number, row in enumerate(table.to_dict("records"), start=2):
         # Blanks around a word are a slip; in a file name they may be meant.
-        cells = {str(key): str(value) if key == "source" else str(value).strip() for key, value in row.items()}
+        cells = {str(key): str(value) if key in verbatim else str(value).strip() for key, value in row.items()}
         if any(cell.strip() for cell in cells.values()):
             yield number, cells
 
 
-def _validate(values: Any, rules: Mapping[str, Any], where: str) -> None:
+def validate(values: Any, rules: Mapping[str, Any], where: str) -> None:
+    """Raise ConfigError for the first thing in `values`, found at `where`, that a schema does not allow."""
     error = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(rules).iter_errors(values))
     if error is not None:
         raise ConfigError(_explain(error, where))

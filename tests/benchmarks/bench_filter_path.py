@@ -31,7 +31,7 @@ from tapemill.capture import CaptureSettings, probe_capture  # noqa: E402
 from tapemill.device import CPU  # noqa: E402
 from tapemill.enhance import EnhanceSettings, enhance_scene  # noqa: E402
 from tapemill.enhance.encoders import encoder_arguments  # noqa: E402
-from tapemill.enhance.filters import Scene, filter_chain  # noqa: E402
+from tapemill.enhance.graph import Scene, filter_chain  # noqa: E402
 from tapemill.facts import Capture, PictureFacts, TakeFacts  # noqa: E402
 from tapemill.scenes import cut_scene  # noqa: E402
 from tapemill.settings import load_config  # noqa: E402

@@ -31,7 +31,7 @@ from running import DEMO_MODEL, Project  # noqa: E402
 LOOP = """
 import sys, time; from fractions import Fraction; from pathlib import Path
 from tapemill.device import CPU
-from tapemill.models import ModelFile, locked_sha256
+from tapemill.models import ModelFile, find_model
 from tapemill.settings import load_config
 from tapemill.subtitles import SubtitlesSettings, transcribe_scene
 import silero_vad, torch, whisper
@@ -39,7 +39,7 @@ model = Path(sys.argv[1]); folder = Path(sys.argv[2])
 settings = SubtitlesSettings(**load_config({"subtitles": {"model": str(model)}})["subtitles"])
 start = time.perf_counter()
 for audio in map(Path, sys.argv[3:]):
-    transcribe_scene(audio=audio, model=ModelFile(model, locked_sha256(str(model), Path("config/models.lock"))),
+    transcribe_scene(audio=audio, model=ModelFile(model, find_model(str(model), {"speech"}).sha256),
         srt=folder / f"{audio.stem}.srt", record=folder / f"{audio.stem}.json", language="en", frames=145,
         rate=Fraction(25), settings=settings, recipe=1, device=CPU)
 print(time.perf_counter() - start)

@@ -50,7 +50,11 @@ def test_a_recording_without_picture(project):
 
 @pytest.mark.parametrize(
     ("section", "values", "word"),
-    [("enhance", {"presett": "fast"}, "did you mean 'preset'"), ("subtitles", {"model": "medum"}, "medum")],
+    [
+        ("enhance", {"presett": "fast"}, "did you mean 'preset'"),
+        ("subtitles", {"model": "medum"}, "medum"),
+        ("subtitles", {"model": "bsrgan-x2"}, "of the kind frame"),
+    ],
 )
 def test_a_wrong_setting_is_found_before_anything_runs(project, section, values, word):
     make_capture(project.path("a.mkv"), frames=10, size=(64, 64))

@@ -6,7 +6,7 @@ import pytest
 from enhance_media import LOSSLESS, PAL, PLAIN, clip_of, facts_of, samples
 from tapemill.device import CPU
 from tapemill.enhance import enhance_scene
-from tapemill.enhance.filters import Scene, filter_chain
+from tapemill.enhance.graph import Scene, filter_chain
 from tapemill.enhance.kernels import KERNEL_SCALE, shift_kernel, unsharp_kernel
 
 WIDTH, HEIGHT = 192, 96

@@ -6,8 +6,8 @@ import pytest
 from enhance_media import LOSSLESS, PLAIN, clip_from, facts_of
 from tapemill.device import CPU
 from tapemill.enhance import enhance_scene
-from tapemill.enhance.filters import Scene
 from tapemill.enhance.gate import check_clip
+from tapemill.enhance.graph import Scene
 from tapemill.errors import GateError
 
 FRAMES = 30

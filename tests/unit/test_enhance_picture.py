@@ -70,6 +70,9 @@ def test_automatic_pixel_format(encoder, source, expected):
         ("yuv422p16le", "yuv422p10le"),
         ("pal8", "yuv444p"),
         ("gbrp10le", "yuv444p10le"),
+        ("yuv444p", "yuv444p"),
+        ("yuv444p10le", "yuv444p10le"),
+        ("ya8", "yuv420p"),
         ("gray10le", "yuv420p10le"),
     ],
 )

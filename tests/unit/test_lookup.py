@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from tapemill.enhance import EnhanceSettings
-from tapemill.errors import ConfigError
+from tapemill.enhance import SceneSettings
+from tapemill.errors import ConfigError, ModelError
 from tapemill.facts import Capture, PictureFacts, SoundFacts, TakeFacts
 from tapemill.files import write_json
 from tapemill.lookup import Job, TapeLookup, as_inputs, spread
@@ -14,7 +14,7 @@ from tapemill.scenes.table import write_scenes
 from tapemill.settings import Tape, load_config
 from tapemill.timing import Span
 
-ENHANCE = EnhanceSettings(**load_config({})["enhance"])
+ENHANCE = SceneSettings.planned({**load_config({})["enhance"], "overrides": ""}, ["T"])
 COLOUR = Colour("bt470bg", "bt470bg", "bt470bg", "tv")
 PICTURE = PictureFacts(720, 576, "yuv422p", 8, Fraction(16, 15), Fraction(25), "tff", COLOUR)
 
@@ -126,6 +126,36 @@ def test_a_longer_scene_is_expected_to_take_longer_and_a_vote_needs_no_scene(fil
         with pytest.raises(FileNotFoundError):
             expected_s(stage, "0000000", unknown)
     assert expected_s("language", None, unknown) > expected_s("encoder", None, unknown) > 0
+
+
+@pytest.fixture
+def networks(tmp_path):
+    """Settings of a tape whose second scene goes through a network of one's own; its file is not there yet."""
+    table = tmp_path / "overrides.tsv"
+    table.write_text(f"tape\tscene\tchain\nT\t0000040\t[{{network: {{model: {tmp_path}/net.pth}}}}]\n")
+    return SceneSettings.planned({**load_config({})["enhance"], "overrides": str(table)}, ["T"])
+
+
+def test_a_scene_of_its_own_has_its_own_chain_and_the_picture_of_the_tape(film, networks, tmp_path):
+    lookup, table = film
+    plain, own = (Job(lookup, scene, lambda: table, networks) for scene in ("0000000", "0000040"))
+    assert plain.networks == ()
+    assert plain.enhancement == Job(lookup, None, lambda: table, networks).enhancement
+    assert [step.file for step in own.networks] == [f"{tmp_path}/net.pth"]
+    assert own.output == plain.output
+    subtitles = {"model": "small", "language_scenes": 12}
+    assert own.expected_s("picture", subtitles) > 2 * plain.expected_s("picture", subtitles)
+
+
+def test_a_network_that_is_not_there_or_not_pinned_is_said_before_a_card_is_taken(film, networks, tmp_path):
+    lookup, table = film
+    job = Job(lookup, "0000040", lambda: table, networks)
+    with pytest.raises(ModelError, match="not there, or not pinned"):
+        _ = job.network_files
+    (tmp_path / "net.pth").write_bytes(b"weights")
+    with pytest.raises(ModelError, match="not there, or not pinned"):
+        _ = job.network_files
+    assert Job(lookup, "0000000", lambda: table, networks).network_files == []
 
 
 def test_what_a_tape_is_made_with_names_no_place_and_no_time(film):

@@ -13,10 +13,10 @@ from tapemill.device import CPU, Device
 from tapemill.errors import OutOfMemory
 from tapemill.files import sha256
 from tapemill.memory import Measured
-from tapemill.models import ModelFile, locked_sha256
+from tapemill.models import ModelFile, read_lock
 from tapemill.subtitles.fitting import LEAST_ACTIVATION_BYTES, Hearing
 
-DEMO = ModelFile(MODEL, locked_sha256("demo-en", LOCK))
+DEMO = ModelFile(MODEL, read_lock(LOCK)["demo-en"]["sha256"])
 ARC = Device("xpu")
 WORDS = replace(SETTINGS, word_timestamps=True)
 

@@ -3,10 +3,10 @@ import json
 import pytest
 
 from spoken import LOCK, MODEL, SETTINGS, recording, silence, write_wav
-from tapemill.models import ModelFile, locked_sha256
+from tapemill.models import ModelFile, read_lock
 from tapemill.subtitles import language, read_language, vote_language
 
-SHA256 = locked_sha256("demo-en", LOCK)
+SHA256 = read_lock(LOCK)["demo-en"]["sha256"]
 
 
 def vote(tmp_path, *audios, model=MODEL):

@@ -9,10 +9,10 @@ from spoken import LOCK, MODEL
 from tapemill import files, resident
 from tapemill.device import CPU
 from tapemill.errors import ModelError
-from tapemill.models import ModelFile, locked_sha256
+from tapemill.models import ModelFile, read_lock
 from tapemill.subtitles.loading import halve, keep_heads_here, load_model, timing_on_cpu, weights_bytes
 
-SHA256 = locked_sha256("demo-en", LOCK)
+SHA256 = read_lock(LOCK)["demo-en"]["sha256"]
 
 
 @pytest.fixture

@@ -14,11 +14,11 @@ import pytest
 from spoken import LOCK, MODEL, SENTENCES, SETTINGS, SPANS_S, recording, sentence, silence, write_wav
 from tapemill.errors import ConfigError, ModelError
 from tapemill.files import sha256
-from tapemill.models import ModelFile, locked_sha256
+from tapemill.models import ModelFile, read_lock
 from tapemill.subtitles import transcribe_scene
 from tapemill.subtitles.srt import read_srt
 
-SHA256 = locked_sha256("demo-en", LOCK)
+SHA256 = read_lock(LOCK)["demo-en"]["sha256"]
 # A model that cannot be used: whoever asks for it gets an error.
 NO_MODEL = ModelFile(Path("no model"), SHA256)
 

@@ -1,8 +1,10 @@
-"""Enhance one scene: one look at its fields, one ffmpeg process, one gate."""
+"""Enhance one scene: one look at its fields, the chain, one gate."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -13,8 +15,9 @@ from ..facts import PictureFacts
 from ..timing import format_fraction
 from .cadence import Cadence, scene_cadence
 from .encoders import ENCODERS, chosen_encoder, device_arguments, encoder_arguments
-from .filters import Scene, filter_chain
 from .gate import Passed, check_clip
+from .graph import Scene, after_networks, before_networks, filter_chain
+from .picture import OutputPicture
 from .settings import EnhanceSettings
 
 LOG = logging.getLogger("tapemill.enhance")
@@ -22,6 +25,8 @@ LOG = logging.getLogger("tapemill.enhance")
 # A twentieth of the speed of the slowest software encoder on one core, and time for a slow disk to wake up.
 SAMPLES_PER_S = 100_000
 START_S = 120.0
+# The largest networks take a minute for a picture on a processor; the job's own limit is another matter.
+NETWORK_S = 300.0
 
 
 def enhance_scene(
@@ -33,11 +38,13 @@ def enhance_scene(
     frames: int,
     settings: EnhanceSettings,
     device: Device,
+    output: OutputPicture | None = None,
     encoder_choice: Path | None = None,
 ) -> None:
     """Restore a cut scene: `clip` (lossless, `frames` frames) becomes `target` (Matroska, picture only).
 
-    `record` (JSON) says how: the encoder, the field order found, the filters, frames and geometry. `encoder_choice` is
+    `record` (JSON) says how: the encoder, the field order found, filters, networks, frames and geometry. `output` is
+    what all clips of the tape are, where the scene's own settings would make something else. `encoder_choice` is
     the file that `choose_encoder` wrote for the tape; only hardware encoders need one. They encode on `device`.
     Raises ConfigError for settings that cannot serve this picture, ToolFailed or ToolKilled if ffmpeg fails,
     TransientError if the tape's hardware encoder fails, GateError if the clip is not what it has to be.
@@ -45,13 +52,13 @@ def enhance_scene(
     cadence = _cadence(clip, picture, frames, settings)
     if cadence.own:
         LOG.warning("fields of this scene are %s, the tape's are %s", cadence.field_order, picture.field_order)
-    scene = Scene.of(picture, cadence.field_order, settings)
+    scene = Scene.of(picture, cadence.field_order, settings, output)
     name = chosen_encoder(encoder_choice, settings)
-    chain = filter_chain(scene)
     with files.staged(target) as partial:
-        _run(clip, partial, chain, name, scene, device, timeout_s=_expected_s(scene, frames))
+        with _one_encoder(name, clip):
+            how = _made(clip, partial, scene, frames, name, device)
         passed = check_clip(partial, target=target, clip=clip, scene=scene, frames=frames)
-    files.write_json(record, {"encoder": name, "filters": chain, "frames_in": frames, **_facts(scene, cadence, passed)})
+    files.write_json(record, {"encoder": name, "frames_in": frames, **how, **_facts(scene, cadence, passed)})
 
 
 def _cadence(clip: Path, picture: PictureFacts, frames: int, settings: EnhanceSettings) -> Cadence:
@@ -60,23 +67,44 @@ def _cadence(clip: Path, picture: PictureFacts, frames: int, settings: EnhanceSe
     return scene_cadence(clip, frames=frames, rate=picture.rate, tape=picture.field_order)
 
 
-def _run(
-    clip: Path, partial: Path, chain: list[str], encoder: str, scene: Scene, device: Device, *, timeout_s: float
-) -> None:
+def _made(clip: Path, partial: Path, scene: Scene, frames: int, encoder: str, device: Device) -> dict[str, object]:
+    """Filter, restore and encode; returns what the record says of the filters and networks."""
+    on_card = device_arguments(encoder, device)
+    encoding = encoder_arguments(encoder, scene.output, scene.settings)
+    timeout_s = _limit_s(scene, frames)
+    if scene.chain.networks:
+        # Only here: it needs torch.
+        from .restoration import restore
+
+        networks = restore(
+            *(clip, partial, scene),
+            frames=frames,
+            encoding=encoding,
+            device=device,
+            device_arguments=on_card,
+            timeout_s=timeout_s,
+        )
+        return {"filters": before_networks(scene), "networks": networks, "filters_after": after_networks(scene)}
+    chain = filter_chain(scene)
     arguments = [
-        *device_arguments(encoder, device),
+        *on_card,
         # The rate is stated because encoders count time in units of it, and a file's own claim may be rounded.
         *ffmpeg.source(clip, options=("-threads", "1", "-r", str(scene.picture.rate))),
         *("-map", "0:v:0", "-map_chapters", "-1", "-filter_threads", "1", "-vf", ",".join(chain)),
-        *("-fps_mode", "passthrough", *encoder_arguments(encoder, scene.output, scene.settings)),
-        *ffmpeg.target(partial, "matroska"),
+        *("-fps_mode", "passthrough", *encoding, *ffmpeg.target(partial, "matroska")),
     ]
+    ffmpeg.run(arguments, concerns=clip, timeout_s=timeout_s)
+    return {"filters": chain}
+
+
+@contextmanager
+def _one_encoder(encoder: str, clip: Path) -> Iterator[None]:
+    """A hardware encoder that fails may do better the next time. A clip by another encoder would not join."""
     try:
-        ffmpeg.run(arguments, concerns=clip, timeout_s=timeout_s)
+        yield
     except ToolFailed as error:
         if ENCODERS[encoder].software is None:
             raise
-        # It worked when it was chosen for the tape. A clip by another encoder would not join.
         raise TransientError(
             f"{encoder}, which was chosen for all clips of this tape, failed",
             file=clip,
@@ -87,10 +115,11 @@ def _run(
         ) from error
 
 
-def _expected_s(scene: Scene, frames: int) -> float:
-    """Seconds after which ffmpeg hangs rather than works."""
+def _limit_s(scene: Scene, frames: int) -> float:
+    """Seconds after which ffmpeg hangs rather than works, or rather than waits for a network."""
     samples = max(scene.picture.width * scene.picture.height, scene.output.width * scene.output.height)
-    return START_S + frames * scene.output.frames_per_frame * samples / SAMPLES_PER_S
+    pictures = frames * scene.output.frames_per_frame
+    return START_S + pictures * (samples / SAMPLES_PER_S + NETWORK_S * len(scene.chain.networks))
 
 
 def _facts(scene: Scene, cadence: Cadence, passed: Passed) -> dict[str, object]:

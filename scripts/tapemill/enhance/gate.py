@@ -14,8 +14,8 @@ from av import VideoFrame
 
 from ..errors import GateError
 from ..media import MATRICES, RANGES, Colour, opened, packet_times, probe
-from .filters import Scene
-from .picture import OutputPicture, is_rgb, restored_size, source_colour
+from .graph import Scene
+from .picture import OutputPicture, is_rgb, source_colour
 
 # Thumbnails for the comparison: coarse enough to ignore noise, even tape snow, and fields and sharpening.
 THUMBNAIL = (6, 8)
@@ -83,7 +83,8 @@ def _check_times(times: np.ndarray, time_base: Fraction, output: OutputPicture, 
 
 def _likeness(partial: Path, clip: Path, scene: Scene) -> Iterator[float]:
     """Compare the first and the last key frame with the scene's frames of the same number, unless there is a border."""
-    if restored_size(scene.picture, scene.settings) != (scene.output.width, scene.output.height):
+    output = scene.output
+    if (output.restored_width, output.restored_height) != (output.width, output.height):
         return
     for last in (False, True):
         restored, time = _key_frame(partial, last=last)

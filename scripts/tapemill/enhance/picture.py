@@ -9,10 +9,11 @@ from functools import cache
 from av import VideoFormat
 
 from ..errors import ConfigError
-from ..facts import PictureFacts
+from ..facts import PictureFacts, Plain
 from ..media import Colour
 from ..timing import nearest
-from .settings import EnhanceSettings, Filters
+from .chain import Chain
+from .settings import EnhanceSettings
 
 # Every encoder takes this size; smaller pictures get a black border. SVT-AV1 asks for 64 × 64.
 SMALLEST_SIDE = 64
@@ -22,6 +23,8 @@ SMALLEST_RESTORED_SIDE = 16
 SMALLEST_DEINTERLACED_SIDE = 4
 # Players take untagged video for BT.601 up to this height and for BT.709 above it; tagged video should agree.
 TALLEST_SD_LINES = 576
+# Of the finished picture. Encoders and players end here (8K).
+LARGEST_SIDE = 8192
 NTSC_LINES = frozenset({240, 480, 486})
 
 BT601_PAL = Colour(primaries="bt470bg", transfer="smpte170m", matrix="bt470bg", range="tv")
@@ -49,11 +52,14 @@ class Layout:
 
 
 @dataclass(frozen=True)
-class OutputPicture:
+class OutputPicture(Plain):
     """The picture of all enhanced clips of a tape. Its pixels are square and its frames progressive."""
 
     width: int
     height: int
+    restored_width: int
+    """Of the picture itself, without the border that very small ones get."""
+    restored_height: int
     rate: Fraction
     frames_per_frame: int
     """Frames of a clip for each frame of the capture: 2 when both fields become frames, else 1."""
@@ -63,13 +69,14 @@ class OutputPicture:
 
 def output_picture(picture: PictureFacts, settings: EnhanceSettings) -> OutputPicture:
     """What the settings make of this capture. Raises ConfigError if the crop leaves nothing of the picture."""
-    crop = cropped(picture, settings)
-    width, height = _square_pixels(crop, picture.sample_aspect_ratio, settings.height_lines)
+    width, height = _restored_size(picture, settings)
     bob = settings.deinterlace == "bob" and picture.field_order != "progressive"
     frames_per_frame = 2 if bob else 1
     return OutputPicture(
         width=max(width, SMALLEST_SIDE),
         height=max(height, SMALLEST_SIDE),
+        restored_width=width,
+        restored_height=height,
         rate=picture.rate * frames_per_frame,
         frames_per_frame=frames_per_frame,
         pixel_format=_output_format(settings, working_layout(picture.pixel_format)),
@@ -114,19 +121,6 @@ def cropped(picture: PictureFacts, settings: EnhanceSettings) -> Crop:
     return Crop(left=left, top=top, width=width, height=height)
 
 
-def restored_size(picture: PictureFacts, settings: EnhanceSettings) -> tuple[int, int]:
-    """Width and height of the picture itself, without the border that very small ones get."""
-    return _square_pixels(cropped(picture, settings), picture.sample_aspect_ratio, settings.height_lines)
-
-
-def active_filters(picture: PictureFacts, settings: EnhanceSettings) -> Filters | None:
-    """The filters' strengths, or None where the picture is too small for any of them."""
-    crop = cropped(picture, settings)
-    if min(crop.width, crop.height) < SMALLEST_RESTORED_SIDE:
-        return None
-    return settings.filters(lines=picture.height)
-
-
 @cache
 def working_layout(pixel_format: str) -> Layout:
     """The format that the filters work in: the capture's own sampling where all filters take it.
@@ -138,7 +132,7 @@ def working_layout(pixel_format: str) -> Layout:
     depth = 8 if format.components[0].bits <= 8 or format.has_palette else 10
     if format.is_rgb or format.has_palette:
         return Layout(depth, 0, 0)
-    if not any(component.is_chroma for component in format.components):
+    if len(format.components) < len("yuv"):
         return Layout(depth, 1, 1)
     wide = format.chroma_width(16) < 16
     tall = format.chroma_height(16) < 16
@@ -146,8 +140,13 @@ def working_layout(pixel_format: str) -> Layout:
 
 
 def frame_layout(picture: PictureFacts, settings: EnhanceSettings) -> Layout:
-    """The format of frames once fields are apart: the working format, with no more chroma than the finished clip."""
+    """The format of frames once fields are apart: the working format, with no more chroma than the finished clip.
+
+    Networks get all the chroma there is.
+    """
     working = working_layout(picture.pixel_format)
+    if Chain.of(settings).networks:
+        return working
     finished = working_layout(output_picture(picture, settings).pixel_format)
     return Layout(
         depth=working.depth,
@@ -199,9 +198,21 @@ def _kept(size: int, cut: tuple[int, int], *, offset_grid: int, size_grid: int) 
     return offset, left if left < size_grid else left // size_grid * size_grid
 
 
-def _square_pixels(crop: Crop, aspect: Fraction, target_lines: int | None) -> tuple[int, int]:
-    """Width and height, both even. Lines stay lines and the width follows, unless another height is asked for."""
-    height = target_lines or max(crop.height, 2)
+def _restored_size(picture: PictureFacts, settings: EnhanceSettings) -> tuple[int, int]:
+    scale = Chain.of(settings).scale
+    lines = settings.height_lines or cropped(picture, settings).height * scale
+    width, height = _square_pixels(cropped(picture, settings), picture.sample_aspect_ratio, lines)
+    if max(width, height) > LARGEST_SIDE:
+        raise ConfigError(
+            f"the networks of the chain, which enlarge {scale} times, would make a picture of {width} × {height}",
+            remedy="take models of a smaller scale out of enhance: chain, or set enhance: height_lines",
+        )
+    return width, height
+
+
+def _square_pixels(crop: Crop, aspect: Fraction, lines: int) -> tuple[int, int]:
+    """Width and height, both even: of so many lines, and the width that follows."""
+    height = max(lines, 2)
     width = crop.width * aspect * Fraction(height, crop.height)
     return max(nearest(width / 2) * 2, 2), height
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Literal
+from types import MappingProxyType
+from typing import Any, Literal
 
-Preset = Literal["fast", "gentle", "none"]
+from ..device import Wish
+
+Preset = Literal["fast", "gentle", "none", "good", "best"]
 Deinterlace = Literal["bob", "single", "off"]
 
 # Captures of a whole tape frame have these many lines; only they end in the lines of the head switch.
@@ -31,6 +34,7 @@ class Filters:
     chroma_bleed_samples: int
     deband_levels: float
     sharpen: float
+    grain_levels: float
 
 
 _NOTHING = Filters(
@@ -49,6 +53,7 @@ _NOTHING = Filters(
     chroma_bleed_samples=7,
     deband_levels=0.0,
     sharpen=0.0,
+    grain_levels=0.0,
 )
 
 PRESETS: Mapping[Preset, Mapping[str, float]] = {
@@ -73,6 +78,18 @@ PRESETS: Mapping[Preset, Mapping[str, float]] = {
         "sharpen": 0.1,
     },
     "none": {},
+    # Noise that a network for single frames cannot tell from texture is that which changes from frame to frame: it goes
+    # before. The rest is the network's affair.
+    "good": {
+        "crop_bottom_lines": 10,
+        "denoise_luma_spatial": 2.0,
+        "denoise_luma_temporal": 16.0,
+        "denoise_chroma_spatial": 4.0,
+        "denoise_chroma_temporal": 16.0,
+        "chroma_bleed": 2.0,
+    },
+    # VRT sees movement, so nothing is smoothed before it.
+    "best": {"crop_bottom_lines": 10, "chroma_bleed": 2.0},
 }
 
 
@@ -84,6 +101,14 @@ class EnhanceSettings:
     """
 
     preset: Preset
+    chain: Sequence[Any] | None
+    """None: the preset's. In a job it is written out (`chain.written_out`)."""
+    frame_model: str
+    vrt_model: str
+    overrides: str
+    network_precision: Wish
+    network_tile_samples: int | None
+    network_compile: bool
     deinterlace: Deinterlace
     field_order_by_scene: bool
     crop_top_lines: int | None
@@ -100,6 +125,7 @@ class EnhanceSettings:
     chroma_bleed_samples: int | None
     deband_levels: float | None
     sharpen: float | None
+    grain_levels: float | None
     height_lines: int | None
     encoder: str
     crf: float | None
@@ -108,12 +134,15 @@ class EnhanceSettings:
     keyframe_interval_s: float
     pixel_format: str
 
-    def filters(self, *, lines: int) -> Filters:
-        """All strengths for a capture of so many lines. The preset's crop is for whole tape frames alone."""
+    def filters(self, *, lines: int, own: Mapping[str, float] = MappingProxyType({})) -> Filters:
+        """All strengths for a capture of so many lines; `own` are those that a step of the chain states itself.
+
+        The preset's crop is for whole tape frames alone.
+        """
         preset = PRESETS[self.preset]
         values = {}
         for field in fields(Filters):
-            chosen = getattr(self, field.name)
+            chosen = own.get(field.name, getattr(self, field.name))
             if chosen is None:
                 chosen = preset.get(field.name, getattr(_NOTHING, field.name))
                 if field.name.startswith("crop_") and lines not in TAPE_LINES:

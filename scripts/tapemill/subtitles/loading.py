@@ -6,27 +6,19 @@ import pickle
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..device import Device, dtype_for, open_device, optimised
 from ..errors import ModelError
-from ..models import ModelFile, verify_model
-from ..resident import resident
+from ..models import ModelFile
+from ..pinned import pinned
 
 if TYPE_CHECKING:
     import torch
 
 # openai-whisper's checkpoints hold two bytes for each number.
 CHECKPOINT_BYTES = 2
-
-
-@dataclass
-class _Loaded:
-    model: Any
-    stamp: tuple[int, int] | None
-    """Size and time of the file when it was last found to be the pinned one."""
 
 
 def load_model(file: ModelFile, device: Device, *, room_bytes: int = 0) -> Any:
@@ -37,25 +29,15 @@ def load_model(file: ModelFile, device: Device, *, room_bytes: int = 0) -> Any:
     """
     target = open_device(device)
     dtype = dtype_for(device)
-    loaded = resident(
-        ("whisper", file.sha256, str(dtype)),
-        weights_bytes(file.path, dtype),
+    return pinned(
+        "whisper",
+        file,
+        dtype,
         device,
         lambda: _loaded(file, device, target, dtype),
+        need_bytes=weights_bytes(file.path, dtype),
         room_bytes=room_bytes,
     )
-    # The same answer as a new process would give, if the file was changed or taken away since it was loaded.
-    if loaded.stamp != (stamp := _stamp(file.path)):
-        verify_model(file.path, file.sha256)
-        loaded.stamp = stamp
-    return loaded.model
-
-
-def _stamp(path: Path) -> tuple[int, int] | None:
-    if not path.is_file():
-        return None
-    status = path.stat()
-    return status.st_size, status.st_mtime_ns
 
 
 def weights_bytes(path: Path, dtype: torch.dtype) -> int:
@@ -69,12 +51,10 @@ def weights_bytes(path: Path, dtype: torch.dtype) -> int:
     return stored * dtype.itemsize // CHECKPOINT_BYTES
 
 
-def _loaded(file: ModelFile, device: Device, target: torch.device, dtype: torch.dtype) -> _Loaded:
+def _loaded(file: ModelFile, device: Device, target: torch.device, dtype: torch.dtype) -> Any:
     import torch
     import whisper
 
-    stamp = _stamp(file.path)
-    verify_model(file.path, file.sha256)
     try:
         # An absolute path is never taken for a model's name, so nothing is downloaded. whisper loads weights_only.
         model = whisper.load_model(str(file.path.absolute()), device="cpu")
@@ -91,11 +71,11 @@ def _loaded(file: ModelFile, device: Device, target: torch.device, dtype: torch.
             model.set_alignment_heads(whisper._ALIGNMENT_HEADS[name])
             break
     if target.type == "cpu":
-        return _Loaded(model, stamp)
+        return model
     keep_heads_here(model)
     if dtype == torch.float16:
         halve(model)
-    return _Loaded(optimised(model.to(target), device), stamp)
+    return optimised(model.to(target), device)
 
 
 def keep_heads_here(model: Any) -> None:

@@ -1,0 +1,162 @@
+"""A scene through the networks of its chain: one ffmpeg before them, one after, everything at the same time."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .. import ffmpeg
+from ..device import Device, seeded
+from ..errors import SceneError
+from ..memory import Decision
+from .chain import NetworkStep
+from .fitting import fitting
+from .graph import NETWORK_FORMAT, Scene, after_networks, before_networks
+from .loading import load_network
+from .network import Network, Overflow, Tiling, restored
+from .rawframes import ahead, frames_of, write_all
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+LOG = logging.getLogger("tapemill.enhance")
+
+SEED = 0
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A network with its way to see the scene."""
+
+    step: NetworkStep
+    network: Network
+    tiling: Tiling
+    decisions: Sequence[Decision]
+
+    def to_plain(self) -> dict[str, Any]:
+        """What the record says of it."""
+        plain: dict[str, Any] = {
+            "model": self.step.model,
+            "sha256": self.step.sha256,
+            "scale": self.network.scale,
+            "strength": self.step.strength,
+            "precision": str(self.network.dtype).removeprefix("torch."),
+            "frames": self.tiling.frames,
+            "tile_samples": self.tiling.side,
+        }
+        if self.decisions:
+            plain["lowered"] = [decision.to_plain() for decision in self.decisions]
+        return plain
+
+
+def restore(
+    clip: Path,
+    partial: Path,
+    scene: Scene,
+    *,
+    frames: int,
+    encoding: Sequence[str],
+    device: Device,
+    device_arguments: Sequence[str],
+    timeout_s: float,
+) -> list[dict[str, Any]]:
+    """Put the scene of `clip` (`frames` frames) through its chain and encode it to `partial`; say how, for the record.
+
+    `encoding` are ffmpeg's arguments for the encoder, `device_arguments` those that put it on the card. A scene that
+    overflows in half precision is done again in single. Raises SceneError if a network makes no picture, and what
+    `load_network` and ffmpeg raise.
+    """
+    import torch
+
+    # Not the machine's number of cores: the order of sums, and so the last bits, may depend on it.
+    torch.set_num_threads(scene.settings.encoder_threads)
+    for single in (False, True):
+        with seeded(device, SEED, deterministic=device.kind == "cpu"):
+            fitted = _fitted(scene, frames, device, single=single)
+            try:
+                _stream(clip, partial, scene, fitted, frames, encoding, device, device_arguments, timeout_s)
+            except Overflow as overflow:
+                LOG.warning("%s overflows in half precision, the scene is done again in single", overflow)
+                continue
+            return [each.to_plain() for each in fitted]
+    raise SceneError("the networks overflow even in single precision", file=clip)
+
+
+def _fitted(scene: Scene, frames: int, device: Device, *, single: bool) -> list[Fitted]:
+    """All networks, loaded before the first frame is read; each is given what the one before it makes."""
+    fitted = []
+    width, height = scene.crop.width, scene.crop.height
+    for step in scene.chain.networks:
+        network = load_network(step, scene.settings, device, single=single)
+        choice = fitting(
+            network, step, (width, height), scene.frames_in_chain(frames), scene.settings.network_tile_samples, device
+        )
+        fitted.append(Fitted(step, network, choice.step.value, choice.decisions))
+        width, height = width * step.scale, height * step.scale
+    return fitted
+
+
+def _stream(
+    clip: Path,
+    partial: Path,
+    scene: Scene,
+    fitted: Sequence[Fitted],
+    frames: int,
+    encoding: Sequence[str],
+    device: Device,
+    device_arguments: Sequence[str],
+    timeout_s: float,
+) -> None:
+    width, height = scene.crop.width, scene.crop.height
+    count = scene.frames_in_chain(frames)
+    scale = scene.chain.scale
+    rate = str(scene.rate_before_doubling)
+    decoding = [
+        *ffmpeg.source(clip, options=("-threads", "1", "-r", str(scene.picture.rate))),
+        *("-map", "0:v:0", "-filter_threads", "1", "-vf", ",".join(before_networks(scene))),
+        *("-fps_mode", "passthrough", "-f", "rawvideo", "-pix_fmt", NETWORK_FORMAT, "pipe:1"),
+    ]
+    encode = [
+        *device_arguments,
+        *("-f", "rawvideo", "-pixel_format", NETWORK_FORMAT, "-video_size", f"{width * scale}x{height * scale}"),
+        *("-framerate", rate, "-i", "pipe:0", "-filter_threads", "1", "-vf", ",".join(after_networks(scene))),
+        *("-fps_mode", "passthrough", *encoding, *ffmpeg.target(partial, "matroska")),
+    ]
+    with (
+        ffmpeg.reading(decoding, concerns=clip, timeout_s=timeout_s) as source,
+        ffmpeg.writing(encode, concerns=clip, timeout_s=timeout_s) as sink,
+    ):
+        pictures = ahead(frames_of(source, width, height, count, fitted[0].network.device))
+        for each in fitted:
+            pictures = _mixed(pictures, count, each)
+        write_all(pictures, sink)
+
+
+def _mixed(pictures: Iterator[Tensor], count: int, fitted: Fitted) -> Iterator[Tensor]:
+    """The network's pictures, with a share of those before it if it is not to have its full strength."""
+    strength = fitted.step.strength
+    if strength == 1:
+        return restored(pictures, count, fitted.network, fitted.tiling)
+    return _with_original(pictures, count, fitted)
+
+
+def _with_original(pictures: Iterator[Tensor], count: int, fitted: Fitted) -> Iterator[Tensor]:
+    from torch.nn.functional import interpolate
+
+    waiting: deque[Tensor] = deque()
+
+    def passing() -> Iterator[Tensor]:
+        for picture in pictures:
+            waiting.append(picture)
+            yield picture
+
+    scale, strength = fitted.network.scale, fitted.step.strength
+    for made in restored(passing(), count, fitted.network, fitted.tiling):
+        before = waiting.popleft()[None].float()
+        if scale > 1:
+            before = interpolate(before, scale_factor=scale, mode="bicubic", align_corners=False)
+        yield made.lerp(before[0], 1 - strength)

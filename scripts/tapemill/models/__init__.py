@@ -1,0 +1,31 @@
+"""Models by name or file: what there are, which bytes they must have, and how they get here.
+
+`registry` reads what each name means, `lock` which bytes each file must have, `fetching` brings them here and pins
+them, `verify` is what jobs ask before they load weights, `speech` knows openai-whisper's models.
+"""
+
+from .fetching import fetch_models
+from .lock import LOCK, read_lock
+from .registry import FOLDER, NETWORKS, REGISTRY, Description, Kind, Model, find_model, is_file, read_registry
+from .speech import ALIASES, smaller_models
+from .verify import UNPINNED, ModelFile, verify_model
+
+__all__ = [
+    "ALIASES",
+    "FOLDER",
+    "LOCK",
+    "NETWORKS",
+    "REGISTRY",
+    "UNPINNED",
+    "Description",
+    "Kind",
+    "Model",
+    "ModelFile",
+    "fetch_models",
+    "find_model",
+    "is_file",
+    "read_lock",
+    "read_registry",
+    "smaller_models",
+    "verify_model",
+]

@@ -1,0 +1,183 @@
+"""Scenes through networks, with real ffmpeg, real spandrel and small networks of random weights."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from enhance_media import LOSSLESS, PLAIN, clip_from, clip_of, facts_of, samples
+from networks import compact, network, steps, vrt
+from tapemill.device import CPU
+from tapemill.enhance import enhance_scene, output_picture
+from tapemill.errors import ModelError, SceneError
+from tapemill.media import frame_count, probe
+from tapemill.resident import drop_all
+
+MOVING = "testsrc=size={size}:rate=25,scroll=horizontal=0.01,noise=alls=5:allf=t,format={format}"
+
+
+@pytest.fixture(autouse=True)
+def own_state(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    yield
+    drop_all()
+
+
+def enhanced(folder, clip, frames, settings, **known):
+    target, record = folder / "out" / "clip.mkv", folder / "out" / "clip.json"
+    picture = facts_of(clip, **known)
+    enhance_scene(
+        clip=clip, target=target, record=record, picture=picture, frames=frames, settings=settings, device=CPU
+    )
+    return target, json.loads(record.read_text())
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3, 7, 31, 250])
+@pytest.mark.parametrize("order", ["tff", "progressive"])
+def test_every_frame_comes_through_at_its_time(tmp_path, frames, order):
+    clip = clip_from(tmp_path / "scene.mkv", MOVING.format(size="64x48", format="yuv422p"), frames=frames)
+    chain = steps(network(compact(tmp_path / "net.safetensors")), "resize")
+    target, record = enhanced(tmp_path, clip, frames, replace(LOSSLESS, chain=chain), field_order=order)
+    assert frame_count(target) == record["frames_out"] == frames * (2 if order == "tff" else 1)
+    assert record["networks"][0]["precision"] == "float32"
+
+
+@pytest.mark.parametrize("pixel_format", ["yuv420p", "yuv422p", "yuv444p", "yuv422p10le", "bgr0", "gray"])
+@pytest.mark.parametrize("size", ["64x48", "65x49", "17x13", "1x1"])
+def test_a_network_that_changes_nothing_changes_next_to_nothing(tmp_path, size, pixel_format):
+    """The way to RGB and back costs a level of 8 bits at most, whatever the format and size."""
+    # Within what RGB holds: networks know no colours beyond.
+    width, height = size.split("x")
+    colours = f"c0=0x806040:c1=0x4060A0:x0=0:y0=0:x1={width}:y1={height}:seed=1"
+    source = f"gradients=size={size}:rate=25:{colours},format={pixel_format}"
+    clip = clip_from(tmp_path / "scene.mkv", source, frames=3)
+    identity = network(compact(tmp_path / "net.safetensors"))
+    results = []
+    for name, chain in (("with", steps(identity, "resize")), ("without", steps("resize"))):
+        target, _ = enhanced(tmp_path / name, clip, 3, replace(LOSSLESS, chain=chain))
+        results.append(samples(target, "yuv444p").astype(int))
+        assert probe(target).picture.pixel_format == output_picture(facts_of(clip), LOSSLESS).pixel_format
+    difference = np.abs(results[0] - results[1])
+    assert difference.max() <= 2
+    assert difference.mean() < 0.2
+
+
+def test_ten_bits_keep_more_levels_than_eight(tmp_path):
+    width, height = 640, 64
+    ramp = np.tile(np.linspace(64, 940, width).astype(np.uint16), (height, 1))
+    row = np.concatenate([ramp.ravel(), np.full(height * width, 512, np.uint16)]).view(np.uint8)
+    clip = clip_of(tmp_path / "scene.mkv", row[None], "yuv422p10le", (width, height))
+    chain = steps(network(compact(tmp_path / "net.safetensors")), "resize")
+    target, _ = enhanced(tmp_path, clip, 1, replace(LOSSLESS, chain=chain))
+    luma = samples(target, "yuv422p10le")[0].view(np.uint16)[:width]
+    assert len(np.unique(luma)) > 500
+
+
+def test_a_network_that_enlarges_makes_a_larger_picture_and_two_multiply(tmp_path):
+    clip = clip_from(tmp_path / "scene.mkv", MOVING.format(size="64x48", format="yuv420p"), frames=2)
+    double = network(compact(tmp_path / "net.safetensors", scale=2), scale=2)
+    target, record = enhanced(tmp_path, clip, 2, replace(PLAIN, chain=steps(double, double, "resize")))
+    assert (probe(target).picture.width, probe(target).picture.height) == (256, 192)
+    assert [each["scale"] for each in record["networks"]] == [2, 2]
+
+
+def test_tiles_change_nothing_that_can_be_seen(tmp_path):
+    clip = clip_from(tmp_path / "scene.mkv", MOVING.format(size="320x240", format="yuv420p"), frames=2)
+    chain = steps(network(compact(tmp_path / "net.safetensors", gain=1.0)), "resize")
+    whole, tiled = (
+        samples(
+            enhanced(tmp_path / str(side), clip, 2, replace(LOSSLESS, chain=chain, network_tile_samples=side))[0],
+            "yuv420p",
+        )
+        for side in (None, 128)
+    )
+    assert np.abs(whole.astype(int) - tiled.astype(int)).max() <= 1
+
+
+def test_half_of_the_strength_is_half_of_the_change(tmp_path):
+    clip = clip_from(tmp_path / "scene.mkv", "color=0x606060:size=64x64:rate=25,format=yuv420p", frames=3)
+    brighter = compact(tmp_path / "net.safetensors", bias=0.2)
+    luma = []
+    for strength in (0.0, 0.5, 1.0):
+        chain = steps(network(brighter, strength=strength), "resize")
+        target, _ = enhanced(tmp_path / str(strength), clip, 3, replace(LOSSLESS, chain=chain))
+        luma.append(float(samples(target, "yuv420p")[:, : 64 * 64].mean()))
+    assert luma[1] == pytest.approx((luma[0] + luma[2]) / 2, abs=0.6)
+    assert luma[2] - luma[0] == pytest.approx(0.2 * 219, abs=1)
+
+
+def test_filters_after_the_network_see_its_result(tmp_path):
+    clip = clip_from(tmp_path / "scene.mkv", MOVING.format(size="320x240", format="yuv420p"), frames=3)
+    grain = {"filter": "grain", "own": {"grain_levels": 8}}
+    made = {}
+    for name, last in (("clean", []), ("grain", [grain])):
+        chain = steps(network(compact(tmp_path / "net.safetensors")), "sharpen", "resize", *last)
+        target, record = enhanced(tmp_path / name, clip, 3, replace(LOSSLESS, chain=chain, sharpen=0.5))
+        made[name] = samples(target, "yuv420p").astype(int)
+        assert any("cas" in step for step in record["filters_after"])
+    difference = (made["grain"] - made["clean"])[:, : 320 * 240]
+    assert 1 < difference.std() < 5
+    assert abs(difference.mean()) < 0.5
+
+
+def test_the_same_scene_gives_the_same_bytes(tmp_path):
+    clip = clip_from(tmp_path / "scene.mkv", MOVING.format(size="160x120", format="yuv420p"), frames=8)
+    chain = steps("denoise", network(compact(tmp_path / "net.safetensors", gain=1.0)), "resize", "grain")
+    settings = replace(PLAIN, preset="fast", chain=chain, grain_levels=2.0)
+    first, second = (enhanced(tmp_path / name, clip, 8, settings)[0].read_bytes() for name in "ab")
+    assert first == second
+
+
+@pytest.mark.parametrize("frames", [1, 7])
+def test_vrt_sees_a_scene_in_windows_and_tiles_and_leaves_every_frame_in_its_place(tmp_path, frames):
+    clip = clip_from(tmp_path / "scene.mkv", MOVING.format(size="72x64", format="yuv444p"), frames=frames)
+    step = network(vrt(tmp_path / "vrt.pth"), kind="vrt", sigma=12.0)
+    made = {}
+    for name, chain in (("without", steps("resize")), ("with", steps(step, "resize"))):
+        target, record = enhanced(tmp_path / name, clip, frames, replace(LOSSLESS, chain=chain, network_tile_samples=64))
+        made[name] = samples(target, "yuv444p").astype(int)
+    assert (record["networks"][0]["tile_samples"], record["networks"][0]["frames"]) == (64, max(frames, 2))
+    assert len(made["with"]) == frames
+    assert np.abs(made["with"] - made["without"])[:, : 72 * 64].max() <= 1
+
+
+def broken(path, value):
+    compact(path)
+    state = load_file(path)
+    state["body.0.bias"] = torch.full_like(state["body.0.bias"], value)
+    state["body.4.weight"] = torch.ones_like(state["body.4.weight"])
+    save_file(state, path)
+    return path
+
+
+def test_a_network_that_makes_no_numbers_fails_its_scene_and_leaves_nothing(tmp_path):
+    clip = clip_from(tmp_path / "scene.mkv", MOVING.format(size="64x48", format="yuv420p"), frames=3)
+    chain = steps(network(broken(tmp_path / "net.safetensors", float("nan"))), "resize")
+    with pytest.raises(SceneError, match="no numbers"):
+        enhanced(tmp_path, clip, 3, replace(PLAIN, chain=chain))
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_network_that_makes_black_fails_its_scene(tmp_path):
+    clip = clip_from(tmp_path / "scene.mkv", MOVING.format(size="64x48", format="yuv420p"), frames=3)
+    chain = steps(network(compact(tmp_path / "net.safetensors", bias=-2.0)), "resize")
+    with pytest.raises(SceneError, match="black frames"):
+        enhanced(tmp_path, clip, 3, replace(PLAIN, chain=chain))
+
+
+def test_a_registry_that_says_another_scale_is_found_out(tmp_path):
+    clip = clip_from(tmp_path / "scene.mkv", MOVING.format(size="64x48", format="yuv420p"), frames=1)
+    chain = steps(network(compact(tmp_path / "net.safetensors", scale=2), scale=4), "resize")
+    with pytest.raises(ModelError, match="enlarges 2 times, its entry says 4"):
+        enhanced(tmp_path, clip, 1, replace(PLAIN, chain=chain))
+
+
+def test_a_file_that_is_not_the_pinned_one_is_not_loaded(tmp_path):
+    clip = clip_from(tmp_path / "scene.mkv", MOVING.format(size="64x48", format="yuv420p"), frames=1)
+    step = network(compact(tmp_path / "net.safetensors"))
+    compact(tmp_path / "net.safetensors", gain=0.5)
+    with pytest.raises(ModelError, match="not the one that was pinned"):
+        enhanced(tmp_path, clip, 1, replace(PLAIN, chain=steps(step, "resize")))

@@ -60,7 +60,8 @@ class Learner:
         torch.manual_seed(settings.seed)
         self.settings = settings
         # Half as much time for a step as with channels first.
-        self.network = new_network(settings.features, settings.convs).to(memory_format=torch.channels_last)
+        self.network: Any = new_network(settings.features, settings.convs)
+        self.network.to(memory_format=torch.channels_last)
         self.steps = 0
         self._optimiser = torch.optim.Adam(self.network.parameters(), settings.learning_rate, betas=(0.9, 0.99))
         self._to_ycbcr = torch.tensor(TO_YCBCR)
@@ -119,10 +120,10 @@ def new_network(features: int, convs: int) -> torch.nn.Module:
     make_importable()
     from spandrel.architectures.Compact import Compact
 
-    network = Compact(num_in_ch=3, num_out_ch=3, num_feat=features, num_conv=convs, upscale=1)
-    last: Any = network.body[-1]
-    last.weight.data.zero_()
-    last.bias.data.zero_()
+    network: torch.nn.Module = Compact(num_in_ch=3, num_out_ch=3, num_feat=features, num_conv=convs, upscale=1)
+    weights = network.state_dict()
+    for name in list(weights)[-2:]:
+        weights[name].zero_()
     return network
 
 

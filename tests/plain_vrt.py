@@ -67,7 +67,7 @@ def mesh(height, width):
 def warp(images, flow, how=bilinear):
     """(B, C, H, W) by (B, 2, H, W)."""
     rows, columns = mesh(*images.shape[2:])
-    return torch.stack([how(i, rows + f[1], columns + f[0]) for i, f in zip(images, flow)])
+    return torch.stack([how(i, rows + f[1], columns + f[0]) for i, f in zip(images, flow, strict=True)])
 
 
 def clamped(plane, y, x):
@@ -113,16 +113,15 @@ class Plain:
         big = [-(-side // 32) * 32 for side in size]
         levels = []
         for images in (reference, supporting):
-            images = functional.interpolate(images, big, mode="bilinear", align_corners=False)
-            images = (images - sd["spynet.mean"]) / sd["spynet.std"]
-            pyramid = [images]
+            large = functional.interpolate(images, big, mode="bilinear", align_corners=False)
+            pyramid = [(large - sd["spynet.mean"]) / sd["spynet.std"]]
             for _ in range(5):
                 pyramid.insert(0, functional.avg_pool2d(pyramid[0], 2, 2))
             levels.append(pyramid)
         coarsest = levels[0][0].shape
         flow = torch.zeros(coarsest[0], 2, coarsest[2] // 2, coarsest[3] // 2)
         flows = []
-        for number, (ref, supp) in enumerate(zip(*levels)):
+        for number, (ref, supp) in enumerate(zip(*levels, strict=True)):
             flow = 2 * functional.interpolate(flow, scale_factor=2, mode="bilinear", align_corners=True)
             missing = ref.shape[2] - flow.shape[2], ref.shape[3] - flow.shape[3]
             flow = functional.pad(flow, (0, missing[1], 0, missing[0]), mode="replicate")
@@ -134,7 +133,7 @@ class Plain:
             flow = flow + x
             flows.append(flow)
         result = []
-        for scale, flow in zip((1, 2, 4, 8), flows[:1:-1]):
+        for scale, flow in zip((1, 2, 4, 8), flows[:1:-1], strict=True):
             height, width = size[0] // scale, size[1] // scale
             resized = functional.interpolate(flow, (height, width), mode="bilinear", align_corners=False)
             resized[:, 0] *= width / (big[1] // scale)
@@ -151,9 +150,9 @@ class Plain:
             backward.append([torch.stack([x[t] + one(x[t + 1], x[t]) for t in range(n - 2)]) for x in b])
             forward.append([torch.stack([x[i] + one(x[i - 1], x[i]) for i in range(1, n - 1)]) for x in f])
         if self.count > 2:
-            pairs = zip(backward[0], backward[1])
+            pairs = zip(backward[0], backward[1], strict=True)
             backward.append([torch.stack([y[t] + one(x[t + 2], y[t]) for t in range(n - 3)]) for x, y in pairs])
-            pairs = zip(forward[0], forward[1])
+            pairs = zip(forward[0], forward[1], strict=True)
             forward.append(
                 [torch.stack([y[i - 1] + one(x[i - 2], y[i - 1]) for i in range(2, n - 1)]) for x, y in pairs]
             )
@@ -169,18 +168,21 @@ class Plain:
 
     def windows(self, name, z, heads, window, shifted):
         size = z.shape[1:4]
-        shift = [0 if side <= w or not shifted else w // 2 for side, w in zip(size, window)]
-        window = [min(side, w) for side, w in zip(size, window)]
-        spare = [-side % w for side, w in zip(size, window)]
+        shift = [0 if side <= w or not shifted else w // 2 for side, w in zip(size, window, strict=True)]
+        window = [min(side, w) for side, w in zip(size, window, strict=True)]
+        spare = [-side % w for side, w in zip(size, window, strict=True)]
         z = functional.pad(z, (0, 0, 0, spare[2], 0, spare[1], 0, spare[0]))
         padded = z.shape[1:4]
         z = z.roll([-s for s in shift], (1, 2, 3))
         labels = torch.zeros(padded)
-        ways = [[slice(-w), slice(-w, -s), slice(-s, None)] if s else [slice(None)] for w, s in zip(window, shift)]
+        ways = [
+            [slice(-w), slice(-w, -s), slice(-s, None)] if s else [slice(None)]
+            for w, s in zip(window, shift, strict=True)
+        ]
         for label, (d, h, w) in enumerate(itertools.product(*ways)):
             labels[d, h, w] = label
         places, tokens, masks = [], [], []
-        for d, h, w in itertools.product(*(range(0, side, step) for side, step in zip(padded, window))):
+        for d, h, w in itertools.product(*(range(0, side, step) for side, step in zip(padded, window, strict=True))):
             here = (slice(d, d + window[0]), slice(h, h + window[1]), slice(w, w + window[2]))
             label = labels[here].flatten()
             mask = torch.where(label[:, None] == label[None], 0.0, -100.0) if any(shift) else torch.zeros(1, 1)
@@ -191,7 +193,7 @@ class Plain:
                 masks.append(mask)
         out = torch.empty_like(z)
         done = self.attention(name, torch.stack(tokens), heads, torch.stack(masks)[:, None])
-        for place, attended in zip(places, done):
+        for place, attended in zip(places, done, strict=True):
             out[place] = attended.view(*window, -1)
         out = out.roll(shift, (1, 2, 3))
         return out[:, : size[0], : size[1], : size[2]]
@@ -250,7 +252,9 @@ class Plain:
         if not self.count:
             return x
         scale = (1, 2, 4, 8, 4, 2, 1)[number - 1]
-        back, forth = zip(*(self.aligned(name, sample, scale, *flow) for sample, flow in zip(x, flows)))
+        back, forth = zip(
+            *(self.aligned(name, sample, scale, *flow) for sample, flow in zip(x, flows, strict=True)), strict=True
+        )
         fused = torch.cat([x, torch.stack(back), torch.stack(forth)], 1)
         return first(mlp(sd, f"{name}.pa_fuse", last(fused)))
 
@@ -273,7 +277,7 @@ class Plain:
 
     def pa_deform(self, name, current, sources, moves, scale):
         sd, name = self.sd, f"{name}.pa_deform"
-        warped = [one(source, move) for source, move in zip(sources, moves)]
+        warped = [one(source, move) for source, move in zip(sources, moves, strict=True)]
         raw = torch.cat([*warped, current, *moves])[None]
         for layer in (0, 2, 4, 6):
             raw = functional.conv2d(
@@ -282,7 +286,9 @@ class Plain:
             raw = functional.leaky_relu(raw, 0.1) if layer < 6 else raw
         a, b, mask = raw[0].chunk(3)
         parts = (10 / scale * torch.cat([a, b]).tanh()).chunk(self.count)
-        offset = torch.cat([part + move.flip(0).repeat(len(part) // 2, 1, 1) for part, move in zip(parts, moves)])
+        offset = torch.cat(
+            [part + move.flip(0).repeat(len(part) // 2, 1, 1) for part, move in zip(parts, moves, strict=True)]
+        )
         return deformable(torch.cat(sources), offset, mask.sigmoid(), sd[f"{name}.weight"], sd[f"{name}.bias"])
 
     def body(self, x, flows):
@@ -309,8 +315,8 @@ class Plain:
         images, noise = clip[:, :, :3], clip[:, :, 3:]
         flows = [self.flows(sample) for sample in images]
         nothing = torch.zeros(len(clip), 1, 12, *clip.shape[3:])
-        after = [warp(sample[1:], backward[0][0], four) for sample, (backward, _) in zip(images, flows)]
-        before = [warp(sample[:-1], forward[0][0], four) for sample, (_, forward) in zip(images, flows)]
+        after = [warp(sample[1:], backward[0][0], four) for sample, (backward, _) in zip(images, flows, strict=True)]
+        before = [warp(sample[:-1], forward[0][0], four) for sample, (_, forward) in zip(images, flows, strict=True)]
         after = torch.cat([torch.stack(after), nothing], 1)
         before = torch.cat([nothing, torch.stack(before)], 1)
         x = conv3(self.sd, "conv_first", torch.cat([images, after, before, noise], 2).transpose(1, 2))
@@ -334,7 +340,9 @@ class Plain:
         x = self.body(conv3(sd, "conv_first", (clip - mean).transpose(1, 2)), None)
         x = torch.cat(list(x.unbind(2)), 1)
         x = functional.leaky_relu(functional.conv2d(x, sd["linear_fuse.weight"], sd["linear_fuse.bias"]), 0.2)
-        x = functional.conv2d(functional.pad(x, (3, 3, 3, 3), mode="reflect"), sd["conv_last.weight"], sd["conv_last.bias"])
+        x = functional.conv2d(
+            functional.pad(x, (3, 3, 3, 3), mode="reflect"), sd["conv_last.weight"], sd["conv_last.bias"]
+        )
         return torch.stack(x.split(3, 1), 1) + mean
 
 

@@ -87,7 +87,9 @@ def main() -> None:
     if arguments.here:
         tell(json.dumps(measure(arguments)))
         return
-    tell(f"{arguments.frames} frames of {arguments.size[0]}×{arguments.size[1]}, {arguments.dtype}, {arguments.device}\n")
+    tell(
+        f"{arguments.frames} frames of {arguments.size[0]}×{arguments.size[1]}, {arguments.dtype}, {arguments.device}\n"
+    )
     tell(f"{'task':36} CPU s/frame  s/frame  frames/s  peak MiB  before  estimate\n")
     for start in arguments.tasks:
         task = task_named(start)

@@ -16,19 +16,21 @@ CPU = torch.device("cpu")
 @pytest.mark.parametrize("size", SIZES)
 def test_windows_and_masks_are_those_of_the_rolled_and_padded_clip(size, window, shifted):
     plan = windows.make_plan(size, window, shifted, CPU)
-    used = [min(pair) for pair in zip(size, window)]
-    shift = [w // 2 if shifted and side > w else 0 for side, w in zip(size, window)]
-    padded = [-(-side // w) * w for side, w in zip(size, used)]
+    used = [min(pair) for pair in zip(size, window, strict=True)]
+    shift = [w // 2 if shifted and side > w else 0 for side, w in zip(size, window, strict=True)]
+    padded = [-(-side // w) * w for side, w in zip(size, used, strict=True)]
     tokens = torch.full(padded, -1)
     tokens[: size[0], : size[1], : size[2]] = torch.arange(math.prod(size)).view(size)
     tokens = tokens.roll([-s for s in shift], (0, 1, 2))
     labels = torch.zeros(padded)
-    ways = [[slice(-w), slice(-w, -s), slice(-s, None)] if s else [slice(None)] for w, s in zip(used, shift)]
+    ways = [
+        [slice(-w), slice(-w, -s), slice(-s, None)] if s else [slice(None)] for w, s in zip(used, shift, strict=True)
+    ]
     for label, place in enumerate(itertools.product(*ways)):
         labels[place] = label
     expected = {}
-    for corner in itertools.product(*(range(0, side, w) for side, w in zip(padded, used))):
-        here = tuple(slice(at, at + w) for at, w in zip(corner, used))
+    for corner in itertools.product(*(range(0, side, w) for side, w in zip(padded, used, strict=True))):
+        here = tuple(slice(at, at + w) for at, w in zip(corner, used, strict=True))
         label = labels[here].flatten()
         expected[tuple(tokens[here].flatten().tolist())] = torch.where(label[:, None] == label, 0.0, -100.0)
     rows = plan.rows if plan.padding is None else plan.rows.masked_fill(plan.padding[:, 0], -1)
@@ -49,7 +51,7 @@ def test_relative_index_and_position_encoding():
     index = windows.relative_index(window)
     places = list(itertools.product(*map(range, window)))
     for (a, q), (b, k) in itertools.product(enumerate(places), repeat=2):
-        d, h, w = (x - y for x, y in zip(q, k))
+        d, h, w = (x - y for x, y in zip(q, k, strict=True))
         assert index[a, b] == ((d + 1) * 5 + h + 2) * 7 + w + 3
     height, width, channels = 3, 4, 12
     encoding = windows.position_encoding(height, width, channels)

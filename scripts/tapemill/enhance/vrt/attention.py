@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn import functional
 
 from .layers import GatedMlp
-from .pieces import piece_bytes
+from .pieces import piece_length
 from .tables import Tables
 from .windows import Kind, Plan, Size, make_plan, position_encoding, region_mask, relative_index
 
@@ -191,13 +191,18 @@ class Block(nn.Module):
     def _pieces(self, plan: Plan, clip: torch.Tensor) -> Iterator[tuple[int, int]]:
         """Ranges of windows whose queries, keys and values, hidden layer or attention matrix fit into a piece."""
         kind = clip.device.type
-        width = max(3 * clip.shape[-1], self.mlp.fc11.out_features)
-        if kind != "cpu":
-            # The processor's attention is always fused; a card's may make the whole matrix.
-            width = max(width, self.attn.heads * plan.tokens)
-        step = max(1, piece_bytes(kind) // (width * plan.tokens * clip.element_size()))
+        width = widest(clip.shape[-1], self.mlp.fc11.out_features, self.attn.heads * plan.tokens, kind)
+        step = piece_length(width * plan.tokens * clip.element_size(), kind)
         for start in range(0, plan.windows, step):
             yield start, min(start + step, plan.windows)
+
+
+def widest(channels: int, hidden: int, row: int, kind: str) -> int:
+    """Elements a token of the widest tensor of a block: its hidden layer, queries, keys and values, or a matrix row.
+
+    The processor's attention is always fused; a card's may make the whole matrix.
+    """
+    return max(3 * channels, hidden, 0 if kind == "cpu" else row)
 
 
 def _parts(plan: Plan, start: int, stop: int) -> Iterator[Part]:

@@ -118,7 +118,7 @@ class SpyNet(nn.Module):
         each = max(CHANNELS) * finest[0, 0].nbytes
         done = [
             self._flow([level[a:b] for level in references], [level[a:b] for level in sources], size)
-            for a, b in pieces(len(finest), each, finest.device)
+            for a, b in pieces(len(finest), each, finest.device.type)
         ]
         return [torch.cat(scale) for scale in zip(*done, strict=True)]
 

@@ -59,7 +59,7 @@ class Rescale(nn.ModuleDict):
         channels = self["2"].out_features if "2" in self else clip.shape[-1]
         frames = clip.flatten(0, 1)
         result = clip.new_empty((count * length, height, width, channels))
-        for start, stop in pieces(len(frames), frames[0].nbytes, clip.device):
+        for start, stop in pieces(len(frames), frames[0].nbytes, clip.device.type):
             result[start:stop] = self._rescale(frames[start:stop])
         return result.unflatten(0, (count, length))
 
@@ -78,5 +78,5 @@ class Rescale(nn.ModuleDict):
 def add_linear(linear: nn.Linear, source: torch.Tensor, target: torch.Tensor) -> None:
     """Add linear(source) to target in place, both (..., C); in pieces, so that no third clip is made."""
     source, target = source.flatten(0, -2), target.view(-1, target.shape[-1])
-    for start, stop in pieces(len(source), target[0].nbytes, target.device):
+    for start, stop in pieces(len(source), target[0].nbytes, target.device.type):
         target[start:stop] += linear(source[start:stop])

@@ -92,7 +92,7 @@ class VRT(nn.Module):
         features = clip.new_empty((count, frames, height, width, len(weight)), dtype=weight.dtype)
         each = weight.shape[1] * height * width * weight.element_size()
         for number in range(count):
-            for start, stop in pieces(frames, each, clip.device):
+            for start, stop in pieces(frames, each, clip.device.type):
                 planes = clip[number, start:stop, :3]
                 if flows is not None:
                     planes = torch.cat(
@@ -127,7 +127,7 @@ class VRT(nn.Module):
         deeper += skipped.pop()
         deeper = self.stage8(deeper, self.tables)
         flat, source = features.view(-1, features.shape[-1]), deeper.view(-1, deeper.shape[-1])
-        for start, stop in pieces(len(flat), source[0].nbytes, flat.device):
+        for start, stop in pieces(len(flat), source[0].nbytes, flat.device.type):
             flat[start:stop] += self.conv_after_body(self.norm(source[start:stop]))
 
     def _pictures(self, features: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
@@ -137,7 +137,7 @@ class VRT(nn.Module):
         restored = images.new_empty((count * frames, 3, height * scale, width * scale))
         planes, images = features.flatten(0, 1).permute(0, 3, 1, 2), images.flatten(0, 1)
         widest = HEAD_CHANNELS * scale**2 if scale > 1 else features.shape[-1]
-        for start, stop in pieces(len(planes), widest * height * width * features.element_size(), planes.device):
+        for start, stop in pieces(len(planes), widest * height * width * features.element_size(), planes.device.type):
             piece = images[start:stop]
             if scale > 1:
                 piece = functional.interpolate(piece, scale_factor=scale, mode="bilinear", align_corners=False)

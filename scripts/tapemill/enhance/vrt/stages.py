@@ -90,8 +90,8 @@ class Stage(nn.Module):
     ) -> None:
         """Write each frame of a clip (D, H, W, C), fused with its aligned neighbours, to `result`."""
         channels = clip.shape[-1]
-        each = 3 * clip[0].nbytes
-        for start, stop in pieces(len(clip), each, clip.device):
+        each = 4 * self.pa_deform.widest * clip[0, ..., 0].numel()
+        for start, stop in pieces(len(clip), each, clip.device.type):
             # Where there is no neighbour at all the aligned one is zero.
             fused = clip.new_zeros((stop - start, *clip.shape[1:3], 3 * channels))
             fused[..., :channels] = clip[start:stop]
@@ -115,12 +115,15 @@ class Stage(nn.Module):
         frames = clip.permute(0, 3, 1, 2)
         neighbours, moves = [], []
         for distance, flow in enumerate(flows, 1):
-            first, last = start + step * distance, stop + step * distance
-            inside = max(first, 0), min(last, len(clip))
-            missing = (inside[0] - first, last - inside[1])
-            begin = min(inside[0], inside[0] - step * distance)
-            neighbours.append(_extended(frames[inside[0] : inside[1]], missing))
-            moves.append(_extended(flow[begin : begin + inside[1] - inside[0]], missing))
+            # The frames whose neighbour is there, counted from start.
+            first = min(max(start, -step * distance), stop) - start
+            last = max(min(stop, len(clip) - step * distance), start + first) - start
+            missing = (first, stop - start - last)
+            source = slice(start + first + step * distance, start + last + step * distance)
+            # A flow is counted by the earlier of its two frames.
+            move = slice(start + first, start + last) if step > 0 else source
+            neighbours.append(_extended(frames[source], missing))
+            moves.append(_extended(flow[move], missing))
         return self.pa_deform(frames[start:stop], neighbours, moves).permute(0, 2, 3, 1)
 
 

@@ -129,9 +129,6 @@ class _Signature:
         )
 
 
-
-
-
 def weights_of(checkpoint: Mapping[str, Any]) -> Mapping[str, Any]:
     """The state dict of a checkpoint, which may be wrapped."""
     inner = checkpoint.get("params")

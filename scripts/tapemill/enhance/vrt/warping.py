@@ -65,6 +65,8 @@ class ParallelWarping(nn.Module):
         for width in (guides, channels, channels):
             layers += [nn.Conv2d(width, channels, 3, padding=1), nn.LeakyReLU(0.1, inplace=True)]
         self.conv_offset = nn.Sequential(*layers, nn.Conv2d(channels, 3 * TAPS * groups, 3, padding=1))
+        self.widest = max(guides, 3 * channels, 3 * TAPS * groups)
+        """Channels of the widest tensor, that of the fusion which follows included."""
         # So that an untrained network follows the flows.
         nn.init.zeros_(self.conv_offset[-1].weight)
         nn.init.zeros_(self.conv_offset[-1].bias)

@@ -40,7 +40,6 @@ _FILTERS: Final = ("deinterlace", "crop", "denoise", "chroma_shift", "chroma_ble
 _END: Final = ("resize", "grain")
 
 
-
 Find = Callable[[str], Model]
 
 

@@ -43,7 +43,7 @@ def is_vrt(state: Mapping[str, Tensor]) -> bool:
 
 
 def _vrt_scale(state: Mapping[str, Tensor], path: Path) -> int:
-    """How many times larger an official VRT makes the picture. Raises ModelError if it is none, or makes other frames."""
+    """How many times larger an official VRT makes the picture. Raises ModelError for others, and if it interpolates."""
     arguments = task_of(state, path).arguments
     if arguments.frames_out is not None:
         raise ModelError(
@@ -55,7 +55,7 @@ def _vrt_scale(state: Mapping[str, Tensor], path: Path) -> int:
 
 
 def frame_descriptor(state: dict[str, Tensor], path: Path) -> Any:
-    """The descriptor of a frame model by spandrel, with the network in it. Raises ModelError if it is of no use here."""
+    """A frame model as spandrel describes it, the network included. Raises ModelError if it is of no use here."""
     make_importable()
     import spandrel
 

@@ -17,7 +17,7 @@ from .chain import NetworkStep
 from .describing import frame_descriptor
 from .network import Need, Network
 from .settings import EnhanceSettings
-from .vrt.footprint import activation_bytes
+from .vrt.footprint import footprint
 from .vrt.tasks import task_of
 
 if TYPE_CHECKING:
@@ -124,8 +124,9 @@ def _vrt_network(step: NetworkStep, loaded: tuple[VRT, Arguments]) -> Network:
         return made
 
     def need(frames: int, height: int, width: int) -> Need:
-        peak, largest = activation_bytes(arguments, frames, height, width, parameter.dtype.itemsize)
-        return Need(peak, largest)
+        size = (frames, height, width)
+        needs = footprint(arguments, *size, parameter.dtype.itemsize, parameter.device.type)
+        return Need(needs.peak_bytes, needs.largest_tensor_bytes)
 
     return Network(
         name=step.model,

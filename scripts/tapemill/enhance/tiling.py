@@ -34,12 +34,12 @@ class Part:
 def parts(
     length: int, size: int, overlap: int, *, scale: int = 1, blend: Blend = "smooth", frames: bool = False
 ) -> tuple[Part, ...]:
-    """Cover `length` by parts of `size` that overlap by at least `overlap`; the last is moved back to end with it.
+    """Cover `length` by parts of `size` that overlap by at least `overlap`; the last one is moved back to end with it.
 
-    With `smooth`, weights rise and fall as squared sines in the middle of overlaps, so that no seam shows. With `plain` they
-    are what the test script of VRT does: inner borders of tiles are dropped, half the overlap of the *result's* samples
-    on either side, and what still overlaps is averaged; `frames` are averaged without dropping any. Raises ValueError
-    for an overlap that leaves nothing.
+    With `smooth`, weights rise and fall as squared sines in the middle of overlaps, so that no seam shows. With
+    `plain` they are what the test script of VRT does: inner borders of tiles are dropped, half the overlap of the
+    *result's* samples on either side, and what still overlaps is averaged; `frames` are averaged without dropping any.
+    Raises ValueError for an overlap that leaves nothing.
     """
     if not 0 <= overlap < size or (blend == "plain" and not frames and overlap == 0 and size < length):
         raise ValueError(f"parts of {size} cannot overlap by {overlap}")

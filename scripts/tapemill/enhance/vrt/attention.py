@@ -78,7 +78,7 @@ class WindowAttention(nn.Module):
         count, both, channels = tokens.shape
         frames = tokens.view(2 * count, both // 2, channels)
         query, key, value = self._heads(self.qkv_mut(frames + self.position_bias))
-        query = query.unflatten(0, (count, 2)).flip(1).flatten(0, 1)
+        query = query.reshape(count, 2, *query.shape[1:]).flip(1).flatten(0, 1)
         done = []
         for kind, a, b in parts:
             mask, frames_of = _spatial_mask(kind, plan, tables, query), slice(2 * a, 2 * b)
@@ -87,7 +87,7 @@ class WindowAttention(nn.Module):
 
     def _heads(self, qkv: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """(B, tokens, [q|k|v] by head) to three of (B, heads, tokens, channels of a head)."""
-        query, key, value = qkv.unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4).unbind(0)
+        query, key, value = qkv.view(*qkv.shape[:2], 3, self.heads, -1).permute(2, 0, 3, 1, 4).unbind(0)
         return query, key, value
 
     def _bias(self, kind: Kind, plan: Plan, tables: Tables) -> torch.Tensor:

@@ -35,7 +35,7 @@ def has_native(kind: str) -> bool:
     """Whether torchvision's operator can be used on this kind of device. False while torchvision is not imported."""
     if not hasattr(torch.ops.torchvision, "deform_conv2d"):
         return False
-    return torch._C._dispatch_has_kernel_for_dispatch_key("torchvision::deform_conv2d", kind.upper())
+    return bool(torch._C._dispatch_has_kernel_for_dispatch_key("torchvision::deform_conv2d", kind.upper()))
 
 
 def _native(
@@ -84,11 +84,10 @@ def _grid(offset: torch.Tensor, top: int, height: int, width: int) -> torch.Tens
     `offset` is (B, 9, 2, rows, width). -1 and 1 are the outer edges of the picture, which also a side of one pixel has.
     """
     taps, _, rows, _ = offset.shape[1:]
-    like = {"device": offset.device, "dtype": torch.float32}
     tap = torch.arange(taps, device=offset.device)
-    row = torch.arange(top, top + rows, **like) + (tap // 3 - 1)[:, None]
-    column = torch.arange(width, **like) + (tap % 3 - 1)[:, None]
-    grid = torch.empty((len(offset), taps, rows, width, 2), **like)
+    row = torch.arange(top, top + rows, device=offset.device) + (tap // 3 - 1)[:, None]
+    column = torch.arange(width, device=offset.device) + (tap % 3 - 1)[:, None]
+    grid = offset.new_empty((len(offset), taps, rows, width, 2))
     torch.add(offset[:, :, 1], column[:, None], out=grid[..., 0])
     torch.add(offset[:, :, 0], row[:, :, None], out=grid[..., 1])
     grid[..., 0].mul_(2 / width).add_(1 / width - 1)

@@ -75,7 +75,8 @@ class Level(nn.Module):
             source = flow_warp(source, flow, padding="border")
         dtype = next(self.parameters()).dtype
         guides = torch.cat([reference, source, flow], 1).to(dtype, memory_format=torch.channels_last)
-        return flow + self.basic_module(guides).float()
+        correction: torch.Tensor = self.basic_module(guides)
+        return flow + correction.float()
 
 
 class SpyNet(nn.Module):

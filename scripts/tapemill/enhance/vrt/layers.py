@@ -50,18 +50,18 @@ class Rescale(nn.ModuleDict):
         if channels_out is not None:
             parts["2"] = nn.Linear(width, channels_out)
         super().__init__(parts)
+        self.channels_out = channels_out or width
 
     def forward(self, clip: torch.Tensor) -> torch.Tensor:
         """(N, D, H, W, C) to (N, D, H', W', C'), always a new tensor."""
         count, length, height, width, _ = clip.shape
         factor = {"down": (1, 2), "up": (2, 1), "same": (1, 1)}[self.way]
         height, width = height * factor[0] // factor[1], width * factor[0] // factor[1]
-        channels = self["2"].out_features if "2" in self else clip.shape[-1]
         frames = clip.flatten(0, 1)
-        result = clip.new_empty((count * length, height, width, channels))
+        result = clip.new_empty((count * length, height, width, self.channels_out))
         for start, stop in pieces(len(frames), frames[0].nbytes, clip.device.type):
             result[start:stop] = self._rescale(frames[start:stop])
-        return result.unflatten(0, (count, length))
+        return result.view(count, length, height, width, self.channels_out)
 
     def _rescale(self, frames: torch.Tensor) -> torch.Tensor:
         count, height, width, channels = frames.shape
@@ -71,8 +71,9 @@ class Rescale(nn.ModuleDict):
         elif self.way == "up":
             blocks = frames.view(count, height, width, 2, 2, channels // 4).permute(0, 1, 4, 2, 3, 5)
             frames = blocks.reshape(count, 2 * height, 2 * width, channels // 4)
-        frames = self["1"](frames)
-        return self["2"](frames) if "2" in self else frames
+        for part in self.values():
+            frames = part(frames)
+        return frames
 
 
 def add_linear(linear: nn.Linear, source: torch.Tensor, target: torch.Tensor) -> None:

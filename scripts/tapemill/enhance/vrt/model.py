@@ -48,9 +48,10 @@ class VRT(nn.Module):
         self.norm = nn.LayerNorm(given.embed_dims[-1])
         self.conv_after_body = nn.Linear(given.embed_dims[-1], given.embed_dims[0])
         self._add_head(given)
-        self.register_load_state_dict_post_hook(lambda *_: self.tables.clear())
+        self.register_load_state_dict_post_hook(_forget_tables)  # type: ignore[no-untyped-call]
 
     def _add_head(self, given: Arguments) -> None:
+        self.conv_last: nn.Module
         width = given.embed_dims[0]
         if not given.pa_frames:
             self.linear_fuse = nn.Conv2d(width * given.img_size[0], HEAD_CHANNELS, 1)
@@ -114,7 +115,8 @@ class VRT(nn.Module):
         Down to an eighth of the size and up again; each stage on the way up also gets what the stage of its size on the
         way down made.
         """
-        deeper, skipped = features, []
+        deeper = features
+        skipped: list[torch.Tensor] = []
         for place, scale in enumerate(SCALES):
             if place > SCALES.index(max(SCALES)) + 1:
                 deeper += skipped.pop()
@@ -142,7 +144,7 @@ class VRT(nn.Module):
             if scale > 1:
                 piece = functional.interpolate(piece, scale_factor=scale, mode="bilinear", align_corners=False)
             torch.add(piece, self._residual(planes[start:stop]), out=restored[start:stop])
-        return restored.unflatten(0, (count, frames))
+        return restored.view(count, frames, *restored.shape[1:])
 
     def _residual(self, planes: torch.Tensor) -> torch.Tensor:
         """(B, C, H, W) to (B, 3, H*upscale, W*upscale)."""
@@ -163,7 +165,13 @@ class VRT(nn.Module):
         self._body(features, None)
         planes = functional.leaky_relu_(self.linear_fuse(features.permute(0, 1, 4, 2, 3).flatten(1, 2)), 0.2)
         planes = functional.pad(planes, [INTERPOLATION_REACH] * 4, mode="reflect")
-        return self.conv_last(planes).unflatten(1, (-1, 3)) + mean
+        pictures: torch.Tensor = self.conv_last(planes)
+        return pictures.view(len(clip), -1, 3, *clip.shape[3:]) + mean
+
+
+def _forget_tables(network: VRT, _: object) -> None:
+    """Position biases of other weights are of no use."""
+    network.tables.clear()
 
 
 def _warped_images(sources: torch.Tensor, flow: torch.Tensor, start: int, stop: int, first: int) -> torch.Tensor:

@@ -124,7 +124,8 @@ class Stage(nn.Module):
             move = slice(start + first, start + last) if step > 0 else source
             neighbours.append(_extended(frames[source], missing))
             moves.append(_extended(flow[move], missing))
-        return self.pa_deform(frames[start:stop], neighbours, moves).permute(0, 2, 3, 1)
+        aligned: torch.Tensor = self.pa_deform(frames[start:stop], neighbours, moves)
+        return aligned.permute(0, 2, 3, 1)
 
 
 def _extended(frames: torch.Tensor, missing: tuple[int, int]) -> torch.Tensor:

@@ -137,7 +137,7 @@ def weights_of(checkpoint: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def task_of(state: Mapping[str, Any], file: Path | str | None = None) -> Family:
     """The family of a state dict. Raises ModelError, naming what was found, if it is that of no official task."""
-    known = {}
+    known: dict[_Signature, list[Task]] = {}
     for task in TASKS:
         known.setdefault(_Signature.of_arguments(task.arguments), []).append(task)
     try:

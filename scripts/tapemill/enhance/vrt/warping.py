@@ -64,12 +64,13 @@ class ParallelWarping(nn.Module):
         layers: list[nn.Module] = []
         for width in (guides, channels, channels):
             layers += [nn.Conv2d(width, channels, 3, padding=1), nn.LeakyReLU(0.1, inplace=True)]
-        self.conv_offset = nn.Sequential(*layers, nn.Conv2d(channels, 3 * TAPS * groups, 3, padding=1))
+        last = nn.Conv2d(channels, 3 * TAPS * groups, 3, padding=1)
+        self.conv_offset = nn.Sequential(*layers, last)
         self.widest = max(guides, 3 * channels, 3 * TAPS * groups)
         """Channels of the widest tensor, that of the fusion which follows included."""
         # So that an untrained network follows the flows.
-        nn.init.zeros_(self.conv_offset[-1].weight)
-        nn.init.zeros_(self.conv_offset[-1].bias)
+        for parameter in last.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(
         self, current: torch.Tensor, neighbours: Sequence[torch.Tensor], flows: Sequence[torch.Tensor]

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from tapemill import script
-from tapemill.demo.restoration_data import STRENGTHS, Size, make_pairs
+from tapemill.demo.restoration_data import SETTINGS, Size, make_pairs
 
 
 def main(job: Any) -> None:
@@ -13,7 +13,7 @@ def main(job: Any) -> None:
         target=Path(job.output.pairs),
         seed=job.params.seed,
         size=Size(clips=job.params.clips),
-        strengths=STRENGTHS,
+        settings=SETTINGS,
         threads=job.threads,
     )
 

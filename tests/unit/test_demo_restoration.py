@@ -1,15 +1,18 @@
 import json
-from fractions import Fraction
 
 import numpy as np
 import pytest
 
-from tapemill import ffmpeg
+from tapemill import ffmpeg, files
 from tapemill.demo import restoration_data, restoration_evaluation, restoration_training, vhs
-from tapemill.demo.restoration_data import FULL, STRENGTHS, Pairs, Size
+from tapemill.demo.capture import planar_420
+from tapemill.demo.restoration_data import FULL, SETTINGS, Pairs, Size
 from tapemill.demo.restoration_pictures import random_paint
 from tapemill.demo.restoration_training import Learner, TrainingSettings
+from tapemill.enhance.describing import frame_descriptor
 from tapemill.errors import InputError
+from tapemill.models import Model
+from tapemill.weights import load_state
 
 NO_FILTER = {"preset": "none", "crop_bottom_lines": 10}
 TINY = TrainingSettings(features=6, convs=1, steps=30, batch=4, learning_rate=5e-3, threads=1)
@@ -74,7 +77,7 @@ def test_the_same_seed_gives_the_same_pairs_whatever_the_threads(tmp_path):
     size = Size(clips=2, frames=2, settled_ticks=2, ticks=1, patches=2, side=32)
     for threads in (1, 2):
         restoration_data.make_pairs(
-            target=tmp_path / f"{threads}.npz", seed=3, size=size, strengths=STRENGTHS, threads=threads
+            target=tmp_path / f"{threads}.npz", seed=3, size=size, settings=SETTINGS, threads=threads
         )
     one, other = (restoration_data.load_pairs(tmp_path / f"{threads}.npz") for threads in (1, 2))
     assert one.seen.shape == one.truth.shape == (4, 3, 32, 32)
@@ -110,8 +113,7 @@ def test_training_lowers_the_loss_and_can_be_repeated_bit_for_bit(one_thread, tm
     learner = Learner(TINY)
     batch = [torch.from_numpy(planes.astype(np.float32) / FULL) for planes in (blurred_pairs.seen, blurred_pairs.truth)]
     before = learner.loss(*batch).item()
-    network = restoration_evaluation.load(tmp_path / "one.safetensors")
-    learner.network.load_state_dict(network.model.state_dict())
+    learner.network.load_state_dict(load_state(tmp_path / "one.safetensors"))
     assert learner.loss(*batch).item() < 0.5 * before
     assert learner.psnr_db(blurred_pairs)[1] > learner.psnr_db(blurred_pairs)[0]
 
@@ -124,31 +126,42 @@ def test_an_exported_network_is_a_compact_one_for_spandrel_and_says_where_it_is_
     pairs = save(blurred_pairs, tmp_path / "pairs.npz")
     target = tmp_path / "network.safetensors"
     restoration_training.export(Learner(TINY), target, pairs)
-    loaded = restoration_evaluation.load(target)
+    loaded = frame_descriptor(load_state(target), target)
     assert (loaded.architecture.id, loaded.scale, loaded.input_channels, loaded.output_channels) == ("Compact", 1, 3, 3)
     with safe_open(target, framework="np") as opened:
         made_by = json.loads(opened.metadata()["made_by"])
     assert (made_by["features"], made_by["convs"], made_by["seed"]) == (6, 1, 0)
 
 
-def test_a_network_that_changes_nothing_gives_the_filters_picture(one_thread, tmp_path, blurred_pairs):
-    capture = tmp_path / "capture.mkv"
-    bars = "smptebars=s=720x576:r=25,format=yuv422p,setfield=tff"
-    tags = ("-color_primaries", "bt470bg", "-color_trc", "bt470bg", "-colorspace", "bt470bg", "-color_range", "tv")
-    arguments = ["-f", "lavfi", "-i", bars, "-frames:v", "2", "-c:v", "ffv1", *tags]
-    ffmpeg.run([*arguments, *ffmpeg.target(capture, "matroska")], concerns=capture, timeout_s=60)
+def test_a_network_that_changes_nothing_is_as_good_as_the_filters(one_thread, tmp_path, blurred_pairs):
+    picture = random_paint(9)(0)
+    tape = vhs.Tape(1)
+    raw = tmp_path / "capture.yuv"
+    raw.write_bytes(b"".join(tape.play(frame, picture, picture).planes() for frame in range(3)))
+    layout = ("-f", "rawvideo", "-pixel_format", "yuv422p", "-video_size", "720x576", "-framerate", "25")
+    capture, truth = tmp_path / "capture.mkv", tmp_path / "truth.mkv"
+    ffmpeg.run(
+        [*ffmpeg.source(raw, options=layout), "-c:v", "ffv1", *ffmpeg.target(capture, "matroska")],
+        concerns=capture,
+        timeout_s=60,
+    )
+    raw.write_bytes(planar_420(picture) * 6)
+    layout = ("-f", "rawvideo", "-pixel_format", "yuv420p", "-video_size", "720x576", "-framerate", "50")
+    ffmpeg.run(
+        [*ffmpeg.source(raw, options=layout), "-c:v", "ffv1", *ffmpeg.target(truth, "matroska")],
+        concerns=truth,
+        timeout_s=60,
+    )
     target = tmp_path / "network.safetensors"
     restoration_training.export(Learner(TINY), target, save(blurred_pairs, tmp_path / "pairs.npz"))
-    of = restoration_data.scene(restoration_data.CAPTURE, {**STRENGTHS, "pixel_format": "yuv420p"})
-    videos = [tmp_path / "filters.mkv", tmp_path / "network.mkv"]
-    restoration_evaluation.filter_video(capture, videos[0], restoration_evaluation.filter_chain(of))
-    frames, _ = restoration_evaluation.restore(restoration_evaluation.load(target), capture, videos[1], of)
-    assert frames == 4
-    assert of.output.rate == Fraction(50)
-    pictures = []
-    for video in videos:
-        raw = ["-pix_fmt", "yuv420p", "-f", "rawvideo", "pipe:1"]
-        with ffmpeg.reading([*ffmpeg.source(video), *raw], concerns=video, timeout_s=60) as stream:
-            pictures.append(np.frombuffer(stream.read(), np.uint8).astype(int))
-    assert len(pictures[0]) == len(pictures[1]) == 4 * 768 * 566 * 3 // 2
-    assert np.abs(pictures[0] - pictures[1]).mean() < 0.6
+    network = Model(str(target), "frame", target, files.sha256(target), scale=1)
+    compare = restoration_evaluation.restore_and_compare
+    fast, good = (
+        compare(capture, truth, {**restoration_evaluation.OF_THE_DEMO, "preset": preset}, network, tmp_path, 3)
+        for preset in ("fast", "good")
+    )
+    assert fast["psnr_y_db"] > 20
+    assert good["psnr_y_db"] == pytest.approx(fast["psnr_y_db"], abs=0.2)
+    assert good["psnr_all_db"] == pytest.approx(fast["psnr_all_db"], abs=0.4)
+    assert good["ssim_all"] == pytest.approx(fast["ssim_all"], abs=0.02)
+    assert good != fast

@@ -20,11 +20,12 @@ import numpy as np
 
 from .. import ffmpeg, files
 from ..enhance import EnhanceSettings
-from ..enhance import filters as steps
-from ..enhance.filters import Scene
+from ..enhance.chain import written_out
+from ..enhance.graph import Scene, before_networks
 from ..errors import InputError
 from ..facts import PictureFacts
 from ..media import Colour
+from ..models import UNPINNED, Model
 from ..settings import load_config
 from . import plan, vhs
 from .paint import Picture
@@ -33,14 +34,10 @@ from .restoration_pictures import random_paint
 
 LOG = logging.getLogger("tapemill.demo.restoration_data")
 
-# What is done before the network: all but the steps that look at the finished picture (debanding, sharpening).
-BEFORE_NETWORK = (
-    *(steps.count_frames, steps.declare, steps.unify, steps.deinterlace, steps.crop, steps.reduce),
-    *(steps.denoise, steps.shift_chroma, steps.sharpen_chroma),
-)
-# Those of the preset `fast`. Weaker ones along lines made no difference to what the network reached: 32.1 dB of luma on
-# the demo at strength 0 and 2, 32.2 dB at 6, after the same short training.
-STRENGTHS: Mapping[str, Any] = MappingProxyType({"preset": "fast"})
+# What the network is made for: it learns from what the filters before it leave.
+SETTINGS: Mapping[str, Any] = MappingProxyType({"preset": "good"})
+# Its place in the chain, while there is none.
+TO_COME = Model("to be trained", "frame", Path("to-be-trained"), UNPINNED, scale=1)
 CAPTURE = PictureFacts(
     width=plan.WIDTH,
     height=plan.HEIGHT,
@@ -86,17 +83,11 @@ class Pairs:
     truth: Planes
 
 
-def scene(facts: PictureFacts, strengths: Mapping[str, Any]) -> Scene:
-    """The scene of the stage enhance with these settings, all others as the config's schema has them."""
-    return Scene.of(facts, facts.field_order, EnhanceSettings(**load_config({"enhance": dict(strengths)})["enhance"]))
-
-
-def rgb_chain(of: Scene) -> str:
-    """The filters up to the network, as one `-vf`: from woven frames to one frame a field in gbrp16le."""
-    texts = [text for step in BEFORE_NETWORK if (text := step(of)) is not None]
-    matrix = of.output.colour.matrix
-    to_rgb = f"scale=in_color_matrix={matrix}:in_range={of.output.colour.range}:out_range=pc:{steps.SCALER}"
-    return ",".join([*texts, f"{to_rgb}:in_chroma_loc=left,format=gbrp16le"])
+def scene(settings: Mapping[str, Any], model: Model = TO_COME) -> Scene:
+    """The demo's capture, as the stage enhance sees it with these settings; all others are the schema's defaults."""
+    section = load_config({"enhance": dict(settings)})["enhance"]
+    complete = written_out(section, lambda _name: model, lambda _values: None)
+    return Scene.of(CAPTURE, CAPTURE.field_order, EnhanceSettings(**complete))
 
 
 def read_rgb(stream: IO[bytes], width: int, height: int) -> Planes | None:
@@ -132,12 +123,12 @@ def random_wear(rng: np.random.Generator) -> vhs.Wear:
     )
 
 
-def make_pairs(*, target: Path, seed: int, size: Size, strengths: Mapping[str, Any], threads: int = 1) -> None:
+def make_pairs(*, target: Path, seed: int, size: Size, settings: Mapping[str, Any], threads: int = 1) -> None:
     """Draw, wear down and filter clips, and write patches of them; the same ones whatever the number of threads."""
     cv2.setNumThreads(1)
 
     def clip(number: int) -> Pairs:
-        pairs = patches_of_clip((seed, number), size, strengths)
+        pairs = patches_of_clip((seed, number), size, settings)
         LOG.info("clip %d of %d", number + 1, size.clips)
         return pairs
 
@@ -160,7 +151,7 @@ def load_pairs(source: Path) -> Pairs:
 
 
 def patches_of_clip(
-    seed: tuple[int, int], size: Size, strengths: Mapping[str, Any], wear: vhs.Wear | None = None
+    seed: tuple[int, int], size: Size, settings: Mapping[str, Any], wear: vhs.Wear | None = None
 ) -> Pairs:
     """One random clip's patches, of the given wear or a random one. Colour is moved back as far as it was late."""
     rng = np.random.default_rng(seed)
@@ -170,14 +161,15 @@ def patches_of_clip(
         "chroma_shift_samples": -2 * wear.chroma_delay_samples,
         "chroma_shift_lines": -DELAY_LINE_LINES if wear.delay_line else 0,
     }
-    of = scene(CAPTURE, {**strengths, **back})
+    of = scene({**settings, **back})
     width, height = of.crop.width, of.crop.height
     pictures = [draw(tick) for tick in range(size.frames * TICKS_PER_FRAME)]
     ticks = np.sort(rng.choice(np.arange(size.settled_ticks, len(pictures)), size.ticks, replace=False))
     tape = vhs.Tape(int(rng.integers(1 << 30)), wear)
     captured = b"".join(tape.play(frame, *pictures[2 * frame : 2 * frame + 2]).planes() for frame in range(size.frames))
     filtered = _filtered(captured, of)
-    seen, truth = [], []
+    seen: list[Planes] = []
+    truth: list[Planes] = []
     for tick in ticks:
         clean = to_rgb(pictures[tick])
         for _ in range(size.patches):
@@ -196,7 +188,17 @@ def _filtered(captured: bytes, of: Scene) -> list[Planes]:
         shape = ("-video_size", f"{of.picture.width}x{of.picture.height}", "-framerate", str(of.picture.rate))
         arguments = [
             *ffmpeg.source(raw, options=("-threads", "1", *layout, *shape)),
-            *("-filter_threads", "1", "-vf", rgb_chain(of), "-fps_mode", "passthrough", "-f", "rawvideo", "pipe:1"),
+            *(
+                "-filter_threads",
+                "1",
+                "-vf",
+                ",".join(before_networks(of)),
+                "-fps_mode",
+                "passthrough",
+                "-f",
+                "rawvideo",
+                "pipe:1",
+            ),
         ]
         frames = []
         with ffmpeg.reading(arguments, concerns=raw, timeout_s=TIME_LIMIT_S) as stream:

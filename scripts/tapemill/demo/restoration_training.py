@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -41,9 +41,9 @@ class TrainingSettings:
     """How large a network, and how long it learns. Steps are counted, not timed, so that a run can be repeated."""
 
     features: int = 16
-    convs: int = 4
+    convs: int = 2
     """Convolutions between the first and the last."""
-    steps: int = 12_000
+    steps: int = 7_000
     batch: int = 4
     learning_rate: float = 2e-3
     seed: int = 0
@@ -59,8 +59,7 @@ class Learner:
 
         torch.manual_seed(settings.seed)
         self.settings = settings
-        # Half as much time for a step as with channels first.
-        self.network = new_network(settings.features, settings.convs).to(memory_format=torch.channels_last)
+        self.network = new_network(settings.features, settings.convs)
         self.steps = 0
         self._optimiser = torch.optim.Adam(self.network.parameters(), settings.learning_rate, betas=(0.9, 0.99))
         self._to_ycbcr = torch.tensor(TO_YCBCR)
@@ -116,14 +115,18 @@ def _psnr_db(total: float, pairs: Pairs) -> float:
 
 def new_network(features: int, convs: int) -> torch.nn.Module:
     """A Compact network at scale 1 that gives back what it is given."""
+    import torch
+
     make_importable()
     from spandrel.architectures.Compact import Compact
 
     network = Compact(num_in_ch=3, num_out_ch=3, num_feat=features, num_conv=convs, upscale=1)
-    last: Any = network.body[-1]
+    last = network.body[-1]
     last.weight.data.zero_()
     last.bias.data.zero_()
-    return network
+    # Half as much time for a step as with channels first.
+    result: torch.nn.Module = network.to(memory_format=torch.channels_last)
+    return result
 
 
 def train_network(*, pairs: Path, model: Path, settings: TrainingSettings) -> None:

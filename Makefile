@@ -1,6 +1,7 @@
 # make demo    restore the built-in demo tape on the CPU        make test    run the tests
 # make test-gpu   run the tests that need a card, and fail without one (DEVICE=cuda|xpu)
 # make bench   the filter path; make bench-lanes, make bench-subtitles: a quarter of an hour each
+# make bench-networks   the engine over a bare frame model, and VRT by itself
 # make docs    reference tables of the manual
 # make setup   install everything into .venv (DEVICE=cpu|cuda|xpu)      make check   linters and types
 
@@ -14,7 +15,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed-$(DEVICE)
 
-.PHONY: setup demo test test-gpu check bench bench-lanes bench-subtitles docs
+.PHONY: setup demo test test-gpu check bench bench-lanes bench-subtitles bench-networks docs
 
 setup: $(INSTALLED)
 
@@ -55,6 +56,10 @@ bench-lanes: setup
 
 bench-subtitles: setup
 	$(BIN)/python tests/benchmarks/bench_subtitles.py
+
+bench-networks: setup
+	$(BIN)/python tests/benchmarks/bench_networks.py
+	$(BIN)/python tests/benchmarks/bench_vrt.py
 
 docs: setup
 	$(BIN)/python -m tapemill.manual config/README.md

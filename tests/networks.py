@@ -6,9 +6,9 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
-from tapemill.enhance.torchvision import make_importable
 
 from tapemill.enhance.chain import NetworkStep
+from tapemill.enhance.torchvision import make_importable
 
 
 def compact(path, *, scale=1, gain=0.0, bias=0.0, features=8, layers=2):

@@ -133,7 +133,8 @@ def test_the_same_scene_gives_the_same_bytes(tmp_path):
 
 @pytest.mark.parametrize(("frames", "width"), [(1, 72), (3, 64)])
 def test_vrt_sees_a_scene_in_windows_and_tiles_and_leaves_every_frame_in_its_place(tmp_path, frames, width):
-    moving = f"gradients=size={width}x64:rate=25:c0=0x806040:c1=0x4060A0:x0=0:y0=0:x1=64:y1=64:seed=1:speed=0.1,format=yuv444p"
+    colours = "c0=0x806040:c1=0x4060A0:x0=0:y0=0:x1=64:y1=64:seed=1:speed=0.1"
+    moving = f"gradients=size={width}x64:rate=25:{colours},format=yuv444p"
     clip = clip_from(tmp_path / "scene.mkv", moving, frames=frames)
     step = network(vrt(tmp_path / "vrt.pth"), kind="vrt", sigma=12.0)
     made = {}

@@ -150,6 +150,22 @@ def _formats(device: Device) -> tuple[bool, bool]:
 
 
 @contextmanager
+def torch_threads(count: int) -> Iterator[None]:
+    """Let torch use `count` threads in the block. The number is part of the result: sums depend on their order.
+
+    Some packages (silero-vad) set it for the whole process when they are imported: import those inside the block.
+    """
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
 def seeded(device: Device, number: int, *, deterministic: bool = False) -> Iterator[None]:
     """Start all random numbers (Python's, numpy's, torch's, the card's) from `number` in the block.
 

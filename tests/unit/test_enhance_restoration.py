@@ -127,8 +127,11 @@ def test_the_same_scene_gives_the_same_bytes(tmp_path):
     clip = clip_from(tmp_path / "scene.mkv", MOVING.format(size="160x120", format="yuv420p"), frames=8)
     chain = steps("denoise", network(compact(tmp_path / "net.safetensors", gain=1.0)), "resize", "grain")
     settings = replace(PLAIN, preset="fast", chain=chain, grain_levels=2.0)
+    threads = torch.get_num_threads()
     first, second = (enhanced(tmp_path / name, clip, 8, settings)[0].read_bytes() for name in "ab")
     assert first == second
+    # What comes after it in the same worker computes as it would without.
+    assert torch.get_num_threads() == threads
 
 
 @pytest.mark.parametrize(("frames", "width"), [(1, 72), (3, 64)])

@@ -8,9 +8,10 @@ import torch
 
 from spoken import SETTINGS, SPANS_S, recording, silence, write_wav
 from tapemill import resident
+from tapemill.device import torch_threads
 from tapemill.errors import SceneError
 from tapemill.subtitles.segments import Region
-from tapemill.subtitles.speech import _on_grid, detect_speech, joined, read_samples, torch_threads
+from tapemill.subtitles.speech import _on_grid, detect_speech, joined, read_samples
 
 
 def samples(tmp_path, *parts):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import ffmpeg
-from ..device import Device, seeded
+from ..device import Device, seeded, torch_threads
 from ..errors import SceneError
 from ..memory import Decision
 from .chain import NetworkStep
@@ -70,12 +70,8 @@ def restore(
     overflows in half precision is done again in single. Raises SceneError if a network makes no picture, and what
     `load_network` and ffmpeg raise.
     """
-    import torch
-
-    # Not the machine's number of cores: the order of sums, and so the last bits, may depend on it.
-    torch.set_num_threads(scene.settings.encoder_threads)
     for single in (False, True):
-        with seeded(device, SEED, deterministic=device.kind == "cpu"):
+        with torch_threads(scene.settings.encoder_threads), seeded(device, SEED, deterministic=device.kind == "cpu"):
             fitted = _fitted(scene, frames, device, single=single)
             try:
                 _stream(clip, partial, scene, fitted, frames, encoding, device, device_arguments, timeout_s)

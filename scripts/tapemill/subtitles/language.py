@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import files
-from ..device import CPU, Device, open_device
+from ..device import CPU, Device, open_device, torch_threads
 from ..models import ModelFile
 from .fitting import Hearing, fitting, lowered
 from .loading import load_model
 from .segments import Region
 from .settings import SubtitlesSettings
-from .speech import SAMPLE_RATE_HZ, detect_speech, read_samples, torch_threads
+from .speech import SAMPLE_RATE_HZ, detect_speech, read_samples
 
 if TYPE_CHECKING:
     from .speech import Samples

@@ -6,12 +6,12 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from ..device import Device, dtype_for, seeded
+from ..device import Device, dtype_for, seeded, torch_threads
 from ..errors import ConfigError
 from .loading import timing_on_cpu
 from .segments import Region, Segment, Word
 from .settings import SubtitlesSettings
-from .speech import joined, torch_threads
+from .speech import joined
 
 if TYPE_CHECKING:
     from .speech import Samples

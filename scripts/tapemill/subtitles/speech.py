@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import wave
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..device import CPU
+from ..device import CPU, torch_threads
 from ..errors import SceneError
 from ..resident import resident
 from .segments import Region
@@ -104,19 +103,3 @@ def joined(regions: Sequence[Region], gap_s: float) -> list[Region]:
         else:
             groups.append(region)
     return groups
-
-
-@contextmanager
-def torch_threads(count: int) -> Iterator[None]:
-    """Let torch use `count` threads in the block. The number is part of the result: sums depend on their order.
-
-    silero-vad sets it to 1 for the whole process when it is imported, hence the import belongs inside the block.
-    """
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -20,7 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from tapemill.enhance.vrt.footprint import footprint  # noqa: E402  found through the line above
+from tapemill.enhance.vrt.footprint import activation_bytes  # noqa: E402  found through the line above
 from tapemill.enhance.vrt.tasks import TASKS, Task  # noqa: E402
 
 MEBI = 1 << 20
@@ -99,7 +99,7 @@ def main() -> None:
         command += ["--size", *map(str, arguments.size)]
         done = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
         frames, itemsize = arguments.frames, 4 if arguments.dtype == "float32" else 2
-        need = footprint(task.arguments, frames, *arguments.size, itemsize, arguments.device.partition(":")[0])
+        need = activation_bytes(task.arguments, frames, *arguments.size, itemsize, arguments.device.partition(":")[0])
         tell(f"{task.name:36} {done['cpu'] / frames:11.2f} {done['wall'] / frames:8.2f} {frames / done['wall']:9.2f}")
         tell(f" {done['peak'] / MEBI:9.0f} {done['before'] / MEBI:7.0f} {need.peak_bytes / MEBI:9.0f}\n")
 

@@ -3,7 +3,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from tapemill.enhance.vrt import pieces
-from tapemill.enhance.vrt.footprint import footprint
+from tapemill.enhance.vrt.footprint import activation_bytes
 from tapemill.enhance.vrt.tasks import TASKS
 from vrt_networks import clip_for, small_network
 
@@ -33,7 +33,7 @@ def test_the_estimate_is_within_a_factor_of_two(monkeypatch, changes, size, piec
     monkeypatch.setattr(pieces, "PROCESSOR_BYTES", piece)
     network = small_network(**changes)
     peak, largest = allocated(network, clip_for(network, *size))
-    estimate = footprint(network.arguments, *size)
+    estimate = activation_bytes(network.arguments, *size)
     assert 0.5 < estimate.peak_bytes / peak < 2
     assert 0.5 < estimate.largest_tensor_bytes / largest < 2
 
@@ -41,7 +41,7 @@ def test_the_estimate_is_within_a_factor_of_two(monkeypatch, changes, size, piec
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name[:3])
 def test_no_tensor_of_a_usual_tile_reaches_what_an_arc_card_can_hold(task):
     frames = task.arguments.least_frames if task.arguments.frames_out else 16
-    half = footprint(task.arguments, frames, 256, 256, torch.float16.itemsize, "xpu")
+    half = activation_bytes(task.arguments, frames, 256, 256, torch.float16.itemsize, "xpu")
     assert half.largest_tensor_bytes < 1 << 30
     assert half.largest_tensor_bytes < half.peak_bytes < 12 << 30
 
@@ -49,7 +49,7 @@ def test_no_tensor_of_a_usual_tile_reaches_what_an_arc_card_can_hold(task):
 def test_it_grows_with_frames_and_pixels_alone():
     given = TASKS[0].arguments
     small, longer, larger = (
-        footprint(given, *size, 2, "xpu").peak_bytes for size in ((6, 128, 128), (12, 128, 128), (6, 256, 256))
+        activation_bytes(given, *size, 2, "xpu").peak_bytes for size in ((6, 128, 128), (12, 128, 128), (6, 256, 256))
     )
     assert 1.2 < longer / small < 2.1
     # Pieces stay what they are.

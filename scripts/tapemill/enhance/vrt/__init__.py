@@ -7,10 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from .arguments import Arguments
+from .footprint import Footprint, activation_bytes
+from .tasks import TASKS, Family, Task, task_of, weights_of
+
 if TYPE_CHECKING:
     from .model import VRT
 
-__all__ = ["VRT"]
+__all__ = ["TASKS", "VRT", "Arguments", "Family", "Footprint", "Task", "activation_bytes", "task_of", "weights_of"]
 
 
 def __getattr__(name: str) -> Any:

@@ -11,6 +11,8 @@ from ...errors import ConfigError, SceneError
 # Each of the seven stages of the body works at this fraction of the clip's size; the stages after them at full size.
 SCALES: Final = (1, 2, 4, 8, 4, 2, 1)
 NORM: Final = "LayerNorm(eps=1e-5)"
+# Channels of the layers that make the picture of the features.
+HEAD_CHANNELS: Final = 64
 # SpyNet halves a picture five times after bringing its sides to a multiple of this.
 FLOW_MULTIPLE: Final = 32
 

@@ -8,21 +8,31 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import nn
 from torch.nn import functional
 
 from .layers import GatedMlp
-from .pieces import piece_length
+from .pieces import piece_length, widest_of_block
 from .tables import Tables
 from .windows import Kind, Plan, Size, make_plan, position_encoding, region_mask, relative_index
 
 # Fused attention of cards wants the channels of a head in multiples of this; others would fall back to whole matrices.
 HEAD_MULTIPLE = 8
 
-Part = tuple[Kind, int, int]
-"""Windows start to stop of a piece, all of one kind."""
+
+@dataclass(frozen=True)
+class Part:
+    """Windows start to stop of a piece, all of one kind, and what is added to their logits."""
+
+    start: int
+    stop: int
+    bias: torch.Tensor
+    """(1, heads, tokens, tokens): of self attention."""
+    mask: torch.Tensor | None
+    """(1, 1, tokens/2, tokens/2): of mutual attention."""
 
 
 class WindowAttention(nn.Module):
@@ -48,30 +58,29 @@ class WindowAttention(nn.Module):
         if mutual:
             self.qkv_mut = nn.Linear(channels, 3 * channels, bias=qkv_bias)
 
-    def forward(self, tokens: torch.Tensor, parts: Sequence[Part], plan: Plan, tables: Tables) -> torch.Tensor:
+    def forward(self, tokens: torch.Tensor, parts: Sequence[Part]) -> torch.Tensor:
         """(windows, tokens, C) to the same."""
         channels = tokens.shape[-1]
-        own = self._attend_itself(tokens, parts, plan, tables)
+        own = self._attend_itself(tokens, parts)
         if not self.mutual:
             result: torch.Tensor = self.proj(own)
             return result
-        other = self._attend_other(tokens, parts, plan, tables)
+        other = self._attend_other(tokens, parts)
         # The weight's columns are [mutual, self]; two products need no concatenation.
         result = functional.linear(own, self.proj.weight[:, channels:], self.proj.bias)
         flat = result.view(-1, channels)
-        flat.addmm_(other.reshape(-1, channels), self.proj.weight[:, :channels].t())
+        flat.addmm_(other.view(-1, channels), self.proj.weight[:, :channels].t())
         return result
 
-    def _attend_itself(self, tokens: torch.Tensor, parts: Sequence[Part], plan: Plan, tables: Tables) -> torch.Tensor:
-        multiple = _head_multiple(tokens)
+    def _attend_itself(self, tokens: torch.Tensor, parts: Sequence[Part]) -> torch.Tensor:
         query, key, value = self._heads(self.qkv_self(tokens))
-        done = [
-            attend(query[a:b], key[a:b], value[a:b], self._bias(kind, plan, tables), self.scale, multiple)
-            for kind, a, b in parts
-        ]
+        done = []
+        for part in parts:
+            own = slice(part.start, part.stop)
+            done.append(attend(query[own], key[own], value[own], part.bias, self.scale, _head_multiple(tokens)))
         return _joined(done)
 
-    def _attend_other(self, tokens: torch.Tensor, parts: Sequence[Part], plan: Plan, tables: Tables) -> torch.Tensor:
+    def _attend_other(self, tokens: torch.Tensor, parts: Sequence[Part]) -> torch.Tensor:
         """Where frame A stands, what B asks of A, and the reverse.
 
         The mask is that of the window's first frame for both, so frames that the roll brought together in time do see
@@ -81,16 +90,21 @@ class WindowAttention(nn.Module):
         frames = tokens.view(2 * count, both // 2, channels)
         query, key, value = self._heads(self.qkv_mut(frames + self.position_bias))
         query = query.reshape(count, 2, *query.shape[1:]).flip(1).flatten(0, 1)
-        done, multiple = [], _head_multiple(tokens)
-        for kind, a, b in parts:
-            mask, frames_of = _spatial_mask(kind, plan, tables, query), slice(2 * a, 2 * b)
-            done.append(attend(query[frames_of], key[frames_of], value[frames_of], mask, self.scale, multiple))
-        return _joined(done).view(count, both, channels)
+        done = []
+        for part in parts:
+            own = slice(2 * part.start, 2 * part.stop)
+            done.append(attend(query[own], key[own], value[own], part.mask, self.scale, _head_multiple(tokens)))
+        return _joined(done)
 
     def _heads(self, qkv: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """(B, tokens, [q|k|v] by head) to three of (B, heads, tokens, channels of a head)."""
         query, key, value = qkv.view(*qkv.shape[:2], 3, self.heads, -1).permute(2, 0, 3, 1, 4).unbind(0)
         return query, key, value
+
+    def logits(self, kind: Kind, plan: Plan, tables: Tables) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Bias and mask of windows of a kind (see Part)."""
+        bias = self._bias(kind, plan, tables)
+        return bias, _spatial_mask(kind, plan, tables, bias) if self.mutual else None
 
     def _bias(self, kind: Kind, plan: Plan, tables: Tables) -> torch.Tensor:
         """(1, heads, tokens, tokens): the relative position bias, and the mask where windows wrap.
@@ -179,10 +193,14 @@ class Block(nn.Module):
         plan = tables.get(
             key, lambda: make_plan(size, self.window, self.shifted, clip.device), lambda made: made.nbytes
         )
+        # Windows come in the order of their kinds: a bias that found no room in the tables is made once.
+        ready: dict[Kind, tuple[torch.Tensor, torch.Tensor | None]] = {}
         for start, stop in self._pieces(plan, clip):
-            self._windows(clip, plan, start, stop, tables)
+            ranges = plan.kinds_within(start, stop)
+            ready = {kind: ready.get(kind) or self.attn.logits(kind, plan, tables) for kind, _ in ranges}
+            self._windows(clip, plan, start, stop, [Part(*range_, *ready[kind]) for kind, range_ in ranges])
 
-    def _windows(self, clip: torch.Tensor, plan: Plan, start: int, stop: int, tables: Tables) -> None:
+    def _windows(self, clip: torch.Tensor, plan: Plan, start: int, stop: int, parts: Sequence[Part]) -> None:
         """Windows start to stop. No token is in two windows, so the result can replace its source at once."""
         places = slice(start * plan.tokens, stop * plan.tokens)
         rows = plan.rows[places]
@@ -190,9 +208,7 @@ class Block(nn.Module):
         normed = self.norm1(tokens)
         if plan.padding is not None:
             normed.masked_fill_(plan.padding[places], 0)
-        attended = self.attn(
-            normed.view(stop - start, plan.tokens, -1), list(_parts(plan, start, stop)), plan, tables
-        ).flatten(0, 1)
+        attended = self.attn(normed.view(stop - start, plan.tokens, -1), parts).flatten(0, 1)
         if plan.padding is not None:
             inside = plan.inside[plan.inside_before[start] : plan.inside_before[stop]] - places.start
             tokens, attended = tokens.index_select(0, inside), attended.index_select(0, inside)
@@ -204,26 +220,10 @@ class Block(nn.Module):
     def _pieces(self, plan: Plan, clip: torch.Tensor) -> Iterator[tuple[int, int]]:
         """Ranges of windows whose queries, keys and values, hidden layer or attention matrix fit into a piece."""
         kind = clip.device.type
-        width = widest(clip.shape[-1], self.mlp.fc11.out_features, self.attn.heads * plan.tokens, kind)
+        width = widest_of_block(clip.shape[-1], self.mlp.fc11.out_features, self.attn.heads * plan.tokens, kind)
         step = piece_length(width * plan.tokens * clip.element_size(), kind)
         for start in range(0, plan.windows, step):
             yield start, min(start + step, plan.windows)
-
-
-def widest(channels: int, hidden: int, row: int, kind: str) -> int:
-    """Elements a token of the widest tensor of a block: its hidden layer, queries, keys and values, or a matrix row.
-
-    The processor's attention is always fused; a card's may make the whole matrix.
-    """
-    return max(3 * channels, hidden, 0 if kind == "cpu" else row)
-
-
-def _parts(plan: Plan, start: int, stop: int) -> Iterator[Part]:
-    """The kinds among windows start to stop, counted from start."""
-    for kind in plan.kinds:
-        first, last = max(kind.start, start), min(kind.stop, stop)
-        if first < last:
-            yield kind, first - start, last - start
 
 
 class Group(nn.Module):

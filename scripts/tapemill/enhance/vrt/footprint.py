@@ -8,12 +8,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from .arguments import FLOW_MULTIPLE, SCALES, Arguments
-from .pieces import piece_length, table_bytes
+from .arguments import FLOW_MULTIPLE, HEAD_CHANNELS, SCALES, Arguments
+from .pieces import piece_length, table_bytes, widest_of_block
 
-# Channels that SpyNet's widest layer reads and makes; those of the head's.
+# Channels that SpyNet's widest layer reads and makes.
 FLOW_CHANNELS = 32 + 64
-HEAD_CHANNELS = 64
 FLOAT_BYTES = 4
 
 
@@ -48,7 +47,7 @@ class _Clip:
         return min(count, piece_length(each_bytes, self.kind))
 
 
-def footprint(
+def activation_bytes(
     given: Arguments, frames: int, height: int, width: int, itemsize: int = FLOAT_BYTES, kind: str = "cpu"
 ) -> Footprint:
     """For one clip of this size, weights of `itemsize` bytes, on a device of this kind ("cpu", "cuda", "xpu").
@@ -106,12 +105,12 @@ def _block_bytes(clip: _Clip, place: int) -> int:
     scale = SCALES[place] if place < len(SCALES) else 1
     hidden = int(channels * given.mlp_ratio)
     window = math.prod(given.window_size)
-    row = given.num_heads[place] * window if clip.kind != "cpu" else 0
-    wide = max(3 * channels, hidden, row)
+    row = given.num_heads[place] * window
+    wide = widest_of_block(channels, hidden, row, clip.kind)
     windows = -(-clip.frames * clip.pixels // scale**2 // window)
     tokens = window * clip.together(wide * window * clip.itemsize, windows)
     # Tokens, norm, own and other attention, the other's queries twice; or tokens, norm and three hidden layers.
-    return tokens * clip.itemsize * max(10 * channels + row, 3 * channels + 3 * hidden)
+    return tokens * clip.itemsize * max(10 * channels + (row if clip.kind != "cpu" else 0), 3 * channels + 3 * hidden)
 
 
 def _alignment_bytes(clip: _Clip, place: int) -> int:

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from .arguments import SCALES, Arguments
+from .arguments import HEAD_CHANNELS, SCALES, Arguments
 from .flow import Flows, SpyNet, flows_of
 from .layers import FrameConv
 from .pieces import pieces, table_bytes
@@ -19,8 +19,6 @@ from .stages import LastStage, Stage
 from .tables import Tables
 from .warping import nearest4
 
-# Channels of the layers that make the picture of the features.
-HEAD_CHANNELS = 64
 # Places of the enlarging layers in the checkpoints: each doubling had five modules there.
 MODULES_A_DOUBLING = 5
 # Half of the kernel that makes the interpolated picture.

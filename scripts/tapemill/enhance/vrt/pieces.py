@@ -35,3 +35,11 @@ def pieces(count: int, each_bytes: int, kind: str) -> Iterator[tuple[int, int]]:
     # Of one length, but for rounding: a small last one would keep a card waiting.
     number = -(-count // piece_length(each_bytes, kind))
     return pairwise([index * count // max(1, number) for index in range(number + 1)])
+
+
+def widest_of_block(channels: int, hidden: int, row: int, kind: str) -> int:
+    """Elements a token of the widest tensor of a block: its hidden layer, queries, keys and values, or a matrix row.
+
+    The processor's attention is always fused; a card's may make the whole matrix.
+    """
+    return max(3 * channels, hidden, 0 if kind == "cpu" else row)

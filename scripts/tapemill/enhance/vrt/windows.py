@@ -59,6 +59,11 @@ class Plan:
         """How many there are."""
         return self.kinds[-1].stop
 
+    def kinds_within(self, start: int, stop: int) -> list[tuple[Kind, tuple[int, int]]]:
+        """The kinds of windows start to stop, each with its range counted from start."""
+        ranges = [(kind, (max(kind.start, start) - start, min(kind.stop, stop) - start)) for kind in self.kinds]
+        return [(kind, (first, last)) for kind, (first, last) in ranges if first < last]
+
     @property
     def nbytes(self) -> int:
         """Of its tensors."""

@@ -2,7 +2,9 @@ import json
 
 import numpy as np
 import pytest
+from safetensors import safe_open
 
+from running import ROOT
 from tapemill import ffmpeg, files
 from tapemill.demo import restoration_data, restoration_evaluation, restoration_training, vhs
 from tapemill.demo.capture import planar_420
@@ -11,7 +13,7 @@ from tapemill.demo.restoration_pictures import random_paint
 from tapemill.demo.restoration_training import Learner, TrainingSettings
 from tapemill.enhance.describing import frame_descriptor
 from tapemill.errors import InputError
-from tapemill.models import Model
+from tapemill.models import Model, read_lock
 from tapemill.weights import load_state
 
 NO_FILTER = {"preset": "none", "crop_bottom_lines": 10}
@@ -83,6 +85,7 @@ def test_the_same_seed_gives_the_same_pairs_whatever_the_threads(tmp_path):
     assert one.seen.shape == one.truth.shape == (4, 3, 32, 32)
     assert np.array_equal(one.seen, other.seen)
     assert np.array_equal(one.truth, other.truth)
+    assert (tmp_path / "1.npz").read_bytes() == (tmp_path / "2.npz").read_bytes()
     assert not np.array_equal(one.truth[0], one.truth[2])
 
 
@@ -121,8 +124,6 @@ def test_training_lowers_the_loss_and_can_be_repeated_bit_for_bit(one_thread, tm
 def test_an_exported_network_is_a_compact_one_for_spandrel_and_says_where_it_is_from(
     one_thread, tmp_path, blurred_pairs
 ):
-    from safetensors import safe_open
-
     pairs = save(blurred_pairs, tmp_path / "pairs.npz")
     target = tmp_path / "network.safetensors"
     restoration_training.export(Learner(TINY), target, pairs)
@@ -165,3 +166,16 @@ def test_a_network_that_changes_nothing_is_as_good_as_the_filters(one_thread, tm
     assert good["psnr_all_db"] == pytest.approx(fast["psnr_all_db"], abs=0.4)
     assert good["ssim_all"] == pytest.approx(fast["ssim_all"], abs=0.02)
     assert good != fast
+
+
+def test_the_committed_network_is_the_recipes():
+    path = ROOT / "resources" / "models" / "demo-compact.safetensors"
+    assert path.stat().st_size < 1_000_000
+    descriptor = frame_descriptor(load_state(path), path)
+    assert (descriptor.architecture.id, descriptor.scale) == ("Compact", 1)
+    with safe_open(path, framework="np") as opened:
+        made_by = json.loads(opened.metadata()["made_by"])
+    recipe = TrainingSettings()
+    assert (made_by["features"], made_by["convs"], made_by["steps"]) == (recipe.features, recipe.convs, recipe.steps)
+    pin = read_lock(ROOT / "config" / "models.lock")["demo-compact"]
+    assert pin["sha256"] == files.sha256(path)

@@ -17,7 +17,8 @@ from .chain import NetworkStep
 from .describing import frame_descriptor
 from .network import Need, Network
 from .settings import EnhanceSettings
-from .vrt.footprint import footprint
+from .torchvision import make_importable
+from .vrt.footprint import activation_bytes
 from .vrt.tasks import task_of
 
 if TYPE_CHECKING:
@@ -99,6 +100,10 @@ def _frame_network(step: NetworkStep, descriptor: Any) -> Network:
 
 def _load_vrt(path: Path, target: torch.device, dtype: torch.dtype, settings: EnhanceSettings) -> Any:
     """The VRT that a checkpoint belongs to, and what it is."""
+    # Its deformable convolution takes torchvision's operator where there is one: in every process, or in none.
+    make_importable()
+    import torchvision  # type: ignore[import-untyped]  # noqa: F401
+
     from .vrt import VRT
 
     state = load_state(path)
@@ -125,7 +130,7 @@ def _vrt_network(step: NetworkStep, loaded: tuple[VRT, Arguments]) -> Network:
 
     def need(frames: int, height: int, width: int) -> Need:
         size = (frames, height, width)
-        needs = footprint(arguments, *size, parameter.dtype.itemsize, parameter.device.type)
+        needs = activation_bytes(arguments, *size, parameter.dtype.itemsize, parameter.device.type)
         return Need(needs.peak_bytes, needs.largest_tensor_bytes)
 
     return Network(

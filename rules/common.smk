@@ -16,10 +16,11 @@ from snakemake.exceptions import WorkflowError
 from tapemill import runlock
 from tapemill.enhance import EnhanceSettings, SceneSettings, needs_choice
 from tapemill.errors import TapemillError
-from tapemill.lookup import Job, as_inputs, lookups, spread
+from tapemill.lookup import Job
 from tapemill.models import find_model
 from tapemill.settings import load_config, load_sheet
 from tapemill.subtitles import read_language
+from tapemill.tapes import as_inputs, lookups, spread
 
 DEMO_CAPTURE = "resources/demo/capture.mkv"
 RECIPE = {

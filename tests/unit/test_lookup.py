@@ -7,11 +7,12 @@ from tapemill.enhance import SceneSettings
 from tapemill.errors import ConfigError, ModelError
 from tapemill.facts import Capture, PictureFacts, SoundFacts, TakeFacts
 from tapemill.files import write_json
-from tapemill.lookup import Job, TapeLookup, as_inputs, spread
+from tapemill.lookup import Job
 from tapemill.media import Colour
 from tapemill.scenes import Scene
 from tapemill.scenes.table import write_scenes
 from tapemill.settings import Tape, load_config
+from tapemill.tapes import TapeLookup
 from tapemill.timing import Span
 
 ENHANCE = SceneSettings.planned({**load_config({})["enhance"], "overrides": ""}, ["T"])
@@ -99,15 +100,6 @@ def test_facts_made_anew_are_read_anew(tmp_path, film):
     tape(tmp_path, lookup.row.source, [120])
     assert lookup.capture.frames == 120
     assert isinstance(lookup.capture, Capture)
-
-
-def test_braces_are_no_wildcards():
-    assert as_inputs([Path("a.mkv"), Path("b{x}.mkv"), Path("c}{.mkv")]) == ["a.mkv", "c}{.mkv"]
-
-
-@pytest.mark.parametrize(("count", "expected"), [(1, ["c"]), (2, ["b", "d"]), (5, list("abcde")), (9, list("abcde"))])
-def test_witnesses_are_spread(count, expected):
-    assert spread(list("abcde"), count) == expected
 
 
 def test_a_longer_scene_is_expected_to_take_longer_and_a_vote_needs_no_scene(film):

@@ -1,0 +1,58 @@
+"""Networks of the chain on a real card, against the CPU."""
+
+import json
+from dataclasses import asdict, replace
+
+import numpy as np
+import pytest
+
+from enhance_media import LOSSLESS, clip_from, facts_of, samples
+from networks import compact, network, steps, vrt
+from tapemill.device import CPU
+from tapemill.enhance import enhance_scene
+from tapemill.resident import drop_all
+
+CODE = """
+from pathlib import Path
+from enhance_media import facts_of
+from tapemill.enhance import EnhanceSettings, enhance_scene
+folder, settings = Path(sys.argv[2]), EnhanceSettings(**json.loads(sys.argv[3]))
+clip = folder / "scene.mkv"
+enhance_scene(
+    clip=clip,
+    target=folder / "card.mkv",
+    record=folder / "card.json",
+    picture=facts_of(clip),
+    frames=9,
+    settings=settings,
+    device=device,
+)
+tell(json.loads((folder / "card.json").read_text())["networks"])
+"""
+
+
+@pytest.mark.parametrize("tile", [None, 128])
+@pytest.mark.parametrize("kind", ["frame", "vrt"])
+def test_a_scene_restored_on_the_card_is_that_of_the_cpu(tmp_path, on_card, monkeypatch, kind, tile):
+    """Half precision may cost a level or two of 255."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    moving = "testsrc=size=192x144:rate=25,scroll=horizontal=0.01,eq=saturation=0.4:contrast=0.7,format=yuv420p"
+    clip = clip_from(tmp_path / "scene.mkv", moving, frames=9)
+    made = compact(tmp_path / "net.safetensors", gain=0.3) if kind == "frame" else vrt(tmp_path / "net.pth")
+    chain = steps(network(made, kind=kind), "resize")
+    settings = replace(LOSSLESS, chain=chain, network_tile_samples=tile)
+    (told,) = on_card(CODE, str(tmp_path), json.dumps(asdict(settings)))
+    assert told["precision"] in {"float16", "float32"}
+    enhance_scene(
+        clip=clip,
+        target=tmp_path / "cpu.mkv",
+        record=tmp_path / "cpu.json",
+        picture=facts_of(clip),
+        frames=9,
+        settings=settings,
+        device=CPU,
+    )
+    drop_all()
+    card, cpu = (samples(tmp_path / f"{name}.mkv", "yuv420p").astype(int) for name in ("card", "cpu"))
+    assert np.abs(card - cpu).max() <= 3
+    assert np.abs(card - cpu).mean() < 0.3

@@ -12,7 +12,8 @@ from tapemill.demo import SCENES
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
     project = Project(tmp_path_factory.mktemp("demo") / "project")
-    for name in ("config/config.yaml", "config/tapes.tsv", "resources/demo/speech.flac", "resources/demo/speech.tsv"):
+    names = ("config/config.yaml", "config/tapes.tsv", "resources/demo/speech.flac", "resources/demo/speech.tsv")
+    for name in (*names, "resources/models/demo-compact.safetensors"):
         project.path(name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, project.path(name))
     project.make("results/demo/score.json")

@@ -14,9 +14,9 @@ VRT_FIXTURES = ROOT.parent / "shared" / "vrt" / "public"
 WHOLE = Tiling(1, 0, None, 0)
 
 
-def network(run, *, scale=1, multiple=1, least_side=1, least_frames=1, dtype=torch.float32):
+def network(run, *, scale=1, multiple=1, least_side=1, least_frames=1, margin=0, dtype=torch.float32):
     device = torch.device("cpu")
-    return Network("stub", scale, multiple, least_side, least_frames, 1, True, device, dtype, run)
+    return Network("stub", scale, multiple, least_side, least_frames, 1, margin, True, device, dtype, run)
 
 
 def smooth(frames, height=40, width=56):
@@ -51,6 +51,20 @@ def test_any_size_is_continued_to_what_the_network_takes(size, scale):
     clip = torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(1))
     made = tiled(clip, network(enlarge, scale=scale, multiple=8, least_side=16), Tiling(2, 0, 24, 8))
     assert torch.allclose(made, torch.nn.functional.interpolate(clip, scale_factor=scale, mode="nearest"), atol=1e-6)
+
+
+@pytest.mark.parametrize("scale", [1, 2])
+@pytest.mark.parametrize("size", [(40, 56), (3, 5), (1, 1)])
+@pytest.mark.parametrize("tile", [None, 40])
+def test_a_margin_keeps_the_black_beyond_from_the_picture(size, scale, tile):
+    def darken_borders(clip):
+        made = torch.nn.functional.interpolate(clip, scale_factor=scale, mode="nearest")
+        return torch.nn.functional.conv2d(made, torch.ones(3, 1, 9, 9) / 81, padding=4, groups=3)
+
+    clip = torch.full((1, 3, *size), 0.5)
+    made = tiled(clip, network(darken_borders, scale=scale, margin=8, multiple=4), Tiling(1, 0, tile, 20))
+    assert made.shape[-2:] == (size[0] * scale, size[1] * scale)
+    assert torch.allclose(made, torch.full_like(made, 0.5), atol=1e-5)
 
 
 def test_tiles_leave_no_seam_in_a_smooth_picture():

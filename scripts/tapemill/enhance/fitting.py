@@ -63,7 +63,9 @@ def _ways(
 
 def _cost(network: Network, tiling: Tiling, size: tuple[int, int], need: Any) -> tuple[int, int]:
     """Bytes of the whole, and of the largest tensor: what a tile takes, and the window it belongs to."""
-    width, height = (padded(side, multiple=network.multiple, least=network.least_side) for side in size)
+    width, height = (
+        padded(side + 2 * network.margin, multiple=network.multiple, least=network.least_side) for side in size
+    )
     tile: Need = need(tiling.frames, *(min(side, tiling.side or side) for side in (height, width)))
     frame = 3 * width * height
     # A window goes in as the network computes, comes out in single precision, is blended, and the next is being read.

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger("tapemill.enhance")
 
+# As far as a frame model's first layers see; what a deeper one sees beyond is little.
+FRAME_MARGIN: Final = 8
 # Weights in files are single precision as a rule.
 STORED_BYTES: Final = 4
 
@@ -90,6 +92,7 @@ def _frame_network(step: NetworkStep, descriptor: Any) -> Network:
         least_side=max(needs.minimum, 1),
         least_frames=1,
         window_frames=1,
+        margin=FRAME_MARGIN,
         can_tile=descriptor.tiling == ModelTiling.SUPPORTED,
         device=descriptor.device,
         dtype=descriptor.dtype,
@@ -140,6 +143,7 @@ def _vrt_network(step: NetworkStep, loaded: tuple[VRT, Arguments]) -> Network:
         least_side=max(arguments.least_sides),
         least_frames=arguments.least_frames,
         window_frames=arguments.temporal_window,
+        margin=0,
         can_tile=True,
         device=parameter.device,
         dtype=parameter.dtype,

@@ -43,6 +43,9 @@ class Network:
     least_frames: int
     window_frames: int
     """Frames that look at each other: it is best given a multiple of it."""
+    margin: int
+    """Samples by which pictures are continued on all sides, and the result is cut again: beyond its input a network
+    sees black, and that spoils what is next to it."""
     can_tile: bool
     """Whether it sees only the neighbourhood of each sample, so that a picture may be cut into tiles."""
     device: torch.device
@@ -118,11 +121,12 @@ def _window(frames: list[Tensor], network: Network, tiling: Tiling) -> Tensor:
 def tiled(clip: Tensor, network: Network, tiling: Tiling) -> Tensor:
     """The network's result for a clip (frames, 3, height, width), float32, computed in tiles that are blended.
 
-    Sides are continued by reflection to what the network takes.
+    Pictures are continued by reflection, by the network's margin and to sides that it takes.
     """
     import torch
 
-    height, width = clip.shape[-2:]
+    top, left = (network.margin * network.scale,) * 2
+    height, width = (side * network.scale for side in clip.shape[-2:])
     clip = _continued(clip, network, repeat_edge=tiling.blend == "plain")
     rows, columns = (_tiles(length, network, tiling) for length in clip.shape[-2:])
     if len(rows) == len(columns) == 1:
@@ -137,7 +141,7 @@ def tiled(clip: Tensor, network: Network, tiling: Tiling) -> Tensor:
                 weights = _weights(row, tile)[:, None] * _weights(column, tile)
                 place = (_scaled(row, scale), _scaled(column, scale))
                 result[:, :, place[0], place[1]] += tile.float() * weights
-    return result[..., : height * network.scale, : width * network.scale]
+    return result[..., top : top + height, left : left + width]
 
 
 def _continued(clip: Tensor, network: Network, *, repeat_edge: bool) -> Tensor:
@@ -145,9 +149,11 @@ def _continued(clip: Tensor, network: Network, *, repeat_edge: bool) -> Tensor:
 
     for axis in (-2, -1):
         length = clip.shape[axis]
-        wanted = padded(length, multiple=network.multiple, least=network.least_side)
+        wanted = padded(length + 2 * network.margin, multiple=network.multiple, least=network.least_side)
         if wanted != length:
-            places = reflected(length, wanted, repeat_edge=repeat_edge)
+            after = reflected(length, wanted - network.margin, repeat_edge=repeat_edge)
+            before = reflected(length, network.margin + 1, repeat_edge=repeat_edge)[:0:-1]
+            places = [*before, *after]
             clip = clip.index_select(axis, torch.tensor(places, device=clip.device))
     return clip
 

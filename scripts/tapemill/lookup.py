@@ -136,8 +136,10 @@ class Job:
         """The section `enhance` for the scene, or for the tape: its chain written out, its models found."""
         if self.scene_id is None:
             return self.enhance.of_tape
-        self.enhance.check_scenes(self.tape.row.tape, self.scenes)
-        return self.enhance.of_scene(self.tape.row.tape, self.scene.id, self.scene.span)
+        # Of a folder the scenes are known before anything ran, their lengths are not.
+        tape, folder = self.tape.row.tape, self.tape.is_folder
+        self.enhance.check_scenes(tape, self.tape.folder if folder else self.scenes)
+        return self.enhance.of_scene(tape, self.scene_id, None if folder else self.scene.span)
 
     @property
     def networks(self) -> tuple[NetworkStep, ...]:

@@ -139,6 +139,20 @@ def test_a_scene_of_its_own_has_its_own_chain_and_the_picture_of_the_tape(film, 
     assert own.expected_s("picture", subtitles) > 2 * plain.expected_s("picture", subtitles)
 
 
+def test_the_chain_of_a_ready_scene_is_known_before_its_length(folder, tmp_path):
+    folder.facts_path.unlink()
+    rows = {"name": "scene\tsharpen\nT\t0000002\t0.5\n", "frames": "start_frame\tstop_frame\nT\t0\t9\n"}
+    made = {}
+    for name, text in rows.items():
+        (tmp_path / name).write_text(f"tape\t{text}")
+        section = {**load_config({})["enhance"], "overrides": str(tmp_path / name)}
+        made[name] = Job(folder, "0000002", lambda: None, SceneSettings.planned(section, ["T"]))
+    assert made["name"].enhancement["sharpen"] == 0.5
+    assert made["name"].network_files == []
+    with pytest.raises(ConfigError, match="folder of ready scenes"):
+        _ = made["frames"].enhancement
+
+
 def test_a_network_that_is_not_there_or_not_pinned_is_said_before_a_card_is_taken(film, networks, tmp_path):
     lookup, table = film
     job = Job(lookup, "0000040", lambda: table, networks)

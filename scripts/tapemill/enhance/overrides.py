@@ -41,12 +41,20 @@ class Override:
     span: Span | None
     values: Mapping[str, Any]
 
-    def concerns(self, tape: str, scene: str, span: Span) -> bool:
-        """Whether the row is for this scene: for its name, or for frames that hold more than half of it."""
+    def concerns(self, tape: str, scene: str, span: Span | None) -> bool:
+        """Whether the row is for this scene: for its name, or for frames that hold more than half of it.
+
+        Ready scenes have no `span` on the tape. Raises ConfigError if the row is for frames all the same.
+        """
         if self.tape != tape or (self.scene and self.scene != scene):
             return False
         if self.span is None:
             return True
+        if span is None:
+            raise ConfigError(
+                f"{self.where}: tape {tape} is a folder of ready scenes, which have no place on the tape yet",
+                remedy="name the scenes in the column `scene` instead",
+            )
         start, stop = max(span.start_frame, self.span.start_frame), min(span.stop_frame, self.span.stop_frame)
         return 2 * (stop - start) > span.frames
 
@@ -82,7 +90,7 @@ class SceneSettings:
         """What holds where the table says nothing, and what shapes all clips."""
         return self._with(())
 
-    def of_scene(self, tape: str, scene: str, span: Span) -> dict[str, Any]:
+    def of_scene(self, tape: str, scene: str, span: Span | None) -> dict[str, Any]:
         """The settings of a scene. Where rows disagree the later one counts."""
         rows = tuple(number for number, override in enumerate(self.overrides) if override.concerns(tape, scene, span))
         return self._with(rows)

@@ -15,7 +15,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed-$(DEVICE)
 
-.PHONY: setup demo test test-gpu check bench bench-lanes bench-subtitles bench-networks docs
+.PHONY: setup demo test test-long test-gpu check bench bench-lanes bench-subtitles bench-networks docs
 
 setup: $(INSTALLED)
 
@@ -34,7 +34,10 @@ demo: setup
 	$(BIN)/snakemake --profile profiles/cpu score_demo
 
 test: setup
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 2 --dist loadfile -m "not long"
+
+test-long: setup
+	$(BIN)/pytest -n 2 --dist loadfile -m long
 
 # The card is promised here, so that nothing passes by being skipped.
 test-gpu: setup

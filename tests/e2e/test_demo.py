@@ -12,6 +12,9 @@ from tapemill.demo import SCENES
 from tapemill.demo.score import likeness
 
 
+pytestmark = pytest.mark.long
+
+
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
     project = Project(tmp_path_factory.mktemp("demo") / "project")

@@ -67,6 +67,7 @@ def test_a_scene_of_its_own_is_made_again_alone(project):
     assert "no scene 0000051" in refused.output
 
 
+@pytest.mark.long
 def test_warm_lanes_make_the_same_clips_as_single_processes(project):
     project.make("models")
     project.configure(enhance={"chain": CHAIN}, lanes={"warm": False})

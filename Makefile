@@ -1,4 +1,5 @@
-# make demo    restore the built-in demo tape on the CPU        make test    run the tests
+# make demo    restore the built-in demo tape on the CPU
+# make test    run the tests        make test-long   those that take minutes each
 # make test-gpu   run the tests that need a card, and fail without one (DEVICE=cuda|xpu)
 # make bench   the filter path; make bench-lanes, make bench-subtitles: a quarter of an hour each
 # make bench-networks   the engine over a bare frame model, and VRT by itself

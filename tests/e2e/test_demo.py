@@ -11,7 +11,6 @@ from running import ROOT, Project
 from tapemill.demo import SCENES
 from tapemill.demo.score import likeness
 
-
 pytestmark = pytest.mark.long
 
 

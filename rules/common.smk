@@ -13,7 +13,6 @@ sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
 from snakemake.exceptions import WorkflowError
 
-from tapemill import runlock
 from tapemill.enhance import EnhanceSettings, SceneSettings, needs_choice
 from tapemill.errors import TapemillError
 from tapemill.lookup import Job
@@ -47,11 +46,6 @@ HARDWARE_ENCODER = needs_choice(EnhanceSettings(**ENHANCE.of_tape))
 wildcard_constraints:
     tape="|".join(TAPES) or "(?!)",
     scene=r"\d{7}",
-
-
-onstart:
-    # Held by this process until it ends, however it ends: the kernel releases it (profiles say nolock).
-    runlock.hold(Path(".snakemake"))
 
 
 def scene_table(tape):

@@ -1,0 +1,13 @@
+"""
+What happens around a run, rather than in a job of it. Neither `-n` nor the processes of jobs do any of this.
+
+INPUT    the working folder as the last run left it
+OUTPUT   .snakemake/tapemill.lock     who runs here; held while the run lasts
+"""
+
+from tapemill import runlock
+
+
+onstart:
+    # Held by this process until it ends, however it ends: the kernel releases it (profiles say nolock).
+    runlock.hold(Path(".snakemake"))

@@ -5,7 +5,10 @@ import json
 
 import pytest
 
-from networks import compact
+from counting import make_capture, read_numbers
+from networks import compact, vrt
+from running import Project
+from tapemill.media import probe
 
 MODEL = "resources/models/mine.safetensors"
 CHAIN = ["denoise", {"network": {"model": MODEL}}]
@@ -79,6 +82,31 @@ def test_warm_lanes_make_the_same_clips_as_single_processes(project):
     project.configure(enhance={"chain": CHAIN})
     assert project.make("all", *LANES, cores=4).jobs["enhance_scene"] == 4
     assert clips(project) == cold
+
+
+@pytest.mark.long
+def test_best_is_vrt_and_a_frame_model_that_enlarges(tmp_path, monkeypatch):
+    """The denoiser as large as its makers' checkpoint, with weights that change nothing."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    project = Project(tmp_path / "project")
+    truth = make_capture(project.path("T01.mkv"), frames=7, interlaced=None, size=(96, 64))
+    project.sheet({"tape": "T01", "source": "T01.mkv", "language": "en", "field_order": "progressive"})
+    vrt(project.path("resources/models/denoise.pth"))
+    compact(project.path("resources/models/double.safetensors"), scale=2)
+    models = {"vrt_model": "resources/models/denoise.pth", "frame_model": "resources/models/double.safetensors"}
+    project.configure(enhance={"preset": "best", **models})
+    project.make("models")
+    assert project.make("all", *LANES, cores=4).jobs["enhance_scene"] == 1
+    record = json.loads(project.path("results/T01/enhanced/0000000.json").read_text())
+    assert [(each["model"], each["scale"]) for each in record["networks"]] == [
+        (models["vrt_model"], 1),
+        (models["frame_model"], 2),
+    ]
+    tape = project.path("results/T01/T01.mkv")
+    picture = probe(tape).picture
+    assert (picture.width, picture.height) == (192, 128)
+    assert [reading.number for reading in read_numbers(tape)] == truth.shown(7)
 
 
 @pytest.mark.parametrize(

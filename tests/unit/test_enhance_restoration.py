@@ -10,8 +10,14 @@ from safetensors.torch import load_file, save_file
 
 from enhance_media import LOSSLESS, PLAIN, clip_from, clip_of, facts_of, samples
 from networks import compact, network, steps, vrt
+from running import ROOT
+from tapemill import device
 from tapemill.device import CPU
 from tapemill.enhance import enhance_scene, output_picture
+from tapemill.enhance.chain import NetworkStep
+from tapemill.enhance.fitting import OVERLAP
+from tapemill.enhance.loading import load_network
+from tapemill.enhance.network import Tiling, tiled
 from tapemill.errors import ModelError, SceneError
 from tapemill.media import frame_count, probe
 from tapemill.resident import drop_all
@@ -95,6 +101,35 @@ def test_tiles_change_nothing_that_can_be_seen(tmp_path):
         for side in (None, 128)
     )
     assert np.abs(whole.astype(int) - tiled.astype(int)).max() <= 1
+
+
+@pytest.mark.parametrize("side", [64, 96, 128])
+def test_tiles_of_a_trained_network_leave_no_seam_in_a_smooth_picture(side):
+    """Less than the noise of half precision near 1, half a unit of 2 ** -10."""
+    entry = network(ROOT / "resources" / "models" / "demo-compact.safetensors")["network"]
+    trained = load_network(NetworkStep(**entry), PLAIN, CPU)
+    down, along = torch.meshgrid(torch.linspace(0, 1, 240), torch.linspace(0, 1, 320), indexing="ij")
+    picture = torch.stack([0.3 + 0.4 * along, 0.5 + 0.2 * torch.sin(3 * down + along), 0.6 - 0.3 * down])[None]
+    with torch.inference_mode():
+        whole = tiled(picture, trained, Tiling(1, 0, None, OVERLAP))
+        assert (whole - picture).abs().mean() > 2**-8
+        assert (tiled(picture, trained, Tiling(1, 0, side, OVERLAP)) - whole).abs().max() < 2**-11
+
+
+@pytest.mark.parametrize("precision", ["fp16", "bf16"])
+def test_half_precision_makes_the_same_picture_but_for_its_noise(tmp_path, monkeypatch, precision):
+    """As on a card; processors can, but are not asked to because they are slow at it."""
+    monkeypatch.setattr(device, "_formats", lambda _: (True, True))
+    clip = clip_from(tmp_path / "scene.mkv", MOVING.format(size="96x64", format="yuv420p"), frames=3)
+    chain = steps(network(compact(tmp_path / "net.safetensors", gain=0.3)), "resize")
+    made = {}
+    for name in ("fp32", precision):
+        target, record = enhanced(tmp_path / name, clip, 3, replace(LOSSLESS, chain=chain, network_precision=name))
+        made[name] = samples(target, "yuv420p").astype(int)
+    assert record["networks"][0]["precision"] == {"fp16": "float16", "bf16": "bfloat16"}[precision]
+    difference = np.abs(made[precision] - made["fp32"])
+    assert 0 < difference.mean() < {"fp16": 0.02, "bf16": 0.5}[precision]
+    assert difference.max() <= {"fp16": 1, "bf16": 4}[precision]
 
 
 def test_half_of_the_strength_is_half_of_the_change(tmp_path):

@@ -128,7 +128,9 @@ def read(run: str | None, log: Path) -> JobNote:
 def before(run: str | None, log: Path) -> JobNote:
     """The note as the next attempt of the job finds it: an attempt that never said how it ended was lost."""
     note = read(run, log)
-    if run is None or not _note(run, log).exists() or note.state != "running":
+    if note.state == "done":
+        return JobNote(str(log))
+    if run is None or note.state != "running" or not _note(run, log).exists():
         return note
     return replace(note, failures=(*note.failures, Failure("lost", "", LOST, TransientError.exit_code)))
 

@@ -105,7 +105,7 @@ def _leave_if_stopped(run_id: str | None, past: JobNote) -> None:
     cause = stopping.cause(run_id)
     if cause is not None:
         attempts.not_started(run_id, past)
-        LOG.error("not started: %s (%s)", cause.reason, cause.log)
+        LOG.error("not started: %s (log: %s)", cause.message.partition("\n")[0], cause.log)
         sys.exit(FatalError.exit_code)
 
 
@@ -119,7 +119,7 @@ def _note_failure(run_id: str | None, past: JobNote, error: Exception) -> None:
     failure = Failure.of(error, kept)
     attempts.failed(run_id, past, failure)
     if isinstance(error, TapemillError) and error.stops_run:
-        stopping.stop(run_id, stopping.Cause(failure.reason, str(kept)))
+        stopping.stop(run_id, stopping.Cause(failure.text, str(kept)))
 
 
 def _is_snakemakes(job: Any) -> bool:

@@ -27,8 +27,8 @@ PAUSE_S = 0.25
 class Cause:
     """Why a run was stopped."""
 
-    reason: str
-    """The error in one line."""
+    message: str
+    """All of the error, with its class and remedy."""
     log: str
     """Log of the job that met it."""
 

@@ -123,8 +123,7 @@ def _of(notice: Notice, tape: str, scene: str, log: str) -> Replaced:
 def told(run: RunFacts) -> Iterator[tuple[int, str]]:
     """The facts as text, in blocks, each with its level of logging."""
     if run.stopped:
-        cause = f"{run.stopped.reason}\n    log: {run.stopped.log}" if run.stopped.log else run.stopped.reason
-        yield logging.ERROR, f"The run was stopped, because all other jobs would fail as well: {cause}"
+        yield logging.ERROR, f"The run was stopped, since this would fail all other jobs too: {run.stopped.message}"
     if run.failed:
         lines = [f"{_count(len(run.failed), 'job')} failed:", *map(_line_of_failed, run.failed)]
         yield logging.ERROR, "\n".join(lines)
@@ -162,7 +161,8 @@ def tell(workflow: Any, logger: logging.Logger) -> None:
     run = lifeline.run_of(os.getpid())
     assert run is not None
     for level, text in told(facts(run.id, _failed_logs(workflow))):
-        logger.log(level, "%s", text)
+        # As a whole: Snakemake's own log shows the message before its arguments are put in.
+        logger.log(level, text)
 
 
 def _failed_logs(workflow: Any) -> list[str]:

@@ -8,7 +8,7 @@ import pytest
 from beeping import NTSC, beeping, capture, decoded, facts, found_beeps, heard, run
 from tapemill import ffmpeg
 from tapemill.audio import AudioSettings, clean_sound
-from tapemill.errors import FatalError, GateError, InputError
+from tapemill.errors import GateError, InputError
 from tapemill.tape import Chapter, SubtitleTrack, TapeFacts, TapeSettings, gates, mux_tape
 from tapemill.tape.joining import survey
 from tapemill.timing import nearest
@@ -295,7 +295,7 @@ def test_missing_and_broken_files_are_one_clear_error(tmp_path, clips):
     junk = tmp_path / "junk.mka"
     junk.write_bytes(b"no sound at all" * 100)
     assert "cannot be read as media" in refused(tmp_path, good, sound=junk, error=InputError)
-    refused(tmp_path, [], [], error=FatalError)
+    refused(tmp_path, [], [], error=GateError)
 
 
 def test_the_gates_see_what_is_missing(tmp_path, clips):

@@ -57,7 +57,11 @@ def check_clip(partial: Path, *, target: Path, clip: Path, scene: Scene, frames:
     }
     for name, (is_now, should_be) in facts.items():
         if is_now != should_be:
-            raise GateError(f"the clip's {name} is {is_now}, not {should_be}", file=target)
+            raise GateError(
+                f"the clip's {name} is {is_now}, not {should_be}",
+                file=target,
+                remedy="try another encoder (enhance: encoder)",
+            )
     times, _ = packet_times(partial, found.stream_index)
     if len(times) != expected:
         raise GateError(f"the clip has {len(times)} frames, not {expected}", file=target, remedy=_remedy(clip))
@@ -85,7 +89,11 @@ def _check_times(times: np.ndarray, time_base: Fraction, output: OutputPicture, 
     exact = times[0] + np.arange(len(times)) * float(step)
     worst = float(np.abs(times - exact).max())
     if times[0] != 0 or worst > 1.0:
-        raise GateError(f"the clip's frames are off their times by up to {worst * float(time_base):.4f} s", file=target)
+        raise GateError(
+            f"the clip's frames are off their times by up to {worst * float(time_base):.4f} s",
+            file=target,
+            remedy="try another encoder (enhance: encoder)",
+        )
 
 
 def _likeness(partial: Path, clip: Path, scene: Scene) -> Iterator[float]:
@@ -120,8 +128,18 @@ def _key_frame(path: Path, *, last: bool = False, at: Fraction = Fraction(0)) ->
             for frame in container.decode(stream):
                 return frame, (frame.pts or 0) * base
     except av.error.FFmpegError as error:
-        raise GateError(f"the clip cannot be decoded: {error}", file=path, tool="PyAV") from error
-    raise GateError("the clip has no picture that can be decoded", file=path, tool="PyAV")
+        raise GateError(
+            f"the clip cannot be decoded: {error}",
+            file=path,
+            tool="PyAV",
+            remedy="delete the clip and run again; if it fails again, try another encoder (enhance: encoder)",
+        ) from error
+    raise GateError(
+        "the clip has no picture that can be decoded",
+        file=path,
+        tool="PyAV",
+        remedy="delete the clip and run again; if it fails again, try another encoder (enhance: encoder)",
+    )
 
 
 def _tag(frame: VideoFrame, colour: Colour) -> None:

@@ -20,7 +20,7 @@ from av import AudioStream, Packet, VideoStream
 from av.container import OutputContainer
 from av.stream import Disposition, Stream
 
-from ..errors import FatalError, SetupError, ToolFailed
+from ..errors import GateError, SetupError, ToolFailed
 from ..files import staged
 from ..media import opened
 from ..notices import Notice
@@ -68,7 +68,11 @@ def mux_tape(
     cannot be written otherwise.
     """
     if not clips:
-        raise FatalError("there are no clips to make a tape of", file=target)
+        raise GateError(
+            "there are no clips to make a tape of",
+            file=target,
+            remedy="look into the scene table; delete it to have the scenes detected again",
+        )
     join = survey(clips=clips, frames=clip_frames, rate=rate)
     heard = sound if sound is not None and sound.stat().st_size else None
     shown = spoken(subtitles)
@@ -108,7 +112,12 @@ def _writing(partial: Path, settings: TapeSettings, join: Join) -> Iterator[Outp
     except av.error.FFmpegError as error:
         if error.errno == errno.ENOSPC:
             raise SetupError("the disk is full", file=partial, remedy="make room and run again") from error
-        raise ToolFailed(f"the tape could not be written: {error.strerror}", file=partial, tool="PyAV") from error
+        raise ToolFailed(
+            f"the tape could not be written: {error.strerror}",
+            file=partial,
+            tool="PyAV",
+            remedy="see whether the disk is well, and run again",
+        ) from error
     finally:
         # Closing a file that failed fails again; it is removed anyway.
         with suppress(av.error.FFmpegError):

@@ -96,11 +96,6 @@ class JobNote:
         return rule, tape, scene
 
     @property
-    def steps_down(self) -> int:
-        """How many steps below what was asked the next attempt has to begin."""
-        return sum(failure.kind == "memory" for failure in self.failures)
-
-    @property
     def is_final(self) -> bool:
         """Whether the last error is one that another attempt cannot heal."""
         if not self.failures:
@@ -116,21 +111,21 @@ def begin(run: str) -> None:
             shutil.rmtree(old, ignore_errors=True) if old.is_dir() else old.unlink()
 
 
-def read(run: str | None, log: Path) -> JobNote:
-    """What there is to say so far of the job that writes `log`, in the run with this id (None: in no run)."""
-    try:
-        note = JobNote.from_plain(json.loads(_note(run or "", log).read_text(encoding="utf-8")))
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
-        return JobNote(str(log))
-    return note if run is not None else JobNote(str(log))
+def steps_down(run: str | None, log: Path) -> int:
+    """How many steps below what was asked the job that writes `log` has to begin, in the run with this id."""
+    note = _read(run, log)
+    return sum(failure.kind == "memory" for failure in note.failures) if note else 0
 
 
 def before(run: str | None, log: Path) -> JobNote:
-    """The note as the next attempt of the job finds it: an attempt that never said how it ended was lost."""
-    note = read(run, log)
-    if note.state == "done":
+    """What the next attempt of the job that writes `log` has to know, in the run with this id (None: in no run).
+
+    An attempt that never said how it ended was lost.
+    """
+    note = _read(run, log)
+    if note is None or note.state == "done":
         return JobNote(str(log))
-    if run is None or note.state != "running" or not _note(run, log).exists():
+    if note.state != "running":
         return note
     return replace(note, failures=(*note.failures, Failure("lost", "", LOST, TransientError.exit_code)))
 
@@ -165,6 +160,16 @@ def of_run(run: str) -> Iterator[JobNote]:
             yield JobNote.from_plain(json.loads(path.read_text(encoding="utf-8")))
         except (ValueError, KeyError, TypeError):
             LOG.warning("%s is damaged and left out", path)
+
+
+def _read(run: str | None, log: Path) -> JobNote | None:
+    """The note as it stands; None if there is none, or if it is damaged."""
+    if run is None:
+        return None
+    try:
+        return JobNote.from_plain(json.loads(_note(run, log).read_text(encoding="utf-8")))
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _note(run: str, log: Path) -> Path:

@@ -81,7 +81,7 @@ def facts(run: str, failed_logs: Iterable[str] = ()) -> RunFacts:
     return RunFacts(
         failed=(
             *(_failed(note) for note in notes.values() if note.state == "failed"),
-            *(_unexplained(notes.get(log, JobNote(log))) for log in sorted(unexplained)),
+            *(_unexplained(log, notes.get(log)) for log in sorted(unexplained)),
         ),
         replaced=tuple(_replaced(done)),
         tried_again=len(again),
@@ -99,9 +99,10 @@ def _failed(note: JobNote) -> Failed:
     return Failed(*note.names, reason=last.reason, log=last.log or note.log)
 
 
-def _unexplained(note: JobNote) -> Failed:
-    reason = attempts.LOST if note.state == "running" else "Snakemake says why, above"
-    return Failed(*note.names, reason=reason, log=note.log)
+def _unexplained(log: str, note: JobNote | None) -> Failed:
+    """A job that never came to work, was killed, or whose result Snakemake refused."""
+    killed = note is not None and note.state == "running"
+    return Failed(*JobNote(log).names, reason=attempts.LOST if killed else "Snakemake says why, above", log=log)
 
 
 def _replaced(done: Sequence[JobNote]) -> Iterator[Replaced]:

@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from . import attempts, ffmpeg, lifeline, stopping
+from . import attempts, fatal, ffmpeg, lifeline
 from .attempts import Failure, JobNote
 from .errors import FatalError, TapemillError, TransientError
 from .notices import Notice
@@ -97,12 +97,12 @@ def _recover(run_id: str | None, past: JobNote) -> None:
     wait_s = WAITS_S[min(len(past.failures), len(WAITS_S)) - 1] * random.uniform(1 - SPREAD, 1 + SPREAD)
     LOG.info("waiting for %.0f s before attempt %d", wait_s, len(past.failures) + 1)
     until = time.monotonic() + wait_s
-    while (left_s := until - time.monotonic()) > 0 and not stopping.cause(run_id):
-        time.sleep(min(left_s, stopping.PAUSE_S))
+    while (left_s := until - time.monotonic()) > 0 and not fatal.cause(run_id):
+        time.sleep(min(left_s, fatal.PAUSE_S))
 
 
 def _leave_if_stopped(run_id: str | None, past: JobNote) -> None:
-    cause = stopping.cause(run_id)
+    cause = fatal.cause(run_id)
     if cause is not None:
         attempts.not_started(run_id, past)
         LOG.error("not started: %s (log: %s)", cause.message.partition("\n")[0], cause.log)
@@ -119,7 +119,7 @@ def _note_failure(run_id: str | None, past: JobNote, error: Exception) -> None:
     failure = Failure.of(error, kept)
     attempts.failed(run_id, past, failure)
     if isinstance(error, TapemillError) and error.stops_run:
-        stopping.stop(run_id, stopping.Cause(failure.text, str(kept)))
+        fatal.stop(run_id, fatal.Cause(failure.text, str(kept)))
 
 
 def _is_snakemakes(job: Any) -> bool:

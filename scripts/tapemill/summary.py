@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from . import attempts, lifeline, stopping
+from . import attempts, fatal, lifeline
 from .attempts import JobNote
+from .fatal import Cause
 from .notices import Kind, Notice
-from .stopping import Cause
 
 REPLACED: Final[Mapping[Kind, str]] = {
     "kept": "its picture is only deinterlaced",
@@ -89,7 +89,7 @@ def facts(run: str, failed_logs: Iterable[str] = ()) -> RunFacts:
         lowered=sum(any(notice.kind == "lowered" for notice in note.notices) for note in done),
         interrupted=len(set(running) - set(unexplained)),
         not_started=sum(note.state == "not started" for note in notes.values()),
-        stopped=stopping.cause(run),
+        stopped=fatal.cause(run),
     )
 
 

@@ -10,7 +10,7 @@ import pytest
 from captured import capture_of
 from counting import beep_times, irregular_times, make_capture, read_numbers
 from tapemill import ffmpeg
-from tapemill.errors import GateError, SceneError
+from tapemill.errors import GateError, InputError, SceneError
 from tapemill.scenes import cutting
 from tapemill.scenes.cutting import cut_scene
 from tapemill.timing import Span
@@ -242,6 +242,17 @@ def test_a_scene_that_cannot_be_decoded_fails_or_is_filled_up(tmp_path, damaged,
     found = capture_of(scene)
     assert (found.picture.width, found.picture.height, found.takes[0].frames) == (360, 288, 40)
     assert found.sounds
+
+
+def test_a_capture_that_has_gone_is_no_damaged_scene(tmp_path):
+    truth = make_capture(
+        tmp_path / "a.avi", frames=20, size=(64, 64), codec="mjpeg", pixel_format="yuvj420p", b_frames=0
+    )
+    capture = capture_of(truth.path)
+    truth.path.unlink()
+    with pytest.raises(InputError, match="does not exist"):
+        cut(truth.path, capture, 0, 10, tmp_path / "scene.mkv", sound=False, on_failure="keep_original")
+    assert not (tmp_path / "scene.mkv").exists()
 
 
 def test_damage_in_the_middle_is_filled_up_and_told_whatever_the_policy(tmp_path):

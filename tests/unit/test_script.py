@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tapemill import attempts, lifeline, script, stopping
+from tapemill import attempts, fatal, lifeline, script
 from tapemill.attempts import Failure
 from tapemill.errors import FatalError, InputError
 from waiting import wait_for
@@ -70,9 +70,9 @@ job = SimpleNamespace(rule="cut_scene", log=["logs/cut_scene/T01/0000000.log"], 
 script.run(main, job)
 """
 MAIN = f"""
-import subprocess, sys; from pathlib import Path; from tapemill import runlock, stopping
+import subprocess, sys; from pathlib import Path; from tapemill import runlock, fatal
 runlock.hold(Path(".snakemake"))
-stopping.begin(lambda: print("stop", flush=True))
+fatal.begin(lambda: print("stop", flush=True))
 print("held", flush=True)
 for line in sys.stdin:
     print(subprocess.run([sys.executable, "-c", {JOB!r}, line.strip()]).returncode, flush=True)
@@ -149,5 +149,5 @@ def test_a_fatal_error_stops_the_run_and_jobs_that_start_all_the_same_leave(run,
 
 def test_an_unusable_capture_stops_no_run(run, tmp_path):
     assert job_fails_of(run, "InputError") == "78"
-    time.sleep(4 * stopping.PAUSE_S)
-    assert stopping.cause(lifeline.run_of(run.pid).id) is None
+    time.sleep(4 * fatal.PAUSE_S)
+    assert fatal.cause(lifeline.run_of(run.pid).id) is None

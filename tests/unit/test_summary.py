@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from tapemill import attempts, stopping, summary
+from tapemill import attempts, fatal, summary
 from tapemill.attempts import Failure
 from tapemill.errors import ConfigError, GateError, ToolKilled
 from tapemill.notices import Notice
@@ -77,8 +77,8 @@ def test_a_stopped_run_says_what_stopped_it_and_what_to_do_first_of_all():
     error = ConfigError("a wrong setting", remedy="correct it")
     job("cut_scene/T01/0000000", error)
     attempts.not_started("run", attempts.before("run", Path("logs/cut_scene/T01/0000050.log")))
-    stopping.stop("run", stopping.Cause(f"ConfigError: {error}", "logs/cut_scene/T01/0000000.attempt1.log"))
-    stopping.stop("run", stopping.Cause("a later one", ""))
+    fatal.stop("run", fatal.Cause(f"ConfigError: {error}", "logs/cut_scene/T01/0000000.attempt1.log"))
+    fatal.stop("run", fatal.Cause("a later one", ""))
     blocks = list(summary.told(summary.facts("run", ["logs/cut_scene/T01/0000050.log"])))
     assert blocks[0][0] == logging.ERROR
     assert "ConfigError: a wrong setting\n  what to do: correct it" in blocks[0][1]

@@ -20,6 +20,7 @@ import numpy as np
 from .. import ffmpeg, files, sound
 from ..errors import GateError, OnSceneFailure, SceneError
 from ..facts import PictureFacts, TakeFacts
+from ..media import opened
 from ..notices import STANDS_IN_TAG, Notice
 from ..timing import Span, nearest
 from .arrivals import Arrivals, begins_in_time, count_wrong, expected_arrivals, read_arrivals, shows_own
@@ -118,6 +119,9 @@ def _stand_in(job: _Job, audio: Sequence[str], record: Path, partial: Path) -> s
         own = 0
     if own:
         return f"only {own} of {job.span.frames} pictures can be decoded; their neighbours stand in for the others"
+    # A capture that is not there any more, or a disk that has gone, is no damaged scene: this raises InputError.
+    with opened(job.source):
+        pass
     _cut_black(job, audio, partial)
     return f"none of {job.span.frames} pictures can be decoded; the scene is black"
 

@@ -38,7 +38,7 @@ def begin(then: Callable[[], None]) -> None:
     run = lifeline.run_of(os.getpid())
     assert run is not None
     attempts.begin(run.id)
-    threading.Thread(target=_watch, args=(run.id, then), name="stopping", daemon=True).start()
+    threading.Thread(target=_watch, args=(run.id, then), name="fatal", daemon=True).start()
 
 
 def stop(run: str, cause: Cause) -> None:

@@ -196,6 +196,10 @@ def test_turned_pictures_come_out_upright_with_their_shape(tmp_path):
         assert float(stream.sample_aspect_ratio) == pytest.approx(11 / 16, rel=0.002)
 
 
+# Each picture by itself, so that it is known what can still be decoded.
+MJPEG = {"codec": "mjpeg", "pixel_format": "yuvj420p", "b_frames": 0}
+
+
 def spoil(path, frames):
     """Overwrite the packets of these pictures, in the order of the file."""
     with av.open(str(path)) as container:
@@ -223,9 +227,7 @@ def tag_of(scene):
     ],
 )
 def test_a_scene_that_cannot_be_decoded_fails_or_is_filled_up(tmp_path, damaged, numbers, said):
-    truth = make_capture(
-        tmp_path / "a.avi", frames=FRAMES, size=(360, 288), codec="mjpeg", pixel_format="yuvj420p", b_frames=0
-    )
+    truth = make_capture(tmp_path / "a.avi", frames=FRAMES, size=(360, 288), **MJPEG)
     capture = capture_of(truth.path)
     spoil(truth.path, damaged)
     target = tmp_path / "scene.mkv"
@@ -245,9 +247,7 @@ def test_a_scene_that_cannot_be_decoded_fails_or_is_filled_up(tmp_path, damaged,
 
 
 def test_a_capture_that_has_gone_is_no_damaged_scene(tmp_path):
-    truth = make_capture(
-        tmp_path / "a.avi", frames=20, size=(64, 64), codec="mjpeg", pixel_format="yuvj420p", b_frames=0
-    )
+    truth = make_capture(tmp_path / "a.avi", frames=20, size=(64, 64), **MJPEG)
     capture = capture_of(truth.path)
     truth.path.unlink()
     with pytest.raises(InputError, match="does not exist"):
@@ -256,9 +256,7 @@ def test_a_capture_that_has_gone_is_no_damaged_scene(tmp_path):
 
 
 def test_damage_in_the_middle_is_filled_up_and_told_whatever_the_policy(tmp_path):
-    truth = make_capture(
-        tmp_path / "a.avi", frames=FRAMES, size=(360, 288), codec="mjpeg", pixel_format="yuvj420p", b_frames=0
-    )
+    truth = make_capture(tmp_path / "a.avi", frames=FRAMES, size=(360, 288), **MJPEG)
     capture = capture_of(truth.path)
     spoil(truth.path, range(50, 53))
 

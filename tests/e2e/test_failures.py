@@ -7,6 +7,7 @@ import stat
 import pytest
 
 from counting import make_capture
+from damage import MJPEG, spoil
 from networks import compact
 from running import Project
 from tapemill import ffmpeg
@@ -110,12 +111,12 @@ def test_a_killed_tool_costs_one_attempt_of_any_rule_and_changes_nothing(copy, f
     assert digests(copy) == digests(finished)
 
 
-def ready_scenes(folder, count):
+def ready_scenes(folder, count, *, frames=10, **coding):
     project = Project(folder)
     (folder / "scenes").mkdir()
     for number in range(count):
         path = folder / "scenes" / f"{number}.mkv"
-        make_capture(path, frames=10, size=(64, 64), sound_start_s=None, codec="ffv1")
+        make_capture(path, frames=frames, size=(64, 64), sound_start_s=None, **(coding or {"codec": "ffv1"}))
     return project
 
 
@@ -136,6 +137,28 @@ def test_a_fatal_error_starts_no_more_jobs(tmp_path):
 
 
 @pytest.mark.long
+def test_a_damaged_scene_is_left_out_of_nothing_or_leaves_the_tape_unmade(tmp_path):
+    project = ready_scenes(tmp_path / "project", 3, frames=20, **MJPEG)
+    spoil(project.path("scenes/1.mkv"), range(5, 20))
+    project.sheet({"tape": "T", "source": "scenes", "language": "en", "field_order": "progressive"})
+    project.configure(on_scene_failure="stop")
+    run = project.run("all")
+    assert run.exit_code != 0
+    assert run.jobs["enhance_scene"] == 2
+    assert not project.path("results/T/T.mkv").exists()
+    assert "cut_scene T 0000002: ToolFailed: ffmpeg failed" in run.output
+    assert "exit code 69" in project.path("logs/cut_scene/T/0000002.attempt1.log").read_text()
+    project.configure()
+    run = project.make("all")
+    assert dict(run.jobs) == {"cut_scene": 1, "enhance_scene": 1, "mux_tape": 1}
+    assert "T 0000002: other pictures stand in for damaged ones (only 5 of 20" in run.output
+    assert frame_count(project.path("results/T/T.mkv")) == 60
+    stands_in = json.loads(project.path("results/T/enhanced/0000002.json").read_text())["stands_in"]
+    assert stands_in.startswith("only 5 of 20 pictures")
+    assert stands_in in project.path("logs/mux_tape/T.log").read_text()
+
+
+@pytest.mark.long
 def test_one_bad_capture_does_not_stop_the_other_tapes(tmp_path):
     project = ready_scenes(tmp_path / "project", 2)
     project.path("letter.avi").write_text("not a film\n" * 50)
@@ -148,6 +171,7 @@ def test_one_bad_capture_does_not_stop_the_other_tapes(tmp_path):
     assert "The run was stopped" not in run.output
 
 
+@pytest.mark.long
 def test_a_run_in_which_all_went_well_says_so_in_a_line(copy):
     copy.path("results/T01/T01.mkv").unlink()
     assert "Nothing failed, nothing was replaced." in copy.make("all").output

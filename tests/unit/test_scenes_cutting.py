@@ -9,6 +9,7 @@ import pytest
 
 from captured import capture_of
 from counting import beep_times, irregular_times, make_capture, read_numbers
+from damage import MJPEG, spoil
 from tapemill import ffmpeg
 from tapemill.errors import GateError, InputError, SceneError
 from tapemill.scenes import cutting
@@ -194,22 +195,6 @@ def test_turned_pictures_come_out_upright_with_their_shape(tmp_path):
         assert (frame.width, frame.height, frame.rotation) == (240, 320, 0)
         # Matroska keeps the shape as a whole number of display lines.
         assert float(stream.sample_aspect_ratio) == pytest.approx(11 / 16, rel=0.002)
-
-
-# Each picture by itself, so that it is known what can still be decoded.
-MJPEG = {"codec": "mjpeg", "pixel_format": "yuvj420p", "b_frames": 0}
-
-
-def spoil(path, frames):
-    """Overwrite the packets of these pictures, in the order of the file."""
-    with av.open(str(path)) as container:
-        packets = [bytes(packet) for packet in container.demux(video=0) if packet.size]
-    data = bytearray(path.read_bytes())
-    for number in frames:
-        place = data.find(packets[number])
-        assert place >= 0
-        data[place : place + len(packets[number])] = bytes(len(packets[number]))
-    path.write_bytes(data)
 
 
 def tag_of(scene):

@@ -8,13 +8,13 @@ OUTPUT   .snakemake/tapemill.lock     who runs here; held while the run lasts
 
 from snakemake.logging import logger
 
-from tapemill import fatal, runlock, summary
+from tapemill import retrying, runlock, summary
 
 
 onstart:
     # Held by this process until it ends, however it ends: the kernel releases it (profiles say nolock).
     runlock.hold(Path(".snakemake"))
-    fatal.begin(workflow.scheduler.exit_gracefully)
+    retrying.begin(workflow.scheduler)
 
 
 onsuccess:

@@ -18,7 +18,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from . import attempts, lifeline
+from . import attempts
 
 PAUSE_S = 0.25
 
@@ -33,12 +33,9 @@ class Cause:
     """Log of the job that met it."""
 
 
-def begin(then: Callable[[], None]) -> None:
-    """At the start of a run, in its main process: forget earlier runs, and call `then` once if this one is to stop."""
-    run = lifeline.run_of(os.getpid())
-    assert run is not None
-    attempts.begin(run.id)
-    threading.Thread(target=_watch, args=(run.id, then), name="fatal", daemon=True).start()
+def watch(run: str, then: Callable[[], None]) -> None:
+    """In the run's main process: call `then` once, from a thread of its own, when the run is to stop."""
+    threading.Thread(target=_watch, args=(run, then), name="fatal", daemon=True).start()
 
 
 def stop(run: str, cause: Cause) -> None:

@@ -1,4 +1,4 @@
-"""Around the attempts of a job: which of them come to work, after what pause, and what is left of those that failed.
+"""Around the attempts of a job: which are made at all, after what pause, and what is left of those that failed.
 
 Snakemake starts a failed job again at once, as often as the profile says, whatever it failed of.
 """
@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import itertools
 import logging
+import os
 import random
 import shutil
 import sys
 import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from . import attempts, fatal
+from . import attempts, fatal, lifeline
 from .attempts import Failure, JobNote
 from .errors import FatalError, TapemillError
 
@@ -25,6 +28,33 @@ LOG = logging.getLogger("tapemill")
 WAITS_S = (2.0, 8.0, 30.0)
 # Jobs that failed together do not come back together.
 SPREAD = 0.25
+# For the terminal's writer to read a log of some lines.
+READING_S = 0.5
+
+
+def begin(scheduler: Any) -> None:
+    """At the start of a run, in its main process, with Snakemake's scheduler.
+
+    What does not pass by itself is not tried again, and a fatal error lets no more jobs start.
+    """
+    run = lifeline.run_of(os.getpid())
+    assert run is not None
+    attempts.begin(run.id)
+    fatal.watch(run.id, scheduler.exit_gracefully)
+    report = scheduler.error_callback
+
+    def error_callback(job: Any) -> None:
+        """Called by Snakemake's executors for each job that failed, before it is decided whether it is tried again."""
+        if job.log and not job.is_group() and attempts.before(run.id, Path(job.log[0])).is_final:
+            # Snakemake (9.27.1, `JobScheduler._handle_error`) compares it with `restart_times` and asks nobody else. If
+            # a later version keeps it elsewhere, the next attempts say that there is no sense in them.
+            job._attempt = job.restart_times + 1
+        else:
+            # The terminal's writer, another thread, shows the log that is removed before the next attempt.
+            time.sleep(READING_S)
+        report(job)
+
+    scheduler.error_callback = error_callback
 
 
 def leave_if_final(past: JobNote) -> None:
@@ -32,9 +62,7 @@ def leave_if_final(past: JobNote) -> None:
     if not past.failures:
         _forget_logs(past)
     for number, failure in enumerate(past.failures, 1):
-        # What is not tried again has been on the terminal already.
-        level = logging.INFO if past.is_final else logging.WARNING
-        LOG.log(level, "attempt %d failed: %s (log: %s)", number, failure.text, failure.log or "lost")
+        LOG.warning("attempt %d failed: %s (log: %s)", number, failure.text, failure.log or "lost")
     if past.is_final:
         LOG.error("not tried again: this does not pass by itself")
         sys.exit(past.failures[-1].exit_code)
@@ -63,17 +91,19 @@ def leave_if_stopped(run_id: str | None, past: JobNote) -> None:
 def note_failure(run_id: str | None, past: JobNote, error: Exception) -> None:
     """Tell the next attempt and the summary, and all other jobs if they would fail as well.
 
-    The log is copied: Snakemake removes that of an attempt before the next one.
+    The log is copied if another attempt is to come, before which Snakemake removes it.
     """
     if run_id is None:
         return
-    kept = _kept(past, len(past.failures) + 1)
-    with suppress(OSError):
-        shutil.copyfile(past.log, kept)
-    failure = Failure.of(error, kept)
+    failure = Failure.of(error, Path(past.log))
+    if not replace(past, failures=(*past.failures, failure)).is_final:
+        kept = _kept(past, len(past.failures) + 1)
+        with suppress(OSError):
+            shutil.copyfile(past.log, kept)
+        failure = replace(failure, log=str(kept))
     attempts.failed(run_id, past, failure)
     if isinstance(error, TapemillError) and error.stops_run:
-        fatal.stop(run_id, fatal.Cause(failure.text, str(kept)))
+        fatal.stop(run_id, fatal.Cause(failure.text, past.log))
 
 
 def _forget_logs(past: JobNote) -> None:

@@ -70,9 +70,11 @@ job = SimpleNamespace(rule="cut_scene", log=["logs/cut_scene/T01/0000000.log"], 
 script.run(main, job)
 """
 MAIN = f"""
-import subprocess, sys; from pathlib import Path; from tapemill import runlock, fatal
+import os, subprocess, sys; from pathlib import Path; from tapemill import attempts, fatal, lifeline, runlock
 runlock.hold(Path(".snakemake"))
-fatal.begin(lambda: print("stop", flush=True))
+run = lifeline.run_of(os.getpid()).id
+attempts.begin(run)
+fatal.watch(run, lambda: print("stop", flush=True))
 print("held", flush=True)
 for line in sys.stdin:
     print(subprocess.run([sys.executable, "-c", {JOB!r}, line.strip()]).returncode, flush=True)
@@ -101,12 +103,12 @@ def log_of(folder, name="0000000.log"):
     return (folder / "logs" / "cut_scene" / "T01" / name).read_text()
 
 
-def test_a_corrupt_file_is_not_tried_again_and_its_log_is_kept(run, tmp_path):
+def test_a_corrupt_file_is_not_tried_again_even_if_snakemake_would(run, tmp_path):
     started = time.monotonic()
     assert [job_fails_of(run, "GateError") for _ in range(4)] == ["65"] * 4
     assert "not tried again" in log_of(tmp_path)
-    assert "what to do: nothing" in log_of(tmp_path, "0000000.attempt1.log")
-    assert not (tmp_path / "logs/cut_scene/T01/0000000.attempt2.log").exists()
+    assert "attempt 1 failed: GateError: told so\n  what to do: nothing" in log_of(tmp_path)
+    assert not list(tmp_path.rglob("*.attempt*.log"))
     assert "waiting" not in log_of(tmp_path)
     assert time.monotonic() - started < 60
 
@@ -115,6 +117,7 @@ def test_a_hiccup_is_tried_again_after_a_pause_and_a_lack_of_memory_at_once(run,
     job_fails_of(run, "ToolKilled")
     assert job_fails_of(run, "OutOfMemory") == "75"
     assert "attempt 1 failed: ToolKilled: told so" in log_of(tmp_path)
+    assert "ERROR tapemill: ToolKilled: told so" in log_of(tmp_path, "0000000.attempt1.log")
     assert "before attempt 2" in log_of(tmp_path)
     assert job_fails_of(run, "nothing") == "0"
     assert "attempt 2 failed: OutOfMemory" in log_of(tmp_path)

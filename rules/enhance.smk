@@ -20,7 +20,6 @@ rule choose_encoder:
         "logs/choose_encoder/{tape}.log",
     benchmark:
         "benchmarks/choose_encoder/{tape}.tsv"
-    retries: 3
     resources:
         gpu=1,
         expected_s=expected("encoder"),
@@ -50,7 +49,6 @@ rule enhance_scene:
         "logs/enhance_scene/{tape}/{scene}.log",
     benchmark:
         "benchmarks/enhance_scene/{tape}/{scene}.tsv"
-    retries: 3
     threads: config["enhance"]["encoder_threads"]
     resources:
         gpu=lambda wildcards: int(HARDWARE_ENCODER or bool(planned(wildcards).networks)),

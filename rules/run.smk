@@ -3,11 +3,23 @@ What happens around a run, rather than in a job of it. Neither `-n` nor the proc
 
 INPUT    the working folder as the last run left it
 OUTPUT   .snakemake/tapemill.lock     who runs here; held while the run lasts
+         .snakemake/attempts/         what became of the jobs of the last run
 """
 
-from tapemill import runlock
+from snakemake.logging import logger
+
+from tapemill import retrying, runlock, summary
 
 
 onstart:
     # Held by this process until it ends, however it ends: the kernel releases it (profiles say nolock).
     runlock.hold(Path(".snakemake"))
+    retrying.begin(workflow.scheduler)
+
+
+onsuccess:
+    summary.tell(workflow, logger)
+
+
+onerror:
+    summary.tell(workflow, logger)

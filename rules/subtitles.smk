@@ -21,7 +21,6 @@ checkpoint detect_language:
         "logs/detect_language/{tape}.log",
     benchmark:
         "benchmarks/detect_language/{tape}.tsv"
-    retries: 3
     resources:
         gpu=1,
         expected_s=expected("language"),
@@ -51,7 +50,6 @@ rule transcribe_scene:
         "logs/transcribe_scene/{tape}/{scene}.log",
     benchmark:
         "benchmarks/transcribe_scene/{tape}/{scene}.tsv"
-    retries: 3
     resources:
         gpu=1,
         expected_s=expected("speech"),

@@ -9,8 +9,8 @@ from tapemill.scenes import cut_scene
 from tapemill.timing import Span
 
 
-def main(job: Any) -> None:
-    cut_scene(
+def main(job: Any) -> Any:
+    return cut_scene(
         source=Path(job.params.source),
         take=TakeFacts.from_plain(job.params.take),
         sound_stream=job.params.sound,
@@ -18,6 +18,7 @@ def main(job: Any) -> None:
         target=Path(job.output.clip),
         picture=PictureFacts.from_plain(job.params.picture),
         threads=job.threads,
+        on_failure=job.config["on_scene_failure"],
     )
 
 

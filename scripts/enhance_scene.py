@@ -8,8 +8,8 @@ from tapemill.enhance import EnhanceSettings, OutputPicture, enhance_scene
 from tapemill.facts import PictureFacts
 
 
-def main(job: Any) -> None:
-    lanes.call(
+def main(job: Any) -> Any:
+    return lanes.call(
         job,
         enhance_scene,
         clip=Path(job.input.clip),
@@ -20,6 +20,7 @@ def main(job: Any) -> None:
         settings=EnhanceSettings(**job.params.settings),
         output=OutputPicture.from_plain(job.params.output),
         encoder_choice=Path(job.input.encoder) if job.input.get("encoder") else None,
+        on_failure=job.config["on_scene_failure"],
     )
 
 

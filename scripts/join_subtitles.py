@@ -9,10 +9,10 @@ from tapemill.subtitles import join_subtitles
 from tapemill.timing import Span
 
 
-def main(job: Any) -> None:
+def main(job: Any) -> Any:
     rate = Fraction(job.params.rate)
     spans = [Span(*span) for span in job.params.spans]
-    join_subtitles(
+    return join_subtitles(
         cues=[Path(cue) for cue in job.input.cues],
         starts_s=[span.start_s(rate) for span in spans],
         durations_s=[span.duration_s(rate) for span in spans],

@@ -9,10 +9,10 @@ from tapemill.tape import SubtitleTrack, TapeFacts, TapeSettings, mux_tape, plan
 from tapemill.timing import Span
 
 
-def main(job: Any) -> None:
+def main(job: Any) -> Any:
     rate, settings = Fraction(job.params.rate), TapeSettings(**job.params.settings)
     spans = [Span(*span) for span in job.params.spans]
-    mux_tape(
+    return mux_tape(
         clips=[Path(clip) for clip in job.input.clips],
         clip_frames=[span.frames for span in spans],
         rate=rate,

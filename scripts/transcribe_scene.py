@@ -8,21 +8,19 @@ from tapemill import lanes, models, script
 from tapemill.subtitles import SubtitlesSettings, transcribe_scene
 
 
-def main(job: Any) -> None:
-    lanes.call(
+def main(job: Any) -> Any:
+    return lanes.call(
         job,
         transcribe_scene,
         audio=Path(job.input.audio),
         model=models.ModelFile(Path(job.input.model), job.params.model_sha256),
         srt=Path(job.output.srt),
         record=Path(job.output.record),
-        language=job.params.language,
-        frames=job.params.frames,
         rate=Fraction(job.params.rate),
+        **{name: getattr(job.params, name) for name in ("language", "frames", "recipe", "task")},
         settings=SubtitlesSettings(**job.params.settings),
-        recipe=job.params.recipe,
-        task=job.params.task,
         smaller=models.smaller_models(job.params.settings["model"], translating=job.params.task == "translate"),
+        on_failure=job.config["on_scene_failure"],
     )
 
 

@@ -15,7 +15,9 @@ JOB = """
 import json, sys; from types import SimpleNamespace; import standins; from tapemill import lanes, script
 spec = json.loads(sys.argv[1])
 job = SimpleNamespace(**spec["job"])
-script.run(lambda job: lanes.call(job, getattr(standins, spec["function"]), **spec["arguments"]), job)
+def main(job):
+    lanes.call(job, getattr(standins, spec["function"]), **spec["arguments"])
+script.run(main, job)
 """
 MAIN = f"""
 import shlex, subprocess, sys; from pathlib import Path; from tapemill import runlock

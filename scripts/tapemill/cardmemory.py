@@ -38,7 +38,11 @@ def memory(device: Device) -> Memory:
         total = int(module.get_device_properties().total_memory)
         reserved, used = int(module.memory_reserved()), int(module.memory_allocated())
     except RuntimeError as error:
-        raise DeviceError(f"the card does not say how much memory it has: {error}", tool="torch") from error
+        raise DeviceError(
+            f"the card does not say how much memory it has: {error}",
+            tool="torch",
+            remedy="try again; if it stays so, run `python -m tapemill doctor` and restart the computer",
+        ) from error
     return Memory(total, min(_unreserved(device, total, reserved) + reserved - used, total))
 
 
@@ -113,5 +117,9 @@ def _kibibytes(path: Path, key: str) -> int:
     """A value of /proc, in bytes."""
     found = re.search(rf"^{key}:\s+(\d+) kB$", path.read_text(), re.MULTILINE)
     if found is None:
-        raise DeviceError(f"the kernel does not say {key}", file=path)
+        raise DeviceError(
+            f"the kernel does not say {key}",
+            file=path,
+            remedy="see whether /proc is mounted; in a container it may be hidden",
+        )
     return int(found[1]) * 1024

@@ -8,12 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar, Literal
+
+OnSceneFailure = Literal["keep_original", "stop"]
+"""What becomes of a scene that cannot be processed (setting `on_scene_failure`): it goes into the tape as it is, or the
+tape is not made."""
 
 
 class TapemillError(Exception):
     """Base of all errors raised on purpose. `exit_code` is what a job script ends with (BSD sysexits.h)."""
 
-    exit_code = 70  # EX_SOFTWARE
+    exit_code: ClassVar[int] = 70  # EX_SOFTWARE
+    stops_run: ClassVar[bool] = False
+    """Whether all jobs that are still to come would fail of the same, so that none of them is started."""
 
     def __init__(
         self,
@@ -64,6 +71,7 @@ class FatalError(TapemillError):
     """No job of this run can succeed before somebody changes something."""
 
     exit_code = 78  # EX_CONFIG
+    stops_run = True
 
 
 class ConfigError(FatalError):
@@ -71,7 +79,9 @@ class ConfigError(FatalError):
 
 
 class InputError(FatalError):
-    """A capture that cannot be used: missing, not media, no picture, no frames."""
+    """A capture that cannot be used: missing, not media, no picture, no frames. Other tapes are none the worse."""
+
+    stops_run = False
 
 
 class ModelError(FatalError):

@@ -184,7 +184,14 @@ def _check(code: int, concerns: Path, tail: Sequence[str], expired_after_s: floa
             remedy="look for an out-of-memory message in the system log; the job can simply be tried again",
         )
     if code != 0:
-        raise ToolFailed("ffmpeg failed", file=concerns, tool="ffmpeg", tool_exit_code=code, stderr_tail=tail)
+        raise ToolFailed(
+            "ffmpeg failed",
+            file=concerns,
+            tool="ffmpeg",
+            tool_exit_code=code,
+            stderr_tail=tail,
+            remedy="its last lines say why; play the file where it stopped to see whether it is damaged",
+        )
 
 
 def _drain(stream: IO[bytes], lines: deque[str]) -> None:

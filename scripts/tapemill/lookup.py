@@ -55,7 +55,10 @@ class Job:
             return self.tape.row.source
         known = self.tape.folder if self.tape.is_folder else self.scenes
         if self.scene_id not in known:
-            raise ConfigError(f"tape {self.tape.row.tape} has {len(known)} scenes, but none named {self.scene_id}")
+            raise ConfigError(
+                f"tape {self.tape.row.tape} has {len(known)} scenes, but none named {self.scene_id}",
+                remedy="take a name from the tape's scenes.tsv, or of a file in its folder",
+            )
         return self.tape.folder[self.scene_id] if self.tape.is_folder else self.tape.row.source
 
     @property

@@ -7,52 +7,54 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from . import attempts, ffmpeg, lifeline
+from . import attempts, ffmpeg, lifeline, retrying
 from .errors import TapemillError, TransientError
+from .notices import Notice
 
 LOG = logging.getLogger("tapemill")
 
 
-def run(main: Callable[[Any], None], job: Any) -> None:
+def run(main: Callable[[Any], Sequence[Notice] | None], job: Any) -> None:
     """Run `main(job)` with the rule's log file open; end with the exit code of the error's class if it fails.
 
     A TapemillError is shown as its message alone, on the terminal and in the log. Anything else is a fault of
-    Tapemill, and keeps its traceback. An error that will not pass is not tried again, and the job ends with its run.
+    Tapemill, and keeps its traceback. An error that will not pass is not tried again, before another attempt at what
+    may pass there is a pause, and a fatal error ends the run. The job ends with its run.
     """
     log = Path(job.log[0])
     current = lifeline.current_run()
     run_id = current.id if current else None
-    past = attempts.read(run_id, log)
+    past = attempts.before(run_id, log)
     _open_log(log)
-    # Snakemake removes the log of an attempt before the next one.
-    for number, message in enumerate(past.messages, 1):
-        LOG.warning("attempt %d failed: %s", number, message)
-    if past.is_final:
-        LOG.error("not tried again: this does not pass by itself")
-        sys.exit(past.exit_code)
+    retrying.leave_if_final(past)
+    attempts.started(run_id, past)
     if current:
         lifeline.on_end(current, _stop)
     elif _is_snakemakes(job) and lifeline.run_is_gone():
         # Killed while this process was starting: then it is nobody's child any more, and nobody waits for it.
         _stop()
+    retrying.recover(run_id, past)
+    retrying.leave_if_stopped(run_id, past)
     LOG.info("rule %s, Python %s on %s", job.rule, platform.python_version(), platform.machine())
     ffmpeg.use(job.config.get("ffmpeg"))
     started = time.monotonic()
     try:
-        main(job)
+        notices = main(job)
     except TapemillError as error:
-        attempts.failed(run_id, log, error)
         LOG.error("%s: %s", type(error).__name__, error)
+        retrying.note_failure(run_id, past, error)
         # Snakemake prints the whole script's traceback for an exception; the message is what the operator needs.
         sys.exit(error.exit_code)
-    except BaseException:
+    except BaseException as error:
         LOG.exception("rule %s failed unexpectedly", job.rule)
+        if isinstance(error, Exception):
+            retrying.note_failure(run_id, past, error)
         raise
-    attempts.succeeded(log)
+    attempts.succeeded(run_id, past, notices or ())
     LOG.info("done in %.1f s", time.monotonic() - started)
 
 

@@ -136,7 +136,10 @@ def read_table(
         ) from error
     for column in table.columns:
         if column not in columns:
-            raise ConfigError(f"unknown column {column!r} in {path}{_did_you_mean(str(column), columns)}")
+            raise ConfigError(
+                f"unknown column {column!r} in {path}{_did_you_mean(str(column), columns)}",
+                remedy="config/README.md lists the columns",
+            )
     for column in required:
         if column not in table.columns:
             raise ConfigError(f"the column {column!r} is missing in {path}", remedy="see config/README.md")
@@ -151,7 +154,9 @@ def validate(values: Any, rules: Mapping[str, Any], where: str) -> None:
     """Raise ConfigError for the first thing in `values`, found at `where`, that a schema does not allow."""
     error = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(rules).iter_errors(values))
     if error is not None:
-        raise ConfigError(_explain(error, where))
+        raise ConfigError(
+            _explain(error, where), remedy="config/README.md lists all keys, columns and what they may be"
+        )
 
 
 def _explain(error: jsonschema.ValidationError, where: str) -> str:

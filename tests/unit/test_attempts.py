@@ -3,7 +3,9 @@ from pathlib import Path
 import pytest
 
 from tapemill import attempts
-from tapemill.errors import OutOfMemory, SceneError, WorkerLost
+from tapemill.attempts import Failure, JobNote
+from tapemill.errors import ConfigError, OutOfMemory, SceneError, WorkerLost
+from tapemill.notices import Notice
 
 LOG = Path("logs/enhance_scene/T01/0000000.log")
 
@@ -13,39 +15,97 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
+def attempt(error=None, run="run", log=LOG, notices=()):
+    """One attempt of a job, which fails of `error`; what it knew of those before."""
+    past = attempts.before(run, log)
+    attempts.started(run, past)
+    if error is None:
+        attempts.succeeded(run, past, notices)
+    else:
+        attempts.failed(run, past, Failure.of(error, log))
+    return past
+
+
 def test_each_lack_of_memory_is_a_step_down_and_other_hiccups_are_none():
-    attempts.failed("run", LOG, OutOfMemory("too little"))
-    attempts.failed("run", LOG, WorkerLost("gone"))
-    attempts.failed("run", LOG, OutOfMemory("too little"))
-    past = attempts.read("run", LOG)
-    assert len(past.messages) == 3
-    assert past.messages[1] == "WorkerLost: gone"
-    assert past.steps_down == 2
+    for error in (OutOfMemory("too little"), WorkerLost("gone"), OutOfMemory("too little")):
+        attempt(error)
+    past = attempts.before("run", LOG)
+    assert [failure.text for failure in past.failures][1] == "WorkerLost: gone"
+    assert len(past.failures) == 3
+    assert attempts.steps_down("run", LOG) == 2
     assert not past.is_final
 
 
-def test_an_error_that_will_not_pass_is_remembered():
-    attempts.failed("run", LOG, SceneError("corrupt", file="a.mkv"))
-    past = attempts.read("run", LOG)
+@pytest.mark.parametrize("error", [SceneError("corrupt", file="a.mkv"), ConfigError("wrong")])
+def test_an_error_that_will_not_pass_is_remembered(error):
+    attempt(error)
+    past = attempts.before("run", LOG)
     assert past.is_final
-    assert "corrupt" in past.messages[0]
-    assert past.exit_code == SceneError.exit_code
+    assert past.failures[0].exit_code == error.exit_code
+    assert past.failures[0].reason == f"{type(error).__name__}: {error.what}"
+    assert str(error) in past.failures[0].text
+
+
+def test_what_nobody_foresaw_is_tried_once_more():
+    attempt(ZeroDivisionError("a fault of ours"))
+    assert not attempts.before("run", LOG).is_final
+    attempt(WorkerLost("gone"))
+    assert not attempts.before("run", LOG).is_final
+    attempt(ZeroDivisionError("a fault of ours"))
+    assert attempts.before("run", LOG).is_final
+
+
+def test_an_attempt_that_ended_without_a_word_is_counted():
+    attempts.started("run", attempts.before("run", LOG))
+    past = attempts.before("run", LOG)
+    assert [failure.kind for failure in past.failures] == ["lost"]
+    assert not past.is_final
 
 
 def test_another_run_another_job_and_a_success_start_afresh():
-    attempts.failed("run", LOG, SceneError("corrupt"))
-    assert attempts.read("later", LOG) == attempts.Past()
-    assert attempts.read("run", Path("logs/enhance_scene/T01/0000050.log")) == attempts.Past()
-    attempts.succeeded(LOG)
-    assert attempts.read("run", LOG) == attempts.Past()
+    attempt(SceneError("corrupt"))
+    assert attempts.before("later", LOG) == JobNote(str(LOG))
+    assert attempts.before("run", Path("logs/enhance_scene/T01/0000050.log")).failures == ()
+    attempt(WorkerLost("gone"), run="other")
+    attempt(run="other")
+    assert attempts.before("other", LOG) == JobNote(str(LOG))
 
 
 def test_without_a_run_nothing_is_noted():
-    attempts.failed(None, LOG, SceneError("corrupt"))
+    attempt(SceneError("corrupt"), run=None)
+    attempt(run=None, notices=[Notice("kept", "why")])
     assert not attempts.NOTES.exists()
 
 
-def test_a_damaged_note_counts_nothing():
-    attempts.failed("run", LOG, SceneError("corrupt"))
+def test_a_damaged_note_counts_nothing(caplog):
+    attempt(SceneError("corrupt"))
     next(attempts.NOTES.rglob("*.json")).write_text("{")
-    assert attempts.read("run", LOG) == attempts.Past()
+    assert attempts.before("run", LOG) == JobNote(str(LOG))
+    assert list(attempts.of_run("run")) == []
+    assert "damaged" in caplog.text
+
+
+def test_a_run_leaves_notes_only_of_what_there_is_to_tell_until_the_next_one_begins():
+    attempt()
+    attempt(WorkerLost("gone"), log=Path("logs/cut_scene/T01/0000050.log"))
+    attempt(log=Path("logs/cut_scene/T01/0000050.log"))
+    attempt(SceneError("corrupt"), log=Path("logs/mux_tape/T01.log"))
+    attempt(log=Path("logs/enhance_scene/T01/0000050.log"), notices=[Notice("kept", "why")])
+    notes = {note.names: note for note in attempts.of_run("run")}
+    assert {names: note.state for names, note in notes.items()} == {
+        ("cut_scene", "T01", "0000050"): "done",
+        ("enhance_scene", "T01", "0000050"): "done",
+        ("mux_tape", "T01", ""): "failed",
+    }
+    assert notes["enhance_scene", "T01", "0000050"].notices == (Notice("kept", "why"),)
+    attempts.begin("run")
+    assert len(list(attempts.of_run("run"))) == 3
+    attempts.begin("next")
+    assert list(attempts.of_run("run")) == []
+
+
+def test_a_note_that_cannot_be_written_hides_no_error(caplog):
+    attempts.NOTES.parent.mkdir()
+    attempts.NOTES.write_text("a file where a folder should be")
+    attempts.failed("run", JobNote(str(LOG)), Failure.of(SceneError("corrupt"), LOG))
+    assert "cannot be written" in caplog.text

@@ -4,6 +4,7 @@ import os
 from dataclasses import replace
 from fractions import Fraction
 
+import av
 import numpy as np
 import pytest
 
@@ -11,7 +12,7 @@ from enhance_media import LOSSLESS, PLAIN, clip_from, clip_of, facts_of, samples
 from tapemill import ffmpeg
 from tapemill.device import CPU
 from tapemill.enhance import enhance_scene, output_picture
-from tapemill.errors import GateError, ToolFailed
+from tapemill.errors import GateError, SceneError, ToolFailed
 from tapemill.media import frame_count, packet_times, probe
 from tapemill.timing import milliseconds
 
@@ -19,7 +20,7 @@ WIDTH, HEIGHT = 160, 96
 MOVING = "testsrc=size={size}:rate=25,scroll=horizontal=0.01,noise=alls=5:allf=t,format={format}"
 
 
-def enhanced(folder, clip, frames, settings=LOSSLESS, **known):
+def enhanced(folder, clip, frames, settings=LOSSLESS, on_failure="stop", **known):
     target, record = folder / "out" / "clip.mkv", folder / "out" / "clip.json"
     enhance_scene(
         clip=clip,
@@ -29,6 +30,7 @@ def enhanced(folder, clip, frames, settings=LOSSLESS, **known):
         frames=frames,
         settings=settings,
         device=CPU,
+        on_failure=on_failure,
     )
     return target, json.loads(record.read_text())
 
@@ -180,6 +182,27 @@ def test_the_gate_sees_strong_colour_as_the_filters_took_it(tmp_path, lines, tag
     )
     _, record = enhanced(tmp_path, clip, 1)
     assert min(record["likeness"]) > 0.95
+
+
+def test_a_damaged_scene_is_kept_only_if_all_its_frames_are(tmp_path):
+    clip = clip_from(tmp_path / "scene.mkv", MOVING.format(size="160x120", format="yuv420p"), frames=8)
+    with pytest.raises(SceneError, match=r"not 18; nor can the scene be kept as it is: .* not 18"):
+        enhanced(tmp_path, clip, 9, replace(PLAIN, preset="fast"), on_failure="keep_original", field_order="tff")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_what_the_cut_says_of_stand_ins_goes_into_the_record(tmp_path):
+    plain = clip_from(tmp_path / "plain.mkv", MOVING.format(size="160x120", format="yuv420p"), frames=4)
+    clip = tmp_path / "scene.mkv"
+    tag = ("-metadata", "TAPEMILL_STANDS_IN=2 of 4 pictures")
+    ffmpeg.run(
+        [*ffmpeg.source(plain), "-c", "copy", *tag, *ffmpeg.target(clip, "matroska")], concerns=clip, timeout_s=60
+    )
+    target, record = enhanced(tmp_path, clip, 4)
+    assert record["stands_in"] == "2 of 4 pictures"
+    with av.open(str(target)) as container:
+        assert "TAPEMILL_STANDS_IN" not in container.metadata
+    assert "stands_in" not in enhanced(tmp_path, plain, 4)[1]
 
 
 def test_frames_missing_from_the_scene_fail_the_gate_and_leave_nothing(tmp_path):

@@ -32,11 +32,18 @@ def own_state(tmp_path, monkeypatch):
     drop_all()
 
 
-def enhanced(folder, clip, frames, settings, **known):
+def enhanced(folder, clip, frames, settings, on_failure="stop", **known):
     target, record = folder / "out" / "clip.mkv", folder / "out" / "clip.json"
     picture = facts_of(clip, **known)
     enhance_scene(
-        clip=clip, target=target, record=record, picture=picture, frames=frames, settings=settings, device=CPU
+        clip=clip,
+        target=target,
+        record=record,
+        picture=picture,
+        frames=frames,
+        settings=settings,
+        device=CPU,
+        on_failure=on_failure,
     )
     return target, json.loads(record.read_text())
 
@@ -186,8 +193,8 @@ def test_vrt_sees_a_scene_in_windows_and_tiles_and_leaves_every_frame_in_its_pla
     assert np.abs(made["with"] - made["without"])[:, : width * 64].max() <= 1
 
 
-def broken(path, value):
-    compact(path)
+def broken(path, value, **shape):
+    compact(path, **shape)
     state = load_file(path)
     state["body.0.bias"] = torch.full_like(state["body.0.bias"], value)
     state["body.4.weight"] = torch.ones_like(state["body.4.weight"])
@@ -201,6 +208,33 @@ def test_a_network_that_makes_no_numbers_fails_its_scene_and_leaves_nothing(tmp_
     with pytest.raises(SceneError, match="no numbers"):
         enhanced(tmp_path, clip, 3, replace(PLAIN, chain=chain))
     assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.parametrize("order", ["tff", "progressive"])
+def test_a_scene_that_no_network_can_restore_is_kept_in_the_shape_of_its_tape(tmp_path, order):
+    """Deinterlaced and resized as a chain without any step would do it, and a clip that joins the tape's others."""
+    clip = clip_from(tmp_path / "scene.mkv", MOVING.format(size="160x120", format="yuv420p"), frames=3)
+    good = network(compact(tmp_path / "good.safetensors", scale=2), scale=2)
+    bad = network(broken(tmp_path / "bad.safetensors", float("nan"), scale=2), scale=2)
+    records, pictures = {}, {}
+    for name, step in (("good", [good]), ("kept", [bad]), ("plain", [])):
+        settings = replace(PLAIN, chain=steps("denoise", *step, "resize", "grain"), denoise_luma_spatial=9.0)
+        if name == "plain":
+            settings = replace(PLAIN, chain=steps("resize"), height_lines=240, field_order_by_scene=False)
+        target, records[name] = enhanced(
+            tmp_path / name, clip, 3, settings, on_failure="keep_original", field_order=order
+        )
+        pictures[name] = samples(target, "yuv420p")
+    assert records["kept"].pop("kept_original") == {
+        "error": "SceneError",
+        "message": "the network bad.safetensors made values that are no numbers",
+    }
+    assert "kept_original" not in records["good"]
+    for key in ("width", "height", "frames_out", "rate", "encoder", "codec_private_sha256", "colour"):
+        assert records["kept"][key] == records["good"][key]
+    assert records["kept"]["width"] == 320
+    assert records["kept"] == records["plain"]
+    assert np.array_equal(pictures["kept"], pictures["plain"])
 
 
 def test_a_network_that_makes_black_fails_its_scene(tmp_path):

@@ -9,8 +9,9 @@ import pytest
 
 from captured import capture_of
 from counting import beep_times, irregular_times, make_capture, read_numbers
+from damage import MJPEG, spoil
 from tapemill import ffmpeg
-from tapemill.errors import GateError
+from tapemill.errors import GateError, InputError, SceneError
 from tapemill.scenes import cutting
 from tapemill.scenes.cutting import cut_scene
 from tapemill.timing import Span
@@ -33,8 +34,13 @@ CAPTURES = {
 }
 
 
-def cut(source, capture, start, stop, target, *, sound=True, threads=2):
-    cut_scene(
+def cut(source, capture, start, stop, target, *, sound=True, threads=2, on_failure="stop"):
+    return told_cut(source, capture, start, stop, target, sound=sound, threads=threads, on_failure=on_failure)[0]
+
+
+def told_cut(source, capture, start, stop, target, *, sound=True, threads=2, on_failure="stop"):
+    """The scene, and what is said of it."""
+    notices = cut_scene(
         source=source,
         take=capture.takes[0],
         sound_stream=capture.sounds[0].stream_index if sound and capture.sounds else None,
@@ -42,8 +48,9 @@ def cut(source, capture, start, stop, target, *, sound=True, threads=2):
         target=target,
         picture=capture.picture,
         threads=threads,
+        on_failure=on_failure,
     )
-    return target
+    return target, [(notice.kind, notice.reason) for notice in notices]
 
 
 @pytest.mark.parametrize("name", CAPTURES)
@@ -188,6 +195,63 @@ def test_turned_pictures_come_out_upright_with_their_shape(tmp_path):
         assert (frame.width, frame.height, frame.rotation) == (240, 320, 0)
         # Matroska keeps the shape as a whole number of display lines.
         assert float(stream.sample_aspect_ratio) == pytest.approx(11 / 16, rel=0.002)
+
+
+def tag_of(scene):
+    with av.open(str(scene)) as container:
+        return container.metadata.get("TAPEMILL_STANDS_IN")
+
+
+@pytest.mark.parametrize(
+    ("damaged", "numbers", "said"),
+    [
+        # Nothing more is decoded after frame 60, and nothing before it.
+        (range(60, 120), [*range(40, 60), *[59] * 20], "only 20 of 40"),
+        (range(60), [*[60] * 20, *range(60, 80)], "only 20 of 40"),
+        (range(120), [None] * 40, "none of 40 pictures can be decoded; the scene is black"),
+    ],
+)
+def test_a_scene_that_cannot_be_decoded_fails_or_is_filled_up(tmp_path, damaged, numbers, said):
+    truth = make_capture(tmp_path / "a.avi", frames=FRAMES, size=(360, 288), **MJPEG)
+    capture = capture_of(truth.path)
+    spoil(truth.path, damaged)
+    target = tmp_path / "scene.mkv"
+
+    with pytest.raises(SceneError):
+        cut(truth.path, capture, 40, 80, target)
+    assert not target.exists()
+    scene, told = told_cut(truth.path, capture, 40, 80, target, on_failure="keep_original")
+
+    assert [reading.number for reading in read_numbers(scene)] == numbers
+    assert [kind for kind, _ in told] == ["stands_in"]
+    assert said in told[0][1]
+    assert tag_of(scene) == told[0][1]
+    found = capture_of(scene)
+    assert (found.picture.width, found.picture.height, found.takes[0].frames) == (360, 288, 40)
+    assert found.sounds
+
+
+def test_a_capture_that_has_gone_is_no_damaged_scene(tmp_path):
+    truth = make_capture(tmp_path / "a.avi", frames=20, size=(64, 64), **MJPEG)
+    capture = capture_of(truth.path)
+    truth.path.unlink()
+    with pytest.raises(InputError, match="does not exist"):
+        cut(truth.path, capture, 0, 10, tmp_path / "scene.mkv", sound=False, on_failure="keep_original")
+    assert not (tmp_path / "scene.mkv").exists()
+
+
+def test_damage_in_the_middle_is_filled_up_and_told_whatever_the_policy(tmp_path):
+    truth = make_capture(tmp_path / "a.avi", frames=FRAMES, size=(360, 288), **MJPEG)
+    capture = capture_of(truth.path)
+    spoil(truth.path, range(50, 53))
+
+    scene, told = told_cut(truth.path, capture, 40, 80, tmp_path / "scene.mkv")
+
+    assert [r.number for r in read_numbers(scene)] == [*range(40, 50), 49, 49, 49, *range(53, 80)]
+    assert told == [("stands_in", "3 of 40 pictures cannot be decoded; their neighbours stand in")]
+    assert tag_of(scene) == told[0][1]
+    whole, told = told_cut(truth.path, capture, 60, 80, tmp_path / "whole.mkv")
+    assert (tag_of(whole), told) == (None, [])
 
 
 def draw(path, options):

@@ -1,10 +1,18 @@
 import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from tapemill import script
-from tapemill.errors import InputError
+from tapemill import attempts, fatal, lifeline, script
+from tapemill.attempts import Failure
+from tapemill.errors import FatalError, InputError
+from waiting import wait_for
 
 
 @pytest.fixture(autouse=True)
@@ -46,3 +54,103 @@ def test_warnings_reach_the_terminal_and_the_log(tmp_path, capsys):
     script.run(lambda _: logging.getLogger("tapemill.capture").warning("variable rate"), job(tmp_path))
     assert "variable rate" in capsys.readouterr().err
     assert "variable rate" in (tmp_path / "logs" / "a.log").read_text()
+
+
+# A job of a run that fails as told.
+JOB = """
+import sys, tapemill.errors
+from types import SimpleNamespace
+from tapemill import script
+
+def main(job):
+    if sys.argv[1] != "nothing":
+        raise getattr(tapemill.errors, sys.argv[1])("told so", remedy="nothing")
+
+job = SimpleNamespace(rule="cut_scene", log=["logs/cut_scene/T01/0000000.log"], config={"ffmpeg": None})
+script.run(main, job)
+"""
+MAIN = f"""
+import os, subprocess, sys; from pathlib import Path; from tapemill import attempts, fatal, lifeline, runlock
+runlock.hold(Path(".snakemake"))
+run = lifeline.run_of(os.getpid()).id
+attempts.begin(run)
+fatal.watch(run, lambda: print("stop", flush=True))
+print("held", flush=True)
+for line in sys.stdin:
+    print(subprocess.run([sys.executable, "-c", {JOB!r}, line.strip()]).returncode, flush=True)
+"""
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A main process; each line names what its next job fails of."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(script.__file__).parents[1])}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", MAIN], cwd=tmp_path, env=environment, **pipes) as process:
+        assert process.stdout.readline() == "held\n"
+        yield process
+        process.stdin.close()
+        process.kill()
+
+
+def job_fails_of(run, error):
+    run.stdin.write(f"{error}\n")
+    run.stdin.flush()
+    return run.stdout.readline().strip()
+
+
+def log_of(folder, name="0000000.log"):
+    return (folder / "logs" / "cut_scene" / "T01" / name).read_text()
+
+
+def test_a_corrupt_file_is_not_tried_again_even_if_snakemake_would(run, tmp_path):
+    started = time.monotonic()
+    assert [job_fails_of(run, "GateError") for _ in range(4)] == ["65"] * 4
+    assert "not tried again" in log_of(tmp_path)
+    assert "attempt 1 failed: GateError: told so\n  what to do: nothing" in log_of(tmp_path)
+    assert not list(tmp_path.rglob("*.attempt*.log"))
+    assert "waiting" not in log_of(tmp_path)
+    assert time.monotonic() - started < 60
+
+
+def test_a_hiccup_is_tried_again_after_a_pause_and_a_lack_of_memory_at_once(run, tmp_path):
+    job_fails_of(run, "ToolKilled")
+    assert job_fails_of(run, "OutOfMemory") == "75"
+    assert "attempt 1 failed: ToolKilled: told so" in log_of(tmp_path)
+    assert "ERROR tapemill: ToolKilled: told so" in log_of(tmp_path, "0000000.attempt1.log")
+    assert "before attempt 2" in log_of(tmp_path)
+    assert job_fails_of(run, "nothing") == "0"
+    assert "attempt 2 failed: OutOfMemory" in log_of(tmp_path)
+    assert "waiting" not in log_of(tmp_path)
+
+
+def test_the_pause_ends_with_the_run(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run_id, log = lifeline.run_of(run.pid).id, Path("logs/cut_scene/T01/0000000.log")
+    # Three failures are followed by the longest pause.
+    for _ in range(3):
+        attempts.failed(run_id, attempts.before(run_id, log), Failure("transient", "ToolKilled", "told so", 75))
+    run.stdin.write("nothing\n")
+    run.stdin.flush()
+    wait_for(lambda: log.exists() and "before attempt 4" in log.read_text(), told="no pause began")
+    (job,) = children(run.pid)
+    run.send_signal(signal.SIGKILL)
+    wait_for(lambda: lifeline.run_of(job) is None, seconds=5, told="the job waits on for nobody")
+
+
+def children(pid):
+    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def test_a_fatal_error_stops_the_run_and_jobs_that_start_all_the_same_leave(run, tmp_path):
+    # Both the job's exit code and the word of the watching thread come on the same pipe.
+    assert {job_fails_of(run, "ConfigError"), run.stdout.readline().strip()} == {"78", "stop"}
+    (tmp_path / ".snakemake/attempts").joinpath(lifeline.run_of(run.pid).id, "jobs").rename(tmp_path / "other")
+    assert job_fails_of(run, "nothing") == str(FatalError.exit_code)
+    assert "not started: ConfigError: told so" in log_of(tmp_path)
+
+
+def test_an_unusable_capture_stops_no_run(run, tmp_path):
+    assert job_fails_of(run, "InputError") == "78"
+    time.sleep(4 * fatal.PAUSE_S)
+    assert fatal.cause(lifeline.run_of(run.pid).id) is None

@@ -1,8 +1,10 @@
+import json
 from fractions import Fraction
 
 import pytest
 
 from tapemill.errors import SceneError
+from tapemill.notices import Notice
 from tapemill.subtitles import join_subtitles
 from tapemill.subtitles.srt import Cue, as_srt, read_srt
 
@@ -25,6 +27,25 @@ def join(tmp_path, *scenes, gap_s=Fraction(2, 25)):
         gap_s=gap_s,
     )
     return read_srt(tmp_path / "T01.srt")
+
+
+def test_scenes_that_have_no_subtitles_because_they_failed_are_told(tmp_path):
+    paths = []
+    for number, text in enumerate(("", "", as_srt([Cue(0, 1000, "Filled in by hand.")]))):
+        path = tmp_path / f"{number:07d}.srt"
+        path.write_text(text)
+        failure = {"left_empty": {"error": "SceneError", "message": "no sound"}} if number else {"heard": {}}
+        path.with_suffix(".json").write_text(json.dumps(failure))
+        paths.append(path)
+    notices = join_subtitles(
+        cues=paths,
+        starts_s=[Fraction(0), Fraction(2), Fraction(4)],
+        durations_s=[Fraction(2)] * 3,
+        srt=tmp_path / "T01.srt",
+        vtt=tmp_path / "T01.vtt",
+        gap_s=Fraction(0),
+    )
+    assert notices == [Notice("empty", "SceneError: no sound", scene="0000001")]
 
 
 def test_times_are_exact_at_the_end_of_a_long_tape(tmp_path):

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from spoken import LOCK, MODEL, SENTENCES, SETTINGS, SPANS_S, recording, sentence, silence, write_wav
-from tapemill.errors import ConfigError, ModelError
+from tapemill.errors import ConfigError, ModelError, SceneError
 from tapemill.files import sha256
 from tapemill.models import ModelFile, read_lock
 from tapemill.subtitles import transcribe_scene
@@ -209,6 +209,24 @@ def test_a_model_that_is_not_the_pinned_one_is_not_loaded(tmp_path):
     with pytest.raises(ModelError, match="not the one that was pinned"):
         transcribe(tmp_path, wav, model=ModelFile(model, SHA256))
     assert not (tmp_path / "0000000.srt").exists()
+
+
+def test_a_scene_that_cannot_be_heard_fails_or_has_no_subtitles(tmp_path, caplog):
+    wav = tmp_path / "a.wav"
+    wav.write_bytes(b"RIFF and nothing that belongs there")
+    with pytest.raises(SceneError, match="cannot be read"):
+        transcribe(tmp_path, wav)
+    assert not (tmp_path / "0000000.srt").exists()
+    cues, record = transcribe(tmp_path, wav, on_failure="keep_original")
+    assert cues == []
+    assert record["left_empty"]["error"] == "SceneError"
+    assert "cannot be read" in record["left_empty"]["message"]
+    assert "gets no subtitles" in caplog.text
+    # It is nobody's correction: once there is sound, it is transcribed.
+    write_wav(wav, sentence(1), silence(1))
+    cues, record = transcribe(tmp_path, wav)
+    assert cues
+    assert "left_empty" not in record
 
 
 def test_a_pickle_that_runs_code_is_refused(tmp_path):

@@ -1,3 +1,4 @@
+import json
 import random
 from fractions import Fraction
 
@@ -8,7 +9,8 @@ import pytest
 from beeping import NTSC, beeping, capture, decoded, facts, found_beeps, heard, run
 from tapemill import ffmpeg
 from tapemill.audio import AudioSettings, clean_sound
-from tapemill.errors import FatalError, GateError, InputError
+from tapemill.errors import GateError, InputError
+from tapemill.notices import Notice
 from tapemill.tape import Chapter, SubtitleTrack, TapeFacts, TapeSettings, gates, mux_tape
 from tapemill.tape.joining import survey
 from tapemill.timing import nearest
@@ -57,6 +59,35 @@ def mux(target, clips, frames=LENGTHS, *, subtitles_on=False, **changes):
     mux_tape(clips=clips, clip_frames=frames, target=target, settings=settings, **arguments)
     assert [path for path in target.parent.iterdir() if path.name.startswith(".")] == []
     return target
+
+
+def test_scenes_that_are_not_as_they_should_be_are_told(tmp_path, clips):
+    parts = []
+    for clip, record in zip(
+        clips["libx264"],
+        ({"kept_original": {"error": "GateError", "message": "why"}}, {"stands_in": "2 of 61 pictures"}, {}, None),
+        strict=True,
+    ):
+        part = tmp_path / clip.name
+        part.write_bytes(clip.read_bytes())
+        if record is not None:
+            part.with_suffix(".json").write_text(json.dumps(record))
+        parts.append(part)
+    notices = mux_tape(
+        clips=parts,
+        clip_frames=LENGTHS,
+        rate=NTSC,
+        sound=None,
+        subtitles=[],
+        chapters=[],
+        facts=TapeFacts(),
+        target=tmp_path / "T01.mkv",
+        settings=TapeSettings("mkv", chapters=True, chapter_shortest_s=60, subtitles_on=False),
+    )
+    assert notices == [
+        Notice("kept", "GateError: why", scene=parts[0].stem),
+        Notice("stands_in", "2 of 61 pictures", scene=parts[1].stem),
+    ]
 
 
 def times(path):
@@ -295,7 +326,7 @@ def test_missing_and_broken_files_are_one_clear_error(tmp_path, clips):
     junk = tmp_path / "junk.mka"
     junk.write_bytes(b"no sound at all" * 100)
     assert "cannot be read as media" in refused(tmp_path, good, sound=junk, error=InputError)
-    refused(tmp_path, [], [], error=FatalError)
+    refused(tmp_path, [], [], error=GateError)
 
 
 def test_the_gates_see_what_is_missing(tmp_path, clips):

@@ -96,6 +96,30 @@ def test_no_stage_imports_another_and_no_base_module_imports_a_stage():
                 assert target == parts[0], f"{path} imports {'.'.join(name)}"
 
 
+def errors_of_ours():
+    """Names of all subclasses of TapemillError, wherever they are defined."""
+    known = {"TapemillError"}
+    classes = [node for path in modules().values() for node in ast.walk(ast.parse(path.read_text()))]
+    classes = [node for node in classes if isinstance(node, ast.ClassDef)]
+    while True:
+        more = {node.name for node in classes for base in node.bases if isinstance(base, ast.Name) and base.id in known}
+        if more <= known:
+            return known
+        known |= more
+
+
+def test_every_error_says_what_to_do():
+    names = errors_of_ours()
+    assert {"GateError", "UnlikeError", "DeviceError"} <= names
+    silent = []
+    for parts, path in modules().items():
+        calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+        for call in calls if parts[0] != "demo" else ():
+            if getattr(call.func, "id", None) in names and "remedy" not in {word.arg for word in call.keywords}:
+                silent.append(f"{path}, line {call.lineno}")
+    assert not silent
+
+
 def test_heavy_packages_are_imported_in_functions_only():
     for parts, path in modules().items():
         found = {name[0] for level, name in imports(path, top_level_only=True) if not level} & HEAVY
@@ -139,6 +163,12 @@ def test_every_profile_keeps_what_the_design_depends_on():
         assert profile["nolock"] is True
         assert profile["rerun-incomplete"] is True
         assert profile["keep-going"] is True
+        assert profile["retries"] == 3, path
+
+
+def test_no_rule_has_retries_of_its_own():
+    # They would hide those of the profile, and `--retries` of the command line.
+    assert not [name for name, (_, body) in RULES.items() if re.search(r"^    retries:", body, re.MULTILINE)]
 
 
 def test_environment_files_pin_what_the_lock_pins():

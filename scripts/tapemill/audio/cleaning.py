@@ -104,6 +104,11 @@ def parse_loudness(report: str) -> Loudness:
     summary = report[report.rfind("Summary:") :]
     loudness, peak = re.search(r"\bI:\s+(\S+) LUFS", summary), re.search(r"\bPeak:\s+(\S+) dBFS", summary)
     if loudness is None or peak is None:
-        raise ToolFailed("ffmpeg reported no loudness", tool="ffmpeg ebur128", stderr_tail=report.splitlines()[-12:])
+        raise ToolFailed(
+            "ffmpeg reported no loudness",
+            tool="ffmpeg ebur128",
+            stderr_tail=report.splitlines()[-12:],
+            remedy="set audio: loudness_lufs to null to leave the loudness as it is",
+        )
     integrated = float(loudness[1])
     return Loudness(integrated if integrated > ABSOLUTE_GATE_LUFS else -math.inf, float(peak[1]))

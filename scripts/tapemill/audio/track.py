@@ -168,6 +168,7 @@ def _check(jobs: Sequence[_Job], partial: Path, settings: AudioSettings) -> None
             raise GateError(
                 f"sound track {place + 1} has {found} samples from {start_s} s on, not {expected:.0f} from 0 s on",
                 file=partial,
+                remedy="delete the sound and run again; if it fails again, set audio: codec: flac",
             )
 
 

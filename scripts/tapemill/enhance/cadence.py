@@ -27,6 +27,7 @@ AGREEMENT = 0.9
 PROGRESSIVE_AGREEMENT = 0.95
 PROGRESSIVE_DECIDED = 0.5
 
+_REDO = "delete the cut scene and run again; if it fails again, the disk may be failing"
 # idet's words for what it sees in a frame and its neighbours.
 ORDERS: Mapping[str, FieldOrder] = {"tff": "tff", "bff": "bff", "progressive": "progressive"}
 
@@ -49,7 +50,9 @@ def scene_cadence(clip: Path, *, frames: int, rate: Fraction, tape: FieldOrder) 
         for start in _spots(frames):
             seen.update(_orders(clip, start, rate))
     except (av.error.FFmpegError, OSError) as error:
-        raise ToolFailed(f"the cut scene could not be decoded: {error}", file=clip, tool="PyAV") from error
+        raise ToolFailed(
+            f"the cut scene could not be decoded: {error}", file=clip, tool="PyAV", remedy=_REDO
+        ) from error
     order = conclude(seen, tape)
     return Cadence(field_order=order, own=order != tape, seen=dict(sorted(seen.items())))
 

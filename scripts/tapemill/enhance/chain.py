@@ -173,7 +173,10 @@ def _step(number: int, entry: Any) -> tuple[str, Mapping[str, Any]]:
     _known(str(name), [*KEYS, NETWORK], f"{where}: there is no step")
     values = values or {}
     if not isinstance(values, Mapping):
-        raise ConfigError(f"{where}: the settings of {name} must be like {{{next(iter(_settings(name)))}: ...}}")
+        raise ConfigError(
+            f"{where}: the settings of {name} must be like {{{next(iter(_settings(name)))}: ...}}",
+            remedy="docs/networks.md shows how a chain is written",
+        )
     for key in values:
         _known(str(key), _settings(name), f"{where}: {name} has no setting")
     return str(name), values
@@ -201,9 +204,15 @@ def _network(values: Mapping[str, Any], find: Find) -> NetworkStep:
         value = values.get(key)
         wrong_kind = isinstance(value, bool) or not isinstance(value, int if key == "frames" else int | float)
         if value is not None and (wrong_kind or not least <= value <= most):
-            raise ConfigError(f"enhance.chain: {key} of {name} is {value!r}, it must be a number, {least} to {most}")
+            raise ConfigError(
+                f"enhance.chain: {key} of {name} is {value!r}, it must be a number, {least} to {most}",
+                remedy="docs/networks.md lists what a network can be told",
+            )
     if values.get("blend", "smooth") not in ("smooth", "plain"):
-        raise ConfigError(f"enhance.chain: blend of {name} is {values['blend']!r}, it must be smooth or plain")
+        raise ConfigError(
+            f"enhance.chain: blend of {name} is {values['blend']!r}, it must be smooth or plain",
+            remedy="docs/networks.md lists what a network can be told",
+        )
     model = find(name)
     own = {key: value for key, value in values.items() if value is not None and key != "model"}
     # A file that nobody has looked into yet has no kind and scale; `snakemake models` looks, and no job runs before.
@@ -213,7 +222,9 @@ def _network(values: Mapping[str, Any], find: Find) -> NetworkStep:
 def check_order(names: Sequence[str]) -> None:
     """Raise ConfigError if the steps cannot follow each other like that."""
     for problem in _problems(names):
-        raise ConfigError(f"enhance.chain: {problem}")
+        raise ConfigError(
+            f"enhance.chain: {problem}", remedy="docs/networks.md says in which order steps can follow each other"
+        )
 
 
 def _problems(names: Sequence[str]) -> Iterator[str]:

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any, Final
 
 from .. import ffmpeg, files
 from ..device import Device
-from ..errors import ToolFailed, TransientError
+from ..errors import OnSceneFailure, SceneError, ToolFailed, TransientError
 from ..facts import PictureFacts
+from ..media import opened
+from ..notices import STANDS_IN_TAG, Notice
 from ..timing import format_fraction
 from .cadence import Cadence, scene_cadence
 from .encoders import ENCODERS, chosen_encoder, device_arguments, encoder_arguments
-from .gate import Passed, check_clip
+from .gate import Passed, UnlikeError, check_clip
 from .graph import Scene, after_networks, before_networks, filter_chain
-from .picture import OutputPicture
+from .picture import OutputPicture, output_picture
 from .settings import EnhanceSettings
 
 LOG = logging.getLogger("tapemill.enhance")
@@ -27,6 +30,22 @@ SAMPLES_PER_S = 100_000
 START_S = 120.0
 # The largest networks take a minute for a picture on a processor; the job's own limit is another matter.
 NETWORK_S = 300.0
+
+
+# Without filters and networks: the frame of the graph alone deinterlaces, crops and resizes.
+PLAINEST: Final = ({"filter": "resize", "own": {}},)
+
+
+@dataclass(frozen=True)
+class _Job:
+    clip: Path
+    target: Path
+    picture: PictureFacts
+    frames: int
+    settings: EnhanceSettings
+    output: OutputPicture
+    encoder: str
+    device: Device
 
 
 def enhance_scene(
@@ -40,31 +59,88 @@ def enhance_scene(
     device: Device,
     output: OutputPicture | None = None,
     encoder_choice: Path | None = None,
-) -> None:
+    on_failure: OnSceneFailure = "stop",
+) -> list[Notice]:
     """Restore a cut scene: `clip` (lossless, `frames` frames) becomes `target` (Matroska, picture only).
 
     `record` (JSON) says how: the encoder, the field order found, filters, networks, frames and geometry. `output` is
     what all clips of the tape are, where the scene's own settings would make something else. `encoder_choice` is
     the file that `choose_encoder` wrote for the tape; only hardware encoders need one. They encode on `device`.
-    Raises ConfigError for settings that cannot serve this picture, ToolFailed or ToolKilled if ffmpeg fails,
-    TransientError if the tape's hardware encoder fails, GateError if the clip is not what it has to be.
+    With `on_failure` "keep_original" a scene that cannot be restored is merely deinterlaced and brought to the tape's
+    shape; the record says why. Returns what differs from what was asked. Raises ConfigError for settings that cannot
+    serve this picture, ToolFailed or ToolKilled if ffmpeg fails, TransientError if the tape's hardware encoder fails,
+    GateError if the clip is not what it has to be.
     """
-    cadence = _cadence(clip, picture, frames, settings)
-    if cadence.own:
-        LOG.warning("fields of this scene are %s, the tape's are %s", cadence.field_order, picture.field_order)
-    scene = Scene.of(picture, cadence.field_order, settings, output)
     name = chosen_encoder(encoder_choice, settings)
-    with files.staged(target) as partial:
-        with _one_encoder(name, clip):
-            how = _made(clip, partial, scene, frames, name, device)
-        passed = check_clip(partial, target=target, clip=clip, scene=scene, frames=frames)
-    files.write_json(record, {"encoder": name, "frames_in": frames, **how, **_facts(scene, cadence, passed)})
+    job = _Job(clip, target, picture, frames, settings, output or output_picture(picture, settings), name, device)
+    try:
+        facts = _enhanced(job, _cadence(job))
+    except SceneError as error:
+        if on_failure == "stop":
+            raise
+        facts = _kept(job, error)
+    damage = _stands_in(clip)
+    if damage:
+        facts["stands_in"] = damage
+    files.write_json(record, {"encoder": name, "frames_in": frames, **facts})
+    return list(_notices(facts))
 
 
-def _cadence(clip: Path, picture: PictureFacts, frames: int, settings: EnhanceSettings) -> Cadence:
-    if settings.deinterlace == "off" or not settings.field_order_by_scene:
-        return Cadence(field_order=picture.field_order, own=False, seen={})
-    return scene_cadence(clip, frames=frames, rate=picture.rate, tape=picture.field_order)
+def _enhanced(job: _Job, cadence: Cadence, *, compared: bool = True) -> dict[str, Any]:
+    """Write the clip; returns what the record says of it."""
+    if cadence.own:
+        LOG.warning("fields of this scene are %s, the tape's are %s", cadence.field_order, job.picture.field_order)
+    scene = Scene.of(job.picture, cadence.field_order, job.settings, job.output)
+    with files.staged(job.target) as partial:
+        with _one_encoder(job.encoder, job.clip):
+            how = _made(job.clip, partial, scene, job.frames, job.encoder, job.device)
+        passed = check_clip(
+            partial, target=job.target, clip=job.clip, scene=scene, frames=job.frames, compared=compared
+        )
+    return {**how, **_facts(scene, cadence, passed)}
+
+
+def _kept(job: _Job, error: SceneError) -> dict[str, Any]:
+    """The scene as it is, only deinterlaced as the tape is. Raises SceneError with both reasons if that fails too."""
+    LOG.warning("the scene cannot be restored and is kept as it is: %s: %s", type(error).__name__, error)
+    plain = replace(job, settings=replace(job.settings, chain=PLAINEST))
+    try:
+        # A clip that looks like no scene at all may be all right: of a damaged scene the comparison knows too little.
+        facts = _enhanced(plain, _of_the_tape(job), compared=not isinstance(error, UnlikeError))
+    except SceneError as second:
+        raise SceneError(
+            f"{error.what}; nor can the scene be kept as it is: {second.what}",
+            file=second.file,
+            tool=second.tool,
+            tool_exit_code=second.tool_exit_code,
+            stderr_tail=second.stderr_tail,
+            remedy=second.remedy or error.remedy,
+        ) from error
+    return {**facts, "kept_original": {"error": type(error).__name__, "message": error.what}}
+
+
+def _stands_in(clip: Path) -> str | None:
+    """What the cut says of pictures that stand in for damaged ones."""
+    with opened(clip) as container:
+        return container.metadata.get(STANDS_IN_TAG)
+
+
+def _notices(facts: Mapping[str, Any]) -> Iterator[Notice]:
+    if "kept_original" in facts:
+        yield Notice("kept", "{error}: {message}".format(**facts["kept_original"]))
+    for network in facts.get("networks", ()):
+        if network.get("lowered"):
+            yield Notice("lowered", f"{network['model']} saw smaller tiles or fewer frames")
+
+
+def _cadence(job: _Job) -> Cadence:
+    if job.settings.deinterlace == "off" or not job.settings.field_order_by_scene:
+        return _of_the_tape(job)
+    return scene_cadence(job.clip, frames=job.frames, rate=job.picture.rate, tape=job.picture.field_order)
+
+
+def _of_the_tape(job: _Job) -> Cadence:
+    return Cadence(field_order=job.picture.field_order, own=False, seen={})
 
 
 def _made(clip: Path, partial: Path, scene: Scene, frames: int, encoder: str, device: Device) -> dict[str, object]:

@@ -25,6 +25,10 @@ LEAST_SPREAD = 6.0
 LEAST_LIKENESS = 0.5
 
 
+class UnlikeError(GateError):
+    """A clip that is complete, but does not show what its scene shows."""
+
+
 @dataclass(frozen=True)
 class Passed:
     """What the gate found out on its way."""
@@ -36,8 +40,11 @@ class Passed:
     """Correlation of the clip's key frames with the scene's at the same time, where there was contrast to compare."""
 
 
-def check_clip(partial: Path, *, target: Path, clip: Path, scene: Scene, frames: int) -> Passed:
-    """Raise GateError, naming `target`, if the clip in `partial` is not what the scene in `clip` has to become."""
+def check_clip(partial: Path, *, target: Path, clip: Path, scene: Scene, frames: int, compared: bool = True) -> Passed:
+    """Raise GateError, naming `target`, if the clip in `partial` is not what the scene in `clip` has to become.
+
+    UnlikeError if it shows something else; `compared` says whether that is looked at.
+    """
     output = scene.output
     expected = frames * output.frames_per_frame
     found = probe(partial).picture
@@ -50,15 +57,19 @@ def check_clip(partial: Path, *, target: Path, clip: Path, scene: Scene, frames:
     }
     for name, (is_now, should_be) in facts.items():
         if is_now != should_be:
-            raise GateError(f"the clip's {name} is {is_now}, not {should_be}", file=target)
+            raise GateError(
+                f"the clip's {name} is {is_now}, not {should_be}",
+                file=target,
+                remedy="try another encoder (enhance: encoder)",
+            )
     times, _ = packet_times(partial, found.stream_index)
     if len(times) != expected:
         raise GateError(f"the clip has {len(times)} frames, not {expected}", file=target, remedy=_remedy(clip))
     _check_times(times, found.time_base, output, target)
-    likeness = tuple(_likeness(partial, clip, scene))
+    likeness = tuple(_likeness(partial, clip, scene)) if compared else ()
     # One key frame that agrees is enough: a flash in a single field is no fault of the clip.
     if likeness and max(likeness) < LEAST_LIKENESS:
-        raise GateError(
+        raise UnlikeError(
             f"the clip does not show what its scene shows (likeness {max(likeness):.2f})",
             file=target,
             remedy="look at both; a hardware encoder's driver may be at fault: try enhance: encoder: libx264",
@@ -78,7 +89,11 @@ def _check_times(times: np.ndarray, time_base: Fraction, output: OutputPicture, 
     exact = times[0] + np.arange(len(times)) * float(step)
     worst = float(np.abs(times - exact).max())
     if times[0] != 0 or worst > 1.0:
-        raise GateError(f"the clip's frames are off their times by up to {worst * float(time_base):.4f} s", file=target)
+        raise GateError(
+            f"the clip's frames are off their times by up to {worst * float(time_base):.4f} s",
+            file=target,
+            remedy="try another encoder (enhance: encoder)",
+        )
 
 
 def _likeness(partial: Path, clip: Path, scene: Scene) -> Iterator[float]:
@@ -113,8 +128,18 @@ def _key_frame(path: Path, *, last: bool = False, at: Fraction = Fraction(0)) ->
             for frame in container.decode(stream):
                 return frame, (frame.pts or 0) * base
     except av.error.FFmpegError as error:
-        raise GateError(f"the clip cannot be decoded: {error}", file=path, tool="PyAV") from error
-    raise GateError("the clip has no picture that can be decoded", file=path, tool="PyAV")
+        raise GateError(
+            f"the clip cannot be decoded: {error}",
+            file=path,
+            tool="PyAV",
+            remedy="delete the clip and run again; if it fails again, try another encoder (enhance: encoder)",
+        ) from error
+    raise GateError(
+        "the clip has no picture that can be decoded",
+        file=path,
+        tool="PyAV",
+        remedy="delete the clip and run again; if it fails again, try another encoder (enhance: encoder)",
+    )
 
 
 def _tag(frame: VideoFrame, colour: Colour) -> None:

@@ -103,7 +103,10 @@ def restored(frames: Iterator[Tensor], count: int, network: Network, tiling: Til
 def _next(frames: Iterator[Tensor], place: int, count: int) -> Tensor:
     frame = next(frames, None)
     if frame is None:
-        raise GateError(f"the scene ends after {place} of {count} frames")
+        raise GateError(
+            f"the scene ends after {place} of {count} frames",
+            remedy="the cut scene is damaged: delete it and run again",
+        )
     return frame
 
 

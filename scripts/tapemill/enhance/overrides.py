@@ -153,7 +153,7 @@ def read_overrides(path: Path, tapes: Sequence[str]) -> list[Override]:
 
 def _override(where: str, row: Mapping[str, str], tapes: Sequence[str]) -> Override:
     if row["tape"] not in tapes:
-        raise ConfigError(f"{where}: there is no tape {row['tape']!r} in the sheet")
+        raise ConfigError(f"{where}: there is no tape {row['tape']!r} in the sheet", remedy="correct the column `tape`")
     values = {key: _value(where, key, cell) for key, cell in row.items() if cell and key not in WHERE}
     check_values("enhance", values, where)
     return Override(where, row["tape"], row.get("scene", ""), _span(where, row), values)
@@ -164,10 +164,13 @@ def _span(where: str, row: Mapping[str, str]) -> Span | None:
     if not start and not stop:
         return None
     if row.get("scene"):
-        raise ConfigError(f"{where}: name a scene or frames, not both")
+        raise ConfigError(
+            f"{where}: name a scene or frames, not both", remedy="leave either `scene` or both frame columns empty"
+        )
     if not (start.isdecimal() and stop.isdecimal() and int(start) < int(stop)):
         raise ConfigError(
-            f"{where}: frames from {start!r} to {stop!r} are no range, the stop is the frame after the last"
+            f"{where}: frames from {start!r} to {stop!r} are no range, the stop is the frame after the last",
+            remedy="write both as whole numbers, the smaller one first",
         )
     return Span(int(start), int(stop))
 
@@ -177,4 +180,6 @@ def _value(where: str, key: str, cell: str) -> Any:
     try:
         return yaml.safe_load(cell)
     except yaml.YAMLError as error:
-        raise ConfigError(f"{where}: {key} cannot be read: {cell!r}") from error
+        raise ConfigError(
+            f"{where}: {key} cannot be read: {cell!r}", remedy="write it as it would stand in config.yaml"
+        ) from error

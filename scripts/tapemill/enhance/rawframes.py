@@ -24,6 +24,7 @@ LARGEST = 65535
 # Frames under way on either side of the networks.
 AHEAD = 4
 _END: Any = object()
+REDO = "delete the cut scene and run again; if it fails again, the capture is damaged there"
 
 
 def frames_of(stream: IO[bytes], width: int, height: int, count: int, device: torch.device) -> Iterator[Tensor]:
@@ -32,10 +33,10 @@ def frames_of(stream: IO[bytes], width: int, height: int, count: int, device: to
     for number in range(count):
         data = stream.read(size)
         if len(data) != size:
-            raise GateError(f"the filters before the networks made {number} frames, not {count}")
+            raise GateError(f"the filters before the networks made {number} frames, not {count}", remedy=REDO)
         yield _to_tensor(data, width, height, device)
     if stream.read(1):
-        raise GateError(f"the filters before the networks made more than {count} frames")
+        raise GateError(f"the filters before the networks made more than {count} frames", remedy=REDO)
 
 
 def _to_tensor(data: bytes, width: int, height: int, device: torch.device) -> Tensor:

@@ -79,7 +79,11 @@ def restore(
                 LOG.warning("%s overflows in half precision, the scene is done again in single", overflow)
                 continue
             return [each.to_plain() for each in fitted]
-    raise SceneError("the networks overflow even in single precision", file=clip)
+    raise SceneError(
+        "the networks overflow even in single precision",
+        file=clip,
+        remedy="set another model in enhance: chain; for this scene alone in the table that enhance: overrides names",
+    )
 
 
 def _fitted(scene: Scene, frames: int, device: Device, *, single: bool) -> list[Fitted]:

@@ -42,11 +42,12 @@ def call(job: Any, function: Callable[..., Any], /, **arguments: Any) -> Any:
     if lane is None:
         return function(**arguments, device=CPU)
     run = lifeline.current_run()
-    past = attempts.read(run.id if run else None, Path(job.log[0]))
     task = Task(
         function=name_of(function),
         arguments=arguments,
-        device=Device(lane.kind, settings.memory_share, steps_down=past.steps_down),
+        device=Device(
+            lane.kind, settings.memory_share, steps_down=attempts.steps_down(run.id if run else None, Path(job.log[0]))
+        ),
         label=" ".join([job.rule, *map(str, job.wildcards)]),
         ffmpeg=job.config.get("ffmpeg"),
         limit_s=_limit_s(int(resources.get("expected_s", 0)), lane, settings),

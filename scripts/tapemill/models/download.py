@@ -32,7 +32,11 @@ def download(url: str, partial: Path, target: Path) -> str:
     has no room for it.
     """
     if urlsplit(url).scheme not in {"http", "https"}:
-        raise ModelError(f"models are fetched by https only, not from {url}", file=target)
+        raise ModelError(
+            f"models are fetched by https only, not from {url}",
+            file=target,
+            remedy="correct the address in config/models.yaml",
+        )
     partial.parent.mkdir(parents=True, exist_ok=True)
     for attempt in range(ATTEMPTS):
         try:

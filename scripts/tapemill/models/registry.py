@@ -126,14 +126,23 @@ def read_registry(path: Path | None = None) -> dict[str, dict[str, Any]]:
     try:
         entries = yaml.load(path.read_text(encoding="utf-8"), YAML) or {}  # noqa: S506  it is a safe loader
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"the registry of models cannot be read: {error}", file=path) from error
+        raise ConfigError(
+            f"the registry of models cannot be read: {error}",
+            file=path,
+            remedy="correct config/models.yaml; config/README.md says what an entry holds",
+        ) from error
     rules = schema("models")
     validate(entries, rules, str(path))
     for name, entry in entries.items():
         if ("file" in entry) == ("url" in entry):
-            raise ConfigError(f"{path}: {name}: it must have either `file` or `url`")
+            raise ConfigError(
+                f"{path}: {name}: it must have either `file` or `url`",
+                remedy="correct the entry; config/README.md says what it holds",
+            )
         if entry["kind"] in NETWORKS and "scale" not in entry:
-            raise ConfigError(f"{path}: {name}: a {entry['kind']} model must have a `scale`: 1, 2 or 4")
+            raise ConfigError(
+                f"{path}: {name}: a {entry['kind']} model must have a `scale`: 1, 2 or 4", remedy="add it to the entry"
+            )
     return {name: with_defaults(entry, rules["additionalProperties"]) for name, entry in entries.items()}
 
 

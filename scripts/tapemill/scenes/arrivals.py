@@ -68,6 +68,17 @@ def begins_in_time(shown: Arrivals, take: TakeFacts, span: Span) -> bool:
     return bool(len(known)) and int(_ticks(known, take)[0]) <= span.start_frame
 
 
+def shows_own(shown: Arrivals, take: TakeFacts, span: Span) -> int:
+    """How many pictures of the span itself are among those that are shown; others came from before or after it."""
+    known = shown.times != UNKNOWN
+    if not known.any():
+        # Without time stamps the pictures cannot be told from those around them. A single one is a stand-in.
+        numbers = len(np.unique(shown.numbers))
+        return numbers if numbers > 1 else 0
+    ticks_shown = np.unique(_ticks(shown.times[known], take))
+    return int(np.count_nonzero((ticks_shown >= span.start_frame) & (ticks_shown < span.stop_frame)))
+
+
 def read_arrivals(lines: Sequence[str]) -> Arrivals:
     """From lines of time stamp and number."""
     table = np.array([[int(word) for word in line.split()] for line in lines], dtype=np.int64).reshape(-1, 2)

@@ -8,6 +8,7 @@ seek that landed wrong is thereby noticed, and the scene cut again from further 
 from __future__ import annotations
 
 import logging
+import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,10 +18,12 @@ from pathlib import Path
 import numpy as np
 
 from .. import ffmpeg, files, sound
-from ..errors import GateError
+from ..errors import GateError, OnSceneFailure, SceneError
 from ..facts import PictureFacts, TakeFacts
+from ..media import opened
+from ..notices import STANDS_IN_TAG, Notice
 from ..timing import Span, nearest
-from .arrivals import Arrivals, begins_in_time, count_wrong, expected_arrivals, read_arrivals
+from .arrivals import Arrivals, begins_in_time, count_wrong, expected_arrivals, read_arrivals, shows_own
 
 LOG = logging.getLogger("tapemill.scenes")
 
@@ -32,6 +35,9 @@ SECONDS_PER_SECOND_DECODED = 2  # and for one that is only decoded on the way
 # FFV1 cuts a picture into slices, which threads share: fixed, so that the file is the same on any number of cores.
 SLICES = 4
 SMALLEST_SLICED_PX = 64
+COPIED_BYTES_PER_S = 1_000_000  # of a slow disk, and read and written at the same time
+# ffmpeg calls it a failure if it cannot decode two thirds of the pictures.
+PATIENT = ("-max_error_rate", "1")
 
 
 @dataclass(frozen=True)
@@ -52,43 +58,85 @@ def cut_scene(
     target: Path,
     picture: PictureFacts,
     threads: int,
-) -> None:
+    on_failure: OnSceneFailure = "stop",
+) -> list[Notice]:
     """Write frames [start, stop) of the capture's grid as FFV1 in Matroska, and the sound below them as FLAC.
 
     Samples keep their format and range; the frames are marked with the field order of `picture`. `threads` changes the
-    speed, never the result. Raises GateError if the scene does not come out complete even when decoded from the start.
+    speed, never the result. Pictures that cannot be decoded are replaced by their neighbours, which is returned and
+    said in a tag of the file. With `on_failure` "keep_original" this goes for any number of them, and the scene is
+    black if it has no picture at all; otherwise it raises GateError if the scene does not come out complete even when
+    decoded from the start, ToolFailed if ffmpeg fails.
     """
     job = _Job(source, take, span, picture, threads)
-    expected = expected_arrivals(source, take, span)
     with tempfile.TemporaryDirectory() as folder, files.staged(target) as partial:
         audio = [] if sound_stream is None else _write_sound(job, sound_stream, Path(folder) / "sound.f32")
-        shown: Arrivals | None = None
-        for back_s in SEEKS_BACK_S:
-            before, shown = shown, _cut(job, back_s, audio, Path(folder) / "shown.txt", partial)
-            wrong = count_wrong(shown, expected, take, from_start=_from_start(job, back_s))
-            # Twice the same pictures from different places: it is the capture that is damaged, not the seek.
-            settled = before is not None and np.array_equal(shown.times, before.times)
-            if not wrong or _from_start(job, back_s) or (settled and begins_in_time(shown, take, span)):
-                break
-            LOG.info("decoding from %s s before frame %d gave %d wrong pictures", back_s, span.start_frame, wrong)
-        assert shown is not None
-        if len(shown.times) != span.frames:
-            raise GateError(
-                f"{len(shown.times)} pictures came out of the {span.frames} from frame {span.start_frame} on",
-                file=source,
-                tool="ffmpeg",
-                remedy="this part of the capture cannot be decoded; play it there to see what it is",
-            )
-        if wrong:
-            LOG.warning("%d of %d pictures cannot be decoded; their neighbours stand in", wrong, span.frames)
+        shown = Path(folder) / "shown.txt"
+        try:
+            damage = _cut_completely(job, audio, shown, partial)
+        except SceneError as error:
+            if on_failure == "stop":
+                raise
+            LOG.warning("the scene cannot be decoded: %s: %s", type(error).__name__, error)
+            damage = _stand_in(job, audio, shown, partial)
+        if damage:
+            LOG.warning("%s", damage)
+            _tag(partial, Path(folder) / "tagged.mkv", damage)
+    return [Notice("stands_in", damage)] if damage else []
+
+
+def _cut_completely(job: _Job, audio: Sequence[str], record: Path, partial: Path) -> str:
+    """Decode from further and further back, until all is there. Returns what is damaged, empty if nothing is."""
+    take, span = job.take, job.span
+    expected = expected_arrivals(job.source, take, span)
+    shown: Arrivals | None = None
+    for back_s in SEEKS_BACK_S:
+        before, shown = shown, _cut(job, back_s, audio, record, partial)
+        wrong = count_wrong(shown, expected, take, from_start=_from_start(job, back_s))
+        # Twice the same pictures from different places: it is the capture that is damaged, not the seek.
+        settled = before is not None and np.array_equal(shown.times, before.times)
+        if not wrong or _from_start(job, back_s) or (settled and begins_in_time(shown, take, span)):
+            break
+        LOG.info("decoding from %s s before frame %d gave %d wrong pictures", back_s, span.start_frame, wrong)
+    assert shown is not None
+    if len(shown.times) != span.frames:
+        raise GateError(
+            f"{len(shown.times)} pictures came out of the {span.frames} from frame {span.start_frame} on",
+            file=job.source,
+            tool="ffmpeg",
+            remedy="this part of the capture cannot be decoded; play it there to see what it is",
+        )
+    return f"{wrong} of {span.frames} pictures cannot be decoded; their neighbours stand in" if wrong else ""
+
+
+def _stand_in(job: _Job, audio: Sequence[str], record: Path, partial: Path) -> str:
+    """What can be decoded, each gap filled with the nearest picture; black if there is none. Returns which it is."""
+    try:
+        shown = _cut(job, None, audio, record, partial, complete=True)
+        own = shows_own(shown, job.take, job.span) if len(shown.times) == job.span.frames else 0
+    except SceneError as error:
+        LOG.info("nothing can be decoded: %s", error)
+        own = 0
+    if own:
+        return f"only {own} of {job.span.frames} pictures can be decoded; their neighbours stand in for the others"
+    # A capture that is not there any more, or a disk that has gone, is no damaged scene: this raises InputError.
+    with opened(job.source):
+        pass
+    _cut_black(job, audio, partial)
+    return f"none of {job.span.frames} pictures can be decoded; the scene is black"
 
 
 def _from_start(job: _Job, back_s: Fraction | None) -> bool:
     return back_s is None or job.span.start_s(job.take.rate) <= back_s
 
 
-def _cut(job: _Job, back_s: Fraction | None, audio: Sequence[str], record: Path, partial: Path) -> Arrivals:
-    """Run ffmpeg once. Returns which source pictures were written."""
+def _cut(
+    job: _Job, back_s: Fraction | None, audio: Sequence[str], record: Path, partial: Path, *, complete: bool = False
+) -> Arrivals:
+    """Run ffmpeg once. Returns which source pictures were written.
+
+    With `complete` whatever is decoded makes up for what is not, before it and after it.
+    """
     record.unlink(missing_ok=True)
     whole = _from_start(job, back_s)
     start_s = job.span.start_s(job.take.rate)
@@ -98,10 +146,11 @@ def _cut(job: _Job, back_s: Fraction | None, audio: Sequence[str], record: Path,
         position_s = start_s - back_s + job.take.start_s
         # The time stamps stay the file's own, so no landing place can shift them.
         seek = ["-noaccurate_seek", "-seek_timestamp", "1", "-ss", f"{float(position_s):.6f}"]
-    arguments = ["-copyts", *ffmpeg.source(job.source, options=seek), *audio]
+    arguments = ["-copyts", *(PATIENT if complete else ()), *ffmpeg.source(job.source, options=seek), *audio]
     arguments += ["-map", f"0:{job.take.stream_index}", *(["-map", "1:0"] if audio else [])]
-    arguments += ["-filter:v", ",".join(_chain(job, whole)), "-fps_mode:v", "passthrough", *ffmpeg.BITEXACT_SCALING]
-    arguments += [*_encoding(job.picture), "-threads:v", str(job.threads), "-c:a", "flac", *ffmpeg.BITEXACT]
+    arguments += ["-filter:v", ",".join(_chain(job, whole, complete)), "-fps_mode:v", "passthrough"]
+    arguments += [*ffmpeg.BITEXACT_SCALING, *_encoding(job.picture), "-threads:v", str(job.threads)]
+    arguments += ["-c:a", "flac", *ffmpeg.BITEXACT]
     arguments += ["-stats_enc_pre:v", f"file:{record}", "-stats_enc_pre_fmt:v", "{ptsi} {ni}"]
     skipped_s = start_s if whole or back_s is None else back_s
     work_s = SECONDS_PER_SECOND * job.span.duration_s(job.take.rate) + SECONDS_PER_SECOND_DECODED * skipped_s
@@ -118,20 +167,42 @@ def _encoding(picture: PictureFacts) -> list[str]:
     return [*options, "-color_range:v", "pc"] if picture.colour.range == "pc" else options
 
 
-def _chain(job: _Job, whole: bool) -> list[str]:
+def _chain(job: _Job, whole: bool, complete: bool) -> list[str]:
     """Filters: the file's time stamps → ticks of the grid → the span's frames."""
     take, span = job.take, job.span
     rate = f"{take.rate.numerator}/{take.rate.denominator}"
     # In units of the stream and exact. `fps` rounds to the nearest tick, halves up, as `media.ticks` does; decoded from
     # the start of the file it also stands in for damaged pictures there.
     chain = [f"setpts=PTS-({take.start_pts})", f"fps=fps={rate}" + (":start_time=0" if whole else "")]
-    if span.stop_frame == take.frames:
+    if complete or span.stop_frame == take.frames:
         # The last picture may have to stand longer than the decoder says.
-        chain.append(f"tpad=stop_mode=clone:stop={span.frames}")
+        chain.append(f"tpad=stop_mode=clone:stop={span.stop_frame if complete else span.frames}")
     chain += [f"trim=start_pts={span.start_frame}:end_pts={span.stop_frame}", "setpts=PTS-STARTPTS"]
-    order = job.picture.field_order
-    chain.append("setfield=mode=" + ("prog" if order == "progressive" else order))
-    return chain
+    return [*chain, _field_mode(job.picture)]
+
+
+def _field_mode(picture: PictureFacts) -> str:
+    return "setfield=mode=" + ("prog" if picture.field_order == "progressive" else picture.field_order)
+
+
+def _cut_black(job: _Job, audio: Sequence[str], partial: Path) -> None:
+    """A scene without any picture of its own."""
+    picture, span = job.picture, job.span
+    black = f"color=black:size={picture.width}x{picture.height}:rate={job.take.rate}"
+    chain = [f"format={picture.pixel_format}", _field_mode(picture)]
+    arguments = ["-f", "lavfi", "-i", black, *audio, "-map", "0:v", *(["-map", "1:0"] if audio else [])]
+    arguments += ["-frames:v", str(span.frames), "-filter:v", ",".join(chain), *ffmpeg.BITEXACT_SCALING]
+    arguments += [*_encoding(picture), "-threads:v", str(job.threads), "-c:a", "flac", *ffmpeg.BITEXACT]
+    limit_s = 60 + float(SECONDS_PER_SECOND * span.duration_s(job.take.rate))
+    ffmpeg.run([*arguments, *ffmpeg.target(partial, "matroska")], concerns=job.source, timeout_s=limit_s)
+
+
+def _tag(partial: Path, tagged: Path, damage: str) -> None:
+    """Say in the file what is damaged. Its streams are copied, since it is known only when they are written."""
+    arguments = [*ffmpeg.source(partial), "-map", "0", "-c", "copy", *ffmpeg.BITEXACT]
+    arguments += ["-metadata", f"{STANDS_IN_TAG}={damage}", *ffmpeg.target(tagged, "matroska")]
+    ffmpeg.run(arguments, concerns=partial, timeout_s=60 + partial.stat().st_size / COPIED_BYTES_PER_S)
+    shutil.move(tagged, partial)
 
 
 def _write_sound(job: _Job, stream_index: int, path: Path) -> list[str]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
 from .. import files
+from ..notices import Notice
 from ..timing import milliseconds
 from .srt import Cue, as_srt, as_vtt, read_srt
 
@@ -27,11 +29,12 @@ def join_subtitles(
     srt: Path,
     vtt: Path,
     gap_s: Fraction,
-) -> None:
+) -> list[Notice]:
     """Write SRT and WebVTT of the tape from the SRT files of its scenes, whoever wrote them.
 
     Each cue is placed at the exact start of its scene plus its own milliseconds, rounded once; it ends with its scene,
-    and `gap_s` seconds before the next cue. Raises SceneError naming file and line of an SRT that cannot be read.
+    and `gap_s` seconds before the next cue. Returns which scenes have none because they failed. Raises SceneError
+    naming file and line of an SRT that cannot be read.
     """
     placed: list[Cue] = []
     for path, start_s, duration_s in zip(cues, starts_s, durations_s, strict=True):
@@ -39,6 +42,21 @@ def join_subtitles(
     separate = _apart(placed, math.ceil(gap_s * 1000))
     files.write_text(srt, as_srt(separate))
     files.write_text(vtt, as_vtt(separate))
+    notices = list(_left_empty(cues))
+    for notice in notices:
+        LOG.warning("scene %s has no subtitles: %s", notice.scene, notice.reason)
+    return notices
+
+
+def _left_empty(cues: Iterable[Path]) -> Iterator[Notice]:
+    """By the records beside the SRT files. Where somebody has written cues since, nothing is amiss."""
+    for path in cues:
+        record = path.with_suffix(".json")
+        if path.stat().st_size or not record.exists():
+            continue
+        failure = json.loads(record.read_text(encoding="utf-8")).get("left_empty")
+        if failure:
+            yield Notice("empty", "{error}: {message}".format(**failure), scene=path.stem)
 
 
 def _on_tape(cues: Iterable[Cue], start_s: Fraction, duration_s: Fraction, path: Path) -> Iterable[Cue]:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -14,7 +14,9 @@ from typing import Any
 
 from .. import files
 from ..device import CPU, Device, open_device
+from ..errors import OnSceneFailure, SceneError
 from ..models import ModelFile
+from ..notices import Notice
 from .cues import lay_cues
 from .fitting import Hearing, fitting, lowered, measuring
 from .guards import judge
@@ -44,54 +46,87 @@ def transcribe_scene(
     task: Task = "transcribe",
     device: Device = CPU,
     smaller: Sequence[ModelFile] = (),
-) -> None:
+    on_failure: OnSceneFailure = "stop",
+) -> list[Notice]:
     """Write the cues of a scene of `frames` frames at `rate`, counted from its start, and the record beside them.
 
     `audio` is a WAV of 16 kHz, one channel, 16 bit; without speech in it the SRT is empty and no model is loaded. What
     stands in `srt` and was not written by this function is somebody's correction and stays, byte for byte. Where only
     settings of guards and cues have changed, the record's segments are laid out anew and nothing is recognised again.
     Without a language it is detected in this scene. Where memory is short, the beam search is given up and then one of
-    the models in `smaller` (the largest first) takes the place of `model`; the record says so under `lowered`. Raises
+    the models in `smaller` (the largest first) takes the place of `model`; the record says so under `lowered`. With
+    `on_failure` "keep_original" a scene that cannot be transcribed gets an empty SRT, and the record says why. Raises
     SceneError, ModelError, ConfigError, SetupError, OutOfMemory.
     """
     before = _read_record(record)
     if srt.exists() and files.sha256(srt) not in _written_by_us(before):
         _keep(srt, record, before)
-        return
+        return []
+    try:
+        text, values = _transcribed(
+            before=before,
+            audio=audio,
+            wish=Hearing(model, settings.beam_size, settings.word_timestamps),
+            smaller=smaller,
+            language=language,
+            frames=frames,
+            rate=rate,
+            task=task,
+            settings=settings,
+            recipe=recipe,
+            device=device,
+        )
+    except SceneError as error:
+        if on_failure == "stop":
+            raise
+        LOG.warning("the scene gets no subtitles: %s: %s", type(error).__name__, error)
+        text, values = "", {"left_empty": {"error": type(error).__name__, "message": error.what}}
+    # First the record, then the SRT: if the machine stops in between, the old SRT is still known as ours.
+    values["srt_sha256"] = hashlib.sha256(text.encode()).hexdigest()
+    values["replaced_srt_sha256"] = files.sha256(srt) if srt.exists() else None
+    files.write_json(record, values)
+    files.write_text(srt, text)
+    return list(_notices(values))
+
+
+def _transcribed(
+    *,
+    before: Mapping[str, Any],
+    audio: Path,
+    wish: Hearing,
+    smaller: Sequence[ModelFile],
+    language: str | None,
+    frames: int,
+    rate: Fraction,
+    task: Task,
+    settings: SubtitlesSettings,
+    recipe: int,
+    device: Device,
+) -> tuple[str, dict[str, Any]]:
+    """The SRT, and what the record says of how it came about. `before` is the record of an earlier run."""
     made_from = _made_from(
-        audio=audio, language=language, settings=settings, recipe=recipe, model_sha256=model.sha256, task=task
+        audio=audio, language=language, settings=settings, recipe=recipe, model_sha256=wish.model.sha256, task=task
     )
     if before.get("made_from") == made_from:
         LOG.info("the speech is recognised already, only the cues are laid out anew")
         heard, less = before["heard"], {key: before[key] for key in ("lowered",) if key in before}
     else:
         heard, less = _listen(
-            audio=audio,
-            wish=Hearing(model, settings.beam_size, settings.word_timestamps),
-            smaller=smaller,
-            language=language,
-            task=task,
-            settings=settings,
-            device=device,
+            audio=audio, wish=wish, smaller=smaller, language=language, task=task, settings=settings, device=device
         )
     regions = [Region(**region) for region in heard["speech"]]
     segments = [Segment.from_plain(segment) for segment in heard["segments"]]
     judged = judge(segments, regions, settings)
-    text = as_srt(
-        lay_cues([kept for kept, reason in judged if reason is None], frames=frames, rate=rate, settings=settings)
-    )
+    cues = lay_cues([kept for kept, reason in judged if reason is None], frames=frames, rate=rate, settings=settings)
     removed = [_removed(segment, reason) for segment, reason in judged if reason is not None]
-    # First the record, then the SRT: if the machine stops in between, the old SRT is still known as ours.
-    values = {
-        "made_from": made_from,
-        "heard": heard,
-        **less,
-        "removed": removed,
-        "srt_sha256": hashlib.sha256(text.encode()).hexdigest(),
-        "replaced_srt_sha256": files.sha256(srt) if srt.exists() else None,
-    }
-    files.write_json(record, values)
-    files.write_text(srt, text)
+    return as_srt(cues), {"made_from": made_from, "heard": heard, **less, "removed": removed}
+
+
+def _notices(record: Mapping[str, Any]) -> Iterator[Notice]:
+    if "left_empty" in record:
+        yield Notice("empty", "{error}: {message}".format(**record["left_empty"]))
+    if "lowered" in record:
+        yield Notice("lowered", f"heard with {record['lowered']['model']}, beam of {record['lowered']['beam_size']}")
 
 
 def _listen(

@@ -49,7 +49,9 @@ class SubtitlesSettings:
     def __post_init__(self) -> None:
         if self.cue_shortest_s > self.cue_longest_s:
             raise ConfigError(
-                f"subtitles: cue_shortest_s ({self.cue_shortest_s}) is longer than cue_longest_s ({self.cue_longest_s})"
+                f"subtitles: cue_shortest_s ({self.cue_shortest_s}) is longer than cue_longest_s "
+                f"({self.cue_longest_s})",
+                remedy="raise the one or lower the other",
             )
 
     def recognition(self) -> dict[str, Any]:

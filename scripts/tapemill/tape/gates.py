@@ -112,9 +112,17 @@ def _reading(path: Path) -> Iterator[InputContainer]:
         try:
             yield container
         except av.error.FFmpegError as error:
-            raise GateError(f"the finished file cannot be read to its end: {error.strerror}", file=path) from error
+            raise GateError(
+                f"the finished file cannot be read to its end: {error.strerror}",
+                file=path,
+                remedy="delete the tape and run again; if it fails again, the disk may be failing",
+            ) from error
 
 
 def _expect(path: Path, what: str, found: object, expected: object) -> None:
     if found != expected:
-        raise GateError(f"{what}: {found}, expected {expected}", file=path)
+        raise GateError(
+            f"{what}: {found}, expected {expected}",
+            file=path,
+            remedy="delete the tape and run again; if it fails again, please report it with the log",
+        )

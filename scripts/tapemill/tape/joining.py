@@ -91,13 +91,18 @@ def packets(join: Join) -> Iterator[Packet[VideoStream]]:
         base += frames
 
 
+_AGAIN = "delete the clip and run again"
+
+
 def _picture(container: InputContainer, clip: Path) -> VideoStream:
     if len(container.streams) != 1 or len(container.streams.video) != 1:
-        raise GateError("a clip has to hold one picture stream and nothing else", file=clip)
+        raise GateError("a clip has to hold one picture stream and nothing else", file=clip, remedy=_AGAIN)
     stream = container.streams.video[0]
     if stream.sample_aspect_ratio not in (None, 1):
         # Nothing but the container could say so, and not every codec's packets make it do so again.
-        raise GateError(f"pixels of a clip have to be square, not {stream.sample_aspect_ratio}", file=clip)
+        raise GateError(
+            f"pixels of a clip have to be square, not {stream.sample_aspect_ratio}", file=clip, remedy=_AGAIN
+        )
     return stream
 
 
@@ -111,11 +116,13 @@ def _numbered(
             if packet.size == 0:
                 continue
             if packet.pts is None:
-                raise GateError("a picture of this clip has no time", file=clip)
+                raise GateError("a picture of this clip has no time", file=clip, remedy=_AGAIN)
             # Nearest, in integers: a tape has hundreds of thousands of packets.
             yield packet, (2 * packet.pts * step.numerator + step.denominator) // (2 * step.denominator)
     except av.error.FFmpegError as error:
-        raise GateError(f"this clip cannot be read to its end: {error.strerror}", file=clip, tool="PyAV") from error
+        raise GateError(
+            f"this clip cannot be read to its end: {error.strerror}", file=clip, tool="PyAV", remedy=_AGAIN
+        ) from error
 
 
 def _format(stream: VideoStream) -> Format:

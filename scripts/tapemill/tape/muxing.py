@@ -20,14 +20,16 @@ from av import AudioStream, Packet, VideoStream
 from av.container import OutputContainer
 from av.stream import Disposition, Stream
 
-from ..errors import FatalError, SetupError, ToolFailed
+from ..errors import GateError, SetupError, ToolFailed
 from ..files import staged
 from ..media import opened
+from ..notices import Notice
 from ..timing import milliseconds
 from . import gates
 from .chapters import Chapter
 from .joining import Join, packets, survey
 from .parts import Part, SubtitleTrack, gathered, spoken
+from .replaced import replaced
 from .sampling import counted
 from .settings import TapeSettings
 from .tags import TapeFacts, container_tags, language_code
@@ -56,16 +58,21 @@ def mux_tape(
     facts: TapeFacts,
     target: Path,
     settings: TapeSettings,
-) -> None:
+) -> list[Notice]:
     """Join the enhanced clips, `clip_frames[i]` pictures each at `rate`, with everything else into `target`.
 
     Picture k of the tape is shown at k / rate, to the nearest unit of the container. `sound` is what `clean_sound`
     wrote; it is copied, as are subtitles (MP4: converted to its own kind). An empty sound or subtitle file makes no
-    track. Raises GateError if clips do not fit or the result is not what it has to be, InputError for a file that
-    cannot be read, SetupError if the disk is full, ToolFailed if the file cannot be written otherwise.
+    track. Returns which scenes are not what they should be. Raises GateError if clips do not fit or the result is not
+    what it has to be, InputError for a file that cannot be read, SetupError if the disk is full, ToolFailed if the file
+    cannot be written otherwise.
     """
     if not clips:
-        raise FatalError("there are no clips to make a tape of", file=target)
+        raise GateError(
+            "there are no clips to make a tape of",
+            file=target,
+            remedy="look into the scene table; delete it to have the scenes detected again",
+        )
     join = survey(clips=clips, frames=clip_frames, rate=rate)
     heard = sound if sound is not None and sound.stat().st_size else None
     shown = spoken(subtitles)
@@ -84,6 +91,10 @@ def mux_tape(
                 output.mux_one(packet)
         gates.check(partial, join=join, sound=heard, subtitles=shown, chapters=chapters)
     LOG.info("%d clips, %d frames at %s frames/s: %s", len(clips), join.total_frames, rate, target)
+    notices = list(replaced(clips))
+    for notice in notices:
+        LOG.warning("scene %s is not as it should be (%s): %s", notice.scene, notice.kind, notice.reason)
+    return notices
 
 
 @contextmanager
@@ -101,7 +112,12 @@ def _writing(partial: Path, settings: TapeSettings, join: Join) -> Iterator[Outp
     except av.error.FFmpegError as error:
         if error.errno == errno.ENOSPC:
             raise SetupError("the disk is full", file=partial, remedy="make room and run again") from error
-        raise ToolFailed(f"the tape could not be written: {error.strerror}", file=partial, tool="PyAV") from error
+        raise ToolFailed(
+            f"the tape could not be written: {error.strerror}",
+            file=partial,
+            tool="PyAV",
+            remedy="see whether the disk is well, and run again",
+        ) from error
     finally:
         # Closing a file that failed fails again; it is removed anyway.
         with suppress(av.error.FFmpegError):

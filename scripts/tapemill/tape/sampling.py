@@ -13,7 +13,7 @@ from typing import Any
 from av import AudioStream, Packet
 from av.container import InputContainer
 
-from ..errors import FatalError
+from ..errors import GateError
 from ..timing import nearest
 
 AAC_PACKET_SAMPLES = 1024
@@ -24,7 +24,7 @@ OPUS_PACKET_SAMPLES = 960  # 20 ms, the default of libopus
 def counted(container: InputContainer, stream: AudioStream) -> Iterator[Packet[Any]]:
     """Packets of a sound track that `clean_sound` wrote, with time stamps in samples.
 
-    Raises FatalError if it holds another codec.
+    Raises GateError if it holds another codec.
     """
     rate = stream.codec_context.sample_rate
     position = -_priming(stream)
@@ -61,4 +61,4 @@ def _packet_samples(stream: AudioStream, packet: Packet[Any]) -> int:
         return int.from_bytes(bytes(context.extradata or b"")[2:4], "big")
     if context.name.startswith("pcm_s"):
         return packet.size // (context.channels * int(context.name[5:7]) // 8)
-    raise FatalError(f"sound in {context.name} was not written by clean_sound", remedy="delete the sound and run again")
+    raise GateError(f"sound in {context.name} was not written by clean_sound", remedy="delete the sound and run again")

@@ -16,6 +16,9 @@ HEAD_CHANNELS: Final = 64
 # SpyNet halves a picture five times after bringing its sides to a multiple of this.
 FLOW_MULTIPLE: Final = 32
 
+_OFFICIAL: Final = "take one of VRT's official checkpoints; `snakemake models` fetches those of config/models.yaml"
+_FRAMES: Final = "leave `frames` out of this network's step in enhance: chain; then what the model takes is chosen"
+
 
 @dataclass(frozen=True)
 class Arguments:
@@ -67,7 +70,7 @@ class Arguments:
         """From a mapping. Raises ConfigError for a name that is no argument."""
         unknown = sorted(set(given) - {field.name for field in fields(cls)})
         if unknown:
-            raise ConfigError(f"VRT has no argument {', '.join(map(repr, unknown))}")
+            raise ConfigError(f"VRT has no argument {', '.join(map(repr, unknown))}", remedy=_OFFICIAL)
         return cls(**given)
 
     def as_mapping(self) -> dict[str, Any]:
@@ -134,14 +137,17 @@ class Arguments:
             if (width * self.neighbours) % self.deformable_groups or width % self.neighbours:
                 raise ConfigError(
                     f"{width} channels of {self.neighbours} neighbours cannot be shared by {self.deformable_groups} "
-                    "deformable groups"
+                    "deformable groups",
+                    remedy=_OFFICIAL,
                 )
         if len(shape) != 5 or shape[2] != self.channels_in:
-            raise SceneError(f"VRT takes clips of shape (N, D, {self.channels_in}, H, W), not {tuple(shape)}")
+            raise SceneError(
+                f"VRT takes clips of shape (N, D, {self.channels_in}, H, W), not {tuple(shape)}", remedy=_FRAMES
+            )
         frames, (height, width) = shape[1], shape[3:]
         if frames < self.least_frames or (not self.pa_frames and frames != self.least_frames):
             quantity = "at least" if self.pa_frames else "exactly"
-            raise SceneError(f"this VRT takes {quantity} {self.least_frames} frames, not {frames}")
+            raise SceneError(f"this VRT takes {quantity} {self.least_frames} frames, not {frames}", remedy=_FRAMES)
         for name, side, least in (("height", height, self.least_sides[0]), ("width", width, self.least_sides[1])):
             if side % self.side_multiple or side < least:
                 raise SceneError(
@@ -156,23 +162,30 @@ def _check_lists(given: Arguments) -> None:
     if not (count >= 8 and len(given.embed_dims) == len(given.num_heads) == count):
         raise ConfigError(
             f"VRT needs depths, embed_dims and num_heads of one length, at least 8, not of {count}, "
-            f"{len(given.embed_dims)} and {len(given.num_heads)}"
+            f"{len(given.embed_dims)} and {len(given.num_heads)}",
+            remedy=_OFFICIAL,
         )
     if len(given.window_size) != 3 or len(given.img_size) != 3 or min(given.window_size) < 1:
-        raise ConfigError("VRT's window_size and img_size are three numbers: frames, rows, columns")
+        raise ConfigError("VRT's window_size and img_size are three numbers: frames, rows, columns", remedy=_OFFICIAL)
     if not set(given.indep_reconsts) <= set(range(7, count)):
-        raise ConfigError(f"VRT's indep_reconsts are places 7 to {count - 1} of depths, not {given.indep_reconsts}")
+        raise ConfigError(
+            f"VRT's indep_reconsts are places 7 to {count - 1} of depths, not {given.indep_reconsts}", remedy=_OFFICIAL
+        )
 
 
 def _check_channels(given: Arguments) -> None:
     body, last = tuple(given.embed_dims[:7]), set(given.embed_dims[7:])
     if body != body[::-1] or len(last) != 1:
-        raise ConfigError(f"VRT's embed_dims must read the same backwards, and end in one width, not {body}, {last}")
+        raise ConfigError(
+            f"VRT's embed_dims must read the same backwards, and end in one width, not {body}, {last}", remedy=_OFFICIAL
+        )
     if any(width % 4 for width in body[3:6]):
-        raise ConfigError(f"VRT's embed_dims 4 to 6 must be multiples of 4: they spread over 2×2 pixels, not {body}")
+        raise ConfigError(
+            f"VRT's embed_dims 4 to 6 must be multiples of 4: they spread over 2×2 pixels, not {body}", remedy=_OFFICIAL
+        )
     for width, heads in zip(given.embed_dims, given.num_heads, strict=True):
         if heads < 1 or width % heads or width % 2:
-            raise ConfigError(f"{width} channels cannot be shared by {heads} heads")
+            raise ConfigError(f"{width} channels cannot be shared by {heads} heads", remedy=_OFFICIAL)
 
 
 def _check_unsupported(given: Arguments) -> None:
@@ -181,19 +194,23 @@ def _check_unsupported(given: Arguments) -> None:
             "spynet_path would be a second checkpoint", remedy="leave it out: each VRT checkpoint holds its own SpyNet"
         )
     if given.upscale not in {1, 2, 4, 8}:
-        raise ConfigError(f"VRT enlarges 1, 2, 4 or 8 times, not {given.upscale} times")
+        raise ConfigError(f"VRT enlarges 1, 2, 4 or 8 times, not {given.upscale} times", remedy=_OFFICIAL)
     if given.in_chans != 3 or (given.out_chans != 3 if given.pa_frames else given.out_chans % 3 or not given.out_chans):
-        raise ConfigError(f"VRT is for RGB, not for {given.in_chans} channels in and {given.out_chans} out")
+        raise ConfigError(
+            f"VRT is for RGB, not for {given.in_chans} channels in and {given.out_chans} out", remedy=_OFFICIAL
+        )
     if not given.pa_frames and (given.upscale != 1 or given.nonblind_denoising):
-        raise ConfigError("a VRT without pa_frames interpolates; it neither enlarges nor takes a noise level")
+        raise ConfigError(
+            "a VRT without pa_frames interpolates; it neither enlarges nor takes a noise level", remedy=_OFFICIAL
+        )
     norm = given.norm_layer
     if norm not in {None, NORM} and getattr(norm, "__name__", "") != "LayerNorm":
-        raise ConfigError(f"VRT is built with {NORM}, not {norm!r}")
+        raise ConfigError(f"VRT is built with {NORM}, not {norm!r}", remedy=_OFFICIAL)
 
 
 def _check_alignment(given: Arguments) -> None:
     count, groups = given.neighbours, given.deformable_groups
     if given.pa_frames not in {2, 4, 6}:
-        raise ConfigError(f"pa_frames is 0, 2, 4 or 6, not {given.pa_frames}")
+        raise ConfigError(f"pa_frames is 0, 2, 4 or 6, not {given.pa_frames}", remedy=_OFFICIAL)
     if groups < 1 or (9 * groups) % count:
-        raise ConfigError(f"{groups} deformable groups cannot be shared by {count} neighbours")
+        raise ConfigError(f"{groups} deformable groups cannot be shared by {count} neighbours", remedy=_OFFICIAL)

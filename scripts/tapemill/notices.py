@@ -1,0 +1,34 @@
+"""What a job that ended well has to tell: it did its work, but not as it was asked to.
+
+Functions of the stages return notices, workers pass them on, `script.run` writes them into the job's note.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from .errors import TapemillError
+
+Kind = Literal["kept", "stands_in", "empty", "lowered"]
+"""`kept`: the picture of the scene is not restored. `stands_in`: other pictures take the place of damaged ones.
+`empty`: the scene has no subtitles. `lowered`: the work was done with less memory than it should have."""
+
+STANDS_IN_TAG = "TAPEMILL_STANDS_IN"
+"""Tag of a cut scene (Matroska) in which pictures stand in for others: says which. `enhance_scene` reads it."""
+
+
+@dataclass(frozen=True)
+class Notice:
+    """One thing to tell."""
+
+    kind: Kind
+    reason: str
+    """One line."""
+    scene: str = ""
+    """Name of the scene, if it is not the job's own."""
+
+
+def reason_of(error: TapemillError) -> str:
+    """An error in one line: its class and what happened, without addresses and file names of this run."""
+    return f"{type(error).__name__}: {error.what.partition(chr(10))[0]}"

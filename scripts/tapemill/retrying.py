@@ -1,0 +1,119 @@
+"""Around the attempts of a job: which are made at all, after what pause, and what is left of those that failed.
+
+Snakemake starts a failed job again at once, as often as the profile says, whatever it failed of.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import os
+import random
+import shutil
+import sys
+import time
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from . import attempts, fatal, lifeline
+from .attempts import Failure, JobNote
+from .errors import FatalError, TapemillError
+
+LOG = logging.getLogger("tapemill")
+
+# Before the second, third and fourth attempt: a driver that was reset is back within seconds, a machine that swaps or a
+# network drive that stalls within half a minute. A job holds its card and its core meanwhile, so no longer.
+WAITS_S = (2.0, 8.0, 30.0)
+# Jobs that failed together do not come back together.
+SPREAD = 0.25
+# For the terminal's writer to read a log of some lines.
+READING_S = 0.5
+
+
+def begin(scheduler: Any) -> None:
+    """At the start of a run, in its main process, with Snakemake's scheduler.
+
+    What does not pass by itself is not tried again, and a fatal error lets no more jobs start.
+    """
+    run = lifeline.run_of(os.getpid())
+    assert run is not None
+    attempts.begin(run.id)
+    fatal.watch(run.id, scheduler.exit_gracefully)
+    report = scheduler.error_callback
+
+    def error_callback(job: Any) -> None:
+        """Called by Snakemake's executors for each job that failed, before it is decided whether it is tried again."""
+        if job.log and not job.is_group() and attempts.before(run.id, Path(job.log[0])).is_final:
+            # Snakemake (9.27.1, `JobScheduler._handle_error`) compares it with `restart_times` and asks nobody else. If
+            # a later version keeps it elsewhere, the next attempts say that there is no sense in them.
+            job._attempt = job.restart_times + 1
+        else:
+            # The terminal's writer, another thread, shows the log that is removed before the next attempt.
+            time.sleep(READING_S)
+        report(job)
+
+    scheduler.error_callback = error_callback
+
+
+def leave_if_final(past: JobNote) -> None:
+    """Say in the new log what earlier attempts failed of, and exit if another one makes no sense."""
+    if not past.failures:
+        _forget_logs(past)
+    for number, failure in enumerate(past.failures, 1):
+        LOG.warning("attempt %d failed: %s (log: %s)", number, failure.text, failure.log or "lost")
+    if past.is_final:
+        LOG.error("not tried again: this does not pass by itself")
+        sys.exit(past.failures[-1].exit_code)
+
+
+def recover(run_id: str | None, past: JobNote) -> None:
+    """Give what failed time to recover. Out of memory is no such thing: the next attempt does with less."""
+    if not past.failures or past.failures[-1].kind == "memory":
+        return
+    wait_s = WAITS_S[min(len(past.failures), len(WAITS_S)) - 1] * random.uniform(1 - SPREAD, 1 + SPREAD)
+    LOG.info("waiting for %.0f s before attempt %d", wait_s, len(past.failures) + 1)
+    until = time.monotonic() + wait_s
+    while (left_s := until - time.monotonic()) > 0 and not fatal.cause(run_id):
+        time.sleep(min(left_s, fatal.PAUSE_S))
+
+
+def leave_if_stopped(run_id: str | None, past: JobNote) -> None:
+    """Exit if another job has met what would fail this one too."""
+    cause = fatal.cause(run_id)
+    if cause is not None:
+        attempts.not_started(run_id, past)
+        LOG.error("not started: %s (log: %s)", cause.message.partition("\n")[0], cause.log)
+        sys.exit(FatalError.exit_code)
+
+
+def note_failure(run_id: str | None, past: JobNote, error: Exception) -> None:
+    """Tell the next attempt and the summary, and all other jobs if they would fail as well.
+
+    The log is copied if another attempt is to come, before which Snakemake removes it.
+    """
+    if run_id is None:
+        return
+    failure = Failure.of(error, Path(past.log))
+    if not replace(past, failures=(*past.failures, failure)).is_final:
+        kept = _kept(past, len(past.failures) + 1)
+        with suppress(OSError):
+            shutil.copyfile(past.log, kept)
+        failure = replace(failure, log=str(kept))
+    attempts.failed(run_id, past, failure)
+    if isinstance(error, TapemillError) and error.stops_run:
+        fatal.stop(run_id, fatal.Cause(failure.text, past.log))
+
+
+def _forget_logs(past: JobNote) -> None:
+    """Remove the copies that an earlier run made."""
+    for number in itertools.count(1):
+        old = _kept(past, number)
+        if not old.exists():
+            return
+        old.unlink()
+
+
+def _kept(past: JobNote, attempt: int) -> Path:
+    return Path(past.log).with_suffix(f".attempt{attempt}.log")

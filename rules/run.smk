@@ -5,9 +5,13 @@ INPUT    the working folder as the last run left it
 OUTPUT   .snakemake/tapemill.lock     who runs here; held while the run lasts
 """
 
-from tapemill import runlock
+from tapemill import runlock, starting
+
+PLANNED_ON = runlock.footprint(starting.FOLDER)
 
 
 onstart:
-    # Held by this process until it ends, however it ends: the kernel releases it (profiles say nolock).
-    runlock.hold(Path(".snakemake"))
+    try:
+        starting.begin(workflow, PLANNED_ON)
+    except TapemillError as error:
+        raise WorkflowError(str(error)) from None

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from . import attempts, ffmpeg, lifeline
+from . import attempts, ffmpeg, lifeline, stopping
 from .errors import TapemillError, TransientError
 
 LOG = logging.getLogger("tapemill")
@@ -21,7 +21,8 @@ def run(main: Callable[[Any], None], job: Any) -> None:
     """Run `main(job)` with the rule's log file open; end with the exit code of the error's class if it fails.
 
     A TapemillError is shown as its message alone, on the terminal and in the log. Anything else is a fault of
-    Tapemill, and keeps its traceback. An error that will not pass is not tried again, and the job ends with its run.
+    Tapemill, and keeps its traceback. An error that will not pass is not tried again, and the job ends with its run. At
+    Ctrl-C or SIGTERM it removes what is half-made and ends.
     """
     log = Path(job.log[0])
     current = lifeline.current_run()
@@ -34,16 +35,20 @@ def run(main: Callable[[Any], None], job: Any) -> None:
     if past.is_final:
         LOG.error("not tried again: this does not pass by itself")
         sys.exit(past.exit_code)
+    if current and not current.alive:
+        # Killed while this process was starting.
+        _stop()
     if current:
         lifeline.on_end(current, _stop)
-    elif _is_snakemakes(job) and lifeline.run_is_gone():
-        # Killed while this process was starting: then it is nobody's child any more, and nobody waits for it.
-        _stop()
     LOG.info("rule %s, Python %s on %s", job.rule, platform.python_version(), platform.machine())
     ffmpeg.use(job.config.get("ffmpeg"))
     started = time.monotonic()
     try:
-        main(job)
+        with stopping.stoppable():
+            main(job)
+    except stopping.Stopped as stop:
+        LOG.error("stopped by %s; the next run does this job again", stop.signal.name)
+        sys.exit(stop.exit_code)
     except TapemillError as error:
         attempts.failed(run_id, log, error)
         LOG.error("%s: %s", type(error).__name__, error)
@@ -54,11 +59,6 @@ def run(main: Callable[[Any], None], job: Any) -> None:
         raise
     attempts.succeeded(log)
     LOG.info("done in %.1f s", time.monotonic() - started)
-
-
-def _is_snakemakes(job: Any) -> bool:
-    """Whether Snakemake started this script, rather than a person or a test."""
-    return type(job).__module__.partition(".")[0] == "snakemake"
 
 
 def _stop() -> None:

@@ -36,7 +36,7 @@ class Process:
 
     @property
     def program(self) -> str:
-        return os.path.basename(self.command.split(b"\0")[0]).decode("utf-8", "replace")
+        return Path(os.fsdecode(self.command.split(b"\0")[0])).name
 
     @property
     def kind(self) -> str | None:

@@ -28,13 +28,18 @@ def truth(tmp_path_factory):
     return undisturbed(tmp_path_factory.mktemp("peace") / "project")
 
 
+def test_every_result_is_on_disk_before_it_gets_its_name(truth):
+    assert {"results/T/T.mkv", "results/T/capture.json", "results/T/scenes.tsv"} <= truth.digests.keys()
+    assert not truth.unsynced
+
+
 def test_a_tape_survives_blows_at_random_moments(truth, tmp_path):
     kills = int(os.environ.get("TAPEMILL_KILLS", "2"))
     seed = int(os.environ.get("TAPEMILL_SEED", secrets.randbelow(1_000_000)))
-    print(f"\nTAPEMILL_SEED={seed} TAPEMILL_KILLS={kills}", flush=True)
+    print(f"\nTAPEMILL_SEED={seed} TAPEMILL_KILLS={kills}", flush=True)  # noqa: T201
     driver = Driver(tmp_path, truth, Random(seed), kills)
     try:
         driver.drive()
     finally:
-        print(driver.report(), flush=True)
+        print(driver.report(), flush=True)  # noqa: T201
     assert len(driver.struck) == kills

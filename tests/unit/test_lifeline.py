@@ -4,8 +4,6 @@ import sys
 import threading
 from pathlib import Path
 
-import pytest
-
 from tapemill import lifeline
 from waiting import wait_for
 
@@ -100,7 +98,7 @@ def test_such_a_job_does_not_take_the_next_run_for_its_own(tmp_path):
         wait_for(lambda: str(next_run.pid) in (tmp_path / ".snakemake" / "tapemill.lock").read_text())
         (tmp_path / "go").touch()
         wait_for((tmp_path / "logs" / "job.log").exists)
-        wait_for(lambda: (tmp_path / "logs" / "job.log").read_text())
+        wait_for((tmp_path / "logs" / "job.log").read_text)
         wait_for(lambda: "stops" in (tmp_path / "logs" / "job.log").read_text() or (tmp_path / "worked").exists())
         next_run.communicate(b"\n")
     assert not (tmp_path / "worked").exists()

@@ -6,6 +6,7 @@ import logging
 import os
 import platform
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,8 @@ from . import attempts, ffmpeg, lifeline, stopping
 from .errors import TapemillError, TransientError
 
 LOG = logging.getLogger("tapemill")
+
+STOP_S = 1.0
 
 
 def run(main: Callable[[Any], None], job: Any) -> None:
@@ -63,8 +66,11 @@ def run(main: Callable[[Any], None], job: Any) -> None:
 
 def _stop() -> None:
     """End this process at once; ffmpeg, and a worker that works for it, go with it."""
+    # A thread that cannot write, to a terminal that was stopped for instance, may hold the lock that the log needs.
+    late = threading.Timer(STOP_S, os._exit, [TransientError.exit_code])
+    late.daemon = True
+    late.start()
     LOG.error("the run this job belongs to is gone, so the job stops")
-    logging.shutdown()
     os._exit(TransientError.exit_code)
 
 

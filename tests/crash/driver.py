@@ -168,7 +168,8 @@ class Driver:
             if exit_code == 0:
                 break
             assert disturbed, f"failed without a blow:\n{output}"
-        assert {name: _digest(path) for name, path in results(project).items()} == self.truth.kept
+        found = {name: _digest(path) for name, path in results(project).items()}
+        assert found == self.truth.kept, f"different: {sorted(found.items() ^ self.truth.kept.items())}\n{output}"
         half_made = [path for path in project.path("results").rglob("*") if path.is_file() and "partial" in str(path)]
         assert not half_made
         plan = project.run("all", "-n", *LANES)

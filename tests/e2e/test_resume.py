@@ -74,6 +74,8 @@ def test_a_cut_whose_clip_was_done_when_the_run_was_killed_is_removed(copy):
     cut.parent.mkdir(exist_ok=True)
     copy.make("results/T01/scenes/0000100.mkv", "--notemp")
     cut.write_bytes(needed.read_bytes())
+    before_the_clip_ns = copy.path(f"{CLIPS}/0000050.mkv").stat().st_mtime_ns - 1_000_000_000
+    os.utime(cut, ns=(before_the_clip_ns, before_the_clip_ns))
     copy.path(f"{CLIPS}/0000100.mkv").unlink()
     copy.path("results/T01/T01.mkv").unlink()
     assert dict(copy.make("all").jobs) == {"enhance_scene": 1, "mux_tape": 1}

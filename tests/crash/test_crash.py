@@ -11,7 +11,7 @@ from random import Random
 import pytest
 
 from driver import Driver, undisturbed
-from running import ROOT
+from running import this_checkout
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -19,7 +19,7 @@ def own_folders(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         # Lanes are leased for the user, whatever the working folder.
         patch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))
-        patch.setenv("PYTHONPATH", str(ROOT / "scripts"))
+        patch.setenv("PYTHONPATH", this_checkout())
         yield
 
 

@@ -10,7 +10,7 @@ from base64 import urlsafe_b64decode
 
 import pytest
 
-from running import ROOT
+from running import ROOT, this_checkout
 from tapemill import runlock
 from waiting import wait_for
 
@@ -22,8 +22,8 @@ CLIPS = "results/T01/enhanced"
 
 
 @pytest.fixture(autouse=True)
-def this_checkout(monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", str(ROOT / "scripts"))
+def library_of_this_checkout(monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", this_checkout())
 
 
 def start(project, *arguments, cores=2):

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,9 @@ def clear_up(folder: Path, dag: Any) -> None:
     shutil.rmtree(folder / "backups", ignore_errors=True)
     shutil.rmtree(folder / "scripts", ignore_errors=True)
     for leftover in _unneeded(dag):
-        leftover.unlink(missing_ok=True)
+        # One that cannot be removed is no reason not to work.
+        with suppress(OSError):
+            leftover.unlink()
 
 
 def _unneeded(dag: Any) -> Iterator[Path]:

@@ -1,5 +1,6 @@
 """Snakemake's own records, in real runs: on disk before they are relied on, and nothing comes back in halves."""
 
+import json
 import os
 import subprocess
 import sys
@@ -66,6 +67,17 @@ def test_marker_and_record_are_on_disk_before_snakemake_goes_on(tmp_path):
     calls = [line.replace(f"{tmp_path}/", "") for line in (tmp_path / "calls").read_text().splitlines()]
     order = [calls.index(call) for call in (f"sync {MARK}", "job a.txt", f"sync {RECORD}", f"remove {MARK}")]
     assert order == sorted(order), calls
+
+
+def test_an_output_that_was_not_recorded_yet_is_made_again_and_half_a_record_is_no_obstacle(tmp_path):
+    assert snakemake(tmp_path, MAKE).returncode == 0
+    record = tmp_path / RECORD
+    record.write_text(record.read_text()[:50])
+    (tmp_path / MARK).touch()
+    again = snakemake(tmp_path, MAKE)
+    assert again.returncode == 0, again.stderr
+    assert (tmp_path / "calls").read_text().count("job ") == 2
+    assert json.loads(record.read_text())["rule"] == "make"
 
 
 @pytest.mark.parametrize("hardened", [True, False])

@@ -10,8 +10,9 @@ from random import Random
 
 import pytest
 
-from driver import Driver, undisturbed
+from driver import Driver
 from running import this_checkout
+from undisturbed import undisturbed
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -69,6 +69,7 @@ def test_a_second_run_is_told_who_is_at_work_and_a_plan_is_not(copy):
     assert not list(copy.path(CLIPS).iterdir())
 
 
+@pytest.mark.long
 def test_a_cut_whose_clip_was_done_when_the_run_was_killed_is_removed(copy):
     cut, needed = copy.path("results/T01/scenes/0000050.mkv"), copy.path("results/T01/scenes/0000100.mkv")
     cut.parent.mkdir(exist_ok=True)

@@ -80,7 +80,7 @@ def test_a_cut_whose_clip_was_done_when_the_run_was_killed_is_removed(copy):
     copy.path(f"{CLIPS}/0000100.mkv").unlink()
     copy.path("results/T01/T01.mkv").unlink()
     assert dict(copy.make("all").jobs) == {"enhance_scene": 1, "mux_tape": 1}
-    assert not list(cut.parent.iterdir())
+    assert not list(cut.parent.glob("*"))
 
 
 @pytest.mark.long

@@ -1,5 +1,6 @@
 # make demo    restore the built-in demo tape on the CPU
 # make test    run the tests        make test-long   those that take minutes each
+# make test-crash   50 kills at random moments (KILLS=, SEED=): the tape must come out byte for byte; half an hour
 # make test-gpu   run the tests that need a card, and fail without one (DEVICE=cuda|xpu)
 # make bench   the filter path; make bench-lanes, make bench-subtitles: a quarter of an hour each
 # make bench-networks   the engine over a bare frame model, and VRT by itself
@@ -9,6 +10,8 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 DEVICE ?= cpu
+KILLS ?= 50
+SEED ?=
 # Address of PyTorch's wheel index for the device, as pytorch.org/get-started shows it. Empty: pip's own index.
 TORCH_INDEX ?=
 
@@ -16,7 +19,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed-$(DEVICE)
 
-.PHONY: setup demo test test-long test-gpu check bench bench-lanes bench-subtitles bench-networks docs
+.PHONY: setup demo test test-long test-crash test-gpu check bench bench-lanes bench-subtitles bench-networks docs
 
 setup: $(INSTALLED)
 
@@ -39,6 +42,9 @@ test: setup
 
 test-long: setup
 	$(BIN)/pytest -n 2 --dist loadfile -m long
+
+test-crash: setup
+	TAPEMILL_KILLS=$(KILLS) $(if $(SEED),TAPEMILL_SEED=$(SEED)) $(BIN)/pytest -s tests/crash
 
 # The card is promised here, so that nothing passes by being skipped.
 test-gpu: setup

@@ -8,13 +8,16 @@ OUTPUT   .snakemake/tapemill.lock     who runs here; held while the run lasts
 
 from snakemake.logging import logger
 
-from tapemill import retrying, runlock, summary
+from tapemill import runlock, starting, summary
+
+PLANNED_ON = runlock.footprint(starting.FOLDER)
 
 
 onstart:
-    # Held by this process until it ends, however it ends: the kernel releases it (profiles say nolock).
-    runlock.hold(Path(".snakemake"))
-    retrying.begin(workflow.scheduler)
+    try:
+        starting.begin(workflow, PLANNED_ON)
+    except TapemillError as error:
+        raise WorkflowError(str(error)) from None
 
 
 onsuccess:

@@ -19,6 +19,11 @@ DEMO_MODEL = "resources/models/demo-en.pt"
 JOB = re.compile(r"^Finished jobid: \d+ \(Rule: (\w+)\)", re.MULTILINE)
 
 
+def this_checkout() -> str:
+    """PYTHONPATH for Snakemake: it imports the scheduler plugin, and the library with it, before any Snakefile."""
+    return os.pathsep.join([str(ROOT / "scripts"), *filter(None, [os.environ.get("PYTHONPATH")])])
+
+
 @dataclass(frozen=True)
 class Run:
     """A finished run of snakemake."""
@@ -67,7 +72,7 @@ class Project:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
-            env=os.environ | {"COLUMNS": "250"},
+            env=os.environ | {"COLUMNS": "250", "PYTHONPATH": this_checkout()},
             timeout=1500,
             check=False,
         )

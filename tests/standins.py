@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tapemill import files
 from tapemill.errors import SceneError, WorkerLost
 
 LOG = logging.getLogger("tapemill.standins")
@@ -41,6 +42,13 @@ def speak_then_wait(flag, *, device):
     while not Path(flag).exists():
         time.sleep(0.02)
     LOG.info("the last line")
+
+
+def half_make(target, *, device):
+    """Write half of a file and get no further."""
+    with files.staged(Path(target)) as partial:
+        partial.write_text("half")
+        time.sleep(600)
 
 
 def fail(kind, *, device):

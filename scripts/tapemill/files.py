@@ -36,14 +36,14 @@ def staged(target: Path) -> Iterator[Path]:
     partial = target.with_name(f".{target.stem}.partial{target.suffix}")
     try:
         yield partial
-        _sync(partial)
+        sync(partial)
         partial.replace(target)
-        _sync(target.parent)
+        sync(target.parent)
     finally:
         partial.unlink(missing_ok=True)
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

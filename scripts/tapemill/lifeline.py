@@ -1,6 +1,7 @@
 """Nothing outlives its run: processes that end when Snakemake's main process is gone, however it went.
 
-The run is found through the lock that `runlock` took at its start. A pidfd (pidfd_open(2), Linux) becomes readable the
+A run names itself in the environment, so that everything it starts knows it, also a process that begins to work only
+after the run was killed and perhaps the next one was started. A pidfd (pidfd_open(2), Linux) becomes readable the
 moment its process ends, `kill -9` included, and cannot be fooled by a process number used again.
 """
 
@@ -9,15 +10,16 @@ from __future__ import annotations
 import logging
 import os
 import select
-import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import runlock
-
 LOG = logging.getLogger("tapemill.lifeline")
+
+VARIABLE = "TAPEMILL_RUN"
+# Process numbers of another machine, or of another start of this one, mean nothing here.
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 @dataclass(frozen=True)
@@ -46,21 +48,24 @@ def run_of(pid: int) -> Run | None:
     return None if ticks is None else Run(pid, ticks)
 
 
-def current_run(folder: Path = Path(".snakemake")) -> Run | None:
-    """The run this process is a job of: the holder of the folder's run lock, if it is one of our ancestors.
+def begin_run() -> Run:
+    """Make this process the main process of a run: whatever it starts from now on finds it with `current_run`."""
+    run = run_of(os.getpid())
+    assert run is not None
+    os.environ[VARIABLE] = f"{_boot_id()} {run.id}"
+    return run
+
+
+def current_run() -> Run | None:
+    """The run that this process is a job of, whether its main process is still there or not.
 
     None for a script started by hand, and on another machine than the one Snakemake runs on.
     """
-    holder = runlock.holder(folder)
-    if holder is None or holder["host"] != socket.gethostname() or holder["pid"] not in _ancestors():
+    boot_id, _, run_id = os.environ.get(VARIABLE, "").partition(" ")
+    pid, _, ticks = run_id.partition("-")
+    if boot_id != _boot_id() or not (pid.isdecimal() and ticks.isdecimal()):
         return None
-    return run_of(holder["pid"])
-
-
-def run_is_gone(folder: Path = Path(".snakemake")) -> bool:
-    """Whether the folder's last run was on this machine and its main process is not there any more."""
-    holder = runlock.holder(folder)
-    return holder is not None and holder["host"] == socket.gethostname() and run_of(holder["pid"]) is None
+    return Run(int(pid), int(ticks))
 
 
 def on_end(run: Run, then: Callable[[], None]) -> None:
@@ -85,14 +90,8 @@ def _watch(run: Run, then: Callable[[], None]) -> None:
     then()
 
 
-def _ancestors() -> Iterator[int]:
-    pid = os.getppid()
-    while pid > 0:
-        yield pid
-        fields = _stat(pid)
-        if fields is None:
-            return
-        pid = int(fields[1])
+def _boot_id() -> str:
+    return BOOT_ID.read_text(encoding="ascii").strip()
 
 
 def _started_ticks(pid: int) -> int | None:

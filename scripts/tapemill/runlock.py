@@ -14,13 +14,31 @@ import time
 from pathlib import Path
 from typing import IO, Any
 
+from . import lifeline
 from .errors import FatalError
 
 _held: IO[str] | None = None
 
 
-def hold(folder: Path) -> None:
-    """Take the lock of a working folder until this process ends. Raises FatalError naming the run that has it."""
+def footprint(folder: Path) -> int | None:
+    """Another number after every start and end of a job in the folder; None where there never was one.
+
+    Snakemake marks running jobs by files in a folder, and the folder's time changes with them. To be asked before
+    Snakemake looks at any result.
+    """
+    try:
+        return (folder / "incomplete").stat().st_mtime_ns
+    except FileNotFoundError:
+        return None
+
+
+def hold(folder: Path, planned_on: int | None = None) -> None:
+    """Take the lock of a working folder until this process ends, as the main process of a run.
+
+    Snakemake plans before it can be made to ask for the lock. `planned_on` is the `footprint` from before that: if
+    another run was still at work meanwhile, the plan holds for results that have changed since. Raises FatalError
+    naming the run that has the lock, or if the plan is out of date.
+    """
     global _held  # noqa: PLW0603  closing the file would release the lock
     folder.mkdir(parents=True, exist_ok=True)
     lock = (folder / "tapemill.lock").open("a+", encoding="utf-8")
@@ -38,6 +56,13 @@ def hold(folder: Path) -> None:
     )
     lock.flush()
     _held = lock
+    if planned_on is not None and planned_on != footprint(folder):
+        raise FatalError(
+            "another run was just ending in this folder while this one made its plan",
+            file=Path.cwd(),
+            remedy="start the same command again",
+        )
+    lifeline.begin_run()
 
 
 def holder(folder: Path) -> dict[str, Any] | None:

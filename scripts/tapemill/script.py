@@ -6,16 +6,19 @@ import logging
 import os
 import platform
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from . import attempts, ffmpeg, lifeline, retrying
+from . import attempts, ffmpeg, lifeline, retrying, stopping
 from .errors import TapemillError, TransientError
 from .notices import Notice
 
 LOG = logging.getLogger("tapemill")
+
+STOP_S = 1.0
 
 
 def run(main: Callable[[Any], Sequence[Notice] | None], job: Any) -> None:
@@ -23,7 +26,8 @@ def run(main: Callable[[Any], Sequence[Notice] | None], job: Any) -> None:
 
     A TapemillError is shown as its message alone, on the terminal and in the log. Anything else is a fault of
     Tapemill, and keeps its traceback. An error that will not pass is not tried again, before another attempt at what
-    may pass there is a pause, and a fatal error ends the run. The job ends with its run.
+    may pass there is a pause, and a fatal error ends the run. The job ends with its run; at Ctrl-C or SIGTERM it removes
+    what is half-made and ends.
     """
     log = Path(job.log[0])
     current = lifeline.current_run()
@@ -32,41 +36,42 @@ def run(main: Callable[[Any], Sequence[Notice] | None], job: Any) -> None:
     _open_log(log)
     retrying.leave_if_final(past)
     attempts.started(run_id, past)
+    if current and not current.alive:
+        # Killed while this process was starting.
+        _stop()
     if current:
         lifeline.on_end(current, _stop)
-    elif _is_snakemakes(job) and lifeline.run_is_gone():
-        # Killed while this process was starting: then it is nobody's child any more, and nobody waits for it.
-        _stop()
-    retrying.recover(run_id, past)
-    retrying.leave_if_stopped(run_id, past)
     LOG.info("rule %s, Python %s on %s", job.rule, platform.python_version(), platform.machine())
     ffmpeg.use(job.config.get("ffmpeg"))
     started = time.monotonic()
     try:
-        notices = main(job)
+        with stopping.stoppable():
+            retrying.recover(run_id, past)
+            retrying.leave_if_stopped(run_id, past)
+            notices = main(job)
+    except stopping.Stopped as stop:
+        LOG.error("stopped by %s; the next run does this job again", stop.signal.name)
+        sys.exit(stop.exit_code)
     except TapemillError as error:
         LOG.error("%s: %s", type(error).__name__, error)
         retrying.note_failure(run_id, past, error)
         # Snakemake prints the whole script's traceback for an exception; the message is what the operator needs.
         sys.exit(error.exit_code)
-    except BaseException as error:
+    except Exception as error:
         LOG.exception("rule %s failed unexpectedly", job.rule)
-        if isinstance(error, Exception):
-            retrying.note_failure(run_id, past, error)
+        retrying.note_failure(run_id, past, error)
         raise
     attempts.succeeded(run_id, past, notices or ())
     LOG.info("done in %.1f s", time.monotonic() - started)
 
 
-def _is_snakemakes(job: Any) -> bool:
-    """Whether Snakemake started this script, rather than a person or a test."""
-    return type(job).__module__.partition(".")[0] == "snakemake"
-
-
 def _stop() -> None:
     """End this process at once; ffmpeg, and a worker that works for it, go with it."""
+    # A thread that cannot write, to a terminal that was stopped for instance, may hold the lock that the log needs.
+    late = threading.Timer(STOP_S, os._exit, [TransientError.exit_code])
+    late.daemon = True
+    late.start()
     LOG.error("the run this job belongs to is gone, so the job stops")
-    logging.shutdown()
     os._exit(TransientError.exit_code)
 
 

@@ -45,7 +45,7 @@ def talking_tape(folder, **lanes):
 @pytest.fixture(autouse=True)
 def own_runtime_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    monkeypatch.setenv("PYTHONPATH", FAULTS)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT / "scripts"), FAULTS]))
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,12 @@
 """What makes a job run again, and what never may: DESIGN, "What makes a job run again"."""
 
 import json
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
 
 import spoken
 from counting import make_capture
@@ -21,12 +27,57 @@ def test_a_second_run_has_nothing_to_do(copy):
     assert not copy.make("all").jobs
 
 
-def test_touching_the_capture_the_model_or_a_script_redoes_nothing(copy):
+def touch_all(folder):
+    """Everything under version control gets a new file time, as a checkout of another branch and back does."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=folder, capture_output=True, check=True).stdout
+    names = [name for name in os.fsdecode(listed).split("\0") if name]
+    assert {"Snakefile", "rules/common.smk", "scripts/enhance_scene.py", "envs/cpu.yaml"} <= set(names)
+    for name in names:
+        (folder / name).touch()
+
+
+def test_touching_the_capture_the_model_or_anything_of_the_repository_redoes_nothing(copy):
     copy.path("captures/T01.mkv").touch()
     copy.path(DEMO_MODEL).touch()
-    for name in ("scripts/enhance_scene.py", "scripts/tapemill/timing.py", "envs/cpu.yaml", "Snakefile"):
-        (ROOT / name).touch()
+    for path in copy.path("config").iterdir():
+        path.touch()
+    touch_all(ROOT)
     assert not copy.make("all").jobs
+
+
+def test_another_branch_and_back_redoes_nothing(copy, tmp_path):
+    """The tape lies in a repository of its own, as it does for whoever works in a clone."""
+
+    def git(*arguments):
+        subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b.c", *arguments], cwd=clone, check=True)
+
+    clone = tmp_path / "clone"
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout
+    for name in filter(None, os.fsdecode(listed).split("\0")):
+        # What is deleted in the checkout but not committed yet is still listed.
+        if (ROOT / name).exists():
+            (clone / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, clone / name, follow_symlinks=False)
+    shutil.copytree(copy.folder, clone, dirs_exist_ok=True, symlinks=True)
+    git("init", "--quiet")
+    git("add", "--all")
+    git("commit", "--quiet", "--message", "A tape of mine")
+    git("checkout", "--quiet", "-b", "other")
+    for path in [*clone.glob("rules/*.smk"), *clone.glob("scripts/**/*.py"), clone / "config" / "config.yaml"]:
+        path.unlink()
+    git("commit", "--quiet", "--all", "--message", "All is different here")
+    git("checkout", "--quiet", "-")
+    assert (clone / "rules/common.smk").stat().st_mtime > copy.path("results/T01/T01.mkv").stat().st_mtime
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", "--profile", "profiles/cpu", "all"],
+        cwd=clone,
+        env=os.environ | {"PYTHONPATH": str(clone / "scripts")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Nothing to be done" in done.stdout + done.stderr
 
 
 def test_another_capture_of_the_same_length_redoes_everything(copy):
@@ -58,6 +109,27 @@ def test_a_deleted_clip_is_made_again_alone(copy):
     copy.path("results/T01/T01.mkv").unlink()
     assert dict(copy.make("all").jobs) == {"cut_scene": 1, "enhance_scene": 1, "mux_tape": 1}
     assert clip.read_bytes() == before
+
+
+def test_a_probe_setting_makes_no_clip_if_it_finds_the_same(copy):
+    copy.configure(capture={"field_order_spots": 3})
+    once = ("probe_capture", "detect_scenes", "clean_sound", "join_subtitles", "mux_tape")
+    assert dict(copy.make("all").jobs) == dict.fromkeys(once, 1)
+
+
+@pytest.mark.long
+def test_the_sheets_aspect_and_field_order_make_the_clips_again_and_no_transcript(copy):
+    row = {"tape": "T01", "source": "captures/T01.mkv", "language": "en", "title": "Counting"}
+    copy.sheet(row | {"field_order": "tff", "aspect": "16:9"})
+    jobs = copy.make("all").jobs
+    assert jobs["probe_capture"] == jobs["mux_tape"] == 1
+    assert jobs["enhance_scene"] == SCENES
+    assert not {"extract_audio", "transcribe_scene"} & set(jobs)
+    # What is stated is what is found: the words say the same as before.
+    copy.sheet(row | {"field_order": "progressive", "aspect": "16:9"})
+    jobs = copy.make("all").jobs
+    assert jobs["enhance_scene"] == SCENES
+    assert not {"extract_audio", "transcribe_scene"} & set(jobs)
 
 
 def test_a_filter_setting_transcribes_nothing_again(copy):

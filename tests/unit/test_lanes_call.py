@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 
+import psutil
 import pytest
 
 import standins
@@ -116,3 +117,18 @@ def test_nothing_outlives_a_killed_run(run, warm):
     assert lease.is_free(run.folder / "tapemill", "cpu0")
     with main_run_again(run) as later:
         assert later.do(standins.note, diary="diary", lanes={"warm": warm}) == 0
+
+
+@pytest.mark.parametrize("warm", [True, False])
+def test_a_job_that_is_stopped_leaves_nothing_half_made_and_the_lane_to_the_next(run, warm):
+    half_made = run.folder / "clips"
+    run.start(standins.half_make, target=str(half_made / "clip"), lanes={"warm": warm})
+    wait_for(lambda: half_made.is_dir() and list(half_made.iterdir()))
+    jobs = [
+        child for child in psutil.Process(run.process.pid).children(recursive=True) if "json" in str(child.cmdline())
+    ]
+    os.kill(jobs[-1].pid, signal.SIGINT)
+    assert int(run.process.stdout.readline()) == 128 + signal.SIGINT
+    assert "stopped by SIGINT" in run.log()
+    wait_for(lambda: not list(half_made.iterdir()))
+    assert run.do(standins.note, diary="diary", lanes={"warm": warm}) == 0

@@ -4,7 +4,7 @@ import sys
 import threading
 from pathlib import Path
 
-import pytest
+import psutil
 
 from tapemill import lifeline
 from waiting import wait_for
@@ -70,24 +70,79 @@ from tapemill import script
 Path("started").touch()
 while not Path("go").exists():
     time.sleep(0.02)
-class Job(SimpleNamespace):
-    pass
-Job.__module__ = sys.argv[1]
-job = Job(rule="cut_scene", log=["logs/job.log"], config={})
+job = SimpleNamespace(rule="cut_scene", log=["logs/job.log"], config={})
 script.run(lambda job: Path("worked").touch(), job)
 """
 
 
-@pytest.mark.parametrize("module", ["snakemake.iocontainers", "somebodys.script"])
-def test_a_job_that_was_starting_when_its_run_was_killed_does_not_begin(tmp_path, module):
-    (tmp_path / "orphan.py").write_text(ORPHAN)
-    start = f"import subprocess, sys; subprocess.run([sys.executable, {str(tmp_path / 'orphan.py')!r}, {module!r}])"
-    main = subprocess.Popen([sys.executable, "-c", MAIN, start.replace("'", '"')], cwd=tmp_path, env=ENVIRONMENT)
-    wait_for((tmp_path / "started").exists)
+def orphan(folder):
+    """A job script that gets no further than its start before its run is killed."""
+    (folder / "orphan.py").write_text(ORPHAN)
+    start = f"import subprocess, sys; subprocess.run([sys.executable, {str(folder / 'orphan.py')!r}])"
+    main = subprocess.Popen([sys.executable, "-c", MAIN, start.replace("'", '"')], cwd=folder, env=ENVIRONMENT)
+    wait_for((folder / "started").exists)
     main.kill()
     main.wait()
+
+
+def test_a_job_that_was_starting_when_its_run_was_killed_does_not_begin(tmp_path):
+    orphan(tmp_path)
     (tmp_path / "go").touch()
     wait_for((tmp_path / "logs" / "job.log").exists)
-    ended = "stops" if module.startswith("snakemake") else "done in"
-    wait_for(lambda: ended in (tmp_path / "logs" / "job.log").read_text())
-    assert (tmp_path / "worked").exists() == (ended == "done in")
+    wait_for(lambda: "stops" in (tmp_path / "logs" / "job.log").read_text())
+    assert not (tmp_path / "worked").exists()
+
+
+def test_such_a_job_does_not_take_the_next_run_for_its_own(tmp_path):
+    orphan(tmp_path)
+    wait = [sys.executable, "-c", MAIN, "input()"]
+    with subprocess.Popen(wait, cwd=tmp_path, env=ENVIRONMENT, stdin=subprocess.PIPE) as next_run:
+        wait_for(lambda: str(next_run.pid) in (tmp_path / ".snakemake" / "tapemill.lock").read_text())
+        (tmp_path / "go").touch()
+        wait_for((tmp_path / "logs" / "job.log").exists)
+        wait_for((tmp_path / "logs" / "job.log").read_text)
+        wait_for(lambda: "stops" in (tmp_path / "logs" / "job.log").read_text() or (tmp_path / "worked").exists())
+        next_run.communicate(b"\n")
+    assert not (tmp_path / "worked").exists()
+
+
+def test_a_script_that_somebody_starts_by_hand_works_without_a_run(tmp_path):
+    (tmp_path / "orphan.py").write_text(ORPHAN)
+    (tmp_path / "go").touch()
+    with subprocess.Popen([sys.executable, "-c", MAIN, "raise SystemExit"], cwd=tmp_path, env=ENVIRONMENT) as past:
+        past.wait()
+    subprocess.run([sys.executable, "orphan.py"], cwd=tmp_path, env=ENVIRONMENT, check=True)
+    assert (tmp_path / "worked").exists()
+
+
+def test_the_number_of_a_run_means_nothing_on_another_machine(monkeypatch):
+    run = lifeline.run_of(os.getpid())
+    monkeypatch.setenv(lifeline.VARIABLE, f"{lifeline.BOOT_ID.read_text().strip()} {run.id}")
+    assert lifeline.current_run() == run
+    monkeypatch.setenv(lifeline.VARIABLE, f"2f1c1a4e-another-boot {run.id}")
+    assert lifeline.current_run() is None
+
+
+STUCK = """
+import logging, sys, threading; from pathlib import Path; from types import SimpleNamespace
+from tapemill import script
+
+def main(job):
+    for handler in logging.getLogger().handlers:
+        handler.acquire()
+    Path("stuck").touch()
+    threading.Event().wait()
+
+script.run(main, SimpleNamespace(rule="cut_scene", log=["logs/job.log"], config={}))
+"""
+
+
+def test_a_job_whose_log_is_stuck_ends_with_its_run_as_well(tmp_path):
+    (tmp_path / "stuck.py").write_text(STUCK)
+    start = f'import subprocess, sys; subprocess.run([sys.executable, "{tmp_path / "stuck.py"}"])'
+    main = subprocess.Popen([sys.executable, "-c", MAIN, start], cwd=tmp_path, env=ENVIRONMENT)
+    wait_for((tmp_path / "stuck").exists)
+    job = next(each for each in psutil.Process(main.pid).children(recursive=True) if "stuck.py" in each.cmdline()[-1])
+    main.kill()
+    main.wait()
+    wait_for(lambda: not job.is_running() or job.status() == psutil.STATUS_ZOMBIE)

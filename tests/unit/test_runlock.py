@@ -30,3 +30,28 @@ def test_a_second_run_is_refused_with_who_holds_it_and_a_killed_one_leaves_nothi
     with start_holder(tmp_path) as next_holder:
         assert next_holder.stdout.readline() == b"held\n"
         next_holder.kill()
+
+
+def test_a_run_that_planned_while_another_one_was_ending_is_refused(tmp_path):
+    hold = "import sys; from pathlib import Path; from tapemill import runlock; folder = Path(sys.argv[1]); "
+    hold += "runlock.hold(folder, int(sys.argv[2]) if sys.argv[2] else None)"
+
+    def start(planned_on):
+        environment = {"PYTHONPATH": str(Path(runlock.__file__).parents[1])}
+        command = [sys.executable, "-c", hold, str(tmp_path), "" if planned_on is None else str(planned_on)]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+    assert runlock.footprint(tmp_path) is None
+    # The first run ever: Snakemake makes its folders after it was asked.
+    marks = tmp_path / "incomplete"
+    marks.mkdir()
+    assert start(None).returncode == 0
+    before = runlock.footprint(tmp_path)
+    assert start(before).returncode == 0
+    # A job of the run before ends.
+    (marks / "output").touch()
+    (marks / "output").unlink()
+    refused = start(before)
+    assert refused.returncode != 0
+    assert "was just ending in this folder" in refused.stderr
+    assert start(runlock.footprint(tmp_path)).returncode == 0

@@ -13,6 +13,7 @@ import os
 import pickle
 import secrets
 import select
+import signal
 import sys
 import threading
 import time
@@ -27,6 +28,7 @@ from typing import Any
 from ..device import Device
 from ..errors import DeviceError, OutOfMemory, TapemillError
 from ..lifeline import on_end
+from ..stopping import stoppable
 from . import lease
 from .opening import open_lane, step_back
 from .orders import Orders, announce, short_address, socket_of
@@ -37,6 +39,7 @@ LOG = logging.getLogger("tapemill.lanes.worker")
 
 TICK_S = 0.5
 BACKLOG = 64
+CLEANING_S = 2.0
 
 
 class Forwarding(logging.handlers.QueueHandler):
@@ -111,7 +114,8 @@ class Worker:
         threading.Thread(target=_leave_with, args=(connection, answered), daemon=True).start()
         LOG.info("lane %s, worker %d", self._orders.lane.name, os.getpid())
         try:
-            message: Any = ("done", perform(_on(task, self._device)))
+            with stoppable():
+                message: Any = ("done", perform(_on(task, self._device)))
             leave = False
         except BaseException as error:  # noqa: BLE001  whatever it is, the client raises it
             message = ("failed", *_portable(error))
@@ -160,12 +164,17 @@ def _portable(error: BaseException) -> tuple[BaseException, str]:
 
 
 def _leave_with(connection: Connection, answered: threading.Event) -> None:
-    """End this process when the client of a running job is gone: nobody waits for the result any more."""
+    """End this process when the client of a running job is gone: nobody waits for the result any more.
+
+    The job is stopped as a job script is, so that nothing half-made is left; unless it takes too long.
+    """
     poll = select.poll()
     # The client sends nothing after its task, so that any event means the end of the connection.
     poll.register(connection.fileno(), select.POLLRDHUP)
     poll.poll()
     if not answered.is_set():
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(CLEANING_S)
         os._exit(1)
 
 

@@ -60,7 +60,9 @@ def _fetch(model: Model) -> None:
     found = download(model.url, partial, model.path)
     if model.sha256 != UNPINNED:
         _refuse_other(model, partial, found)
+    files.sync(partial)
     partial.replace(model.path)
+    files.sync(model.path.parent)
 
 
 def _refuse_other(model: Model, file: Path, found: str) -> None:

@@ -1,0 +1,23 @@
+"""What a run does before its first job."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from . import bookkeeping, retrying, runlock, stopping
+
+FOLDER = Path(".snakemake")
+
+
+def begin(workflow: Any, planned_on: int | None) -> None:
+    """Called with Snakemake's workflow once it is planned. Raises FatalError if the run may not start.
+
+    `planned_on` is what `runlock.footprint` said before the planning.
+    """
+    # Held by this process until it ends, however it ends: the kernel releases it (profiles say nolock).
+    runlock.hold(FOLDER, planned_on)
+    bookkeeping.harden(workflow.persistence)
+    bookkeeping.clear_up(FOLDER, workflow.dag)
+    retrying.begin(workflow.scheduler)
+    stopping.finish_at_signals()

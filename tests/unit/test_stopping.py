@@ -1,0 +1,113 @@
+"""Signals to the main process and to job scripts, in processes of their own."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from tapemill import stopping
+from waiting import wait_for
+
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(stopping.__file__).parents[1])}
+
+JOB = """
+import sys, time; from pathlib import Path; from types import SimpleNamespace
+from tapemill import files, script
+
+def main(job):
+    with files.staged(Path("clip.mkv")) as partial:
+        partial.write_text("half")
+        Path("working").touch()
+        try:
+            time.sleep(60)
+        finally:
+            Path("cleaning").touch()
+            while not Path("go").exists():
+                time.sleep(0.02)
+
+script.run(main, SimpleNamespace(rule="cut_scene", log=["logs/job.log"], config={}))
+"""
+
+# Snakemake's own handler of SIGTERM, with all it touches, while the main thread holds the lock that it needs.
+MAIN = """
+import os, signal, sys, threading, time; from types import SimpleNamespace
+from snakemake.scheduling.job_scheduler import JobScheduler
+from tapemill import stopping
+
+scheduler = SimpleNamespace(_lock=threading.Lock(), _open_jobs=threading.Semaphore(0), _user_kill=None)
+signal.signal(signal.SIGTERM, lambda *arguments: JobScheduler.exit_gracefully(scheduler, *arguments))
+stopping.finish_at_signals()
+with scheduler._lock:
+    print("locked", flush=True)
+    time.sleep(1)
+scheduler._open_jobs.acquire()
+print(scheduler._user_kill, flush=True)
+time.sleep(60)
+"""
+
+
+def start(code, folder, **how):
+    return subprocess.Popen([sys.executable, "-c", code], cwd=folder, env=ENVIRONMENT, **how)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_job_cleans_up_undisturbed_and_says_what_stopped_it(tmp_path, number):
+    job = start(JOB, tmp_path)
+    wait_for((tmp_path / "working").exists)
+    job.send_signal(number)
+    wait_for((tmp_path / "cleaning").exists)
+    # Again, in the middle of it.
+    job.send_signal(signal.SIGINT)
+    job.send_signal(signal.SIGTERM)
+    (tmp_path / "go").touch()
+    assert job.wait(20) == 128 + number
+    assert not list(tmp_path.glob("*clip*"))
+    log = (tmp_path / "logs" / "job.log").read_text()
+    assert number.name in log
+    assert "Traceback" not in log
+
+
+def test_what_was_ignored_from_the_start_stays_ignored(tmp_path):
+    ignore = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)"
+    job = start(ignore + JOB.replace("time.sleep(60)", "time.sleep(0.5)"), tmp_path)
+    wait_for((tmp_path / "working").exists)
+    job.send_signal(signal.SIGHUP)
+    (tmp_path / "go").touch()
+    assert job.wait(20) == 0
+    assert (tmp_path / "clip.mkv").read_text() == "half"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_is_in_the_middle_of_its_bookkeeping_can_be_stopped(tmp_path, number):
+    with start(MAIN, tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as main:
+        assert main.stdout.readline() == "locked\n"
+        main.send_signal(number)
+        too_late = threading.Timer(20, main.kill)
+        too_late.start()
+        assert main.stdout.readline() == "graceful\n", "it hangs"
+        too_late.cancel()
+        main.kill()
+
+
+def test_a_second_ctrl_c_ends_everything_at_once(tmp_path):
+    with start(MAIN, tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as main:
+        assert main.stdout.readline() == "locked\n"
+        main.send_signal(signal.SIGINT)
+        assert main.stdout.readline() == "graceful\n"
+        assert main.poll() is None
+        main.send_signal(signal.SIGINT)
+        assert main.wait(20) == 128 + signal.SIGINT
+        assert "running jobs clean up" in main.stderr.read()
+
+
+def test_handlers_are_given_back():
+    before = {number: signal.getsignal(number) for number in stopping.SIGNALS}
+    with pytest.raises(stopping.Stopped) as caught, stopping.stoppable():
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert caught.value.signal is signal.SIGTERM
+    assert caught.value.exit_code == 143
+    assert {number: signal.getsignal(number) for number in stopping.SIGNALS} == before

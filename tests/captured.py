@@ -5,6 +5,7 @@ from fractions import Fraction
 
 from tapemill import media
 from tapemill.facts import Capture, PictureFacts, SoundFacts, TakeFacts
+from tapemill.grid import choose_rate, lay_grid
 
 
 def capture_of(path, *, interlaced=None, rate=None):
@@ -13,8 +14,8 @@ def capture_of(path, *, interlaced=None, rate=None):
     times, last = media.packet_times(path, found.picture.stream_index)
     picture = found.picture
     turned = picture.rotation_deg % 180 != 0
-    chosen = media.choose_rate(times, picture.time_base, picture.stated_rates)
-    grid = media.lay_grid(times, last, picture.time_base, rate or chosen)
+    chosen = choose_rate(times, picture.time_base, picture.stated_rates)
+    grid = lay_grid(times, last, picture.time_base, rate or chosen)
     take = TakeFacts(file=str(path), stream_index=picture.stream_index, **asdict(grid))
     facts = PictureFacts(
         width=picture.height if turned else picture.width,

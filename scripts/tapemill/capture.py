@@ -16,7 +16,8 @@ from .errors import InputError
 from .facts import Capture, FieldOrder, PictureFacts, SoundFacts, TakeFacts
 from .fields import FieldCounts, count_fields
 from .files import scene_files, write_json
-from .media import Media, Picture, choose_rate, lay_grid, packet_times, probe
+from .grid import choose_rate, lay_grid
+from .media import Media, Picture, packet_times, probe
 from .timing import format_fraction
 
 LOG = logging.getLogger("tapemill.capture")

@@ -122,7 +122,7 @@ def _chain(job: _Job, whole: bool) -> list[str]:
     """Filters: the file's time stamps → ticks of the grid → the span's frames."""
     take, span = job.take, job.span
     rate = f"{take.rate.numerator}/{take.rate.denominator}"
-    # In units of the stream and exact. `fps` rounds to the nearest tick, halves up, as `media.ticks` does; decoded from
+    # In units of the stream and exact. `fps` rounds to the nearest tick, halves up, as `grid.ticks` does; decoded from
     # the start of the file it also stands in for damaged pictures there.
     chain = [f"setpts=PTS-({take.start_pts})", f"fps=fps={rate}" + (":start_time=0" if whole else "")]
     if span.stop_frame == take.frames:

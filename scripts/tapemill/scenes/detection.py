@@ -17,7 +17,7 @@ import numpy as np
 from .. import ffmpeg, sound
 from ..errors import InputError
 from ..facts import Capture, PictureFacts, TakeFacts
-from ..media import Grid
+from ..grid import Grid
 from .division import divide
 from .settings import ScenesSettings
 from .table import make_scenes, write_csv, write_edl, write_scenes
@@ -119,7 +119,7 @@ def _pictures(source: Path, take: TakeFacts, picture: PictureFacts) -> Iterator[
 def on_grid(grid: Grid) -> list[str]:
     """Filters that lay a capture, decoded from its start with its own time stamps, on the frame grid.
 
-    `fps` rounds like `media.ticks` (nearest, halves up) and repeats the first picture if earlier ones are damaged.
+    `fps` rounds like `grid.ticks` (nearest, halves up) and repeats the first picture if earlier ones are damaged.
     """
     return [f"setpts=PTS-({grid.start_pts})", f"fps=fps={grid.rate.numerator}/{grid.rate.denominator}:start_time=0"]
 

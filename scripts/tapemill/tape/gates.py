@@ -13,7 +13,8 @@ import numpy as np
 from av.container import InputContainer
 
 from ..errors import GateError
-from ..media import opened, ticks
+from ..grid import ticks
+from ..media import opened
 from .chapters import Chapter
 from .joining import Join
 from .parts import SubtitleTrack

@@ -1,4 +1,4 @@
-"""The constant-rate frame grid that a capture's own time stamps are laid on: which rate, which frame each packet gets."""
+"""The constant-rate frame grid that a capture is laid on by its time stamps: at which rate, which frame where."""
 
 from __future__ import annotations
 

@@ -34,6 +34,8 @@ BITEXACT_SCALING = ("-sws_flags", "lanczos+accurate_rnd+full_chroma_int+bitexact
 
 # For inputs with pictures: larger ones are not decoded.
 PICTURE_LIMIT = ("-max_pixels", str(MOST_PIXELS))
+# FFV1's decoder puts the picture before in the place of damage, and says so on stderr alone.
+CUT_DAMAGE = "slice CRC mismatch"
 
 PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)

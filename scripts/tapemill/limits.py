@@ -9,9 +9,12 @@ from pathlib import Path
 LARGEST_SIDE = 8192
 MOST_PIXELS = LARGEST_SIDE * LARGEST_SIDE
 
+# Decoding begins at a key frame. Captures with fewer of them are refused: every scene would cost so much in vain.
+LONGEST_LEAD_S = 300
+
 START_UP_S = 60.0
 # A network share, or a disk that several jobs read: a file without an index is read from its beginning.
-READ_BYTES_PER_S = 5_000_000
+READ_BYTES_PER_S = 20_000_000
 # Samples of luma that a busy core of an old machine manages: a twentieth of what is usual, for the heaviest codecs.
 DECODED_SAMPLES_PER_S = 2_500_000
 ENCODED_SAMPLES_PER_S = 400_000

@@ -18,6 +18,7 @@ from .. import ffmpeg, sound
 from ..errors import InputError
 from ..facts import Capture, PictureFacts, TakeFacts
 from ..grid import Grid
+from ..limits import time_limit_s
 from .division import divide
 from .settings import ScenesSettings
 from .table import make_scenes, write_csv, write_edl, write_scenes
@@ -35,7 +36,6 @@ RETURNED = 0.75
 PAUSE_S = 0.5
 # Damage at the very end of a capture loses some pictures; this much of it is made up for by repeating the last.
 MISSING_END_S = 1
-SECONDS_PER_SECOND = 2  # time allowed for one second of the capture, for slow machines and large pictures
 
 
 def detect_scenes(
@@ -107,10 +107,10 @@ def _pictures(source: Path, take: TakeFacts, picture: PictureFacts) -> Iterator[
         # One field: no combs, and a cut between the two fields of a frame is a cut between frames.
         chain.append("field=type=" + ("top" if picture.field_order == "tff" else "bottom"))
     chain += [f"scale={width}:{height}:flags=area+accurate_rnd+bitexact", "format=bgr24"]
-    arguments = ["-copyts", *ffmpeg.source(source), "-map", f"0:{take.stream_index}", "-filter:v", ",".join(chain)]
+    opened = ffmpeg.source(source, options=ffmpeg.PICTURE_LIMIT)
+    arguments = ["-copyts", *opened, "-map", f"0:{take.stream_index}", "-filter:v", ",".join(chain)]
     arguments += ["-fps_mode", "passthrough", "-f", "rawvideo", "pipe:1"]
-    seconds = float(take.frames / take.rate)
-    limit_s = 60 + SECONDS_PER_SECOND * seconds
+    limit_s = time_limit_s(reads=[source], samples=picture.width * picture.height, decoded=take.frames)
     with ffmpeg.reading(arguments, concerns=source, timeout_s=limit_s) as stream:
         while (data := _exactly(stream, width * height * 3)) is not None:
             yield np.frombuffer(data, np.uint8).reshape(height, width, 3)

@@ -4,8 +4,16 @@ from dataclasses import asdict
 from fractions import Fraction
 
 from tapemill import media
+from tapemill.capture import CaptureSettings
 from tapemill.facts import Capture, PictureFacts, SoundFacts, TakeFacts
 from tapemill.grid import choose_rate, lay_grid
+from tapemill.settings import load_config
+
+
+def capture_settings(**changes):
+    """Settings of the stage, small ones where more cost time."""
+    defaults = load_config({})["capture"]
+    return CaptureSettings(**{**defaults, "field_order_spots": 3, "field_order_frames": 20, **changes})
 
 
 def capture_of(path, *, interlaced=None, rate=None):

@@ -14,10 +14,15 @@ import numpy as np
 from av import AudioStream, VideoCodecContext, VideoFrame, VideoStream
 from av.container import InputContainer
 
+from .containers import what_it_is
 from .errors import InputError
+from .limits import LARGEST_SIDE, MOST_PIXELS
 
 # PyAV opens `file:` with the same whitelist as the ffmpeg runner: a playlist must not lead to other protocols.
 OPEN_OPTIONS = {"protocol_whitelist": "file,pipe"}
+DECODE_OPTIONS = {"max_pixels": str(MOST_PIXELS)}
+# A recording may begin in the middle of a group of pictures; its first key frame comes within these packets.
+FIRST_PACKETS = 1000
 # ITU-T H.273, tables 2 to 4, limited to what video files carry, under the names of ffmpeg's filter setparams.
 PRIMARIES = {1: "bt709", 4: "bt470m", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 9: "bt2020"}
 TRANSFERS = {
@@ -85,20 +90,28 @@ class Media:
 def probe(path: Path) -> Media:
     """Describe the streams of a file. Raises InputError if it is missing, not media or has no picture."""
     with opened(path) as container:
-        videos = [s for s in container.streams.video if not _is_cover(s)]
-        if not videos:
-            raise InputError(
-                "this file has no picture", file=path, remedy="a tape needs a video stream; check the sheet's source"
-            )
-        # Several pictures: the largest is the capture, the others are previews. The first of equals.
-        best = max(videos, key=lambda s: (s.width * s.height, -s.index))
-        if best.codec_context is None:
-            raise InputError("the picture's codec is not known", file=path, remedy="convert the capture first")
         return Media(
             container=container.format.name,
-            picture=_picture(container, best, path),
+            picture=_picture(container, picture_stream(container, path), path),
             sounds=tuple(_sound(s) for s in container.streams.audio if s.codec_context is not None),
         )
+
+
+def picture_stream(container: InputContainer, path: Path) -> VideoStream:
+    """The stream that is the capture's picture. Raises InputError if there is none that is known."""
+    videos = [s for s in container.streams.video if not _is_cover(s)]
+    if not videos:
+        covers = " but a cover" if container.streams.video else ""
+        raise InputError(
+            f"this file has no picture{covers}",
+            file=path,
+            remedy="a tape needs a video stream; check the sheet's source",
+        )
+    # Several pictures: the largest is the capture, the others are previews. The first of equals.
+    best = max(videos, key=lambda s: (s.width * s.height, -s.index))
+    if best.codec_context is None:
+        raise InputError("the picture's codec is not known", file=path, remedy="convert the capture first")
+    return best
 
 
 def opened(path: Path) -> InputContainer:
@@ -107,14 +120,20 @@ def opened(path: Path) -> InputContainer:
         raise InputError("this file does not exist", file=path, remedy="check the column `source` of the sheet")
     try:
         # PyAV takes text only; names that are not UTF-8 reach it as surrogates, which it encodes back.
-        return av.open(f"file:{path}", mode="r", options=OPEN_OPTIONS, metadata_errors="replace")
+        container = av.open(f"file:{path}", mode="r", options=OPEN_OPTIONS | DECODE_OPTIONS, metadata_errors="replace")
     except (av.error.FFmpegError, UnicodeError, OSError) as error:
+        is_what = what_it_is(path)
+        reason = f"it is {is_what}" if is_what else getattr(error, "strerror", None) or error
         raise InputError(
-            f"this file cannot be read as media: {getattr(error, 'strerror', None) or error}",
+            f"this file cannot be read as media: {reason}",
             file=path,
             tool="PyAV",
             remedy="play it in a media player; if that fails too, the file is damaged or not a recording",
         ) from error
+    for stream in container.streams.video:
+        if stream.codec_context is not None:
+            stream.codec_context.options = DECODE_OPTIONS
+    return container
 
 
 def packet_times(path: Path, stream_index: int) -> tuple[np.ndarray, int]:
@@ -167,14 +186,25 @@ def _picture(container: InputContainer, stream: VideoStream, path: Path) -> Pict
 
 
 def _first_frame(container: InputContainer, stream: VideoStream, path: Path) -> VideoFrame:
-    try:
-        for frame in container.decode(stream):
-            return frame
-    except av.error.FFmpegError as error:
-        raise InputError(
-            f"no picture could be decoded: {error.strerror}", file=path, tool="PyAV", remedy="the file is damaged"
-        ) from error
-    raise InputError("this file has no frames", file=path, remedy="the recording is empty; capture it again")
+    """The first picture that can be decoded, passing over those before it."""
+    reason = ""
+    for number, packet in enumerate(container.demux(stream)):
+        if number == FIRST_PACKETS:
+            break
+        try:
+            for frame in packet.decode():
+                return frame
+        except av.error.FFmpegError as error:
+            reason = reason or f": {error.strerror}"
+    else:
+        if number == 0 and not reason:
+            raise InputError("this file has no frames", file=path, remedy="the recording is empty; capture it again")
+    raise InputError(
+        f"no picture could be decoded{reason}",
+        file=path,
+        tool="PyAV",
+        remedy=f"the file is damaged, or its pictures are larger than {LARGEST_SIDE} × {LARGEST_SIDE}",
+    )
 
 
 def _is_cover(stream: VideoStream) -> bool:

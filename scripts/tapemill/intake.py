@@ -186,7 +186,7 @@ def _looked_at(file: Path, packets: Packets, looks: Sequence[Look]) -> list[str]
         assert first is not None and other.size is not None
         raise InputError(
             f"its pictures change their size from {first[0]} × {first[1]} to {other.size[0]} × {other.size[1]}"
-            f" at {timestamp(since)}",
+            f" at about {timestamp(since)}",
             file=file,
             remedy="divide it there, and give each part a row of the sheet: ffmpeg -i FILE -map 0 -c copy"
             f" -t {float(since):.3f} FIRST.mkv, and with -ss instead of -t for the rest",

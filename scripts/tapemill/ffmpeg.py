@@ -166,6 +166,8 @@ def _started(
     said: list[str] = []
     reader = threading.Thread(target=_drain, args=(process.stderr, lines, limits.forbidden, said), daemon=True)
     reader.start()
+    sweeper = threading.Thread(target=_sweep, args=(process,), daemon=True)
+    sweeper.start()
     expired = threading.Event()
 
     def expire() -> None:
@@ -181,6 +183,7 @@ def _started(
     finally:
         timer.cancel()
         _kill(process)
+        sweeper.join()
         process.wait()
         reader.join()
         for stream in (process.stdin, process.stdout, process.stderr):
@@ -211,6 +214,12 @@ def _await(process: subprocess.Popen[bytes]) -> int:
         ended = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
         return ended.si_status if ended else 0
     return process.wait()
+
+
+def _sweep(process: subprocess.Popen[bytes]) -> None:
+    """End what the process leaves behind when it ends, or its pipes would never close."""
+    _await(process)
+    _kill(process)
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

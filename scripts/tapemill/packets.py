@@ -115,7 +115,7 @@ class _Seen:
 
 
 def is_encrypted(path: Path, stream_index: int) -> bool:
-    """Whether packets of a stream are marked as encrypted, as those of protected MP4 and WebM files are."""
+    """Whether packets of a stream are marked as encrypted (Common Encryption, ISO/IEC 23001-7)."""
     with opened(path) as container:
         try:
             packets = itertools.islice(container.demux(container.streams[stream_index]), ENCRYPTION_PACKETS)

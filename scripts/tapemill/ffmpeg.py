@@ -6,12 +6,8 @@ is taken for an option or an address, and no playlist opens anything but local f
 
 from __future__ import annotations
 
-import ctypes
 import logging
-import os
-import resource
 import shlex
-import signal
 import subprocess
 import threading
 from collections import deque
@@ -22,8 +18,9 @@ from pathlib import Path
 from typing import IO
 
 from .ending import TAIL_LINES, Limits, check_ending
-from .errors import SetupError, ToolFailed
+from .errors import SetupError, TapemillError, ToolFailed
 from .limits import MOST_PIXELS
+from .processgroup import await_end, confine, kill_group, sweep
 
 LOG = logging.getLogger("tapemill.ffmpeg")
 
@@ -37,8 +34,11 @@ PICTURE_LIMIT = ("-max_pixels", str(MOST_PIXELS))
 # FFV1's decoder puts the picture before in the place of damage, and says so on stderr alone.
 CUT_DAMAGE = "slice CRC mismatch"
 
-PR_SET_PDEATHSIG = 1
-_libc = ctypes.CDLL(None, use_errno=True)
+# So long a process that closed its pipes takes to be gone.
+OWN_END_S = 1.0
+# Of a run that reports on the way; any other is only asked for its last words.
+MOST_LINES, MOST_WARNINGS = 100_000, 1000
+
 _configured: str | None = None
 
 
@@ -125,7 +125,7 @@ def writing(
             process.stdin.close()
         except BrokenPipeError as error:
             # ffmpeg ended before its input did: its exit code and last words say why, unless it says all is well.
-            if _await(process) == 0:
+            if await_end(process) == 0:
                 raise ToolFailed(
                     "ffmpeg ended before it had taken all that it was given",
                     file=concerns,
@@ -154,7 +154,7 @@ def _started(
             stdout=capture,
             stderr=subprocess.PIPE,
             start_new_session=True,
-            preexec_fn=partial(_confine, limits.most_bytes),  # noqa: PLW1509  three system calls, no locks
+            preexec_fn=partial(confine, limits.most_bytes),  # noqa: PLW1509  three system calls, no locks
         )
     except OSError as error:
         raise SetupError(
@@ -162,27 +162,34 @@ def _started(
             tool=command[0],
             remedy="correct the setting `ffmpeg`, or leave it empty to use the one that was installed",
         ) from error
-    lines: deque[str] = deque(maxlen=None if verbosity != "warning" else 1000)
+    lines: deque[str] = deque(maxlen=MOST_WARNINGS if verbosity == "warning" else MOST_LINES)
     said: list[str] = []
     reader = threading.Thread(target=_drain, args=(process.stderr, lines, limits.forbidden, said), daemon=True)
     reader.start()
-    sweeper = threading.Thread(target=_sweep, args=(process,), daemon=True)
+    sweeper = threading.Thread(target=sweep, args=(process,), daemon=True)
     sweeper.start()
     expired = threading.Event()
 
     def expire() -> None:
         expired.set()
-        _kill(process)
+        kill_group(process)
 
     timer = threading.Timer(limits.timeout_s, expire)
     timer.daemon = True
     timer.start()
+    stumbled: Exception | None = None
     try:
         yield process, lines
-        _await(process)
+        await_end(process)
+    except Exception as error:
+        # What the block stumbled over is often the end of the process, which is then what there is to tell.
+        sweeper.join(OWN_END_S)
+        if sweeper.is_alive():
+            raise
+        stumbled = error
     finally:
         timer.cancel()
-        _kill(process)
+        kill_group(process)
         sweeper.join()
         process.wait()
         reader.join()
@@ -192,7 +199,14 @@ def _started(
                 if stream is not None:
                     stream.close()
     tail = list(lines)[-TAIL_LINES:]
-    check_ending(process.returncode, concerns=concerns, tail=tail, said=said, limits=limits, is_late=expired.is_set())
+    try:
+        check_ending(
+            process.returncode, concerns=concerns, tail=tail, said=said, limits=limits, is_late=expired.is_set()
+        )
+    except TapemillError as error:
+        raise error from stumbled
+    if stumbled is not None:
+        raise stumbled
 
 
 def _drain(stream: IO[bytes], lines: deque[str], forbidden: str | None, said: list[str]) -> None:
@@ -203,36 +217,3 @@ def _drain(stream: IO[bytes], lines: deque[str], forbidden: str | None, said: li
         if forbidden is not None and forbidden in line and len(said) < TAIL_LINES:
             said.append(line)
         LOG.info("  %s", line)
-
-
-def _await(process: subprocess.Popen[bytes]) -> int:
-    """Wait until the process has ended, and leave it there: until it is reaped, its number is nobody else's.
-
-    Returns the exit code, or the signal that ended it.
-    """
-    with suppress(ChildProcessError):
-        ended = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-        return ended.si_status if ended else 0
-    return process.wait()
-
-
-def _sweep(process: subprocess.Popen[bytes]) -> None:
-    """End what the process leaves behind when it ends, or its pipes would never close."""
-    _await(process)
-    _kill(process)
-
-
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    """End the process and whatever it started and left behind; it leads its own process group."""
-    if process.returncode is None:
-        # It may end between the question and the signal.
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-
-
-def _confine(most_bytes: int | None) -> None:
-    """In the new process: let the kernel kill it with the job that started it (prctl(2)), and bound its files."""
-    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if most_bytes is not None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -4,6 +4,7 @@ The stages are called as the job scripts call them, each with files that real ff
 """
 
 import time
+from dataclasses import replace
 from fractions import Fraction
 
 import av
@@ -16,6 +17,7 @@ from beeping import beeping
 from captured import capture_of
 from counting import make_capture
 from enhance_media import PLAIN
+from networks import compact, network, steps
 from tapemill import ffmpeg, fields, limits
 from tapemill.audio import AudioSettings, clean_sound
 from tapemill.device import CPU
@@ -68,9 +70,9 @@ class Tape:
             threads=1,
         )
 
-    def enhance_scene(self, target):
+    def enhance_scene(self, target, settings=PLAIN):
         record = target.with_suffix(".json")
-        picture, settings = self.capture.picture, PLAIN
+        picture = self.capture.picture
         enhance_scene(
             clip=self.cut, target=target, record=record, picture=picture, frames=FRAMES, settings=settings, device=CPU
         )
@@ -129,7 +131,7 @@ EXPECTED = {
     "garbage": (GateError, ToolFailed, InputError),
     "empty": (GateError, ToolFailed, InputError),
     "nothing": (GateError, ToolFailed, InputError),
-    "half": (GateError, InputError),
+    "half": (GateError, ToolFailed, InputError),
     "blank": GateError,
     "endless": ToolFailed,
 }
@@ -163,6 +165,25 @@ def test_no_stage_believes_an_ffmpeg_that_has_gone_wrong(tmp_path, tape, standin
         assert stage == "detect_scenes" and error.file == tape.source
     if kind == "hangs":
         assert "time limit of 1 s" in str(error)
+
+
+@pytest.mark.parametrize("kind", ["missing", "killed", "hangs", "garbage", "nothing", "half"])
+@pytest.mark.parametrize("side", ["pipe:1", "pipe:0"])
+def test_a_network_between_two_ffmpegs_notices_either(tmp_path, tape, standin, impatient, monkeypatch, kind, side):
+    if kind != "hangs":
+        monkeypatch.setattr(limits, "START_UP_S", 60.0)
+        monkeypatch.setattr(clip_module, "START_S", 60.0)
+    monkeypatch.setattr(clip_module, "NETWORK_S", 0.0)
+    standin(kind, side)
+    target = tmp_path / "result.mkv"
+    chain = steps(network(compact(tmp_path / "net.safetensors")), "resize")
+    before = set(tmp_path.iterdir())
+    with pytest.raises(TapemillError) as caught:
+        tape.enhance_scene(target, replace(PLAIN, chain=chain))
+    # The cause, not that too few pictures came: what dies or hangs is worth another attempt.
+    assert isinstance(caught.value, EXPECTED[kind]), repr(caught.value)
+    assert set(tmp_path.iterdir()) == before
+    assert not psutil.Process().children(recursive=True)
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -11,13 +11,16 @@ SIDE = 32  # of a picture, in samples: a field is two macroblocks wide and one h
 DELIMITER = b"\0\0\0\1\x09\xf0"
 
 
-def elementary_stream(pictures: int, *, rate: int = 25, mixed: bool = False) -> bytes:
-    """A stream of so many pictures, each of two fields; `mixed`: every other one is stored as a whole instead."""
+def elementary_stream(pictures: int, *, rate: int = 25, mixed: bool = False, stated_side: int = SIDE) -> bytes:
+    """A stream of so many pictures, each of two fields; `mixed`: every other one is stored as a whole instead.
+
+    `stated_side` is what its header says of their size.
+    """
     out = b""
     for number in range(pictures):
         luma = np.full((SIDE, SIDE), 60 + 3 * (number % 50), np.uint8)
         luma[:, (number * 2) % 28 : (number * 2) % 28 + 4] = 220
-        out += DELIMITER + _sequence(rate) + _parameters()
+        out += DELIMITER + _sequence(rate, stated_side) + _parameters()
         if mixed and number % 2:
             out += _picture(luma, field=False)
         else:
@@ -57,11 +60,11 @@ class _Bits:
         return b"\0\0\0\1" + bytes([3 << 5 | kind]) + bytes(out)
 
 
-def _sequence(rate: int) -> bytes:
+def _sequence(rate: int, side: int) -> bytes:
     bits = _Bits().u(8, 77, 0, 30).ue(0, 0)  # Main profile, level 3
     bits.ue(2)  # shown in the order of decoding
     bits.ue(1).u(1, 0)  # one reference
-    bits.ue(SIDE // 16 - 1, SIDE // 32 - 1).u(1, 0)  # size in macroblocks of a field; fields allowed
+    bits.ue(side // 16 - 1, side // 32 - 1).u(1, 0)  # size in macroblocks of a field; fields allowed
     bits.u(1, 0, 1, 0)  # no mixing within a picture, direct_8x8_inference, no cropping
     bits.u(1, 1, 0, 0, 0, 0)  # usability information: of aspect, overscan, signal and chroma none
     bits.u(1, 1).u(32, 1, 2 * rate).u(1, 1)  # fields a second

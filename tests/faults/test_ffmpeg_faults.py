@@ -142,7 +142,21 @@ WITHOUT = {
     "measure_loudness": {"half", "blank", "endless"},
     "convert_subtitles": {"half", "blank"},
 }
-CASES = [(stage, kind) for stage in STAGES for kind in EXPECTED if kind not in WITHOUT.get(stage, ())]
+# The others are for `make test-long`.
+QUICK = {"killed", "nothing", "half", "blank"}
+
+
+def case(*words):
+    """Parameters of a test; the last is the cue."""
+    return pytest.param(*words, marks=() if words[-1] in QUICK else pytest.mark.long)
+
+
+CASES = [case(stage, kind) for stage in STAGES for kind in EXPECTED if kind not in WITHOUT.get(stage, ())]
+NETWORK_CASES = [
+    *(case("pipe:1", kind) for kind in ("missing", "hangs", "garbage", "nothing", "half", "killed")),
+    *(case("pipe:0", kind) for kind in ("missing", "hangs", "garbage", "nothing")),
+    *(pytest.param("pipe:0", kind, marks=pytest.mark.long) for kind in ("half", "killed")),
+]
 
 
 @pytest.mark.parametrize(("stage", "kind"), CASES)
@@ -167,9 +181,8 @@ def test_no_stage_believes_an_ffmpeg_that_has_gone_wrong(tmp_path, tape, standin
         assert "time limit of 1 s" in str(error)
 
 
-@pytest.mark.parametrize("kind", ["missing", "killed", "hangs", "garbage", "nothing", "half"])
-@pytest.mark.parametrize("side", ["pipe:1", "pipe:0"])
-def test_a_network_between_two_ffmpegs_notices_either(tmp_path, tape, standin, impatient, monkeypatch, kind, side):
+@pytest.mark.parametrize(("side", "kind"), NETWORK_CASES)
+def test_a_network_between_two_ffmpegs_notices_either(tmp_path, tape, standin, impatient, monkeypatch, side, kind):
     if kind != "hangs":
         monkeypatch.setattr(limits, "START_UP_S", 60.0)
         monkeypatch.setattr(clip_module, "START_S", 60.0)

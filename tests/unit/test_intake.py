@@ -3,6 +3,7 @@
 import itertools
 import os
 import re
+import resource
 import threading
 import time
 import zipfile
@@ -287,15 +288,20 @@ def test_limits_are_settings(tmp_path, settings, words):
     refused(path, words, f"capture.{next(iter(settings))}", **settings)
 
 
-def test_a_forged_size_takes_no_memory(tmp_path):
-    # The largest that MPEG-4 part 2 can state, 8191 × 8191, is within what is decoded, and beyond the setting.
-    data = make(tmp_path / "a.mkv", "-c:v", "ffv1", sound=False, seconds=1).read_bytes()
-    width, height = data.index(b"\xb0\x81\x40"), data.index(b"\xba\x81\x30")  # PixelWidth 64, PixelHeight 48
-    forged = bytearray(data)
-    # Matroska's numbers may be longer: the element is written anew over the one and the void it leaves.
-    forged[width : width + 3] = b"\xb0\x81\xff"
-    forged[height : height + 3] = b"\xba\x81\xff"
-    refused(written(tmp_path / "b.mkv", bytes(forged)), "255 × 255|could be decoded", largest_side=64)
+@pytest.mark.parametrize(
+    ("side", "words"),
+    [
+        (4128, "4128 × 4128, larger|no picture could be decoded"),
+        (64_000, "no picture could be decoded|unknown|no frames"),
+    ],
+)
+def test_a_forged_size_is_refused_and_takes_no_memory(tmp_path, side, words):
+    raw = tmp_path / "a.h264"
+    raw.write_bytes(fieldwise.elementary_stream(25, stated_side=side))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    refused(copied(raw, tmp_path / "a.ts", before=["-f", "h264"]), words)
+    # 64000 × 64000 pictures would take 6 GB each.
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 1_000_000
 
 
 # Clocks

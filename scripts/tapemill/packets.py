@@ -91,25 +91,37 @@ class _Seen:
         self.jumps: list[tuple[Fraction, Fraction]] = []
         self.last = (-(2**63), 0)
         """Time stamp and duration of the picture shown last."""
-        self.end_s = Fraction(0)
+        self._ends: dict[int, tuple[int, Fraction]] = {}
+        """Of each stream where its last packet ends, and the unit."""
         self._index = picture.index
+        # Whole numbers: a tape has half a million packets.
+        self._far_back = int(JUMP_BACK_S / self.base)
         self._before: int | None = None
+
+    @property
+    def end_s(self) -> Fraction:
+        """Where the last picture or sound ends, on the file's clock."""
+        return max((end * unit for end, unit in self._ends.values()), default=Fraction(0))
 
     def add(self, packet: Packet[Any]) -> None:
         """Take the next packet of any stream."""
         time = packet.pts if packet.pts is not None else packet.dts
         if packet.size == 0 or time is None:
             return
-        duration = packet.duration or 0
-        self.end_s = max(self.end_s, (time + duration) * Fraction(packet.time_base))
-        if packet.stream_index != self._index or packet.is_discard:
+        duration, index = packet.duration or 0, packet.stream_index
+        ended = self._ends.get(index)
+        if ended is None:
+            self._ends[index] = time + duration, Fraction(packet.time_base)
+        elif time + duration > ended[0]:
+            self._ends[index] = time + duration, ended[1]
+        if index != self._index or packet.is_discard:
             return
         self.times.append(time)
         self.last = max(self.last, (time, duration))
         if packet.is_keyframe:
             self.keys.append(time)
         order = packet.dts if packet.dts is not None else time
-        if self._before is not None and (self._before - order) * self.base > JUMP_BACK_S:
+        if self._before is not None and self._before - order > self._far_back:
             self.jumps.append((self._before * self.base, order * self.base))
         self._before = order
 

@@ -13,7 +13,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from .media import Colour, Grid
+from .grid import Grid
+from .media import Colour
 from .timing import format_fraction
 
 FieldOrder = Literal["tff", "bff", "progressive"]

@@ -26,8 +26,8 @@ def run(main: Callable[[Any], Sequence[Notice] | None], job: Any) -> None:
 
     A TapemillError is shown as its message alone, on the terminal and in the log. Anything else is a fault of
     Tapemill, and keeps its traceback. An error that will not pass is not tried again, before another attempt at what
-    may pass there is a pause, and a fatal error ends the run. The job ends with its run; at Ctrl-C or SIGTERM it removes
-    what is half-made and ends.
+    may pass there is a pause, and a fatal error ends the run. The job ends with its run; at Ctrl-C or SIGTERM it
+    removes what is half-made and ends.
     """
     log = Path(job.log[0])
     current = lifeline.current_run()

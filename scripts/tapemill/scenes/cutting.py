@@ -8,45 +8,31 @@ seek that landed wrong is thereby noticed, and the scene cut again from further 
 from __future__ import annotations
 
 import logging
-import shutil
+import math
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
-from .. import ffmpeg, files, sound
+from .. import ffmpeg, files
 from ..errors import GateError, OnSceneFailure, SceneError
 from ..facts import PictureFacts, TakeFacts
+from ..limits import LONGEST_LEAD_S
 from ..media import opened
-from ..notices import STANDS_IN_TAG, Notice
-from ..timing import Span, nearest
+from ..notices import Notice
+from ..timing import Span
 from .arrivals import Arrivals, begins_in_time, count_wrong, expected_arrivals, read_arrivals, shows_own
+from .gate import check_cut
+from .writing import CutJob, RawSound, field_mode, tag, write_black, write_pictures, write_sound
 
 LOG = logging.getLogger("tapemill.scenes")
 
 # How far before the scene decoding starts; None is the start of the file. Two seconds reach a keyframe in nearly all
 # captures, whatever a container without an index takes for the right place.
 SEEKS_BACK_S = (Fraction(2), Fraction(20), None)
-SECONDS_PER_SECOND = 20  # time allowed for a second that is encoded, for slow machines and large pictures
-SECONDS_PER_SECOND_DECODED = 2  # and for one that is only decoded on the way
-# FFV1 cuts a picture into slices, which threads share: fixed, so that the file is the same on any number of cores.
-SLICES = 4
-SMALLEST_SLICED_PX = 64
-COPIED_BYTES_PER_S = 1_000_000  # of a slow disk, and read and written at the same time
 # ffmpeg calls it a failure if it cannot decode two thirds of the pictures.
 PATIENT = ("-max_error_rate", "1")
-
-
-@dataclass(frozen=True)
-class _Job:
-    source: Path
-    take: TakeFacts
-    span: Span
-    picture: PictureFacts
-    threads: int
 
 
 def cut_scene(
@@ -68,24 +54,31 @@ def cut_scene(
     black if it has no picture at all; otherwise it raises GateError if the scene does not come out complete even when
     decoded from the start, ToolFailed if ffmpeg fails.
     """
-    job = _Job(source, take, span, picture, threads)
+    job = CutJob(source, take, span, picture, threads)
     with tempfile.TemporaryDirectory() as folder, files.staged(target) as partial:
-        audio = [] if sound_stream is None else _write_sound(job, sound_stream, Path(folder) / "sound.f32")
+        audio = None if sound_stream is None else write_sound(job, sound_stream, Path(folder) / "sound.f32")
         shown = Path(folder) / "shown.txt"
         try:
             damage = _cut_completely(job, audio, shown, partial)
+            _check(job, audio, partial, target)
         except SceneError as error:
             if on_failure == "stop":
                 raise
             LOG.warning("the scene cannot be decoded: %s: %s", type(error).__name__, error)
             damage = _stand_in(job, audio, shown, partial)
+            _check(job, audio, partial, target)
         if damage:
             LOG.warning("%s", damage)
-            _tag(partial, Path(folder) / "tagged.mkv", damage)
+            tag(partial, Path(folder) / "tagged.mkv", damage)
     return [Notice("stands_in", damage)] if damage else []
 
 
-def _cut_completely(job: _Job, audio: Sequence[str], record: Path, partial: Path) -> str:
+def _check(job: CutJob, audio: RawSound | None, partial: Path, target: Path) -> None:
+    heard = audio.heard if audio else None
+    check_cut(partial, target=target, span=job.span, sound=heard, source=job.source, take=job.take)
+
+
+def _cut_completely(job: CutJob, audio: RawSound | None, record: Path, partial: Path) -> str:
     """Decode from further and further back, until all is there. Returns what is damaged, empty if nothing is."""
     take, span = job.take, job.span
     expected = expected_arrivals(job.source, take, span)
@@ -109,7 +102,7 @@ def _cut_completely(job: _Job, audio: Sequence[str], record: Path, partial: Path
     return f"{wrong} of {span.frames} pictures cannot be decoded; their neighbours stand in" if wrong else ""
 
 
-def _stand_in(job: _Job, audio: Sequence[str], record: Path, partial: Path) -> str:
+def _stand_in(job: CutJob, audio: RawSound | None, record: Path, partial: Path) -> str:
     """What can be decoded, each gap filled with the nearest picture; black if there is none. Returns which it is."""
     try:
         shown = _cut(job, None, audio, record, partial, complete=True)
@@ -122,16 +115,16 @@ def _stand_in(job: _Job, audio: Sequence[str], record: Path, partial: Path) -> s
     # A capture that is not there any more, or a disk that has gone, is no damaged scene: this raises InputError.
     with opened(job.source):
         pass
-    _cut_black(job, audio, partial)
+    write_black(job, audio, partial)
     return f"none of {job.span.frames} pictures can be decoded; the scene is black"
 
 
-def _from_start(job: _Job, back_s: Fraction | None) -> bool:
+def _from_start(job: CutJob, back_s: Fraction | None) -> bool:
     return back_s is None or job.span.start_s(job.take.rate) <= back_s
 
 
 def _cut(
-    job: _Job, back_s: Fraction | None, audio: Sequence[str], record: Path, partial: Path, *, complete: bool = False
+    job: CutJob, back_s: Fraction | None, audio: RawSound | None, record: Path, partial: Path, *, complete: bool = False
 ) -> Arrivals:
     """Run ffmpeg once. Returns which source pictures were written.
 
@@ -146,73 +139,26 @@ def _cut(
         position_s = start_s - back_s + job.take.start_s
         # The time stamps stay the file's own, so no landing place can shift them.
         seek = ["-noaccurate_seek", "-seek_timestamp", "1", "-ss", f"{float(position_s):.6f}"]
-    arguments = ["-copyts", *(PATIENT if complete else ()), *ffmpeg.source(job.source, options=seek), *audio]
+    opened_at = ffmpeg.source(job.source, options=[*ffmpeg.PICTURE_LIMIT, *seek])
+    arguments = ["-copyts", *(PATIENT if complete else ()), *opened_at, *(audio.arguments if audio else [])]
     arguments += ["-map", f"0:{job.take.stream_index}", *(["-map", "1:0"] if audio else [])]
     arguments += ["-filter:v", ",".join(_chain(job, whole, complete)), "-fps_mode:v", "passthrough"]
-    arguments += [*ffmpeg.BITEXACT_SCALING, *_encoding(job.picture), "-threads:v", str(job.threads)]
-    arguments += ["-c:a", "flac", *ffmpeg.BITEXACT]
     arguments += ["-stats_enc_pre:v", f"file:{record}", "-stats_enc_pre_fmt:v", "{ptsi} {ni}"]
-    skipped_s = start_s if whole or back_s is None else back_s
-    work_s = SECONDS_PER_SECOND * job.span.duration_s(job.take.rate) + SECONDS_PER_SECOND_DECODED * skipped_s
-    limit_s = 60 + float(work_s)
-    ffmpeg.run([*arguments, *ffmpeg.target(partial, "matroska")], concerns=job.source, timeout_s=limit_s)
+    skipped_s = start_s if whole or back_s is None else back_s + LONGEST_LEAD_S
+    decoded = job.span.frames + math.ceil(skipped_s * job.take.rate)
+    write_pictures(job, arguments, audio, partial, decoded=decoded)
     return read_arrivals(record.read_text(encoding="ascii").splitlines() if record.exists() else [])
 
 
-def _encoding(picture: PictureFacts) -> list[str]:
-    options = ["-c:v", "ffv1", "-level", "3", "-g", "1", "-slicecrc", "1"]
-    if min(picture.width, picture.height) >= SMALLEST_SLICED_PX:
-        options += ["-slices", str(SLICES)]
-    # Unless told, ffmpeg takes this encoder for one of limited range and converts full range to it, with losses.
-    return [*options, "-color_range:v", "pc"] if picture.colour.range == "pc" else options
-
-
-def _chain(job: _Job, whole: bool, complete: bool) -> list[str]:
+def _chain(job: CutJob, whole: bool, complete: bool) -> list[str]:
     """Filters: the file's time stamps → ticks of the grid → the span's frames."""
     take, span = job.take, job.span
     rate = f"{take.rate.numerator}/{take.rate.denominator}"
-    # In units of the stream and exact. `fps` rounds to the nearest tick, halves up, as `media.ticks` does; decoded from
+    # In units of the stream and exact. `fps` rounds to the nearest tick, halves up, as `grid.ticks` does; decoded from
     # the start of the file it also stands in for damaged pictures there.
     chain = [f"setpts=PTS-({take.start_pts})", f"fps=fps={rate}" + (":start_time=0" if whole else "")]
     if complete or span.stop_frame == take.frames:
         # The last picture may have to stand longer than the decoder says.
         chain.append(f"tpad=stop_mode=clone:stop={span.stop_frame if complete else span.frames}")
     chain += [f"trim=start_pts={span.start_frame}:end_pts={span.stop_frame}", "setpts=PTS-STARTPTS"]
-    return [*chain, _field_mode(job.picture)]
-
-
-def _field_mode(picture: PictureFacts) -> str:
-    return "setfield=mode=" + ("prog" if picture.field_order == "progressive" else picture.field_order)
-
-
-def _cut_black(job: _Job, audio: Sequence[str], partial: Path) -> None:
-    """A scene without any picture of its own."""
-    picture, span = job.picture, job.span
-    black = f"color=black:size={picture.width}x{picture.height}:rate={job.take.rate}"
-    chain = [f"format={picture.pixel_format}", _field_mode(picture)]
-    arguments = ["-f", "lavfi", "-i", black, *audio, "-map", "0:v", *(["-map", "1:0"] if audio else [])]
-    arguments += ["-frames:v", str(span.frames), "-filter:v", ",".join(chain), *ffmpeg.BITEXACT_SCALING]
-    arguments += [*_encoding(picture), "-threads:v", str(job.threads), "-c:a", "flac", *ffmpeg.BITEXACT]
-    limit_s = 60 + float(SECONDS_PER_SECOND * span.duration_s(job.take.rate))
-    ffmpeg.run([*arguments, *ffmpeg.target(partial, "matroska")], concerns=job.source, timeout_s=limit_s)
-
-
-def _tag(partial: Path, tagged: Path, damage: str) -> None:
-    """Say in the file what is damaged. Its streams are copied, since it is known only when they are written."""
-    arguments = [*ffmpeg.source(partial), "-map", "0", "-c", "copy", *ffmpeg.BITEXACT]
-    arguments += ["-metadata", f"{STANDS_IN_TAG}={damage}", *ffmpeg.target(tagged, "matroska")]
-    ffmpeg.run(arguments, concerns=partial, timeout_s=60 + partial.stat().st_size / COPIED_BYTES_PER_S)
-    shutil.move(tagged, partial)
-
-
-def _write_sound(job: _Job, stream_index: int, path: Path) -> list[str]:
-    """Write the span's samples as raw floats. Returns the arguments that open them and set the depth of the FLAC."""
-    track = sound.describe(job.source, stream_index)
-    first, stop = (
-        nearest(edge / job.take.rate * track.rate_hz) for edge in (job.span.start_frame, job.span.stop_frame)
-    )
-    samples = sound.read_samples(job.source, stream_index, origin_s=job.take.start_s, first=first, count=stop - first)
-    path.write_bytes(np.ascontiguousarray(samples.T).astype("<f4").tobytes())
-    form = ["-f", "f32le", "-ar", str(track.rate_hz), "-ac", str(track.channels)]
-    depth = "s16" if track.sixteen_bit else "s32"
-    return [*ffmpeg.source(path, options=form), "-sample_fmt", depth]
+    return [*chain, field_mode(job.picture)]

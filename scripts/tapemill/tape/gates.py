@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
-import av.error
 import numpy as np
-from av.container import InputContainer
 
 from ..errors import GateError
-from ..media import opened, ticks
+from ..grid import ticks
+from ..outputs import REMEDY, opened_output
 from .chapters import Chapter
 from .joining import Join
 from .parts import SubtitleTrack
@@ -86,7 +84,7 @@ def _check_sound(path: Path, found: Track, wanted: Track, frame_s: Fraction) -> 
 
 
 def _read(path: Path) -> tuple[list[Track], int]:
-    with _reading(path) as container:
+    with opened_output(path, target=path) as container:
         tracks = {
             stream.index: Track(stream.type, Fraction(stream.time_base or 1))
             for stream in container.streams
@@ -106,23 +104,6 @@ def _read(path: Path) -> tuple[list[Track], int]:
         return list(tracks.values()), len(container.chapters())
 
 
-@contextmanager
-def _reading(path: Path) -> Iterator[InputContainer]:
-    with opened(path) as container:
-        try:
-            yield container
-        except av.error.FFmpegError as error:
-            raise GateError(
-                f"the finished file cannot be read to its end: {error.strerror}",
-                file=path,
-                remedy="delete the tape and run again; if it fails again, the disk may be failing",
-            ) from error
-
-
 def _expect(path: Path, what: str, found: object, expected: object) -> None:
     if found != expected:
-        raise GateError(
-            f"{what}: {found}, expected {expected}",
-            file=path,
-            remedy="delete the tape and run again; if it fails again, please report it with the log",
-        )
+        raise GateError(f"{what}: {found}, expected {expected}", file=path, remedy=REMEDY)

@@ -35,7 +35,8 @@ def time_limit_s(
     `seconds` is other work.
     """
     each = max(samples, LEAST_SAMPLES)
-    read_bytes = sum(path.stat().st_size for path in reads)
+    # One that is missing is for the tool that reads it to tell.
+    read_bytes = sum(path.stat().st_size for path in reads if path.exists())
     work_s = each * (decoded / DECODED_SAMPLES_PER_S + encoded / ENCODED_SAMPLES_PER_S)
     return START_UP_S + read_bytes / READ_BYTES_PER_S + work_s + seconds
 

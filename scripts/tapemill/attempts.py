@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from . import files
-from .errors import OutOfMemory, TapemillError, TransientError
+from .errors import FatalError, OutOfMemory, TapemillError, TransientError
 
 NOTES = Path(".snakemake") / "attempts"
 
@@ -51,7 +52,9 @@ def failed(run: str | None, log: Path, error: TapemillError) -> None:
         is_final=not isinstance(error, TransientError),
         exit_code=error.exit_code,
     )
-    files.write_json(_note(log), {"run": run, "past": asdict(past)})
+    # The note saves attempts; where it finds no room, the error itself is what counts.
+    with suppress(OSError, FatalError):
+        files.write_json(_note(log), {"run": run, "past": asdict(past)})
 
 
 def succeeded(log: Path) -> None:

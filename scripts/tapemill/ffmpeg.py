@@ -20,7 +20,8 @@ from functools import cache
 from pathlib import Path
 from typing import IO
 
-from .errors import SetupError, ToolFailed, ToolKilled
+from . import diskspace
+from .errors import DiskFull, SetupError, ToolFailed, ToolKilled
 
 LOG = logging.getLogger("tapemill.ffmpeg")
 
@@ -70,7 +71,7 @@ def run(arguments: Sequence[str | Path], *, concerns: Path, timeout_s: float, ve
     """Run ffmpeg to its end and return what it wrote to stderr.
 
     `concerns` is the file named in errors. Raises ToolFailed on an exit code other than 0, ToolKilled when it was ended
-    by a signal or ran longer than `timeout_s` seconds, SetupError if there is no such program.
+    by a signal or ran longer than `timeout_s` seconds, DiskFull, SetupError if there is no such program.
     """
     with _started(arguments, concerns, timeout_s, verbosity, capture=None) as (_, lines):
         pass
@@ -184,7 +185,8 @@ def _check(code: int, concerns: Path, tail: Sequence[str], expired_after_s: floa
             remedy="look for an out-of-memory message in the system log; the job can simply be tried again",
         )
     if code != 0:
-        raise ToolFailed("ffmpeg failed", file=concerns, tool="ffmpeg", tool_exit_code=code, stderr_tail=tail)
+        kind, what = (DiskFull, "the disk is full") if diskspace.says_full(tail) else (ToolFailed, "ffmpeg failed")
+        raise kind(what, file=concerns, tool="ffmpeg", tool_exit_code=code, stderr_tail=tail)
 
 
 def _drain(stream: IO[bytes], lines: deque[str]) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from . import attempts, ffmpeg, lifeline
+from . import attempts, diskspace, ffmpeg, filetimes, lifeline
 from .errors import TapemillError, TransientError
 
 LOG = logging.getLogger("tapemill")
@@ -27,7 +27,11 @@ def run(main: Callable[[Any], None], job: Any) -> None:
     current = lifeline.current_run()
     run_id = current.id if current else None
     past = attempts.read(run_id, log)
-    _open_log(log)
+    try:
+        with diskspace.explained(log):
+            _open_log(log)
+    except TapemillError as error:
+        sys.exit(_said(error))
     # Snakemake removes the log of an attempt before the next one.
     for number, message in enumerate(past.messages, 1):
         LOG.warning("attempt %d failed: %s", number, message)
@@ -43,7 +47,11 @@ def run(main: Callable[[Any], None], job: Any) -> None:
     ffmpeg.use(job.config.get("ffmpeg"))
     started = time.monotonic()
     try:
-        main(job)
+        made = [Path(file) for file in getattr(job, "output", ())]
+        with diskspace.explained((made or [log])[0]):
+            filetimes.settle(getattr(job, "input", ()))
+            diskspace.check_job(made, getattr(job, "resources", {}), job.config)
+            main(job)
     except TapemillError as error:
         attempts.failed(run_id, log, error)
         LOG.error("%s: %s", type(error).__name__, error)
@@ -54,6 +62,19 @@ def run(main: Callable[[Any], None], job: Any) -> None:
         raise
     attempts.succeeded(log)
     LOG.info("done in %.1f s", time.monotonic() - started)
+
+
+def _said(error: TapemillError) -> int:
+    """Tell the terminal, where there is no log, and return the exit code."""
+    sys.stderr.write(f"{type(error).__name__}: {error}\n")
+    return error.exit_code
+
+
+class _QuietHandler(logging.FileHandler):
+    """A log on a full disk loses lines; the job's own error says why, and a traceback for each line would hide it."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  logging's own name
+        del record
 
 
 def _is_snakemakes(job: Any) -> bool:
@@ -77,7 +98,7 @@ def _open_log(path: Path) -> None:
     terminal.addFilter(lambda record: record.levelno < logging.ERROR)
     path.parent.mkdir(parents=True, exist_ok=True)
     handlers: list[logging.Handler] = [terminal]
-    handlers.append(logging.FileHandler(path, mode="w", encoding="utf-8", errors="backslashreplace"))
+    handlers.append(_QuietHandler(path, mode="w", encoding="utf-8", errors="backslashreplace"))
     root = logging.getLogger()
     root.setLevel(logging.INFO)
     for handler in handlers:

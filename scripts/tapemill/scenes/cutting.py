@@ -8,7 +8,6 @@ seek that landed wrong is thereby noticed, and the scene cut again from further 
 from __future__ import annotations
 
 import logging
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -16,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .. import ffmpeg, files, sound
+from .. import ffmpeg, files, sound, workplace
 from ..errors import GateError
 from ..facts import PictureFacts, TakeFacts
 from ..timing import Span, nearest
@@ -60,11 +59,11 @@ def cut_scene(
     """
     job = _Job(source, take, span, picture, threads)
     expected = expected_arrivals(source, take, span)
-    with tempfile.TemporaryDirectory() as folder, files.staged(target) as partial:
-        audio = [] if sound_stream is None else _write_sound(job, sound_stream, Path(folder) / "sound.f32")
+    with files.staged(target) as partial, workplace.scratch(target) as folder:
+        audio = [] if sound_stream is None else _write_sound(job, sound_stream, folder / "sound.f32")
         shown: Arrivals | None = None
         for back_s in SEEKS_BACK_S:
-            before, shown = shown, _cut(job, back_s, audio, Path(folder) / "shown.txt", partial)
+            before, shown = shown, _cut(job, back_s, audio, folder / "shown.txt", partial)
             wrong = count_wrong(shown, expected, take, from_start=_from_start(job, back_s))
             # Twice the same pictures from different places: it is the capture that is damaged, not the seek.
             settled = before is not None and np.array_equal(shown.times, before.times)

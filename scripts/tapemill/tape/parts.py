@@ -10,6 +10,7 @@ from typing import Literal
 
 from .. import ffmpeg
 from ..media import opened
+from ..workplace import scratch
 
 # Subtitles are small; this is for a busy machine.
 START_UP_S = 60
@@ -56,12 +57,10 @@ def gathered(
     if container == "mkv" or not texts:
         yield [*sounds, *texts]
         return
-    converted = target.with_name(f".{target.stem}.subtitles.mp4")
-    try:
+    with scratch(target) as folder:
+        converted = folder / "subtitles.mp4"
         _convert(subtitles, converted)
         yield [*sounds, *(replace(text, path=converted, stream_index=place) for place, text in enumerate(texts))]
-    finally:
-        converted.unlink(missing_ok=True)
 
 
 def _sound_parts(sound: Path) -> list[Part]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from . import diskspace, sizes
+from . import diskspace, filetimes, sizes
 from .enhance import EnhanceSettings, output_picture
 from .enhance.encoders import ENCODERS
 from .facts import Capture
@@ -101,14 +101,15 @@ def plan(
 
 
 def check_run(jobs: Iterable[Any], lookups: Mapping[str, TapeLookup], config: Mapping[str, Any], **how: Any) -> None:
-    """Before a run begins: is there room for it, and may it write at all? `jobs` are those that are to run.
+    """Before a run begins: is there room for it, may it write at all, and is nothing it takes from the future?
 
-    Raises DiskFull and NotWritable. `how` is passed on to `plan`.
+    `jobs` are Snakemake's, those that are to run; `how` is passed on to `plan`. Raises DiskFull, NotWritable, InputError.
     """
     wanted: defaultdict[str, set[str]] = defaultdict(set)
     for job in jobs:
         if (tape := job.wildcards.get("tape")) in lookups:
             wanted[tape].add(job.rule.name)
+    filetimes.check(file for tape in wanted for file in lookups[tape].files)
     reserve_bytes = int(config["disk"]["reserve_gb"] * diskspace.GB)
     for tape in wanted:
         diskspace.require_writable(lookups[tape].facts_path.parent)

@@ -101,9 +101,10 @@ def plan(
 
 
 def check_run(jobs: Iterable[Any], lookups: Mapping[str, TapeLookup], config: Mapping[str, Any], **how: Any) -> None:
-    """Before a run begins: is there room for it, may it write at all, and is nothing it takes from the future?
+    """See, before a run begins, that there is room for it, that it may write, and that no capture is from the future.
 
-    `jobs` are Snakemake's, those that are to run; `how` is passed on to `plan`. Raises DiskFull, NotWritable, InputError.
+    `jobs` are Snakemake's, those that are to run; `how` is passed on to `plan`. Raises DiskFull, NotWritable and
+    InputError.
     """
     wanted: defaultdict[str, set[str]] = defaultdict(set)
     for job in jobs:

@@ -34,6 +34,6 @@ def test_results_from_the_future_are_brought_to_the_present_and_nothing_else(fol
 
 def test_a_capture_from_the_future_is_refused_with_what_to_do(folder):
     filetimes.check([made(folder / "a.mkv", hours=-1), made(folder / "b.mkv", hours=0), folder / "not there"])
-    with pytest.raises(InputError, match="by 5.0 hours") as caught:
+    with pytest.raises(InputError, match=r"by 5\.0 hours") as caught:
         filetimes.check([made(folder / "c.mkv", hours=5)])
     assert "touch" in caught.value.remedy

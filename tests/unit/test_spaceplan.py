@@ -154,7 +154,7 @@ def test_a_run_without_room_is_refused_before_it_begins(tape, tmp_path):
 
 def test_what_single_jobs_write(tape):
     scenes(tape)
-    settings = SceneSettings(enhance(), [], lambda section: dict(section))
+    settings = SceneSettings(enhance(), [], dict)
     job = Job(tape, "0000750", lambda: Path("results/T01/scenes.tsv"), settings)
     cut, clip, speech = (spaceplan.writes_mb(job, work) for work in ("cut", "clip", "speech"))
     assert 150 < cut < 400

@@ -1,7 +1,6 @@
 """Cutting does not run ahead of enhancement: real Snakemake, jobs that sleep."""
 
 import pytest
-
 from test_scheduler import names, rule, run, workflow
 
 CUT = """

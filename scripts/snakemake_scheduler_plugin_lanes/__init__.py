@@ -141,7 +141,7 @@ class Scheduler(greedy.Scheduler):
         if not limits:
             return list(jobs), []
         room = self._waiting.room(
-            self._files_waiting({job.rule for job in making}, remaining),
+            self._files_waiting(making, remaining),
             running=self._total[AHEAD] - free[AHEAD],
             at_most=min(limits),
         )
@@ -150,14 +150,19 @@ class Scheduler(greedy.Scheduler):
         held = {id(job) for job in making[room:]}
         return [job for job in jobs if id(job) not in held], making[room:]
 
-    def _files_waiting(self, rules: Collection[Any], remaining: Sequence[Any]) -> list[str]:
-        """Files of these rules that are there, and whose job has not begun; one that failed for good does not count."""
+    def _files_waiting(self, making: Sequence[Any], remaining: Sequence[Any]) -> list[str]:
+        """Files of the rules of `making` that are there, and whose job has not begun.
+
+        A job that failed for good does not count. Quick: asked for thousands of files, several times a second.
+        """
+        rules = {job.rule for job in making}
+        known, unmade = self._made_ahead, {name for job in making for name in map(str, job.output)}
         waiting = []
         for job in remaining:
             for name in map(str, job.input):
-                if name not in self._made_ahead:
-                    self._made_ahead[name] = any(rule.is_producer(name) for rule in rules)
-                if self._made_ahead[name] and os.path.exists(name):  # noqa: PTH110  thousands, several times a second
+                if name not in known:
+                    known[name] = any(rule.is_producer(name) for rule in rules)
+                if known[name] and name not in unmade and os.path.exists(name):  # noqa: PTH110
                     waiting.append(name)
         return waiting
 

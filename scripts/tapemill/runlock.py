@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 from typing import IO, Any
 
+from . import diskspace
 from .errors import FatalError
 
 _held: IO[str] | None = None
@@ -32,12 +33,14 @@ def hold(folder: Path) -> None:
             file=Path.cwd(),
             remedy="wait for it, or stop it; nothing needs to be unlocked afterwards",
         ) from None
-    lock.truncate(0)
-    json.dump(
-        {"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%F %T"), "command": sys.argv}, lock
-    )
-    lock.flush()
     _held = lock
+    lock.truncate(0)
+    with diskspace.explained(folder / "tapemill.lock"):
+        json.dump(
+            {"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%F %T"), "command": sys.argv},
+            lock,
+        )
+        lock.flush()
 
 
 def holder(folder: Path) -> dict[str, Any] | None:

@@ -8,6 +8,7 @@ import platform
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,11 @@ class _QuietHandler(logging.FileHandler):
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  logging's own name
         del record
+
+    def close(self) -> None:
+        """Its last lines may find no room either."""
+        with suppress(OSError):
+            super().close()
 
 
 def _is_snakemakes(job: Any) -> bool:

@@ -18,6 +18,8 @@ rule extract_audio:
         "logs/extract_audio/{tape}/{scene}.log",
     benchmark:
         "benchmarks/extract_audio/{tape}/{scene}.tsv"
+    resources:
+        writes_mb=writes("speech"),
     params:
         source=known("source"),
         fingerprint=known("fingerprint"),
@@ -45,6 +47,8 @@ rule clean_sound:
         "logs/clean_sound/{tape}.log",
     benchmark:
         "benchmarks/clean_sound/{tape}.tsv"
+    resources:
+        writes_mb=writes("sound"),
     params:
         sources=known("sources"),
         fingerprint=known("fingerprint"),

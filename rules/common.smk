@@ -18,6 +18,7 @@ from tapemill.errors import TapemillError
 from tapemill.lookup import Job
 from tapemill.models import find_model
 from tapemill.settings import load_config, load_sheet
+from tapemill.spaceplan import writes_mb
 from tapemill.subtitles import read_language
 from tapemill.tapes import as_inputs, lookups, spread
 
@@ -75,6 +76,11 @@ def known(fact):
 def expected(stage):
     """A resource function: seconds a job is expected to take on a card, for the order of jobs. Never a reason to rerun."""
     return lambda wildcards: planned(wildcards).expected_s(stage, config["subtitles"])
+
+
+def writes(work):
+    """A resource function: MB that a job writes; it begins only if the disk has room. Never a reason to rerun."""
+    return lambda wildcards: writes_mb(planned(wildcards), work)
 
 
 def from_sheet(column):

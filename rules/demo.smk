@@ -28,6 +28,9 @@ rule make_demo_capture:
     benchmark:
         "benchmarks/make_demo_capture/demo.tsv"
     threads: 2
+    resources:
+        # 491 MB and 165 MB, and their sound before it is in them.
+        writes_mb=680,
     message:
         "Making the demo tape"
     conda:

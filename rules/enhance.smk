@@ -49,11 +49,14 @@ rule enhance_scene:
         "logs/enhance_scene/{tape}/{scene}.log",
     benchmark:
         "benchmarks/enhance_scene/{tape}/{scene}.tsv"
+    # Before cutting more: each clip that is done frees the room of its cut.
+    priority: 1
     threads: config["enhance"]["encoder_threads"]
     resources:
         gpu=lambda wildcards: int(HARDWARE_ENCODER or bool(planned(wildcards).networks)),
         expected_s=expected("picture"),
         lanes_at_most=config["lanes"]["enhance_lanes"] or 0,
+        writes_mb=writes("clip"),
     params:
         fingerprint=known("fingerprint"),
         cut=known("span_in_file"),

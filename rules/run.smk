@@ -4,11 +4,12 @@ What happens around a run, rather than in a job of it. Neither `-n` nor the proc
 INPUT    the working folder as the last run left it
 OUTPUT   .snakemake/tapemill.lock     who runs here; held while the run lasts
          .snakemake/attempts/         what became of the jobs of the last run
+         results/.partial/            what is being written; swept before and after
 """
 
 from snakemake.logging import logger
 
-from tapemill import runlock, starting, summary
+from tapemill import runlock, spaceplan, starting, summary, workplace
 
 PLANNED_ON = runlock.footprint(starting.FOLDER)
 
@@ -16,13 +17,16 @@ PLANNED_ON = runlock.footprint(starting.FOLDER)
 onstart:
     try:
         starting.begin(workflow, PLANNED_ON)
+        spaceplan.check_run(workflow.dag.needrun_jobs(), TAPES, config, enhance=ENHANCE.of_tape, cores=workflow.cores)
     except TapemillError as error:
         raise WorkflowError(str(error)) from None
 
 
 onsuccess:
+    workplace.sweep()
     summary.tell(workflow, logger)
 
 
 onerror:
+    workplace.sweep()
     summary.tell(workflow, logger)

@@ -41,11 +41,16 @@ rule cut_scene:
         capture=ancient(scene_source),
         facts=ancient(ready_facts),
     output:
-        clip=temp("results/{tape}/scenes/{scene}.mkv"),
+        clip=(lambda file: file if config["disk"]["keep_cuts"] else temp(file))("results/{tape}/scenes/{scene}.mkv"),
     log:
         "logs/cut_scene/{tape}/{scene}.log",
     benchmark:
         "benchmarks/cut_scene/{tape}/{scene}.tsv"
+    resources:
+        # For the scheduler `lanes`: no more than so many cuts wait for their enhancement.
+        ahead=1,
+        ahead_at_most=config["disk"]["cut_ahead"],
+        writes_mb=writes("cut"),
     params:
         source=known("source"),
         fingerprint=known("fingerprint"),

@@ -22,6 +22,8 @@ rule mux_tape:
         "logs/mux_tape/{tape}.log",
     benchmark:
         "benchmarks/mux_tape/{tape}.tsv"
+    resources:
+        writes_mb=writes("tape"),
     params:
         spans=known("enhanced_spans"),
         rate=known("enhanced_rate"),

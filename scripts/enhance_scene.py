@@ -3,25 +3,26 @@
 from pathlib import Path
 from typing import Any
 
-from tapemill import lanes, script
+from tapemill import lanes, script, workplace
 from tapemill.enhance import EnhanceSettings, OutputPicture, enhance_scene
 from tapemill.facts import PictureFacts
 
 
 def main(job: Any) -> Any:
-    return lanes.call(
-        job,
-        enhance_scene,
-        clip=Path(job.input.clip),
-        target=Path(job.output.clip),
-        record=Path(job.output.record),
-        picture=PictureFacts.from_plain(job.params.picture),
-        frames=job.params.frames,
-        settings=EnhanceSettings(**job.params.settings),
-        output=OutputPicture.from_plain(job.params.output),
-        encoder_choice=Path(job.input.encoder) if job.input.get("encoder") else None,
-        on_failure=job.config["on_scene_failure"],
-    )
+    with workplace.used_up(Path(job.input.clip), keep=job.config["disk"]["keep_cuts"]) as clip:
+        return lanes.call(
+            job,
+            enhance_scene,
+            clip=clip,
+            target=Path(job.output.clip),
+            record=Path(job.output.record),
+            picture=PictureFacts.from_plain(job.params.picture),
+            frames=job.params.frames,
+            settings=EnhanceSettings(**job.params.settings),
+            output=OutputPicture.from_plain(job.params.output),
+            encoder_choice=Path(job.input.encoder) if job.input.get("encoder") else None,
+            on_failure=job.config["on_scene_failure"],
+        )
 
 
 if __name__ == "__main__":

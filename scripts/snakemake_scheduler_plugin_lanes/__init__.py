@@ -20,7 +20,18 @@ from snakemake.scheduling import greedy
 from snakemake_interface_common.exceptions import WorkflowError
 
 from tapemill.device import KINDS
-from tapemill.lanes.assignment import EXPECTED_S, GPU, LANE_DEVICE, LANE_WARM, LANES_AT_MOST, Assignment, Wish, assign
+from tapemill.lanes.ahead import AHEAD, AHEAD_AT_MOST, UNLIMITED, Waiting
+from tapemill.lanes.assignment import (
+    CORES,
+    EXPECTED_S,
+    GPU,
+    LANE_DEVICE,
+    LANE_WARM,
+    LANES_AT_MOST,
+    Assignment,
+    Wish,
+    assign,
+)
 from tapemill.lanes.ledger import Ledger
 
 from .check import CardCheck
@@ -65,6 +76,10 @@ class Scheduler(greedy.Scheduler):
         for name, most in declared.items():
             if LANE.fullmatch(name) and name not in workflow.global_resources:
                 workflow.register_resource(name, most)
+        if workflow is not None and any(AHEAD in rule.resources for rule in workflow.rules):
+            workflow.register_resource(AHEAD, UNLIMITED)
+        self._waiting = Waiting()
+        self._made_ahead: dict[str, bool] = {}
         self._total: dict[str, int] = {}
         self._ledger = Ledger()
         self._running: dict[str, Any] = {}
@@ -87,14 +102,69 @@ class Scheduler(greedy.Scheduler):
             self._look_for_cards(
                 lanes, {str(job.rule.name) for job in [*asking.values(), *filter(_asks, remaining_jobs)]}
             )
+        others, held = self._not_too_far_ahead(others, remaining_jobs, free)
+        chosen = self._choose(asking, others, remaining_jobs, available_resources, input_sizes, free, lanes)
+        if held and not chosen and free.get(CORES) == self._total.get(CORES):
+            # Snakemake would wait for ever.
+            self._waiting.give_up()
+            others, _ = self._not_too_far_ahead([*others, *held], remaining_jobs, free)
+            chosen = self._choose(asking, others, remaining_jobs, available_resources, input_sizes, free, lanes)
+        return chosen
+
+    def _choose(
+        self,
+        asking: Mapping[str, Any],
+        others: Sequence[Any],
+        remaining: Sequence[Any],
+        available: Mapping[str, int | str],
+        input_sizes: dict[Any, int],
+        free: Mapping[str, int],
+        lanes: Mapping[str, int],
+    ) -> list[Any]:
+        """Jobs for lanes, and by the greedy scheduler those that need none; without lanes all are the latter's."""
         if not lanes:
-            return list(super().select_jobs(selectable_jobs, remaining_jobs, available_resources, input_sizes))
+            ready = [*asking.values(), *others]
+            return list(super().select_jobs(ready, remaining, available, input_sizes) if ready else ())
         plan = self._assign(asking, others, free, lanes, input_sizes)
         if plan.placed and self._check is not None:
             self._check.wait()
         chosen = [self._give(asking[wish.key], wish, lane) for wish, lane in plan.placed]
-        left = {name: plan.left.get(name, amount) for name, amount in available_resources.items()}
-        return chosen + list(super().select_jobs(others, remaining_jobs, left, input_sizes) if others else ())
+        left = {name: plan.left.get(name, amount) for name, amount in available.items()}
+        return chosen + list(super().select_jobs(others, remaining, left, input_sizes) if others else ())
+
+    def _not_too_far_ahead(
+        self, jobs: Sequence[Any], remaining: Sequence[Any], free: Mapping[str, int]
+    ) -> tuple[list[Any], list[Any]]:
+        """Jobs that may start now, and those held back because enough of what they make waits to be used."""
+        making = [job for job in jobs if hasattr(job, "rule") and _whole(job.scheduler_resources, AHEAD) > 0]
+        limits = [most for job in making if (most := _whole(job.scheduler_resources, AHEAD_AT_MOST)) > 0]
+        if not limits:
+            return list(jobs), []
+        room = self._waiting.room(
+            self._files_waiting(making, remaining),
+            running=self._total[AHEAD] - free[AHEAD],
+            at_most=min(limits),
+        )
+        # In the order of the sheet's names and of the tape: what was begun is finished first.
+        making.sort(key=_key)
+        held = {id(job) for job in making[room:]}
+        return [job for job in jobs if id(job) not in held], making[room:]
+
+    def _files_waiting(self, making: Sequence[Any], remaining: Sequence[Any]) -> list[str]:
+        """Files of the rules of `making` that are there, and whose job has not begun.
+
+        A job that failed for good does not count. Quick: asked for thousands of files, several times a second.
+        """
+        rules = {job.rule for job in making}
+        known, unmade = self._made_ahead, {name for job in making for name in map(str, job.output)}
+        waiting = []
+        for job in remaining:
+            for name in map(str, job.input):
+                if name not in known:
+                    known[name] = any(rule.is_producer(name) for rule in rules)
+                if known[name] and name not in unmade and os.path.exists(name):  # noqa: PTH110
+                    waiting.append(name)
+        return waiting
 
     def _split(self, jobs: Sequence[Any]) -> tuple[dict[str, Any], list[Any]]:
         """Jobs that ask for a card, by key, and all others. No lane of an earlier attempt is on them any more."""

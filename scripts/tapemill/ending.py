@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .errors import ToolFailed, ToolKilled
+from .diskspace import says_full
+from .errors import DiskFull, ToolFailed, ToolKilled
 
 TAIL_LINES = 12
 
@@ -26,7 +27,7 @@ class Limits:
 def check_ending(
     code: int, *, concerns: Path, tail: Sequence[str], said: Sequence[str], limits: Limits, is_late: bool
 ) -> None:
-    """Raise ToolFailed or ToolKilled unless all is well.
+    """Raise ToolFailed, ToolKilled or DiskFull unless all is well.
 
     `code` is the exit code, or minus the signal; `tail` the last lines of stderr, `said` those with forbidden words.
     """
@@ -56,6 +57,8 @@ def check_ending(
             stderr_tail=tail,
             remedy="look for an out-of-memory message in the system log; the job can simply be tried again",
         )
+    if code != 0 and says_full(tail):
+        raise DiskFull("the disk is full", file=concerns, tool="ffmpeg", tool_exit_code=code, stderr_tail=tail)
     if code != 0:
         raise ToolFailed(
             "ffmpeg failed",

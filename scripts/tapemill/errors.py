@@ -89,7 +89,15 @@ class ModelError(FatalError):
 
 
 class SetupError(FatalError):
-    """The machine lacks something the run needs (a tool, an encoder, disk space)."""
+    """The machine lacks something the run needs (a tool, an encoder)."""
+
+
+class DiskFull(FatalError):
+    """A file system has no room for what has to be written. What is finished stays; the same command goes on."""
+
+
+class NotWritable(FatalError):
+    """A folder that results go to cannot be written to."""
 
 
 class ToolFailed(SceneError):

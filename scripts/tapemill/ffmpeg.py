@@ -86,7 +86,7 @@ def run(
 
     `concerns` is the file named in errors. Raises ToolFailed on an exit code other than 0, if it writes a file larger
     than `most_bytes`, or says `forbidden`, which is a failure of which its exit code knows nothing; ToolKilled when it
-    was ended by a signal or ran longer than `timeout_s` seconds, SetupError if there is no such program.
+    was ended by a signal or ran longer than `timeout_s` seconds, DiskFull, SetupError if there is no such program.
     """
     limits = Limits(timeout_s, most_bytes, forbidden)
     with _started(arguments, concerns, limits, verbosity, capture=None) as (_, lines):

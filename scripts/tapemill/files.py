@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from . import diskspace, workplace
 from .errors import InputError
 
 BLOCK_BYTES = 65_536
@@ -27,20 +28,21 @@ MEDIA_SUFFIXES = frozenset(
 
 @contextmanager
 def staged(target: Path) -> Iterator[Path]:
-    """Yield a path beside `target` to write to; on success it is synced to disk and renamed, otherwise removed.
+    """Yield a path to write to (see `workplace`); on success it is synced to disk and renamed, otherwise removed.
 
     The target therefore never exists half-written, even if the machine loses power. Raises FileNotFoundError if the
-    block ends without having written anything.
+    block ends without having written anything, DiskFull and NotWritable if that is why it could not.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{target.stem}.partial{target.suffix}")
-    try:
-        yield partial
-        sync(partial)
-        partial.replace(target)
-        sync(target.parent)
-    finally:
-        partial.unlink(missing_ok=True)
+    with diskspace.explained(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = workplace.partial_of(target)
+        try:
+            yield partial
+            sync(partial)
+            partial.replace(target)
+            sync(target.parent)
+        finally:
+            partial.unlink(missing_ok=True)
 
 
 def sync(path: Path) -> None:

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import IO, Any
 
-from . import lifeline
+from . import diskspace, lifeline
 from .errors import FatalError
 
 _held: IO[str] | None = None
@@ -50,12 +50,14 @@ def hold(folder: Path, planned_on: int | None = None) -> None:
             file=Path.cwd(),
             remedy="wait for it, or stop it; nothing needs to be unlocked afterwards",
         ) from None
-    lock.truncate(0)
-    json.dump(
-        {"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%F %T"), "command": sys.argv}, lock
-    )
-    lock.flush()
     _held = lock
+    lock.truncate(0)
+    with diskspace.explained(folder / "tapemill.lock"):
+        json.dump(
+            {"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%F %T"), "command": sys.argv},
+            lock,
+        )
+        lock.flush()
     if planned_on is not None and planned_on != footprint(folder):
         raise FatalError(
             "another run was just ending in this folder while this one made its plan",

@@ -9,10 +9,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from . import attempts, ffmpeg, lifeline, retrying, stopping
+from . import attempts, diskspace, ffmpeg, filetimes, lifeline, retrying, stopping
 from .errors import TapemillError, TransientError
 from .notices import Notice
 
@@ -33,7 +34,11 @@ def run(main: Callable[[Any], Sequence[Notice] | None], job: Any) -> None:
     current = lifeline.current_run()
     run_id = current.id if current else None
     past = attempts.before(run_id, log)
-    _open_log(log)
+    try:
+        with diskspace.explained(log):
+            _open_log(log)
+    except TapemillError as error:
+        sys.exit(_said(error))
     retrying.leave_if_final(past)
     attempts.started(run_id, past)
     if current and not current.alive:
@@ -48,7 +53,11 @@ def run(main: Callable[[Any], Sequence[Notice] | None], job: Any) -> None:
         with stopping.stoppable():
             retrying.recover(run_id, past)
             retrying.leave_if_stopped(run_id, past)
-            notices = main(job)
+            made = [Path(file) for file in getattr(job, "output", ())]
+            with diskspace.explained((made or [log])[0]):
+                filetimes.settle(getattr(job, "input", ()))
+                diskspace.check_job(made, getattr(job, "resources", {}), job.config)
+                notices = main(job)
     except stopping.Stopped as stop:
         LOG.error("stopped by %s; the next run does this job again", stop.signal.name)
         sys.exit(stop.exit_code)
@@ -63,6 +72,24 @@ def run(main: Callable[[Any], Sequence[Notice] | None], job: Any) -> None:
         raise
     attempts.succeeded(run_id, past, notices or ())
     LOG.info("done in %.1f s", time.monotonic() - started)
+
+
+def _said(error: TapemillError) -> int:
+    """Tell the terminal, where there is no log, and return the exit code."""
+    sys.stderr.write(f"{type(error).__name__}: {error}\n")
+    return error.exit_code
+
+
+class _QuietHandler(logging.FileHandler):
+    """A log on a full disk loses lines; the job's own error says why, and a traceback for each line would hide it."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  logging's own name
+        del record
+
+    def close(self) -> None:
+        """Its last lines may find no room either."""
+        with suppress(OSError):
+            super().close()
 
 
 def _stop() -> None:
@@ -84,7 +111,7 @@ def _open_log(path: Path) -> None:
     terminal.addFilter(lambda record: record.levelno < logging.ERROR)
     path.parent.mkdir(parents=True, exist_ok=True)
     handlers: list[logging.Handler] = [terminal]
-    handlers.append(logging.FileHandler(path, mode="w", encoding="utf-8", errors="backslashreplace"))
+    handlers.append(_QuietHandler(path, mode="w", encoding="utf-8", errors="backslashreplace"))
     root = logging.getLogger()
     root.setLevel(logging.INFO)
     for handler in handlers:

@@ -10,7 +10,7 @@ import yaml
 
 from running import ROOT
 from spoken import LOCK, MODEL
-from tapemill.errors import ConfigError, ModelError, SetupError
+from tapemill.errors import ConfigError, DiskFull, ModelError
 from tapemill.models import (
     ALIASES,
     NETWORKS,
@@ -177,8 +177,8 @@ def test_only_the_web_is_asked(lock):
 
 
 def test_a_full_disk_is_said_before_anything_is_written(lock, monkeypatch):
-    monkeypatch.setattr(download.shutil, "disk_usage", lambda folder: type("Usage", (), {"free": 1000}))
-    with pytest.raises(SetupError, match="make room"):
+    monkeypatch.setattr(download.diskspace, "free_bytes", lambda folder: 1000)
+    with pytest.raises(DiskFull, match="make room"):
         fetch(lock)
     assert left_in(lock) == []
 

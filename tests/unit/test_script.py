@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from smalldisk import small_disk
 from tapemill import attempts, fatal, lifeline, script
 from tapemill.attempts import Failure
 from tapemill.errors import FatalError, InputError
@@ -48,6 +49,42 @@ def test_a_fault_of_ours_keeps_its_traceback(tmp_path):
     with pytest.raises(ZeroDivisionError):
         script.run(lambda _: 1 / 0, job(tmp_path))
     assert "Traceback" in (tmp_path / "logs" / "a.log").read_text()
+
+
+def test_a_log_that_cannot_be_written_ends_the_job_before_its_work(tmp_path, capsys):
+    with small_disk(tmp_path / "disk", "1m") as disk:
+        disk.lock()
+        with pytest.raises(SystemExit) as caught:
+            script.run(lambda _: pytest.fail("the job began"), job(disk.path))
+    assert caught.value.code == 78
+    told = capsys.readouterr().err
+    assert "NotWritable" in told
+    assert "what to do" in told
+    assert "Traceback" not in told
+
+
+def test_a_log_on_a_full_disk_loses_lines_without_a_traceback_for_each(tmp_path, capsys):
+    def main(_):
+        disk.fill()
+        for _ in range(2000):
+            logging.getLogger("tapemill").info("a line that finds no room")
+        raise InputError("the reason")
+
+    with small_disk(tmp_path / "disk", "1m") as disk, pytest.raises(SystemExit) as caught:
+        script.run(main, job(disk.path))
+    assert caught.value.code == 78
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_job_without_room_does_not_begin(tmp_path):
+    with small_disk(tmp_path / "disk", "1m") as disk:
+        of_disk = job(tmp_path)
+        of_disk.config |= {"disk": {"reserve_gb": 0}}
+        of_disk.output, of_disk.resources = [str(disk.path / "a.mkv")], {"writes_mb": 2}
+        with pytest.raises(SystemExit) as caught:
+            script.run(lambda _: pytest.fail("the job began"), of_disk)
+    assert caught.value.code == 78
+    assert "DiskFull: this job needs up to 2.0 MB" in (tmp_path / "logs" / "a.log").read_text()
 
 
 def test_warnings_reach_the_terminal_and_the_log(tmp_path, capsys):

@@ -32,7 +32,8 @@ def extract_audio(*, source: Path, take: TakeFacts, sound_stream: int | None, sp
     else:
         samples = speech_samples(source, sound_stream, origin_s=take.start_s, first=first, count=count)
     pcm = np.clip(np.round(samples.astype(np.float64) * 2**15), -(2**15), 2**15 - 1).astype("<i2")
-    with staged(target) as partial, wave.open(str(partial), "wb") as file:
+    # Opened here: a wave writer that cannot open its file complains again when it is collected.
+    with staged(target) as partial, partial.open("wb") as stream, wave.open(stream, "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(RATE_HZ)

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from .. import ffmpeg
+from ..diskspace import explained
 from ..errors import GateError
 from ..facts import SoundFacts, TakeFacts
 from ..files import staged, write_json
 from ..limits import most_bytes, time_limit_s
 from ..outputs import REMEDY, check_loudness, opened_output, peak
+from ..workplace import scratch
 from .cleaning import MEASURE, AudioSettings, Loudness, filters, gain_db, noise_floor_db, parse_loudness
 from .laying import Laid, lay
 
@@ -62,25 +63,15 @@ def clean_sound(
         write_json(record, {"codec": settings.codec, "tracks": []})
         return
     chosen = list(sounds[:1] if settings.tracks == "first" else sounds)
-    with _raw_files(target, len(chosen)) as paths:
+    with explained(target), scratch(target) as folder:
+        # On the target's disk, where there is room for sound.
+        paths = [folder / f"{place}.raw" for place in range(len(chosen))]
         laid = lay(sources=sources, takes=takes, sounds=chosen, paths=paths)
         jobs = [_prepare(track, sound, settings, target) for track, sound in zip(laid, chosen, strict=True)]
         with staged(target) as partial:
             _encode(jobs, partial, target, settings)
             _check(jobs, partial, target, settings)
     write_json(record, {"codec": settings.codec, "tracks": [_to_plain(job, settings) for job in jobs]})
-
-
-@contextmanager
-def _raw_files(target: Path, count: int) -> Iterator[list[Path]]:
-    # Beside the target, where there is room for sound, and under names that the next attempt writes over.
-    target.parent.mkdir(parents=True, exist_ok=True)
-    paths = [target.with_name(f".{target.stem}.{place}.raw") for place in range(count)]
-    try:
-        yield paths
-    finally:
-        for path in paths:
-            path.unlink(missing_ok=True)
 
 
 def _prepare(laid: Laid, sound: SoundFacts, settings: AudioSettings, target: Path) -> _Job:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,7 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from .. import ffmpeg, files
+from .. import ffmpeg, files, workplace
 from . import picture, plan, sound, speech, vhs
 from .paint import Paint, Picture
 
@@ -39,10 +38,10 @@ def make_capture(*, recording: Path, table: Path, capture: Path, truth: Path, th
     # Frames are worked on side by side; inside them OpenCV's own threads would only get in the way.
     cv2.setNumThreads(1)
     clean = sound.clean_sound(speech.read_table(table), speech.read_recording(recording))
-    with tempfile.TemporaryDirectory(dir=_made(capture.parent), prefix=".sound-") as folder:
+    with workplace.scratch(capture) as folder:
         sounds = {}
         for target, samples in ((capture, sound.tape_sound(clean)), (truth, clean)):
-            sounds[target] = Path(folder) / f"{target.stem}.pcm"
+            sounds[target] = folder / f"{target.stem}.pcm"
             sounds[target].write_bytes(samples.tobytes())
         with ExitStack() as stack:
             whole = {target: stack.enter_context(files.staged(target)) for target in (capture, truth)}
@@ -57,11 +56,6 @@ def make_capture(*, recording: Path, table: Path, capture: Path, truth: Path, th
             for captured, clean_pair in _frames(threads):
                 tape.write(captured)
                 clear.write(clean_pair)
-
-
-def _made(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 def _arguments(target: Path, pcm: Path, pixels: str, rate: object, encoder: tuple[str, ...]) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -11,7 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from .. import files
+from .. import files, workplace
 from ..device import CPU
 from ..enhance import enhance_scene
 from ..models import Model
@@ -43,19 +42,19 @@ def evaluate_network(*, model: Path, capture: Path, truth: Path, report: Path, t
     figures = {}
     for name, (settings, chosen) in trials.items():
         figures[name] = restore_and_compare(
-            capture, truth, {**OF_THE_DEMO, **settings, "encoder_threads": threads}, chosen, report.parent, plan.FRAMES
+            capture, truth, {**OF_THE_DEMO, **settings, "encoder_threads": threads}, chosen, report, plan.FRAMES
         )
         LOG.info("%s: %s", name, figures[name])
     files.write_json(report, figures)
 
 
 def restore_and_compare(
-    capture: Path, truth: Path, settings: Mapping[str, Any], model: Model, folder: Path, frames: int
+    capture: Path, truth: Path, settings: Mapping[str, Any], model: Model, report: Path, frames: int
 ) -> dict[str, float]:
     """The stage's whole way with a capture of the demo's kind, `frames` long, as one scene."""
     of = scene(settings, model)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".restored-") as scratch:
-        video = Path(scratch) / "restored.mkv"
+    with workplace.scratch(report) as folder:
+        video = folder / "restored.mkv"
         started = time.monotonic()
         enhance_scene(
             clip=capture,

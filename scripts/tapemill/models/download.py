@@ -7,14 +7,14 @@ import http.client
 import logging
 import os
 import re
-import shutil
 import time
 import urllib.error
 import urllib.request
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from ..errors import ModelError, SetupError
+from .. import diskspace
+from ..errors import ModelError
 
 LOG = logging.getLogger("tapemill.models")
 
@@ -28,7 +28,7 @@ PAUSE_S = 1.0
 def download(url: str, partial: Path, target: Path) -> str:
     """Fetch a file into `partial` and return its SHA-256, resuming after breaks, also those of earlier runs.
 
-    `target` is the name it is to have, for messages. Raises ModelError if it cannot be fetched, SetupError if the disk
+    `target` is the name it is to have, for messages. Raises ModelError if it cannot be fetched, DiskFull if the disk
     has no room for it.
     """
     if urlsplit(url).scheme not in {"http", "https"}:
@@ -42,6 +42,8 @@ def download(url: str, partial: Path, target: Path) -> str:
         try:
             return _continue(url, partial)
         except (OSError, http.client.HTTPException) as error:
+            if isinstance(error, OSError) and (blocked := diskspace.of_os_error(error, partial)):
+                raise blocked from error
             refused = isinstance(error, urllib.error.HTTPError) and error.code < 500
             if refused or attempt == ATTEMPTS - 1:
                 raise ModelError(
@@ -74,7 +76,7 @@ def _continue(url: str, partial: Path) -> str:
         if answer.status != http.client.PARTIAL_CONTENT:
             digest, have = hashlib.sha256(), 0
         left = answer.headers.get("Content-Length")
-        _check_room(partial.parent, 0 if left is None else int(left))
+        diskspace.require(partial.parent, int(left or 0), reserve_bytes=0, what="the model")
         with partial.open("r+b" if have else "wb") as stream:
             stream.seek(have)
             written = 0
@@ -97,13 +99,3 @@ def _nothing_left(error: urllib.error.HTTPError, partial: Path, have: int, sha25
         partial.unlink()
         raise ConnectionError(f"{have} bytes were here, the file has {length[1]}: it is another one now") from error
     return sha256
-
-
-def _check_room(folder: Path, needed: int) -> None:
-    free = shutil.disk_usage(folder).free
-    if free < needed:
-        raise SetupError(
-            f"the disk has {free >> 20} MiB left, the model needs {needed >> 20} MiB",
-            file=folder,
-            remedy="make room, then run `snakemake models` again",
-        )

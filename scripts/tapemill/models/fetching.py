@@ -32,7 +32,7 @@ def fetch_models(
     Fetches what is missing and has an address into `folder`, going on where a broken download stopped. A file without
     a hash in `lock` is looked into by `describe` (if given; it raises ModelError for what is no model) and pinned. A
     fetched file that is not what it must be is set aside as `.rejected`, a file of one's own is refused where it lies.
-    Raises ConfigError, ModelError, and SetupError for a full disk.
+    Raises ConfigError, ModelError, and DiskFull.
     """
     for name in dict.fromkeys(names):
         model = find_model(name, kinds, registry=registry, lock=lock, folder=folder)

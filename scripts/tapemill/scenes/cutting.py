@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import logging
 import math
-import tempfile
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
-from .. import ffmpeg, files
+from .. import ffmpeg, files, workplace
 from ..errors import GateError, OnSceneFailure, SceneError
 from ..facts import PictureFacts, TakeFacts
 from ..limits import LONGEST_LEAD_S
@@ -55,9 +54,9 @@ def cut_scene(
     decoded from the start, ToolFailed if ffmpeg fails.
     """
     job = CutJob(source, take, span, picture, threads)
-    with tempfile.TemporaryDirectory() as folder, files.staged(target) as partial:
-        audio = None if sound_stream is None else write_sound(job, sound_stream, Path(folder) / "sound.f32")
-        shown = Path(folder) / "shown.txt"
+    with files.staged(target) as partial, workplace.scratch(target) as folder:
+        audio = None if sound_stream is None else write_sound(job, sound_stream, folder / "sound.f32")
+        shown = folder / "shown.txt"
         try:
             damage = _cut_completely(job, audio, shown, partial)
             _check(job, audio, partial, target)
@@ -69,7 +68,7 @@ def cut_scene(
             _check(job, audio, partial, target)
         if damage:
             LOG.warning("%s", damage)
-            tag(partial, Path(folder) / "tagged.mkv", damage)
+            tag(partial, folder / "tagged.mkv", damage)
     return [Notice("stands_in", damage)] if damage else []
 
 

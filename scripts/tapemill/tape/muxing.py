@@ -5,7 +5,6 @@ Muxed in this process, by one thread that takes packets in the order of their ti
 
 from __future__ import annotations
 
-import errno
 import heapq
 import logging
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,7 +19,8 @@ from av import AudioStream, Packet, VideoStream
 from av.container import OutputContainer
 from av.stream import Disposition, Stream
 
-from ..errors import GateError, SetupError, ToolFailed
+from .. import diskspace
+from ..errors import GateError, ToolFailed
 from ..files import staged
 from ..media import opened
 from ..notices import Notice
@@ -64,7 +64,7 @@ def mux_tape(
     Picture k of the tape is shown at k / rate, to the nearest unit of the container. `sound` is what `clean_sound`
     wrote; it is copied, as are subtitles (MP4: converted to its own kind). An empty sound or subtitle file makes no
     track. Returns which scenes are not what they should be. Raises GateError if clips do not fit or the result is not
-    what it has to be, InputError for a file that cannot be read, SetupError if the disk is full, ToolFailed if the file
+    what it has to be, InputError for a file that cannot be read, DiskFull, ToolFailed if the file
     cannot be written otherwise.
     """
     if not clips:
@@ -110,8 +110,8 @@ def _writing(partial: Path, settings: TapeSettings, join: Join) -> Iterator[Outp
         yield output
         output.close()
     except av.error.FFmpegError as error:
-        if error.errno == errno.ENOSPC:
-            raise SetupError("the disk is full", file=partial, remedy="make room and run again") from error
+        if error.errno in diskspace.FULL:
+            raise diskspace.full(partial) from error
         raise ToolFailed(
             f"the tape could not be written: {error.strerror}",
             file=partial,

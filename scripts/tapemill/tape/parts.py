@@ -13,6 +13,7 @@ from ..errors import GateError
 from ..limits import most_bytes, time_limit_s
 from ..media import opened
 from ..outputs import REMEDY, opened_output
+from ..workplace import scratch
 
 # Subtitles are small; this is for a busy machine.
 SECONDS_PER_MEGABYTE = 60
@@ -60,12 +61,10 @@ def gathered(
     if container == "mkv" or not texts:
         yield [*sounds, *texts]
         return
-    converted = target.with_name(f".{target.stem}.subtitles.mp4")
-    try:
+    with scratch(target) as folder:
+        converted = folder / "subtitles.mp4"
         _convert(subtitles, converted, target)
         yield [*sounds, *(replace(text, path=converted, stream_index=place) for place, text in enumerate(texts))]
-    finally:
-        converted.unlink(missing_ok=True)
 
 
 def _sound_parts(sound: Path) -> list[Part]:

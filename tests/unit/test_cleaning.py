@@ -1,0 +1,68 @@
+import os
+
+import pytest
+
+from tapemill.cleaning import clean, clean_tape
+
+KEPT = (
+    *("T01.mkv", "T01.srt", "T01.vtt", "capture.json", "scenes.tsv", "scenes.edl", "sound.json", "encoder.json"),
+    *("enhanced/0000000.json", "subtitles/0000000.srt", "subtitles/0000000.json", "translated/0000000.srt"),
+    *("provenance.json", "ro-crate-metadata.json", "enhanced/my copy.mkv", "notes/0000000.mkv"),
+)
+REMOVED = ("enhanced/0000000.mkv", "enhanced/0000100.mkv", "scenes/0000000.mkv", "audio/0000000.wav", "sound.mka")
+
+
+@pytest.fixture
+def tape(tmp_path):
+    """A finished tape: everything is older than it."""
+    folder = tmp_path / "results/T01"
+    for name in (*KEPT, *REMOVED):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x" * 1000)
+        os.utime(path, (1000, 1000))
+    os.utime(folder / "T01.mkv", (2000, 2000))
+    return folder
+
+
+def files(folder):
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir()}
+
+
+def test_only_what_is_large_and_can_be_made_again_is_removed(tape):
+    done = clean_tape(tape, "mkv")
+    assert files(tape) == set(KEPT)
+    assert (done.files, done.freed_bytes) == (len(REMOVED), 1000 * len(REMOVED))
+    assert clean_tape(tape, "mkv").files == 0
+
+
+@pytest.mark.parametrize("missing", ["T01.mkv", "T01.srt", "T01.vtt"])
+def test_a_tape_that_is_not_finished_is_left_alone(tape, missing):
+    (tape / missing).unlink()
+    assert "not finished" in clean_tape(tape, "mkv").reason
+    assert files(tape) == {*KEPT, *REMOVED} - {missing}
+
+
+@pytest.mark.parametrize("newer", ["subtitles/0000000.srt", "enhanced/0000100.mkv", "sound.mka"])
+def test_a_tape_that_will_be_made_again_is_left_alone(tape, newer):
+    os.utime(tape / newer, (3000, 3000))
+    assert "newer" in clean_tape(tape, "mkv").reason
+    assert files(tape) == {*KEPT, *REMOVED}
+
+
+def test_what_links_lead_to_is_somebodys_own(tape, tmp_path):
+    elsewhere = tmp_path / "mine.mkv"
+    (tape / "enhanced/0000100.mkv").rename(elsewhere)
+    (tape / "enhanced/0000100.mkv").symlink_to(elsewhere)
+    clean_tape(tape, "mkv")
+    assert elsewhere.exists()
+    assert (tape / "enhanced/0000100.mkv").is_symlink()
+
+
+def test_it_says_what_it_did_for_each_tape(tape, capsys):
+    clean(tapes=["T01", "T02"], container="mkv", results=tape.parent)
+    assert capsys.readouterr().out.splitlines() == [
+        "T01: 5 files removed, 0.0 MB",
+        "T02: left alone, it is not finished",
+        "0.0 MB are free again",
+    ]

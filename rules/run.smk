@@ -17,7 +17,9 @@ PLANNED_ON = runlock.footprint(starting.FOLDER)
 onstart:
     try:
         starting.begin(workflow, PLANNED_ON)
-        spaceplan.check_run(workflow.dag.needrun_jobs(), TAPES, config, enhance=ENHANCE.of_tape, cores=workflow.cores)
+        spaceplan.check_run(
+            workflow.dag.needrun_jobs(), TAPES, config, enhance=ENHANCE.of_tape, cores=workflow.cores
+        )
     except TapemillError as error:
         raise WorkflowError(str(error)) from None
 

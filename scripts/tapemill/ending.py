@@ -58,7 +58,14 @@ def check_ending(
             remedy="look for an out-of-memory message in the system log; the job can simply be tried again",
         )
     if code != 0 and says_full(tail):
-        raise DiskFull("the disk is full", file=concerns, tool="ffmpeg", tool_exit_code=code, stderr_tail=tail)
+        raise DiskFull(
+            "the disk is full",
+            file=concerns,
+            tool="ffmpeg",
+            tool_exit_code=code,
+            stderr_tail=tail,
+            remedy="make room and run the same command again: what is finished stays",
+        )
     if code != 0:
         raise ToolFailed(
             "ffmpeg failed",

@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
 from snakemake.exceptions import WorkflowError
 
-from tapemill import garbage
+from tapemill import mainprocess
 from tapemill.enhance import EnhanceSettings, SceneSettings, needs_choice
 from tapemill.errors import TapemillError
 from tapemill.lookup import Job, of_wildcards
@@ -23,7 +23,7 @@ from tapemill.settings import load_config, load_sheet
 from tapemill.subtitles import read_language
 from tapemill.tapes import as_inputs, lookups, spread
 
-garbage.look_seldom()
+mainprocess.look_for_garbage_seldom()
 
 DEMO_CAPTURE = "resources/demo/capture.mkv"
 RECIPE = {

@@ -5,9 +5,10 @@ INPUT    the working folder as the last run left it
 OUTPUT   .snakemake/tapemill.lock     who runs here; held while the run lasts
 """
 
-from tapemill import runlock
+from tapemill import mainprocess, runlock
 
 
 onstart:
     # Held by this process until it ends, however it ends: the kernel releases it (profiles say nolock).
     runlock.hold(Path(".snakemake"))
+    mainprocess.reschedule_once_a_second(workflow.scheduler)

@@ -14,7 +14,6 @@ sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
 from snakemake.exceptions import WorkflowError
 
-from tapemill import mainprocess
 from tapemill.enhance import EnhanceSettings, SceneSettings, needs_choice
 from tapemill.errors import TapemillError
 from tapemill.lookup import Job, of_wildcards
@@ -22,8 +21,6 @@ from tapemill.models import find_model
 from tapemill.settings import load_config, load_sheet
 from tapemill.subtitles import read_language
 from tapemill.tapes import as_inputs, lookups, spread
-
-mainprocess.look_for_garbage_seldom()
 
 DEMO_CAPTURE = "resources/demo/capture.mkv"
 RECIPE = {

@@ -1,9 +1,9 @@
 """How long a tape of many scenes takes to plan, and to go on with after `kill -9`. Real Snakemake, profile cpu.
 
-The tape is tiny frames with a hard cut every second. Capture, scene table and the first scene are made by the real jobs.
-The clips, sound and subtitles of all other scenes are copies of the first one's, joined by the real `mux_tape`; that they
-are made is written down by Snakemake itself (`--touch`), since four real jobs a scene would take an hour. Planning sees
-names, times and its own records only, and they are what real jobs leave: the first scene's records are compared.
+The tape is tiny frames with a hard cut every second. Capture, scene table and the first scene are made by real jobs.
+The clips, sound and subtitles of all other scenes are copies of the first one's, joined by the real `mux_tape`; that
+they are made is written down by Snakemake itself (`--touch`), since four real jobs a scene would take an hour. Planning
+sees names, times and its own records only, and they are what real jobs leave: a record of the first scene is compared.
 
 Processor time is that of Snakemake's main process. On a machine that others use it is the figure to compare.
 
@@ -184,14 +184,15 @@ def so_far(run: subprocess.Popen[bytes], start: float) -> Cost:
 
 
 def killed(tapes: Tapes, jobs: int) -> tuple[Cost, Cost]:
-    """Run until `jobs` jobs are done, then `kill -9`. The cost until the first job started, and of each job after it."""
+    """Run until `jobs` jobs are done, then `kill -9`. The cost until the first job started, and of a job after it."""
     shutil.rmtree(tapes.project.path("logs"), ignore_errors=True)
     logs = tapes.project.path(".snakemake/log")
     before = set(logs.glob("*.log"))
     start = time.perf_counter()
 
     def done() -> int:
-        return sum(path.read_text(errors="replace").count("Finished jobid") for path in set(logs.glob("*.log")) - before)
+        new = set(logs.glob("*.log")) - before
+        return sum(path.read_text(errors="replace").count("Finished jobid") for path in new)
 
     with started(tapes, "all") as run:
         while not any(tapes.project.path("logs").rglob("*.log")):

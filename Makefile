@@ -3,6 +3,7 @@
 # make test-crash   50 kills at random moments (KILLS=, SEED=): the tape must come out byte for byte; half an hour
 # make test-gpu   run the tests that need a card, and fail without one (DEVICE=cuda|xpu)
 # make bench   the filter path; make bench-lanes, make bench-subtitles: a quarter of an hour each
+# make bench-resume   planning a tape of 1,000 scenes, and going on with it after kill -9: a quarter of an hour
 # make bench-networks   the engine over a bare frame model, and VRT by itself
 # make docs    reference tables of the manual
 # make setup   install everything into .venv (DEVICE=cpu|cuda|xpu)      make check   linters and types
@@ -19,7 +20,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed-$(DEVICE)
 
-.PHONY: setup demo test test-long test-crash test-gpu check bench bench-lanes bench-subtitles bench-networks docs
+.PHONY: setup demo test test-long test-crash test-gpu check bench bench-lanes bench-subtitles bench-resume \
+	bench-networks docs
 
 setup: $(INSTALLED)
 
@@ -66,6 +68,9 @@ bench-lanes: setup
 
 bench-subtitles: setup
 	$(BIN)/python tests/benchmarks/bench_subtitles.py
+
+bench-resume: setup
+	$(BIN)/python tests/benchmarks/bench_resume.py
 
 bench-networks: setup
 	$(BIN)/python tests/benchmarks/bench_networks.py

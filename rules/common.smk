@@ -7,6 +7,7 @@ the code of a stage changes what it makes and finished tapes should be made agai
 """
 
 import sys
+from functools import cache
 from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
@@ -15,7 +16,7 @@ from snakemake.exceptions import WorkflowError
 
 from tapemill.enhance import EnhanceSettings, SceneSettings, needs_choice
 from tapemill.errors import TapemillError
-from tapemill.lookup import Job
+from tapemill.lookup import Job, of_wildcards
 from tapemill.models import find_model
 from tapemill.settings import load_config, load_sheet
 from tapemill.spaceplan import writes_mb
@@ -49,6 +50,8 @@ wildcard_constraints:
     scene=r"\d{7}",
 
 
+# What a checkpoint has made it does not take back, and every param of every scene asks.
+@cache
 def scene_table(tape):
     """Where the scenes stand after the checkpoint; None for a folder of ready ones, which are known at once."""
     return None if TAPES[tape].is_folder else Path(checkpoints.detect_scenes.get(tape=tape).output.table)
@@ -70,12 +73,12 @@ def planned(wildcards):
 
 def known(fact):
     """A params or input function: a fact of the job's tape or scene, by its name in `tapemill.lookup.Job`."""
-    return lambda wildcards: getattr(planned(wildcards), fact)
+    return of_wildcards(lambda wildcards: getattr(planned(wildcards), fact))
 
 
 def expected(stage):
     """A resource function: seconds a job is expected to take on a card, for the order of jobs. Never a reason to rerun."""
-    return lambda wildcards: planned(wildcards).expected_s(stage, config["subtitles"])
+    return of_wildcards(lambda wildcards: planned(wildcards).expected_s(stage, config["subtitles"]))
 
 
 def writes(work):
@@ -125,8 +128,7 @@ def settled_language(wildcards):
 
 def ready_facts(wildcards):
     """capture.json, for ready scenes only: there no checkpoint sees to it that the probe comes first."""
-    tape = TAPES[wildcards.tape]
-    return str(tape.facts_path) if tape.is_folder else []
+    return [] if scene_table(wildcards.tape) else str(TAPES[wildcards.tape].facts_path)
 
 
 def of_each_scene(pattern):

@@ -1,5 +1,5 @@
 """
-What happens around a run, rather than in a job of it. Neither `-n` nor the processes of jobs do any of this.
+What happens around a run, rather than in a job of it. Neither `-n` nor the processes of jobs do what the hooks say.
 
 INPUT    the working folder as the last run left it
 OUTPUT   .snakemake/tapemill.lock     who runs here; held while the run lasts
@@ -9,8 +9,9 @@ OUTPUT   .snakemake/tapemill.lock     who runs here; held while the run lasts
 
 from snakemake.logging import logger
 
-from tapemill import runlock, spaceplan, starting, summary, workplace
+from tapemill import mainprocess, runlock, spaceplan, starting, summary, workplace
 
+mainprocess.look_for_garbage_seldom()
 PLANNED_ON = runlock.footprint(starting.FOLDER)
 
 

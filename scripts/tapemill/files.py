@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -70,14 +70,15 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def fingerprint(path: Path) -> str:
+def fingerprint(path: Path, of_file: Callable[[Path], str] | None = None) -> str:
     """Size and a hash of a few blocks spread over the file: instant for 100 GB, and the same after copying.
 
-    For a folder of scenes, over the names and fingerprints of its files. It tells captures apart, it is no protection
-    against somebody who wants to deceive.
+    For a folder of scenes, over the names and fingerprints of its files, which `of_file` gives if they are known. It
+    tells captures apart, it is no protection against somebody who wants to deceive.
     """
     if path.is_dir():
-        parts = [f"{scene.name}:{fingerprint(scene)}".encode("utf-8", "surrogateescape") for scene in scene_files(path)]
+        known = of_file or fingerprint
+        parts = [f"{scene.name}:{known(scene)}".encode("utf-8", "surrogateescape") for scene in scene_files(path)]
         return f"{len(parts)}-{hashlib.sha256(b'/'.join(parts)).hexdigest()[:16]}"
     size = path.stat().st_size
     digest = hashlib.sha256()

@@ -2,23 +2,39 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from .effort import Stage, expected_s, networks_s
-from .enhance import Chain, EnhanceSettings, NetworkStep, OutputPicture, SceneSettings, output_picture
+from .enhance import NetworkStep, OutputPicture, SceneSettings
 from .errors import ConfigError, ModelError
-from .facts import Capture
-from .files import fingerprint
+from .facts import Capture, PictureFacts, TakeFacts
 from .models import UNPINNED
 from .scenes import Scene
 from .tapes import TapeLookup
-from .timing import format_fraction
+from .timing import Span, format_fraction
 
 HEARD_S = 30
 """So much of a scene Whisper hears to tell its language."""
+
+
+def of_wildcards(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """A params, input or resource function of the rules, with its signature kept where `inspect.signature` looks first.
+
+    Snakemake asks for it three times for every param of every job, a tenth of all planning if it is found out anew.
+    """
+    function.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
+    return function
+
+
+@cache
+def plain(facts: PictureFacts | TakeFacts) -> dict[str, Any]:
+    """As params of jobs. The same for every scene of a tape, and never changed, so it is worked out once."""
+    return facts.to_plain()
 
 
 @dataclass(frozen=True)
@@ -74,12 +90,12 @@ class Job:
     @property
     def fingerprint(self) -> str:
         """What tells this file from another: not its file time."""
-        return fingerprint(self.file)
+        return self.tape.fingerprint(self.file)
 
     @property
     def picture(self) -> dict[str, Any]:
         """Facts of the picture."""
-        return self.capture.picture.to_plain()
+        return plain(self.capture.picture)
 
     @property
     def sounds(self) -> list[dict[str, Any]]:
@@ -94,13 +110,13 @@ class Job:
     @property
     def takes(self) -> list[dict[str, Any]]:
         """Facts of all files of the capture."""
-        return [take.to_plain() for take in self.capture.takes]
+        return [plain(take) for take in self.capture.takes]
 
     @property
     def take(self) -> dict[str, Any]:
         """Facts of the file that holds the scene."""
-        place = list(self.tape.folder).index(self.scene.id) if self.tape.is_folder else 0
-        return self.capture.takes[place].to_plain()
+        place = int(self.scene.id) - 1 if self.tape.is_folder else 0
+        return plain(self.capture.takes[place])
 
     @property
     def span_in_file(self) -> list[int]:
@@ -137,17 +153,20 @@ class Job:
     @property
     def enhancement(self) -> dict[str, Any]:
         """The section `enhance` for the scene, or for the tape: its chain written out, its models found."""
-        if self.scene_id is None:
-            return self.enhance.of_tape
-        # Of a folder the scenes are known before anything ran, their lengths are not.
-        tape, folder = self.tape.row.tape, self.tape.is_folder
-        self.enhance.check_scenes(tape, self.tape.folder if folder else self.scenes)
-        return self.enhance.of_scene(tape, self.scene_id, None if folder else self.scene.span)
+        return self.enhance.of_tape if self.scene_id is None else self.enhance.of_scene(*self._place)
 
     @property
     def networks(self) -> tuple[NetworkStep, ...]:
         """The networks that the scene goes through."""
-        return Chain.of(EnhanceSettings(**self.enhancement)).networks
+        return self.enhance.networks_of_tape if self.scene_id is None else self.enhance.networks_of_scene(*self._place)
+
+    @property
+    def _place(self) -> tuple[str, str, Span | None]:
+        """What rows of the table are looked for by. Raises ConfigError for a row of a scene that there is not."""
+        # Of a folder the scenes are known before anything ran, their lengths are not.
+        tape, folder = self.tape.row.tape, self.tape.is_folder
+        self.enhance.check_scenes(tape, self.tape.folder if folder else self.scenes)
+        return tape, self.scene_id or "", None if folder else self.scene.span
 
     @property
     def network_files(self) -> list[str]:
@@ -168,7 +187,7 @@ class Job:
 
     @property
     def _output(self) -> OutputPicture:
-        return output_picture(self.capture.picture, EnhanceSettings(**self.enhance.of_tape))
+        return self.enhance.output(self.capture.picture)
 
     def expected_s(self, stage: Stage, subtitles: Mapping[str, Any]) -> int:
         """Seconds that the job is expected to take on a card. `subtitles` is that section of the config."""
@@ -186,7 +205,7 @@ class Job:
 
     def made_with(self, config: Mapping[str, Any], model_sha256: str, recipe: Mapping[str, int]) -> dict[str, Any]:
         """What the tape says of how it was made: no times and places, so that the same work makes the same bytes."""
-        networks = Chain.of(EnhanceSettings(**self.enhance.of_tape)).networks
+        networks = self.enhance.networks_of_tape
         return {
             "capture": self.fingerprint,
             "field_order": self.capture.picture.field_order,

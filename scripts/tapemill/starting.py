@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from . import bookkeeping, retrying, runlock, stopping
+from . import bookkeeping, mainprocess, retrying, runlock, stopping
 
 FOLDER = Path(".snakemake")
 
@@ -20,4 +20,5 @@ def begin(workflow: Any, planned_on: int | None) -> None:
     bookkeeping.harden(workflow.persistence)
     bookkeeping.clear_up(FOLDER, workflow.dag)
     retrying.begin(workflow.scheduler)
+    mainprocess.reschedule_once_a_second(workflow.scheduler)
     stopping.finish_at_signals()

@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 
 from .facts import Capture
-from .files import scene_files
+from .files import fingerprint, scene_files
 from .scenes import Scene, folder_scenes, read_scenes
 from .settings import Tape
 from .timing import Span
@@ -27,6 +27,7 @@ class TapeLookup:
     results: Path = Path("results")
     _capture: tuple[int, Capture] | None = field(default=None, repr=False)
     _scenes: tuple[int, dict[str, Scene]] | None = field(default=None, repr=False)
+    _fingerprints: dict[Path, tuple[tuple[int, ...], str]] = field(default_factory=dict, repr=False)
 
     @cached_property
     def is_folder(self) -> bool:
@@ -43,7 +44,7 @@ class TapeLookup:
         """The file or files of the capture, in order."""
         return list(self.folder.values()) if self.is_folder else [self.row.source]
 
-    @property
+    @cached_property
     def facts_path(self) -> Path:
         """Where `capture.json` is, or will be."""
         return self.results / self.row.tape / "capture.json"
@@ -63,6 +64,20 @@ class TapeLookup:
             found = read_scenes(table) if table else self._folder_scenes()
             self._scenes = (changed_ns, {scene.id: scene for scene in found})
         return self._scenes[1]
+
+    def fingerprint(self, file: Path) -> str:
+        """What tells a file of the capture, or its folder, from another: not its file time.
+
+        Every job of every scene asks, and the blocks of a file are a megabyte: they are read again when it was changed.
+        """
+        if file.is_dir():
+            return fingerprint(file, self.fingerprint)
+        now = file.stat()
+        # The inode's own time cannot be set back, unlike the file's.
+        state = (now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns)
+        if file not in self._fingerprints or self._fingerprints[file][0] != state:
+            self._fingerprints[file] = (state, fingerprint(file))
+        return self._fingerprints[file][1]
 
     def _folder_scenes(self) -> Iterator[Scene]:
         start = 0

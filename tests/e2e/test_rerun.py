@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -171,6 +172,13 @@ def test_one_target_is_made_and_no_more(copy):
     for path in copy.path("results/T01").glob("T01.*"):
         path.unlink()
     assert dict(copy.make("results/T01/T01.srt").jobs) == {"join_subtitles": 1}
+
+
+def test_the_words_of_one_scene_can_be_asked_for(copy):
+    copy.path("results/T01/subtitles/0000050.srt").unlink()
+    run = copy.run("results/T01/subtitles/0000050.srt", "-n")
+    assert run.exit_code == 0, run.output
+    assert re.search(r"transcribe scene +1\b", run.output), run.output
 
 
 def test_transcripts_are_made_anew_in_the_language_that_was_voted_on(tmp_path):

@@ -11,10 +11,13 @@ from typing import Any, Final
 import yaml
 
 from ..errors import ConfigError
+from ..facts import PictureFacts
 from ..models import NETWORKS, find_model
 from ..settings import check_values, read_table, schema
 from ..timing import Span
-from .chain import written_out
+from .chain import Chain, NetworkStep, written_out
+from .picture import OutputPicture, output_picture
+from .settings import EnhanceSettings
 
 WHERE: Final = ("tape", "scene", "start_frame", "stop_frame")
 # All clips of a tape agree on these, or they do not join.
@@ -61,7 +64,10 @@ class Override:
 
 @dataclass
 class SceneSettings:
-    """The section `enhance` for each scene: written out, with what the table says for it."""
+    """The section `enhance` for each scene: written out, with what the table says for it.
+
+    What follows from the same rows, or from the same picture, is worked out once: every job of every scene asks.
+    """
 
     section: Section
     """The config's, as it stands there."""
@@ -69,6 +75,8 @@ class SceneSettings:
     complete: Callable[[Section], dict[str, Any]]
     """Writes a section's chain out; raises ConfigError."""
     _made: dict[tuple[int, ...], dict[str, Any]] = field(default_factory=dict, repr=False)
+    _networks: dict[tuple[int, ...], tuple[NetworkStep, ...]] = field(default_factory=dict, repr=False)
+    _outputs: dict[PictureFacts, OutputPicture] = field(default_factory=dict, repr=False)
 
     @classmethod
     def planned(cls, section: Section, tapes: Sequence[str]) -> SceneSettings:
@@ -92,8 +100,22 @@ class SceneSettings:
 
     def of_scene(self, tape: str, scene: str, span: Span | None) -> dict[str, Any]:
         """The settings of a scene. Where rows disagree the later one counts."""
-        rows = tuple(number for number, override in enumerate(self.overrides) if override.concerns(tape, scene, span))
-        return self._with(rows)
+        return self._with(self._rows(tape, scene, span))
+
+    @property
+    def networks_of_tape(self) -> tuple[NetworkStep, ...]:
+        """The networks of scenes that the table says nothing of."""
+        return self._networks_with(())
+
+    def networks_of_scene(self, tape: str, scene: str, span: Span | None) -> tuple[NetworkStep, ...]:
+        """The networks that a scene goes through."""
+        return self._networks_with(self._rows(tape, scene, span))
+
+    def output(self, picture: PictureFacts) -> OutputPicture:
+        """What all clips of a tape with such a picture are. Raises ConfigError if the crop leaves nothing of it."""
+        if picture not in self._outputs:
+            self._outputs[picture] = output_picture(picture, EnhanceSettings(**self.of_tape))
+        return self._outputs[picture]
 
     @property
     def models(self) -> list[str]:
@@ -117,6 +139,14 @@ class SceneSettings:
                     f"{override.where}: tape {tape} has no scene {override.scene}",
                     remedy=f"names are in results/{tape}/scenes.tsv" + (f", a near one is {near[0]}" if near else ""),
                 )
+
+    def _rows(self, tape: str, scene: str, span: Span | None) -> tuple[int, ...]:
+        return tuple(number for number, override in enumerate(self.overrides) if override.concerns(tape, scene, span))
+
+    def _networks_with(self, rows: tuple[int, ...]) -> tuple[NetworkStep, ...]:
+        if rows not in self._networks:
+            self._networks[rows] = Chain.of(EnhanceSettings(**self._with(rows))).networks
+        return self._networks[rows]
 
     def _with(self, rows: tuple[int, ...]) -> dict[str, Any]:
         if rows not in self._made:

@@ -1,0 +1,59 @@
+"""Snakemake's main process with many jobs: the faults that `tapemill.mainprocess` works around, with and without it."""
+
+import gc
+import os
+import subprocess
+import sys
+
+from running import ROOT
+from tapemill import mainprocess
+
+JOBS = 12
+SNAKEFILE = f"""
+import threading
+from tapemill import mainprocess
+
+onstart:
+    HOOK
+
+onsuccess:
+    print("timers:", sum(isinstance(thread, threading.Timer) for thread in threading.enumerate()))
+
+rule all:
+    input: [f"done/{{number}}" for number in range({JOBS})]
+
+rule one:
+    output: touch("done/{{number}}")
+    shell: "true"
+"""
+
+
+def timers(folder, hook):
+    """How many timers for another look there are when all jobs are done."""
+    (folder / "Snakefile").write_text(SNAKEFILE.replace("HOOK", hook))
+    command = [sys.executable, "-m", "snakemake", "--cores", "1", "--scheduler", "greedy"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "scripts")}
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(list((folder / "done").iterdir())) == JOBS
+    return int(done.stdout.partition("timers:")[2].split()[0])
+
+
+def test_looks_for_ready_jobs_do_not_multiply(tmp_path):
+    assert timers(tmp_path, "mainprocess.reschedule_once_a_second(workflow.scheduler)") <= 1
+
+
+def test_without_help_they_do(tmp_path):
+    # If this fails Snakemake has mended it, and `reschedule_once_a_second` can go.
+    assert timers(tmp_path, "pass") > 1
+
+
+def test_the_collector_looks_seldom_and_keeps_its_generations():
+    before = gc.get_threshold()
+    try:
+        mainprocess.look_for_garbage_seldom()
+        assert gc.get_threshold() == (mainprocess.NEW_OBJECTS, *before[1:])
+    finally:
+        gc.set_threshold(*before)

@@ -16,10 +16,9 @@ from av import AudioStream, VideoCodecContext, VideoFrame, VideoStream
 from av.container import InputContainer
 
 from .errors import InputError
+from .ffmpeg import DEMUXERS, PROTOCOLS
 from .timing import nearest
 
-# PyAV opens `file:` with the same whitelist as the ffmpeg runner: a playlist must not lead to other protocols.
-OPEN_OPTIONS = {"protocol_whitelist": "file,pipe"}
 # Packets may be off the grid by this part of a frame (millisecond containers, capture jitter) and still be regular.
 JITTER_FRAMES = Fraction(1, 4)
 
@@ -137,13 +136,30 @@ def probe(path: Path) -> Media:
         )
 
 
-def opened(path: Path) -> InputContainer:
-    """Open a file for reading. Raises InputError with the reason if that is not possible."""
+def opened(path: Path, *, demuxer: str | None = None) -> InputContainer:
+    """Open a file for reading: as `demuxer`, or as one of the formats that captures come in.
+
+    Raises InputError with the reason if that is not possible.
+    """
     if not path.exists():
         raise InputError("this file does not exist", file=path, remedy="check the column `source` of the sheet")
+    if not path.is_file():
+        # Opening a pipe would wait for ever, reading a device would never end.
+        raise InputError("this is no regular file", file=path, remedy="copy the recording into a file")
+    # The same whitelists as the ffmpeg runner has: no file may lead to another.
+    options = {"protocol_whitelist": PROTOCOLS, "format_whitelist": demuxer or DEMUXERS}
     try:
         # PyAV takes text only; names that are not UTF-8 reach it as surrogates, which it encodes back.
-        return av.open(f"file:{path}", mode="r", options=OPEN_OPTIONS, metadata_errors="replace")
+        return av.open(f"file:{path}", mode="r", format=demuxer, options=options, metadata_errors="replace")
+    # What libavformat says of a format that is not on the list, and of hardly anything else.
+    except av.error.ArgumentError as error:
+        raise InputError(
+            "this file is of no kind that captures come in, or its head is damaged",
+            file=path,
+            tool="PyAV",
+            remedy="a playlist, list or script is not followed: name the recording itself; convert other kinds to"
+            " Matroska, for example `ffmpeg -i FILE -c copy capture.mkv`",
+        ) from error
     except (av.error.FFmpegError, UnicodeError, OSError) as error:
         raise InputError(
             f"this file cannot be read as media: {getattr(error, 'strerror', None) or error}",

@@ -5,9 +5,12 @@ The schema is the one source of keys, defaults, units and ranges; stages get the
 
 from __future__ import annotations
 
+import codecs
 import copy
 import difflib
+import io
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -18,10 +21,28 @@ from typing import Any
 import jsonschema
 import yaml
 
+from . import bounded
 from .errors import ConfigError
 from .timing import parse_fraction
 
 SCHEMAS = Path(__file__).parents[2] / "config" / "schemas"
+
+# A path has 4096 bytes at most. Some tapes of a large archive, all their scenes in another table.
+LONGEST_LINE_BYTES = 65_536
+MOST_ROWS = 20_000
+# Characters that make text look other than it is (Unicode's bidirectional embeddings, overrides and isolates), and
+# categories of those that are no text at all. The marks that right-to-left names need (U+200E, U+200F) are fine.
+DECEIVING = frozenset(map(chr, [*range(0x202A, 0x202F), *range(0x2066, 0x206A)]))
+NO_TEXT = frozenset({"Cc", "Cs", "Zl", "Zp"})
+
+
+def _is_number(_: object, value: object) -> bool:
+    # NaN would pass every minimum and maximum.
+    return isinstance(value, int | float) and not isinstance(value, bool) and value == value  # noqa: PLR0124
+
+
+_CHECKER = jsonschema.Draft202012Validator.TYPE_CHECKER.redefine("number", _is_number)
+VALIDATOR = jsonschema.validators.extend(jsonschema.Draft202012Validator, type_checker=_CHECKER)
 
 
 @dataclass(frozen=True)
@@ -52,6 +73,7 @@ def schema(name: str) -> dict[str, Any]:
 
 def load_config(values: Mapping[str, Any]) -> dict[str, Any]:
     """The config with every default filled in. Raises ConfigError for the first key or value that cannot be right."""
+    bounded.check_size(values, "the config", ConfigError)
     complete: dict[str, Any] = with_defaults(values, schema("config"))
     validate(complete, schema("config"), "config")
     return complete
@@ -91,18 +113,45 @@ def load_sheet(path: Path, producible: Sequence[str] = ()) -> dict[str, Tape]:
         # An empty cell means the column's default, like a column that is not there at all.
         values = with_defaults({key: value for key, value in row.items() if value}, schema("tapes"))
         validate(values, schema("tapes"), where)
-        if values["tape"] in tapes:
-            raise ConfigError(f"{where}: the tape id {values['tape']!r} is used twice", remedy="give each tape its own")
+        _check_id(values["tape"], tapes, where)
         source = Path(values.pop("source"))
         values["title"] = values["title"] or values["tape"]
-        if str(source) not in producible and not source.exists():
-            raise ConfigError(
-                f"{where}: the source of tape {values['tape']!r} does not exist",
-                file=source,
-                remedy="correct the column `source`; a relative path counts from the folder you run snakemake in",
-            )
+        if str(source) not in producible:
+            _check_source(source, values["tape"], where)
         tapes[values["tape"]] = Tape(source=source, **values)
     return tapes
+
+
+def _check_id(tape: str, before: Mapping[str, Tape], where: str) -> None:
+    if tape in before:
+        raise ConfigError(f"{where}: the tape id {tape!r} is used twice", remedy="give each tape its own")
+    alike = next((other for other in before if other.lower() == tape.lower()), None)
+    if alike is not None:
+        raise ConfigError(
+            f"{where}: the tape ids {alike!r} and {tape!r} differ in capitals alone",
+            remedy="give them clearly different ids: on disks of other systems their results would be in one folder",
+        )
+
+
+def _check_source(source: Path, tape: str, where: str) -> None:
+    try:
+        there, usable = source.exists(), source.is_file() or source.is_dir()
+    except OSError as error:
+        raise ConfigError(
+            f"{where}: the source of tape {tape!r} cannot be looked at: {error.strerror}", file=source
+        ) from error
+    if not there:
+        raise ConfigError(
+            f"{where}: the source of tape {tape!r} does not exist",
+            file=source,
+            remedy="correct the column `source`; a relative path counts from the folder you run snakemake in",
+        )
+    if not usable:
+        raise ConfigError(
+            f"{where}: the source of tape {tape!r} is neither a file nor a folder",
+            file=source,
+            remedy="a pipe or a device is read by no two jobs alike: record it into a file first",
+        )
 
 
 def read_table(
@@ -111,8 +160,9 @@ def read_table(
     """The rows that are not blank, with their numbers: tab separated, UTF-8, no quoting, everything text.
 
     Cells lose the blanks around them, unless their column is `verbatim`. Raises ConfigError for a column that is not
-    one of `columns`, or is `required` and missing.
+    one of `columns`, or is `required` and missing, for text that is none, and for a file beyond all reason.
     """
+    data = _table(path, columns)
     # pandas costs most of the time of parsing the Snakefile, and Snakemake imports it anyway.
     import csv
 
@@ -121,7 +171,7 @@ def read_table(
     try:
         # Bytes that are not UTF-8 stay what they are (surrogates), since file names may hold any.
         table = pd.read_csv(
-            path,
+            io.BytesIO(data),
             sep="\t",
             dtype=str,
             keep_default_na=False,
@@ -130,13 +180,8 @@ def read_table(
             comment=None,
             skip_blank_lines=False,
         )
-    except (OSError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise ConfigError(
-            f"the table cannot be read: {error}", file=path, remedy="see config/README.md for its columns"
-        ) from error
-    for column in table.columns:
-        if column not in columns:
-            raise ConfigError(f"unknown column {column!r} in {path}{_did_you_mean(str(column), columns)}")
+    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise _unreadable(path, str(error)) from error
     for column in required:
         if column not in table.columns:
             raise ConfigError(f"the column {column!r} is missing in {path}", remedy="see config/README.md")
@@ -144,12 +189,52 @@ def read_table(
         # Blanks around a word are a slip; in a file name they may be meant.
         cells = {str(key): str(value) if key in verbatim else str(value).strip() for key, value in row.items()}
         if any(cell.strip() for cell in cells.values()):
+            for column in cells.keys() - set(verbatim):
+                _check_text(cells[column], f"row {number} of {path}: {column}")
             yield number, cells
+
+
+def _table(path: Path, columns: Sequence[str]) -> bytes:
+    """The bytes of a table whose header and size are right."""
+    try:
+        data = bounded.read_bytes(path, most_bytes=bounded.WRITTEN_BYTES, error=ConfigError)
+    except OSError as error:
+        raise _unreadable(path, str(error.strerror)) from error
+    bounded.check_encoding(data, path, ConfigError)
+    data = data.removeprefix(codecs.BOM_UTF8)
+    lines = data.splitlines()
+    longest = max(range(len(lines)), key=lambda place: len(lines[place]), default=0)
+    if lines and len(lines[longest]) > LONGEST_LINE_BYTES:
+        raise _unreadable(path, f"line {longest + 1} has more than {LONGEST_LINE_BYTES} bytes")
+    if len(lines) > MOST_ROWS:
+        raise _unreadable(path, f"it has {len(lines)} lines, more than {MOST_ROWS}")
+    header = lines[0].decode("utf-8", "backslashreplace").split("\t") if lines else []
+    for place, column in enumerate(header):
+        if column not in columns:
+            raise ConfigError(f"unknown column {column[:60]!r} in {path}{_did_you_mean(column[:60], columns)}")
+        if column in header[:place]:
+            raise ConfigError(f"the column {column!r} is there twice in {path}")
+    return data
+
+
+def _unreadable(path: Path, why: str) -> ConfigError:
+    return ConfigError(f"the table cannot be read: {why}", file=path, remedy="see config/README.md for its columns")
+
+
+def _check_text(cell: str, where: str) -> None:
+    for character in cell:
+        if unicodedata.category(character) in NO_TEXT or character in DECEIVING:
+            known = unicodedata.name(character, "a control character")
+            what = "a byte that is not UTF-8" if unicodedata.category(character) == "Cs" else known
+            raise ConfigError(
+                f"{where}: U+{ord(character):04X} ({what}) may not stand there",
+                remedy="type the text anew; save the table as UTF-8",
+            )
 
 
 def validate(values: Any, rules: Mapping[str, Any], where: str) -> None:
     """Raise ConfigError for the first thing in `values`, found at `where`, that a schema does not allow."""
-    error = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(rules).iter_errors(values))
+    error = jsonschema.exceptions.best_match(VALIDATOR(rules).iter_errors(values))
     if error is not None:
         raise ConfigError(_explain(error, where))
 

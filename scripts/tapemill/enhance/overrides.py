@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
-
+from ..bounded import parse_yaml
 from ..errors import ConfigError
 from ..models import NETWORKS, find_model
 from ..settings import check_values, read_table, schema
@@ -175,6 +174,6 @@ def _span(where: str, row: Mapping[str, str]) -> Span | None:
 def _value(where: str, key: str, cell: str) -> Any:
     """Cells are written like values in the config."""
     try:
-        return yaml.safe_load(cell)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{where}: {key} cannot be read: {cell!r}") from error
+        return parse_yaml(cell)
+    except ValueError as error:
+        raise ConfigError(f"{where}: {key} cannot be read: {cell[:60]!r} ({error})") from error

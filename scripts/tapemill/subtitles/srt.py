@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from .. import bounded
 from ..errors import SceneError
 from .text import safe_text, vtt_text
 
@@ -67,7 +68,7 @@ def read_srt(path: Path) -> list[Cue]:
 
 
 def _decoded(path: Path) -> str:
-    data = path.read_bytes()
+    data = bounded.read_bytes(path, most_bytes=bounded.WRITTEN_BYTES, error=SceneError)
     wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
         text = data.decode("utf-16" if wide else "utf-8-sig")

@@ -73,18 +73,18 @@ def _check_archive(path: Path) -> None:
     except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError) as error:
         raise _damaged(path, error) from error
     names = [part.filename for part in parts]
-    # torch compresses nothing, so what a file holds is never larger than the file.
-    if any(part.compress_type != zipfile.ZIP_STORED for part in parts):
-        raise _damaged(path, ValueError("parts of it are compressed, which no program of torch's does"))
-    pickles = sum(part.file_size for part in parts if part.filename.endswith(".pkl"))
-    if sum(part.file_size for part in parts) > path.stat().st_size or pickles > LARGEST_PICKLE:
-        raise _damaged(path, ValueError("its parts say that they are larger than they can be"))
     if any(name.endswith("constants.pkl") for name in names):
         raise ModelError(
             "the file holds code (a TorchScript program), which is never run",
             file=path,
             remedy="take the model's plain weights, as .pth or .safetensors",
         )
+    # torch compresses nothing, so what a file holds is never larger than the file.
+    if any(part.compress_type != zipfile.ZIP_STORED for part in parts):
+        raise _damaged(path, ValueError("parts of it are compressed, which no program of torch's does"))
+    pickles = sum(part.file_size for part in parts if part.filename.endswith(".pkl"))
+    if sum(part.file_size for part in parts) > path.stat().st_size or pickles > LARGEST_PICKLE:
+        raise _damaged(path, ValueError("its parts say that they are larger than they can be"))
 
 
 def _torch(path: Path, *, mapped: bool) -> Any:

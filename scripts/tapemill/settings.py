@@ -214,6 +214,10 @@ def _table(path: Path, columns: Sequence[str]) -> bytes:
             raise ConfigError(f"unknown column {column[:60]!r} in {path}{_did_you_mean(column[:60], columns)}")
         if column in header[:place]:
             raise ConfigError(f"the column {column!r} is there twice in {path}")
+    for number, line in enumerate(lines, 1):
+        # pandas would take the first cells for the names of the rows.
+        if line.count(b"\t") >= len(header):
+            raise ConfigError(f"row {number} of {path} has more cells than the first row, which names the columns")
     return data
 
 

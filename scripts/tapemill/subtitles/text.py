@@ -23,6 +23,9 @@ DIRECTION_OVERRIDES = frozenset("\u202d\u202e")
 # A parser may take this for the beginning of a tag that ends in a later line.
 OPENING = re.compile(r"<(?=[A-Za-z/!?])")
 
+# What is still an override when others were taken out of its middle.
+OVERRIDE_START = re.compile(r"\{(?=\s*+\\)")
+
 # More lines than anybody sets; only text crowded into a very short scene has them, and the choices would be too many.
 MOST_BALANCED = 3
 
@@ -59,7 +62,8 @@ def safe_text(text: str, *, markup: bool) -> str:
             parts.append(f"</{opened.pop()}>")
     parts.append(_harmless(text[end:]))
     parts.extend(f"</{name}>" for name in reversed(opened))
-    lines = (" ".join(line.split()) for line in "".join(parts).replace("-->", "→").split("\n"))
+    whole = OVERRIDE_START.sub("(", "".join(parts)).replace("-->", "→")
+    lines = (" ".join(line.split()) for line in whole.split("\n"))
     return "\n".join(line for line in lines if line)
 
 

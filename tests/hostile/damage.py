@@ -62,9 +62,10 @@ def inputs(files: dict[str, bytes], *, count: int, seed: int) -> Iterator[Damage
     names, ways = sorted(files), list(WAYS)
     for number in range(count):
         chance = random.Random(f"{seed}/{number}")
-        way = ways[number % len(ways)]
-        # Another file each time, and every pair once in a while, since the numbers of both are not divided by the same.
-        name = names[(number * 7 + number // len(ways)) % len(names)]
+        turn, place = divmod(number, len(ways))
+        way = ways[place]
+        # Another file each time, and every pair once in a while.
+        name = names[(turn + place) % len(names)]
         other = chance.choice(names)
         data, suffix = bytearray(files[name]), Path(name).suffix
         if way == "other suffix":

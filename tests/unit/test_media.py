@@ -1,3 +1,4 @@
+import os
 from fractions import Fraction
 from pathlib import Path
 
@@ -79,6 +80,30 @@ def test_a_clock_is_not_taken_for_a_rate():
     times = np.cumsum(generator.choice([900, 3000, 3600, 90_000], size=250, p=[0.2, 0.3, 0.45, 0.05])).astype(np.int64)
     rate = media.choose_rate(times, Fraction(1, 90_000), [Fraction(90_000)])
     assert rate in media.USUAL_RATES
+
+
+@pytest.mark.parametrize("times", [[0, 0, 0, 0, 0, 40], [0, 0, 0, 0, 0, 40, 90], [7] * 20])
+def test_time_stamps_of_which_most_are_the_same_still_get_a_rate(times):
+    rate = media.choose_rate(np.array(times), Fraction(1, 1000), [PAL])
+    assert rate in {PAL, *media.USUAL_RATES}
+
+
+def test_a_picture_without_a_codec_is_passed_over(tmp_path):
+    # "ffv1" in the second track becomes a codec that nobody knows.
+    path = make(tmp_path / "a.mkv", "-map", "0", "-map", "0", "-c:v", "ffv1", "-c:v:0", "mpeg4")
+    data = path.read_bytes()
+    assert data.count(b"V_MS/VFW/FOURCC") == 1 or data.count(b"V_FFV1") == 1
+    path.write_bytes(data.replace(b"V_FFV1", b"V_XXXX"))
+    assert media.probe(path).picture.codec == "mpeg4"
+    path.write_bytes(path.read_bytes().replace(b"V_MPEG4/ISO/ASP", b"V_XXXXX/XXX/XXX"))
+    with pytest.raises(InputError, match="codec is not known"):
+        media.probe(path)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.mkv")
+    with pytest.raises(InputError, match="no regular file"):
+        media.opened(tmp_path / "a.mkv")
 
 
 def test_aspect_rotation_and_colour_are_read(tmp_path):

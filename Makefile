@@ -1,6 +1,7 @@
 # make demo    restore the built-in demo tape on the CPU
 # make test    run the tests        make test-long   those that take minutes each
 # make test-gpu   run the tests that need a card, and fail without one (DEVICE=cuda|xpu)
+# make test-hostile   hundreds of damaged captures through all stages (SEED=number repeats a run)
 # make bench   the filter path; make bench-lanes, make bench-subtitles: a quarter of an hour each
 # make bench-networks   the engine over a bare frame model, and VRT by itself
 # make docs    reference tables of the manual
@@ -16,7 +17,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed-$(DEVICE)
 
-.PHONY: setup demo test test-long test-gpu check bench bench-lanes bench-subtitles bench-networks docs
+.PHONY: setup demo test test-long test-hostile test-gpu check bench bench-lanes bench-subtitles bench-networks docs
 
 setup: $(INSTALLED)
 
@@ -39,6 +40,10 @@ test: setup
 
 test-long: setup
 	$(BIN)/pytest -n 2 --dist loadfile -m long
+
+# Of 240 inputs a hundred and more become tapes; what matters is that none is at fault.
+test-hostile: setup
+	$(BIN)/python tests/hostile/drive.py --inputs 240 $(if $(SEED),--seed $(SEED))
 
 # The card is promised here, so that nothing passes by being skipped.
 test-gpu: setup

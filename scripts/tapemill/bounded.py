@@ -79,7 +79,9 @@ def read_text(path: Path, *, most_bytes: int, error: type[TapemillError]) -> str
     except UnicodeDecodeError as wrong:
         line = data.count(b"\n", 0, wrong.start) + 1
         raise error(
-            f"line {line}: a character is not UTF-8", file=path, remedy="save the file as UTF-8 (a choice of the editor)"
+            f"line {line}: a character is not UTF-8",
+            file=path,
+            remedy="save the file as UTF-8 (a choice of the editor)",
         ) from wrong
 
 
@@ -113,7 +115,7 @@ def parse_yaml(text: str) -> Any:
         return yaml.load(text, _Loader)  # noqa: S506  it is a safe loader
     except yaml.MarkedYAMLError as wrong:
         mark = wrong.problem_mark
-        where = f"line {mark.line + 1}: " if mark else ""
+        where = "" if mark is None else f"line {mark.line + 1}: "
         raise ValueError(f"{where}{wrong.problem or wrong.context}") from wrong
     # Numbers and dates are converted without a check: `2024-13-01`, a number of 5000 digits.
     except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as wrong:
@@ -124,11 +126,13 @@ def _scan(text: str) -> None:
     """Raise ValueError for what must not be built. The parser takes no stack for depth, the loader does."""
     depth = 0
     for event in yaml.parse(text, _Safe):
-        line = event.start_mark.line + 1
+        mark = event.start_mark
+        line = 0 if mark is None else mark.line + 1
         if isinstance(event, yaml.AliasEvent):
             raise ValueError(f"line {line}: aliases (*{event.anchor}) are not allowed, write the values out")
-        if getattr(event, "tag", None) is not None:
-            raise ValueError(f"line {line}: tags ({event.tag}) are not allowed, write plain values")
+        tag = getattr(event, "tag", None)
+        if tag is not None:
+            raise ValueError(f"line {line}: tags ({tag}) are not allowed, write plain values")
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > DEEPEST:

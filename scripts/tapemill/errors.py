@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 def printable(path: Path | str) -> str:
-    """A name in one line that any terminal can show and none obeys: with escapes for line breaks and control characters.
+    """A name in one line that any terminal can show and none obeys: line breaks and control characters are escaped.
 
     Bytes that are not UTF-8 are surrogates in a name, and become escapes too.
     """

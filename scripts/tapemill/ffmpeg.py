@@ -26,10 +26,10 @@ LOG = logging.getLogger("tapemill.ffmpeg")
 
 TAIL_LINES = 12
 PROTOCOLS = "file,pipe"
-# What captures come in, by libavformat's names. Each of these reads the one file that it is given (QuickTime's and MXF's
+# What captures come in, by libavformat's names. Each of these reads the one file that it is given (QuickTime's
 # references to others are off unless asked for). Left out is what opens further files, even local ones: playlists and
 # manifests (hls, dash, imf, concat, sdp), scripts (avisynth), numbered pictures (image2: a name with %d in it), vobsub,
-# devices; and all that no tape is digitised to. Formats of sound alone are there so that such a file is refused for that.
+# devices; and all that no tape is digitised to. Formats of sound alone are there to be refused for having no picture.
 DEMUXERS = ",".join(
     (
         *("matroska", "webm", "mov", "mp4", "avi", "mpeg", "mpegts", "mpegvideo", "m4v", "dv", "mxf", "asf", "flv"),

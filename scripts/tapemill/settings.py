@@ -5,13 +5,9 @@ The schema is the one source of keys, defaults, units and ranges; stages get the
 
 from __future__ import annotations
 
-import codecs
 import copy
-import difflib
-import io
 import re
-import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
@@ -23,17 +19,11 @@ import yaml
 
 from . import bounded
 from .errors import ConfigError
+from .tables import did_you_mean, read_table
 from .timing import parse_fraction
 
 SCHEMAS = Path(__file__).parents[2] / "config" / "schemas"
-
-# A path has 4096 bytes at most. Some tapes of a large archive, all their scenes in another table.
-LONGEST_LINE_BYTES = 65_536
-MOST_ROWS = 20_000
-# Characters that make text look other than it is (Unicode's bidirectional embeddings, overrides and isolates), and
-# categories of those that are no text at all. The marks that right-to-left names need (U+200E, U+200F) are fine.
-DECEIVING = frozenset(map(chr, [*range(0x202A, 0x202F), *range(0x2066, 0x206A)]))
-NO_TEXT = frozenset({"Cc", "Cs", "Zl", "Zp"})
+LONGEST_QUOTE = 200  # characters of a wrong value that a message repeats
 
 
 def _is_number(_: object, value: object) -> bool:
@@ -42,7 +32,9 @@ def _is_number(_: object, value: object) -> bool:
 
 
 _CHECKER = jsonschema.Draft202012Validator.TYPE_CHECKER.redefine("number", _is_number)
-VALIDATOR = jsonschema.validators.extend(jsonschema.Draft202012Validator, type_checker=_CHECKER)
+VALIDATOR = jsonschema.validators.extend(  # type: ignore[no-untyped-call]
+    jsonschema.Draft202012Validator, type_checker=_CHECKER
+)
 
 
 @dataclass(frozen=True)
@@ -154,88 +146,6 @@ def _check_source(source: Path, tape: str, where: str) -> None:
         )
 
 
-def read_table(
-    path: Path, columns: Sequence[str], *, required: Sequence[str], verbatim: Sequence[str] = ()
-) -> Iterator[tuple[int, dict[str, str]]]:
-    """The rows that are not blank, with their numbers: tab separated, UTF-8, no quoting, everything text.
-
-    Cells lose the blanks around them, unless their column is `verbatim`. Raises ConfigError for a column that is not
-    one of `columns`, or is `required` and missing, for text that is none, and for a file beyond all reason.
-    """
-    data = _table(path, columns)
-    # pandas costs most of the time of parsing the Snakefile, and Snakemake imports it anyway.
-    import csv
-
-    import pandas as pd
-
-    try:
-        # Bytes that are not UTF-8 stay what they are (surrogates), since file names may hold any.
-        table = pd.read_csv(
-            io.BytesIO(data),
-            sep="\t",
-            dtype=str,
-            keep_default_na=False,
-            quoting=csv.QUOTE_NONE,
-            encoding_errors="surrogateescape",
-            comment=None,
-            skip_blank_lines=False,
-        )
-    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise _unreadable(path, str(error)) from error
-    for column in required:
-        if column not in table.columns:
-            raise ConfigError(f"the column {column!r} is missing in {path}", remedy="see config/README.md")
-    for number, row in enumerate(table.to_dict("records"), start=2):
-        # Blanks around a word are a slip; in a file name they may be meant.
-        cells = {str(key): str(value) if key in verbatim else str(value).strip() for key, value in row.items()}
-        if any(cell.strip() for cell in cells.values()):
-            for column in cells.keys() - set(verbatim):
-                _check_text(cells[column], f"row {number} of {path}: {column}")
-            yield number, cells
-
-
-def _table(path: Path, columns: Sequence[str]) -> bytes:
-    """The bytes of a table whose header and size are right."""
-    try:
-        data = bounded.read_bytes(path, most_bytes=bounded.WRITTEN_BYTES, error=ConfigError)
-    except OSError as error:
-        raise _unreadable(path, str(error.strerror)) from error
-    bounded.check_encoding(data, path, ConfigError)
-    data = data.removeprefix(codecs.BOM_UTF8)
-    lines = data.splitlines()
-    longest = max(range(len(lines)), key=lambda place: len(lines[place]), default=0)
-    if lines and len(lines[longest]) > LONGEST_LINE_BYTES:
-        raise _unreadable(path, f"line {longest + 1} has more than {LONGEST_LINE_BYTES} bytes")
-    if len(lines) > MOST_ROWS:
-        raise _unreadable(path, f"it has {len(lines)} lines, more than {MOST_ROWS}")
-    header = lines[0].decode("utf-8", "backslashreplace").split("\t") if lines else []
-    for place, column in enumerate(header):
-        if column not in columns:
-            raise ConfigError(f"unknown column {column[:60]!r} in {path}{_did_you_mean(column[:60], columns)}")
-        if column in header[:place]:
-            raise ConfigError(f"the column {column!r} is there twice in {path}")
-    for number, line in enumerate(lines, 1):
-        # pandas would take the first cells for the names of the rows.
-        if line.count(b"\t") >= len(header):
-            raise ConfigError(f"row {number} of {path} has more cells than the first row, which names the columns")
-    return data
-
-
-def _unreadable(path: Path, why: str) -> ConfigError:
-    return ConfigError(f"the table cannot be read: {why}", file=path, remedy="see config/README.md for its columns")
-
-
-def _check_text(cell: str, where: str) -> None:
-    for character in cell:
-        if unicodedata.category(character) in NO_TEXT or character in DECEIVING:
-            known = unicodedata.name(character, "a control character")
-            what = "a byte that is not UTF-8" if unicodedata.category(character) == "Cs" else known
-            raise ConfigError(
-                f"{where}: U+{ord(character):04X} ({what}) may not stand there",
-                remedy="type the text anew; save the table as UTF-8",
-            )
-
-
 def validate(values: Any, rules: Mapping[str, Any], where: str) -> None:
     """Raise ConfigError for the first thing in `values`, found at `where`, that a schema does not allow."""
     error = jsonschema.exceptions.best_match(VALIDATOR(rules).iter_errors(values))
@@ -251,17 +161,17 @@ def _explain(error: jsonschema.ValidationError, where: str) -> str:
     if error.validator == "additionalProperties":
         known = list(rule["properties"])
         unknown = next(key for key in dict(error.instance) if key not in known)  # type: ignore[arg-type]
-        return f"{place}: unknown key {unknown!r}{_did_you_mean(str(unknown), known)}"
+        return f"{place}: unknown key {_short(repr(unknown))}{did_you_mean(str(unknown), known)}"
     hint = f" ({rule['description'].strip()})" if "description" in rule else ""
     if error.validator == "enum":
         choices = [str(choice) for choice in rule["enum"]]
-        return f"{place}: {error.instance!r} is not one of {', '.join(choices)}{hint}"
+        return f"{place}: {_short(repr(error.instance))} is not one of {', '.join(choices)}{hint}"
     if error.validator == "required":
         missing = re.findall(r"'([^']+)' is a required", error.message)
         return f"{place}: {', '.join(missing)} must not be empty"
-    return f"{place}: {error.message}{hint}"
+    return f"{place}: {_short(error.message)}{hint}"
 
 
-def _did_you_mean(word: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    return f", did you mean {near[0]!r}?" if near else f"; known are {', '.join(known)}"
+def _short(text: str) -> str:
+    """The beginning and the end of what somebody may have written by the megabyte."""
+    return text if len(text) <= LONGEST_QUOTE else f"{text[: LONGEST_QUOTE // 2]} … {text[-LONGEST_QUOTE // 2 :]}"

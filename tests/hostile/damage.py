@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from tapemill import ffmpeg
@@ -129,7 +130,7 @@ def spliced(data: bytearray, chance: random.Random, other: bytes) -> bytearray:
 def shuffled(data: bytearray, chance: random.Random, other: bytes) -> bytearray:
     """Whole parts of the container in another order, one of them perhaps twice, another gone."""
     edges = [0, *_edges(data), len(data)]
-    parts = [data[start:stop] for start, stop in zip(edges, edges[1:], strict=False)]
+    parts = [data[start:stop] for start, stop in pairwise(edges)]
     first, second = chance.randrange(len(parts)), chance.randrange(len(parts))
     parts[first], parts[second] = parts[second], parts[first]
     if chance.random() < 0.3:

@@ -41,7 +41,7 @@ def main() -> int:
     parser.add_argument("--at-once", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--keep", type=Path, help="a folder for inputs that are at fault")
     asked = parser.parse_args()
-    print(f"seed {asked.seed}", flush=True)
+    _tell(f"seed {asked.seed}")
     outcomes: dict[str, Outcome] = {}
     with tempfile.TemporaryDirectory(prefix="tapemill-hostile-") as scratch:
         folder = Path(scratch)
@@ -50,12 +50,17 @@ def main() -> int:
         for name, outcome in run_all(_jobs(chosen, folder), Limits(), asked.at_once):
             outcomes[name] = outcome
             if outcome.is_fault:
-                print(f"FAULT {name}: {outcome.error} {outcome.told}\n  left behind: {outcome.left}", flush=True)
+                _tell(f"FAULT {name}: {outcome.error} {outcome.told}\n  left behind: {outcome.left}")
                 if asked.keep:
                     _keep(next(folder.glob(f"work/{name[:4]}")), asked.keep)
             shutil.rmtree(folder / "work" / name[:4])
-    print(summary(outcomes))
+    _tell(summary(outcomes))
     return int(any(outcome.is_fault for outcome in outcomes.values()))
+
+
+def _tell(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
 def small_samples() -> dict[str, bytes]:

@@ -2,7 +2,7 @@
 
 LONG = "n" * 251 + ".mkv"
 HOSTILE = (
-    "it's \"the\" tape.mkv",
+    'it\'s "the" tape.mkv',
     "two\nlines\r\tand a tab.mkv",
     "-y -dash.mkv",
     "--help.mkv",

@@ -155,7 +155,8 @@ def summary(outcomes: Mapping[str, Outcome]) -> str:
         (
             f"inputs tried   {len(outcomes)}",
             f"good tapes     {sum(outcome.good for outcome in outcomes.values())}",
-            f"refused        {refused.total()}: " + ", ".join(f"{name} {count}" for name, count in refused.most_common()),
+            f"refused        {refused.total()}: "
+            + ", ".join(f"{name} {count}" for name, count in refused.most_common()),
             f"faults         {sum(outcome.is_fault for outcome in outcomes.values())}",
             f"slowest        {outcomes[slowest].seconds:.1f} s, {slowest}",
         )

@@ -4,6 +4,7 @@ import struct
 import subprocess
 
 import pytest
+from watching import lonely_server, opened_files
 
 from counting import make_capture
 from tapemill import ffmpeg
@@ -11,7 +12,6 @@ from tapemill.capture import CaptureSettings, probe_capture
 from tapemill.errors import InputError, ToolFailed
 from tapemill.media import opened, probe
 from tapemill.settings import load_config
-from watching import lonely_server, opened_files
 
 HLS = "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{0}\n#EXT-X-ENDLIST\n"
 DASH = """<?xml version="1.0"?>
@@ -24,10 +24,16 @@ IMF = """<?xml version="1.0"?><CompositionPlaylist xmlns="http://www.smpte-ra.or
 <Id>urn:uuid:0</Id></CompositionPlaylist>"""
 SVG = """<?xml version="1.0"?><!DOCTYPE svg [<!ENTITY e SYSTEM "{0}">]>
 <svg xmlns="http://www.w3.org/2000/svg" width="64" height="48"><image href="{0}" width="9" height="9"/>&e;</svg>"""
-SDP = "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=a\nc=IN IP4 127.0.0.1\nt=0 0\nm=video {port} RTP/AVP/TCP 96\na=rtpmap:96 H264/90000\n"
+SDP = (
+    "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=a\nc=IN IP4 127.0.0.1\nt=0 0\n"
+    "m=video {port} RTP/AVP/TCP 96\na=rtpmap:96 H264/90000\n"
+)
 SRT = "1\n00:00:00,000 --> 00:00:01,000\n<img src='{0}'><font face='{0}'>{{\\fn{0}}}{{\\1img({0})}}a\n"
 ASS = "[Script Info]\nVideo File: {0}\n[Events]\nDialogue: 0,0:00:00.00,0:00:01.00,Default,,0,0,0,,{{\\1img({0})}}a\n"
-VOBSUB = "# VobSub index file, v7 (do not modify this line!)\nsize: 64x48\nid: en, index: 0\ntimestamp: 00:00:00:000, filepos: 0\n"
+VOBSUB = (
+    "# VobSub index file, v7 (do not modify this line!)\n"
+    "size: 64x48\nid: en, index: 0\ntimestamp: 00:00:00:000, filepos: 0\n"
+)
 AVISYNTH = 'FFmpegSource2("{0}")\n'
 # Name, text, whether an ffmpeg without our whitelists really goes there. {0} stands for the other file,
 # {1} for the folder.

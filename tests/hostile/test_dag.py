@@ -5,9 +5,9 @@ from fractions import Fraction
 
 import av
 import pytest
+from names import HOSTILE, LONG, TITLE
 
 from counting import make_capture
-from names import HOSTILE, LONG, TITLE
 from running import Project
 
 pytestmark = pytest.mark.long

@@ -1,4 +1,4 @@
-"""A dozen of the damaged captures that `make test-hostile` tries by the hundred. The seed is printed, and may be set."""
+"""A dozen of the damaged captures of `make test-hostile`. The seed is printed if it fails; TAPEMILL_SEED sets it."""
 
 import os
 import re

@@ -1,10 +1,10 @@
 """Names that programs might take for something else: through every stage of the library, as capture and as folder."""
 
 import pytest
-
 from chain import restore
-from counting import make_capture
 from names import HOSTILE
+
+from counting import make_capture
 from tapemill import ffmpeg
 from tapemill.errors import InputError, ToolFailed
 

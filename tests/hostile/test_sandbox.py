@@ -5,8 +5,8 @@ import signal
 import time
 
 import pytest
-
 from sandbox import GIBIBYTE, Limits, run_all
+
 from tapemill import files
 from tapemill.errors import InputError
 
@@ -32,7 +32,7 @@ def fill(folder):
     [
         (lambda folder: None, "", False),
         (refuse, "InputError", False),
-        (lambda folder: [][0], "IndexError", True),
+        (lambda folder: {}["a"], "KeyError", True),
         (lambda folder: os.kill(os.getpid(), signal.SIGSEGV), "crash", True),
         (lambda folder: os._exit(3), "crash", True),
         (lambda folder: time.sleep(60), "hang", True),

@@ -1,8 +1,9 @@
-"""Whether files were opened: told by the kernel (inotify(7)), so that no open goes unnoticed."""
+"""What a test watches while hostile input is at work: files opened, connections made, an end that never comes."""
 
 from __future__ import annotations
 
 import ctypes
+import faulthandler
 import os
 import socket
 import struct
@@ -18,7 +19,10 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 @contextmanager
 def opened_files(folder: Path) -> Iterator[list[str]]:
-    """Yield a list that holds, after the block, the names of files of the folder that were opened in it."""
+    """Yield a list that holds, after the block, the names of files of the folder that were opened in it.
+
+    Told by the kernel (inotify(7)), so that no open goes unnoticed.
+    """
     descriptor = _libc.inotify_init1(NONBLOCKING)
     assert descriptor >= 0
     found: list[str] = []
@@ -57,3 +61,13 @@ def lonely_server() -> Iterator[str]:
         except BlockingIOError:
             return
         raise AssertionError("somebody connected")
+
+
+@contextmanager
+def must_end(limit_s: float = 300) -> Iterator[None]:
+    """End the process, with a traceback, if the block hangs. Signals would not reach a regular expression at work."""
+    faulthandler.dump_traceback_later(limit_s, exit=True)
+    try:
+        yield
+    finally:
+        faulthandler.cancel_dump_traceback_later()

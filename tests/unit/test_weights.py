@@ -198,7 +198,9 @@ def test_headers_of_safetensors_that_cannot_be(tmp_path, data):
         load_state(tmp_path / "w.safetensors")
 
 
-@pytest.mark.parametrize("content", [b"\x80\x02]" + b"(" * 100_000 + b"l." * 3, b"\x80\x02\x8a\xff.", b"\x80\x02U\xffa."])
+@pytest.mark.parametrize(
+    "content", [b"\x80\x02]" + b"(" * 100_000 + b"l." * 3, b"\x80\x02\x8a\xff.", b"\x80\x02U\xffa."]
+)
 def test_pickles_that_are_no_pickles(tmp_path, content):
     (tmp_path / "w.pth").write_bytes(content)
     with pytest.raises(ModelError):

@@ -11,7 +11,8 @@ from typing import Any, Final
 from ..bounded import parse_yaml
 from ..errors import ConfigError
 from ..models import NETWORKS, find_model
-from ..settings import check_values, read_table, schema
+from ..settings import check_values, schema
+from ..tables import read_table
 from ..timing import Span
 from .chain import written_out
 

@@ -41,6 +41,13 @@ def test_a_file_that_is_not_media(project, content):
     fails(project, "letter.avi", "cannot be read as media")
 
 
+def test_a_playlist_under_the_name_of_a_film_is_not_followed(project):
+    make_capture(project.path("other.mkv"), frames=30, size=(64, 64))
+    project.path("film.mkv").write_text("ffconcat version 1.0\nfile other.mkv\n")
+    project.sheet({"tape": "T", "source": "film.mkv"})
+    fails(project, "film.mkv", "of no kind that captures come in")
+
+
 def test_a_recording_without_picture(project):
     path = project.path("sound.wav")
     ffmpeg.run(["-f", "lavfi", "-i", "sine=d=1", *ffmpeg.target(path, "wav")], concerns=path, timeout_s=30)

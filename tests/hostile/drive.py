@@ -40,6 +40,7 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0, help="begin with the input of this number")
     parser.add_argument("--at-once", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--keep", type=Path, help="a folder for inputs that are at fault")
+    parser.add_argument("--all", action="store_true", help="tell what became of every input")
     asked = parser.parse_args()
     _tell(f"seed {asked.seed}")
     outcomes: dict[str, Outcome] = {}
@@ -53,6 +54,8 @@ def main() -> int:
                 _tell(f"FAULT {name}: {outcome.error} {outcome.told}\n  left behind: {outcome.left}")
                 if asked.keep:
                     _keep(next(folder.glob(f"work/{name[:4]}")), asked.keep)
+            elif asked.all:
+                _tell(f"{name}: {outcome.told.partition(chr(10))[0] or 'good'}")
             shutil.rmtree(folder / "work" / name[:4])
     _tell(summary(outcomes))
     return int(any(outcome.is_fault for outcome in outcomes.values()))

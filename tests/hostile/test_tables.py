@@ -230,7 +230,7 @@ def test_a_scene_table_names_scenes_by_their_first_frames(tmp_path, name):
         refused(lambda: read_scenes(tmp_path / "scenes.tsv"), InputError, "scenes.tsv")
 
 
-QUICK = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+QUICK = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 WORDS = st.sampled_from(
     ["tape", "source", "scene", "start_frame", "rate", "\t", "\n", "\r", "T01", "a.mkv", "..", "kind: speech", ": ",
      "&a", "*a", "{", "[", "'", '"', "- ", "?", "|", "sha256: ", "file: x", "\x00", "\ufeff", "25/1", "0", "1e9", "-->"]

@@ -4,7 +4,16 @@ from dataclasses import asdict
 from fractions import Fraction
 
 from tapemill import media
+from tapemill.capture import CaptureSettings
 from tapemill.facts import Capture, PictureFacts, SoundFacts, TakeFacts
+from tapemill.grid import choose_rate, lay_grid
+from tapemill.settings import load_config
+
+
+def capture_settings(**changes):
+    """Settings of the stage, small ones where more cost time."""
+    defaults = load_config({})["capture"]
+    return CaptureSettings(**{**defaults, "field_order_spots": 3, "field_order_frames": 20, **changes})
 
 
 def capture_of(path, *, interlaced=None, rate=None):
@@ -13,8 +22,8 @@ def capture_of(path, *, interlaced=None, rate=None):
     times, last = media.packet_times(path, found.picture.stream_index)
     picture = found.picture
     turned = picture.rotation_deg % 180 != 0
-    chosen = media.choose_rate(times, picture.time_base, picture.stated_rates)
-    grid = media.lay_grid(times, last, picture.time_base, rate or chosen)
+    chosen = choose_rate(times, picture.time_base, picture.stated_rates)
+    grid = lay_grid(times, last, picture.time_base, rate or chosen)
     take = TakeFacts(file=str(path), stream_index=picture.stream_index, **asdict(grid))
     facts = PictureFacts(
         width=picture.height if turned else picture.width,

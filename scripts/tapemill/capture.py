@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,12 @@ from .errors import InputError
 from .facts import Capture, FieldOrder, PictureFacts, SoundFacts, TakeFacts
 from .fields import FieldCounts, count_fields
 from .files import scene_files, write_json
-from .media import Media, Picture, choose_rate, lay_grid, packet_times, probe
+from .intake import CaptureSettings, Examined, examine, unchanging
+from .limits import time_limit_s
+from .media import Media, Picture
 from .timing import format_fraction
+
+__all__ = ["CaptureSettings", "probe_capture"]
 
 LOG = logging.getLogger("tapemill.capture")
 
@@ -32,15 +36,6 @@ PROGRESSIVE_LINES = 720
 FASTEST_INTERLACED_RATE = 30
 
 
-@dataclass(frozen=True)
-class CaptureSettings:
-    """Config section `capture`."""
-
-    field_order_spots: int
-    field_order_frames: int
-    longest_gap_s: float
-
-
 def probe_capture(
     *, source: Path, target: Path, field_order: str, display_aspect: Fraction | None, settings: CaptureSettings
 ) -> None:
@@ -52,11 +47,14 @@ def probe_capture(
     files = scene_files(source) if source.is_dir() else [source]
     if not files:
         raise InputError("this folder holds no scene files", file=source, remedy="check the sheet's source")
-    media = [probe(file) for file in files]
-    takes = [_take(file, found, settings) for file, found in zip(files, media, strict=True)]
+    with unchanging(files):
+        examined = [examine(file, settings) for file in files]
+    media = [each.media for each in examined]
+    takes = [_take(file, found) for file, found in zip(files, examined, strict=True)]
     _agree(files, media, takes)
     first = media[0]
-    order, order_notes = _field_order(files, takes, first.picture.height, field_order, settings)
+    lead_s = max(each.longest_lead_s for each in examined)
+    order, order_notes = _field_order(files, takes, first.picture, field_order, settings, lead_s)
     capture = Capture(
         kind="folder" if source.is_dir() else "file",
         takes=tuple(takes),
@@ -71,33 +69,32 @@ def probe_capture(
             "field_order": order_notes,
             "sound_starts_after_picture_s": [format_fraction(s.start_s - takes[0].start_s) for s in first.sounds],
             "variable_rate": any(take.irregular for take in takes),
+            **_remarks(files, examined),
         },
     )
     LOG.info("%d frames at %s, field order %s (%s)", capture.frames, takes[0].rate, order, order_notes["found_by"])
     write_json(target, capture.to_plain())
 
 
-def _take(file: Path, media: Media, settings: CaptureSettings) -> TakeFacts:
-    picture = media.picture
-    times, last_duration = packet_times(file, picture.stream_index)
-    longest = max((int(step) for step in times[1:] - times[:-1]), default=0) * picture.time_base
-    if longest > settings.longest_gap_s:
-        raise InputError(
-            f"the time stamps jump by {float(longest):.1f} s at one place",
-            file=file,
-            remedy="if that is a real pause, raise capture.longest_gap_s and it is filled with the frame before it;"
-            " otherwise remux the capture so that its time stamps are continuous",
-        )
-    grid = lay_grid(
-        times, last_duration, picture.time_base, choose_rate(times, picture.time_base, picture.stated_rates)
-    )
+def _remarks(files: Sequence[Path], examined: Sequence[Examined]) -> dict[str, list[str]]:
+    """What is odd about a capture that is taken all the same; no key if nothing is."""
+    remarks = [
+        remark if len(files) == 1 else f"{take.name.encode('utf-8', 'backslashreplace').decode()}: {remark}"
+        for take, each in zip(files, examined, strict=True)
+        for remark in each.remarks
+    ]
+    return {"remarks": remarks} if remarks else {}
+
+
+def _take(file: Path, examined: Examined) -> TakeFacts:
+    grid = examined.grid
     if grid.duplicates or grid.drops:
         LOG.warning(
             "%s: variable rate, brought to %s frames/s with %d frames repeated and %d dropped",
             file.name, grid.rate, grid.duplicates, grid.drops,
         )  # fmt: skip
     name = file.name.encode("utf-8", "backslashreplace").decode()
-    return TakeFacts(**asdict(grid), file=name, stream_index=picture.stream_index)
+    return TakeFacts(**asdict(grid), file=name, stream_index=examined.media.picture.stream_index)
 
 
 def _agree(files: Sequence[Path], media: Sequence[Media], takes: Sequence[TakeFacts]) -> None:
@@ -126,17 +123,28 @@ def _agree(files: Sequence[Path], media: Sequence[Media], takes: Sequence[TakeFa
 
 
 def _field_order(
-    files: Sequence[Path], takes: Sequence[TakeFacts], lines: int, stated: str, settings: CaptureSettings
+    files: Sequence[Path],
+    takes: Sequence[TakeFacts],
+    picture: Picture,
+    stated: str,
+    settings: CaptureSettings,
+    lead_s: Fraction,
 ) -> tuple[FieldOrder, dict[str, Any]]:
     """The tape's field order: the sheet's word, or what several spots of a picture that can be interlaced show."""
     if stated != "auto":
         order: FieldOrder = stated  # type: ignore[assignment]  # the schema allows nothing else
         return order, {"found_by": "sheet"}
+    lines = picture.height
     if lines < FEWEST_INTERLACED_LINES or lines == PROGRESSIVE_LINES or takes[0].rate > FASTEST_INTERLACED_RATE:
         return "progressive", {"found_by": "size and rate"}
     counts = FieldCounts()
     for file, take, spots in _spots(files, takes, settings.field_order_spots):
-        counts += count_fields(file, take.stream_index, spots, settings.field_order_frames)
+        timeout_s = time_limit_s(
+            reads=[file],
+            samples=picture.width * picture.height,
+            decoded=settings.field_order_frames + float(lead_s * take.rate),
+        )
+        counts += count_fields(file, take.stream_index, spots, settings.field_order_frames, timeout_s=timeout_s)
     order, confidence = counts.judge()
     return order, {
         "found_by": "idet",

@@ -14,7 +14,8 @@ from typing import Any, Literal, Self
 
 from . import bounded
 from .errors import InputError
-from .media import Colour, Grid
+from .grid import Grid
+from .media import Colour
 from .timing import format_fraction
 
 MAKE_ANEW = "delete it, and the workflow makes it anew"

@@ -6,25 +6,24 @@ formats, so that no name is taken for an option or an address, and no file makes
 
 from __future__ import annotations
 
-import ctypes
 import logging
-import os
 import shlex
-import signal
 import subprocess
 import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import IO
 
-from .errors import SetupError, ToolFailed, ToolKilled
+from .ending import TAIL_LINES, Limits, check_ending
+from .errors import SetupError, TapemillError, ToolFailed
+from .limits import MOST_PIXELS
+from .processgroup import await_end, confine, kill_group, sweep
 
 LOG = logging.getLogger("tapemill.ffmpeg")
 
-TAIL_LINES = 12
 PROTOCOLS = "file,pipe"
 # What captures come in, by libavformat's names. Each of these reads the one file that it is given (QuickTime's
 # references to others are off unless asked for). Left out is what opens further files, even local ones: playlists and
@@ -41,8 +40,16 @@ BITEXACT = ("-map_metadata", "-1", "-fflags", "+bitexact", "-flags:v", "+bitexac
 # Scaling and pixel format conversion alike on every machine, whatever SIMD it has.
 BITEXACT_SCALING = ("-sws_flags", "lanczos+accurate_rnd+full_chroma_int+bitexact")
 
-PR_SET_PDEATHSIG = 1
-_libc = ctypes.CDLL(None, use_errno=True)
+# For inputs with pictures: larger ones are not decoded.
+PICTURE_LIMIT = ("-max_pixels", str(MOST_PIXELS))
+# FFV1's decoder puts the picture before in the place of damage, and says so on stderr alone.
+CUT_DAMAGE = "slice CRC mismatch"
+
+# So long a process that closed its pipes takes to be gone.
+OWN_END_S = 1.0
+# Of a run that reports on the way; any other is only asked for its last words.
+MOST_LINES, MOST_WARNINGS = 100_000, 1000
+
 _configured: str | None = None
 
 
@@ -81,55 +88,73 @@ def target(path: Path, muxer: str) -> list[str]:
     return ["-f", muxer, f"file:{path}"]
 
 
-def run(arguments: Sequence[str | Path], *, concerns: Path, timeout_s: float, verbosity: str = "warning") -> str:
+def run(
+    arguments: Sequence[str | Path],
+    *,
+    concerns: Path,
+    timeout_s: float,
+    verbosity: str = "warning",
+    most_bytes: int | None = None,
+    forbidden: str | None = None,
+) -> str:
     """Run ffmpeg to its end and return what it wrote to stderr.
 
-    `concerns` is the file named in errors. Raises ToolFailed on an exit code other than 0, ToolKilled when it was ended
-    by a signal or ran longer than `timeout_s` seconds, SetupError if there is no such program.
+    `concerns` is the file named in errors. Raises ToolFailed on an exit code other than 0, if it writes a file larger
+    than `most_bytes`, or says `forbidden`, which is a failure of which its exit code knows nothing; ToolKilled when it
+    was ended by a signal or ran longer than `timeout_s` seconds, SetupError if there is no such program.
     """
-    with _started(arguments, concerns, timeout_s, verbosity, capture=None) as (_, lines):
+    limits = Limits(timeout_s, most_bytes, forbidden)
+    with _started(arguments, concerns, limits, verbosity, capture=None) as (_, lines):
         pass
     return "\n".join(lines)
 
 
 @contextmanager
 def reading(
-    arguments: Sequence[str | Path], *, concerns: Path, timeout_s: float, verbosity: str = "warning"
+    arguments: Sequence[str | Path], *, concerns: Path, timeout_s: float, forbidden: str | None = None
 ) -> Iterator[IO[bytes]]:
     """Run ffmpeg with `pipe:1` as its output and yield that stream. Raises like `run`, when the block ends.
 
     Leaving the block early (by an exception) kills the process.
     """
-    with _started(arguments, concerns, timeout_s, verbosity, capture=subprocess.PIPE) as (process, _):
+    limits = Limits(timeout_s, None, forbidden)
+    with _started(arguments, concerns, limits, "warning", capture=subprocess.PIPE) as (process, _):
         assert process.stdout is not None
         yield process.stdout
 
 
 @contextmanager
 def writing(
-    arguments: Sequence[str | Path], *, concerns: Path, timeout_s: float, verbosity: str = "warning"
+    arguments: Sequence[str | Path], *, concerns: Path, timeout_s: float, most_bytes: int | None = None
 ) -> Iterator[IO[bytes]]:
     """Run ffmpeg with `pipe:0` as an input and yield the stream that feeds it. Raises like `run`, when the block ends.
 
     The end of the block is the end of the input. Leaving it early (by an exception) kills the process.
     """
-    started = _started(arguments, concerns, timeout_s, verbosity, capture=None, feed=subprocess.PIPE)
+    limits = Limits(timeout_s, most_bytes, None)
+    started = _started(arguments, concerns, limits, "warning", capture=None, feed=subprocess.PIPE)
     with started as (process, _):
         assert process.stdin is not None
         try:
             yield process.stdin
             process.stdin.close()
-        except BrokenPipeError:
+        except BrokenPipeError as error:
             # ffmpeg ended before its input did: its exit code and last words say why, unless it says all is well.
-            if process.wait() == 0:
-                raise
+            if await_end(process) == 0:
+                raise ToolFailed(
+                    "ffmpeg ended before it had taken all that it was given",
+                    file=concerns,
+                    tool=binary(),
+                    tool_exit_code=0,
+                    remedy="check the setting `ffmpeg`: that program does not do what ffmpeg does",
+                ) from error
 
 
 @contextmanager
 def _started(
     arguments: Sequence[str | Path],
     concerns: Path,
-    timeout_s: float,
+    limits: Limits,
     verbosity: str,
     *,
     capture: int | None,
@@ -144,7 +169,7 @@ def _started(
             stdout=capture,
             stderr=subprocess.PIPE,
             start_new_session=True,
-            preexec_fn=_die_with_parent,  # noqa: PLW1509  one call into libc, no locks, no allocation
+            preexec_fn=partial(confine, limits.most_bytes),  # noqa: PLW1509  three system calls, no locks
         )
     except OSError as error:
         raise SetupError(
@@ -152,24 +177,35 @@ def _started(
             tool=command[0],
             remedy="correct the setting `ffmpeg`, or leave it empty to use the one that was installed",
         ) from error
-    lines: deque[str] = deque(maxlen=None if verbosity != "warning" else 1000)
-    reader = threading.Thread(target=_drain, args=(process.stderr, lines), daemon=True)
+    lines: deque[str] = deque(maxlen=MOST_WARNINGS if verbosity == "warning" else MOST_LINES)
+    said: list[str] = []
+    reader = threading.Thread(target=_drain, args=(process.stderr, lines, limits.forbidden, said), daemon=True)
     reader.start()
+    sweeper = threading.Thread(target=sweep, args=(process,), daemon=True)
+    sweeper.start()
     expired = threading.Event()
 
     def expire() -> None:
         expired.set()
-        _kill(process)
+        kill_group(process)
 
-    timer = threading.Timer(timeout_s, expire)
+    timer = threading.Timer(limits.timeout_s, expire)
     timer.daemon = True
     timer.start()
+    stumbled: Exception | None = None
     try:
         yield process, lines
-        process.wait()
+        await_end(process)
+    except Exception as error:
+        # What the block stumbled over is often the end of the process, which is then what there is to tell.
+        sweeper.join(OWN_END_S)
+        if sweeper.is_alive():
+            raise
+        stumbled = error
     finally:
         timer.cancel()
-        _kill(process)
+        kill_group(process)
+        sweeper.join()
         process.wait()
         reader.join()
         for stream in (process.stdin, process.stdout, process.stderr):
@@ -177,46 +213,22 @@ def _started(
             with suppress(BrokenPipeError):
                 if stream is not None:
                     stream.close()
-    _check(process.returncode, concerns, list(lines)[-TAIL_LINES:], timeout_s if expired.is_set() else None)
-
-
-def _check(code: int, concerns: Path, tail: Sequence[str], expired_after_s: float | None) -> None:
-    if expired_after_s is not None:
-        raise ToolKilled(
-            f"ffmpeg was stopped after its time limit of {expired_after_s:.0f} s",
-            file=concerns,
-            tool="ffmpeg",
-            stderr_tail=tail,
-            remedy="try again; if it stops at the same place once more, the file is damaged there",
+    tail = list(lines)[-TAIL_LINES:]
+    try:
+        check_ending(
+            process.returncode, concerns=concerns, tail=tail, said=said, limits=limits, is_late=expired.is_set()
         )
-    if code < 0:
-        raise ToolKilled(
-            f"ffmpeg was ended by {signal.Signals(-code).name}",
-            file=concerns,
-            tool="ffmpeg",
-            tool_exit_code=code,
-            stderr_tail=tail,
-            remedy="look for an out-of-memory message in the system log; the job can simply be tried again",
-        )
-    if code != 0:
-        raise ToolFailed("ffmpeg failed", file=concerns, tool="ffmpeg", tool_exit_code=code, stderr_tail=tail)
+    except TapemillError as error:
+        raise error from stumbled
+    if stumbled is not None:
+        raise stumbled
 
 
-def _drain(stream: IO[bytes], lines: deque[str]) -> None:
+def _drain(stream: IO[bytes], lines: deque[str], forbidden: str | None, said: list[str]) -> None:
+    """Keep the last lines, and the first ones that say what is `forbidden`."""
     for raw in stream:
         line = raw.decode("utf-8", "replace").rstrip()
         lines.append(line)
+        if forbidden is not None and forbidden in line and len(said) < TAIL_LINES:
+            said.append(line)
         LOG.info("  %s", line)
-
-
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    """End the process and whatever it started; it leads its own process group."""
-    if process.poll() is None:
-        # It may end between the question and the signal.
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-
-
-def _die_with_parent() -> None:
-    """Let the kernel kill ffmpeg when the job that started it is killed, however that happened (prctl(2))."""
-    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

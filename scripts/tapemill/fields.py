@@ -9,6 +9,8 @@ from fractions import Fraction
 from pathlib import Path
 
 from . import ffmpeg
+from .ending import TAIL_LINES
+from .errors import ToolFailed
 from .facts import FieldOrder
 
 # The last report counts frames by their neighbourhood, which is far less nervous than single frames.
@@ -16,7 +18,6 @@ REPORT = re.compile(r"Multi frame detection: TFF:\s*(\d+) BFF:\s*(\d+) Progressi
 # Still pictures of an interlaced tape look progressive; a progressive tape shows next to no combing. So a fifth of
 # combed frames is much more than error, and much less than a lively interlaced tape has.
 INTERLACED_SHARE = 0.2
-SECONDS_PER_FRAME = 0.5  # time limit: a slow disk and a heavy codec, still far more than any frame takes
 
 
 @dataclass(frozen=True)
@@ -52,21 +53,33 @@ class FieldCounts:
         return "progressive", self.progressive / self.frames if self.frames else 0.0
 
 
-def count_fields(path: Path, stream_index: int, starts_s: Sequence[Fraction], frames_per_spot: int) -> FieldCounts:
-    """Look at `frames_per_spot` frames from each of several places of a file. Raises like `ffmpeg.run`."""
+def count_fields(
+    path: Path, stream_index: int, starts_s: Sequence[Fraction], frames_per_spot: int, *, timeout_s: float
+) -> FieldCounts:
+    """Look at `frames_per_spot` frames from each of several places of a file. `timeout_s` is for each place.
+
+    Raises like `ffmpeg.run`, and ToolFailed if ffmpeg says nothing of fields.
+    """
     total = FieldCounts()
     for start_s in starts_s:
         report = ffmpeg.run(
             [
-                *ffmpeg.source(path, options=["-ss", f"{float(start_s):.3f}"]),
+                *ffmpeg.source(path, options=[*ffmpeg.PICTURE_LIMIT, "-ss", f"{float(start_s):.3f}"]),
                 *("-map", f"0:{stream_index}", "-frames:v", str(frames_per_spot), "-vf", "idet", "-f", "null", "-"),
             ],
             concerns=path,
-            timeout_s=60 + SECONDS_PER_FRAME * frames_per_spot,
+            timeout_s=timeout_s,
             verbosity="info",
         )
-        # The filter also reports once, all zero, before the first frame.
+        # The filter reports once, all zero, before the first frame, so it reports even where none can be decoded.
         found = REPORT.findall(report)
-        if found:
-            total += FieldCounts(*(int(count) for count in found[-1]))
+        if not found:
+            raise ToolFailed(
+                "ffmpeg said nothing of the fields it was to look at",
+                file=path,
+                tool="ffmpeg idet",
+                stderr_tail=report.splitlines()[-TAIL_LINES:],
+                remedy="check the setting `ffmpeg`: that program does not do what ffmpeg does",
+            )
+        total += FieldCounts(*(int(count) for count in found[-1]))
     return total

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -15,19 +14,14 @@ import numpy as np
 from av import AudioStream, VideoCodecContext, VideoFrame, VideoStream
 from av.container import InputContainer
 
+from .containers import what_it_is
 from .errors import InputError
 from .ffmpeg import DEMUXERS, PROTOCOLS
-from .timing import nearest
+from .limits import LARGEST_SIDE, MOST_PIXELS
 
-# Packets may be off the grid by this part of a frame (millisecond containers, capture jitter) and still be regular.
-JITTER_FRAMES = Fraction(1, 4)
-
-# Of a variable rate, so many of the packets have to survive on the grid.
-KEPT_SHARE = 0.995
-USUAL_RATES = (
-    *(Fraction(15), Fraction(24000, 1001), Fraction(24), Fraction(25), Fraction(30000, 1001), Fraction(30)),
-    *(Fraction(48), Fraction(50), Fraction(60000, 1001), Fraction(60)),
-)
+DECODE_OPTIONS = {"max_pixels": str(MOST_PIXELS)}
+# A recording may begin in the middle of a group of pictures; its first key frame comes within these packets.
+FIRST_PACKETS = 1000
 # ITU-T H.273, tables 2 to 4, limited to what video files carry, under the names of ffmpeg's filter setparams.
 PRIMARIES = {1: "bt709", 4: "bt470m", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 9: "bt2020"}
 TRANSFERS = {
@@ -92,49 +86,31 @@ class Media:
     sounds: tuple[Sound, ...]
 
 
-@dataclass(frozen=True)
-class Grid:
-    """The constant-rate frame grid that a capture's own time stamps are laid on.
-
-    Frame k of the grid shows the last packet whose time stamp rounds to tick k or an earlier one. A regular capture has
-    one packet a tick; gaps become repeated frames, crowded ticks lose all but their last frame.
-    """
-
-    rate: Fraction
-    start_pts: int
-    """Time stamp of frame 0 in units of `time_base`."""
-    time_base: Fraction
-    frames: int
-    packets: int
-    duplicates: int
-    drops: int
-    irregular: bool
-    """Whether some packet is off its tick by more than jitter, that is: the rate is variable."""
-
-    @property
-    def start_s(self) -> Fraction:
-        """Where frame 0 begins on the file's clock, in seconds."""
-        return self.start_pts * self.time_base
-
-
 def probe(path: Path) -> Media:
     """Describe the streams of a file. Raises InputError if it is missing, not media or has no picture."""
     with opened(path) as container:
-        videos = [s for s in container.streams.video if not _is_cover(s)]
-        if not videos:
-            raise InputError(
-                "this file has no picture", file=path, remedy="a tape needs a video stream; check the sheet's source"
-            )
-        # Several pictures: the largest is the capture, the others are previews. The first of equals.
-        known = [s for s in videos if s.codec_context is not None]
-        if not known:
-            raise InputError("the picture's codec is not known", file=path, remedy="convert the capture first")
-        best = max(known, key=lambda s: (s.width * s.height, -s.index))
         return Media(
             container=container.format.name,
-            picture=_picture(container, best, path),
+            picture=_picture(container, picture_stream(container, path), path),
             sounds=tuple(_sound(s) for s in container.streams.audio if s.codec_context is not None),
         )
+
+
+def picture_stream(container: InputContainer, path: Path) -> VideoStream:
+    """The stream that is the capture's picture. Raises InputError if there is none that is known."""
+    videos = [s for s in container.streams.video if not _is_cover(s)]
+    if not videos:
+        covers = " but a cover" if container.streams.video else ""
+        raise InputError(
+            f"this file has no picture{covers}",
+            file=path,
+            remedy="a tape needs a video stream; check the sheet's source",
+        )
+    known = [s for s in videos if s.codec_context is not None]
+    if not known:
+        raise InputError("the picture's codec is not known", file=path, remedy="convert the capture first")
+    # Several pictures: the largest is the capture, the others are previews. The first of equals.
+    return max(known, key=lambda s: (s.width * s.height, -s.index))
 
 
 def opened(path: Path, *, demuxer: str | None = None) -> InputContainer:
@@ -151,7 +127,9 @@ def opened(path: Path, *, demuxer: str | None = None) -> InputContainer:
     options = {"protocol_whitelist": PROTOCOLS, "format_whitelist": demuxer or DEMUXERS}
     try:
         # PyAV takes text only; names that are not UTF-8 reach it as surrogates, which it encodes back.
-        return av.open(f"file:{path}", mode="r", format=demuxer, options=options, metadata_errors="replace")
+        container = av.open(
+            f"file:{path}", mode="r", format=demuxer, options=options | DECODE_OPTIONS, metadata_errors="replace"
+        )
     # What libavformat says of a format that is not on the list, and of hardly anything else.
     except av.error.ArgumentError as error:
         raise InputError(
@@ -162,12 +140,18 @@ def opened(path: Path, *, demuxer: str | None = None) -> InputContainer:
             " Matroska, for example `ffmpeg -i FILE -c copy capture.mkv`",
         ) from error
     except (av.error.FFmpegError, UnicodeError, OSError) as error:
+        is_what = what_it_is(path)
+        reason = f"it is {is_what}" if is_what else getattr(error, "strerror", None) or error
         raise InputError(
-            f"this file cannot be read as media: {getattr(error, 'strerror', None) or error}",
+            f"this file cannot be read as media: {reason}",
             file=path,
             tool="PyAV",
             remedy="play it in a media player; if that fails too, the file is damaged or not a recording",
         ) from error
+    for stream in container.streams.video:
+        if stream.codec_context is not None:
+            stream.codec_context.options = DECODE_OPTIONS
+    return container
 
 
 def packet_times(path: Path, stream_index: int) -> tuple[np.ndarray, int]:
@@ -198,61 +182,6 @@ def packet_times(path: Path, stream_index: int) -> tuple[np.ndarray, int]:
     return np.sort(np.array(times, dtype=np.int64)), int(last[1])
 
 
-def lay_grid(times: np.ndarray, last_duration: int, time_base: Fraction, rate: Fraction) -> Grid:
-    """Lay time stamps on a constant-rate grid; `ticks` says which frame each packet gets."""
-    start = int(times[0])
-    grid_ticks = ticks(times, start, time_base, rate)
-    distinct = np.unique(grid_ticks)
-    last = int(distinct[-1])
-    tail = max(1, nearest(last_duration * time_base * rate))
-    exact = (times - start).astype(np.float64) * float(time_base * rate)
-    # Containers count in units that may be coarse against a frame; their rounding is no irregularity.
-    tolerance = float(max(JITTER_FRAMES, time_base * rate))
-    steps = np.diff(grid_ticks)
-    irregular = bool(np.any(np.abs(exact - grid_ticks) > tolerance) or np.any(steps != 1))
-    frames = last + (tail if irregular else 1)
-    return Grid(
-        rate=rate,
-        start_pts=start,
-        time_base=time_base,
-        frames=frames,
-        packets=len(times),
-        duplicates=frames - len(distinct),
-        drops=len(times) - len(distinct),
-        irregular=irregular,
-    )
-
-
-def ticks(times: np.ndarray, start: int, time_base: Fraction, rate: Fraction) -> np.ndarray:
-    """The grid frame of each time stamp: nearest, halves up, in exact integer arithmetic. shape = (packets,), int64."""
-    step = time_base * rate
-    return (2 * (times - start) * step.numerator + step.denominator) // (2 * step.denominator)
-
-
-def choose_rate(times: np.ndarray, time_base: Fraction, stated: Sequence[Fraction]) -> Fraction:
-    """The constant rate that serves these time stamps best.
-
-    The first of the `stated` rates under which every packet has its own tick; if there is none the capture's rate is
-    variable, and the lowest usual rate is taken that drops at most one frame in 200, so that repeats rather than
-    losses make up for the difference.
-    """
-    for rate in stated:
-        if not lay_grid(times, 0, time_base, rate).irregular:
-            return rate
-    distinct = np.unique(times)
-    if len(distinct) < 3:
-        return stated[0]
-    # Of a damaged capture most time stamps may be the same.
-    step = float(np.median(np.diff(times))) or float(np.median(np.diff(distinct)))
-    typical = 1 / (step * float(time_base))
-    kept = {rate: len(np.unique(ticks(times, int(times[0]), time_base, rate))) for rate in USUAL_RATES}
-    for rate in USUAL_RATES:
-        if rate >= typical * 0.98 and kept[rate] >= KEPT_SHARE * len(times):
-            return rate
-    # Never the container's claim: of a variable rate that may be its clock, tens of thousands a second.
-    return max(USUAL_RATES, key=lambda rate: kept[rate])
-
-
 def _picture(container: InputContainer, stream: VideoStream, path: Path) -> Picture:
     context = stream.codec_context
     frame = _first_frame(container, stream, path)
@@ -275,14 +204,28 @@ def _picture(container: InputContainer, stream: VideoStream, path: Path) -> Pict
 
 
 def _first_frame(container: InputContainer, stream: VideoStream, path: Path) -> VideoFrame:
+    """The first picture that can be decoded, passing over those before it."""
+    number, reason = 0, ""
     try:
-        for frame in container.decode(stream):
-            return frame
+        for number, packet in enumerate(container.demux(stream)):
+            if number == FIRST_PACKETS:
+                break
+            try:
+                for frame in packet.decode():
+                    return frame
+            except av.error.FFmpegError as error:
+                reason = reason or f": {error.strerror}"
+    # The container itself is damaged.
     except av.error.FFmpegError as error:
-        raise InputError(
-            f"no picture could be decoded: {error.strerror}", file=path, tool="PyAV", remedy="the file is damaged"
-        ) from error
-    raise InputError("this file has no frames", file=path, remedy="the recording is empty; capture it again")
+        reason = reason or f": {error.strerror}"
+    if number == 0 and not reason:
+        raise InputError("this file has no frames", file=path, remedy="the recording is empty; capture it again")
+    raise InputError(
+        f"no picture could be decoded{reason}",
+        file=path,
+        tool="PyAV",
+        remedy=f"the file is damaged, or its pictures are larger than {LARGEST_SIDE} × {LARGEST_SIDE}",
+    )
 
 
 def _is_cover(stream: VideoStream) -> bool:

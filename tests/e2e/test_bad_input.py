@@ -48,6 +48,14 @@ def test_a_playlist_under_the_name_of_a_film_is_not_followed(project):
     fails(project, "film.mkv", "of no kind that captures come in")
 
 
+def test_a_capture_that_is_cut_off_is_refused_before_hours_are_spent(project):
+    make_capture(project.path("whole.mkv"), frames=100, size=(64, 64))
+    data = project.path("whole.mkv").read_bytes()
+    project.path("a.mkv").write_bytes(data[: len(data) // 2])
+    project.sheet({"tape": "T", "source": "a.mkv"})
+    fails(project, "a.mkv", "cut off", "s of 4.0 s can be read", "allow_truncated")
+
+
 def test_a_recording_without_picture(project):
     path = project.path("sound.wav")
     ffmpeg.run(["-f", "lavfi", "-i", "sine=d=1", *ffmpeg.target(path, "wav")], concerns=path, timeout_s=30)

@@ -3,12 +3,13 @@ from fractions import Fraction
 
 import pytest
 
+from captured import capture_settings
 from tapemill import ffmpeg
-from tapemill.capture import CaptureSettings, probe_capture
+from tapemill.capture import probe_capture
 from tapemill.errors import InputError
 from tapemill.facts import Capture
 
-SETTINGS = CaptureSettings(field_order_spots=3, field_order_frames=20, longest_gap_s=10)
+SETTINGS = capture_settings()
 
 
 def make(path, *, size="720x576", rate="25", seconds=2, filters="null", sound=True, options=()):
@@ -125,5 +126,5 @@ def test_an_empty_folder_and_a_long_pause_are_input_errors(tmp_path):
                options=["-fps_mode", "vfr"])  # fmt: skip
     assert look(gap, tmp_path).takes[0].duplicates == 36
     with pytest.raises(InputError, match="jump"):
-        look(gap, tmp_path, settings=CaptureSettings(3, 20, longest_gap_s=1))
+        look(gap, tmp_path, settings=capture_settings(longest_gap_s=1))
     assert not list(tmp_path.glob(".*partial*"))

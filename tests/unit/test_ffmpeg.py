@@ -7,8 +7,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+from badffmpeg import program
 from tapemill import ffmpeg
 from tapemill.errors import SetupError, ToolFailed, ToolKilled
+from tapemill.limits import MOST_PIXELS, time_limit_s
 
 ENDLESS = ["-re", "-f", "lavfi", "-i", "testsrc=s=16x16", "-f", "null", "-"]
 
@@ -146,3 +148,48 @@ def test_a_writer_that_fails_leaves_no_process_behind(tmp_path):
         stream.write(bytes(256))
         raise ValueError("no more")
     assert not _children()
+
+
+def test_an_output_that_grows_beyond_all_sense_is_stopped(tmp_path):
+    target = tmp_path / "a.avi"
+    noise = ["-f", "lavfi", "-i", "nullsrc=s=640x480:r=25,geq=random(1)*255:128:128", "-c:v", "rawvideo"]
+    with pytest.raises(ToolFailed, match="stopped at 2 MB") as caught:
+        ffmpeg.run([*noise, *ffmpeg.target(target, "avi")], concerns=target, timeout_s=60, most_bytes=2_000_000)
+    assert caught.value.remedy
+    assert target.stat().st_size <= 2_000_000
+
+
+def test_a_picture_beyond_all_sense_is_not_decoded(tmp_path):
+    path = tmp_path / "a.mkv"
+    made = ["-f", "lavfi", "-i", "testsrc=s=64x48:d=0.2", "-c:v", "ffv1"]
+    ffmpeg.run([*made, *ffmpeg.target(path, "matroska")], concerns=path, timeout_s=30)
+    reading = [*ffmpeg.source(path, options=ffmpeg.PICTURE_LIMIT), "-f", "null", "-"]
+    ffmpeg.run(reading, concerns=path, timeout_s=30)
+    with pytest.raises(ToolFailed):
+        ffmpeg.run([word.replace(str(MOST_PIXELS), "3000") for word in reading], concerns=path, timeout_s=30)
+
+
+def test_an_ffmpeg_that_takes_no_input_and_says_all_is_well_is_not_believed(tmp_path):
+    ffmpeg.use(str(program(tmp_path / "ffmpeg", ffmpeg.binary(), "nothing")))
+    try:
+        with (
+            pytest.raises(ToolFailed, match="before it had taken all"),
+            ffmpeg.writing(_raw_video(tmp_path / "a.mkv"), concerns=tmp_path, timeout_s=30) as stream,
+        ):
+            for _ in range(4000):
+                stream.write(bytes(65_536))
+    finally:
+        ffmpeg.use(None)
+
+
+@pytest.mark.parametrize("work", [{"decoded": 1000, "samples": 10**6}, {"encoded": 100}, {"seconds": 5}])
+def test_more_work_has_more_time(work):
+    assert time_limit_s(**work) > time_limit_s()
+    assert time_limit_s(**{name: 2 * amount for name, amount in work.items()}) > time_limit_s(**work)
+
+
+def test_a_file_has_time_to_be_read(tmp_path):
+    path = tmp_path / "large"
+    with path.open("wb") as stream:
+        stream.truncate(100 * 10**9)
+    assert time_limit_s(reads=[path]) > 3600

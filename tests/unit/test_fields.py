@@ -27,7 +27,7 @@ def make(path, filters):
 )
 def test_field_order_is_found_in_the_picture_whatever_the_flags_say(tmp_path, filters, expected):
     path = make(tmp_path / "a.mkv", f"{filters},setfield=prog")
-    counts = count_fields(path, 0, [Fraction(0), Fraction(1)], 25)
+    counts = count_fields(path, 0, [Fraction(0), Fraction(1)], 25, timeout_s=60)
     order, confidence = counts.judge()
     assert counts.frames >= 50
     assert order == expected

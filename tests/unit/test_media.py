@@ -2,16 +2,11 @@ import os
 from fractions import Fraction
 from pathlib import Path
 
-import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tapemill import ffmpeg, media
 from tapemill.errors import InputError
-
-PAL = Fraction(25)
-NTSC = Fraction(30000, 1001)
+from tapemill.grid import choose_rate, lay_grid
 
 
 def make(path: Path, *options: str, source: str = "testsrc=s=64x48:r=25:d=1", muxer: str = "matroska") -> Path:
@@ -26,66 +21,11 @@ def test_rate_and_frames_are_exact_in_any_container(tmp_path, muxer, suffix, rat
     path = make(tmp_path / f"a.{suffix}", "-c:v", "mpeg4", source=f"testsrc=s=64x48:r={rate}:d=2", muxer=muxer)
     picture = media.probe(path).picture
     times, last = media.packet_times(path, picture.stream_index)
-    chosen = media.choose_rate(times, picture.time_base, picture.stated_rates)
-    grid = media.lay_grid(times, last, picture.time_base, chosen)
+    chosen = choose_rate(times, picture.time_base, picture.stated_rates)
+    grid = lay_grid(times, last, picture.time_base, chosen)
     assert grid.rate == Fraction(rate)
     assert grid.frames == grid.packets == round(2 * Fraction(rate))
     assert not grid.irregular
-
-
-def test_a_regular_ntsc_tape_of_two_hours_in_milliseconds_is_regular():
-    frames = np.arange(215_784)
-    times = np.round(frames * 1001 / 30).astype(np.int64)  # whole milliseconds, as Matroska stores them
-    grid = media.lay_grid(times, 33, Fraction(1, 1000), NTSC)
-    assert (grid.frames, grid.duplicates, grid.drops, grid.irregular) == (215_784, 0, 0, False)
-
-
-def test_gaps_repeat_and_crowded_ticks_drop():
-    times = np.array([0, 40, 80, 200, 205, 240], dtype=np.int64)  # two frames are missing, two share tick 5
-    grid = media.lay_grid(times, 40, Fraction(1, 1000), PAL)
-    assert grid.irregular
-    assert (grid.frames, grid.duplicates, grid.drops) == (7, 2, 1)
-
-
-def test_a_late_start_is_no_irregularity():
-    times = np.arange(100, dtype=np.int64) * 3600 + 129_600
-    grid = media.lay_grid(times, 3600, Fraction(1, 90_000), PAL)
-    assert not grid.irregular
-    assert grid.start_s == Fraction(129_600, 90_000)
-
-
-@given(st.lists(st.integers(0, 10_000), min_size=1, max_size=60, unique=True))
-def test_every_packet_finds_its_tick(times):
-    stamps = np.sort(np.array(times, dtype=np.int64))
-    grid = media.lay_grid(stamps, 40, Fraction(1, 1000), PAL)
-    found = media.ticks(stamps, grid.start_pts, grid.time_base, grid.rate)
-    assert found[0] == 0
-    assert found[-1] < grid.frames
-    assert grid.packets - grid.drops + grid.duplicates == grid.frames
-    offsets = [abs(Fraction(int(t) - grid.start_pts, 40) - int(tick)) for t, tick in zip(stamps, found, strict=True)]
-    assert max(offsets) <= Fraction(1, 2)
-
-
-def test_variable_rate_takes_a_usual_rate_that_loses_little():
-    generator = np.random.default_rng(1)
-    times = np.cumsum(generator.choice([33, 34, 40, 66], size=400, p=[0.45, 0.45, 0.05, 0.05])).astype(np.int64)
-    rate = media.choose_rate(times, Fraction(1, 1000), [Fraction(277, 10)])
-    assert rate in media.USUAL_RATES
-    grid = media.lay_grid(times, 33, Fraction(1, 1000), rate)
-    assert grid.drops <= 0.005 * len(times)
-
-
-def test_a_clock_is_not_taken_for_a_rate():
-    generator = np.random.default_rng(2)
-    times = np.cumsum(generator.choice([900, 3000, 3600, 90_000], size=250, p=[0.2, 0.3, 0.45, 0.05])).astype(np.int64)
-    rate = media.choose_rate(times, Fraction(1, 90_000), [Fraction(90_000)])
-    assert rate in media.USUAL_RATES
-
-
-@pytest.mark.parametrize("times", [[0, 0, 0, 0, 0, 40], [0, 0, 0, 0, 0, 40, 90], [7] * 20])
-def test_time_stamps_of_which_most_are_the_same_still_get_a_rate(times):
-    rate = media.choose_rate(np.array(times), Fraction(1, 1000), [PAL])
-    assert rate in {PAL, *media.USUAL_RATES}
 
 
 def test_a_picture_without_a_codec_is_passed_over(tmp_path):
@@ -97,6 +37,15 @@ def test_a_picture_without_a_codec_is_passed_over(tmp_path):
     assert media.probe(path).picture.codec == "mpeg4"
     path.write_bytes(path.read_bytes().replace(b"V_MPEG4/ISO/ASP", b"V_XXXXX/XXX/XXX"))
     with pytest.raises(InputError, match="codec is not known"):
+        media.probe(path)
+
+
+@pytest.mark.parametrize(("place", "length"), [(209, 3), (218, 3), (200, 20), (209, 20), (200, 100)])
+def test_a_container_that_is_damaged_before_its_first_picture(tmp_path, place, length):
+    path = make(tmp_path / "a.flv", "-c:v", "libx264", muxer="flv")
+    data = path.read_bytes()
+    path.write_bytes(data[:place] + data[place + length :])
+    with pytest.raises(InputError, match=r"no picture could be decoded|no frames"):
         media.probe(path)
 
 

@@ -28,6 +28,7 @@ DTYPES: dict[RawFormat, str] = {"s16": "<i2", "s32": "<i4", "flt": "<f4"}
 DEMUXERS: dict[RawFormat, str] = {"s16": "s16le", "s32": "s32le", "flt": "f32le"}
 # What holds every value of the decoder's format; double precision is more than any tape is worth.
 RAW_FORMATS: dict[str, RawFormat] = {"u8": "s16", "s16": "s16", "s32": "s32", "flt": "flt", "dbl": "flt"}
+PEAK_SAMPLES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,19 @@ class Laid:
     path: Path
     format: Format
     counts: Counts
+
+    @property
+    def duration_s(self) -> float:
+        """Length in seconds."""
+        return self.counts.samples / self.format.sample_rate_hz
+
+    def peak(self) -> float:
+        """Largest sample, full scale 1."""
+        samples = self.samples()
+        full = -float(np.iinfo(samples.dtype).min) if samples.dtype.kind == "i" else 1.0
+        # Read in parts: a tape's sound is larger than some memories.
+        parts = (samples[start : start + PEAK_SAMPLES] for start in range(0, len(samples), PEAK_SAMPLES))
+        return max((float(np.abs(part.astype(np.float64)).max()) for part in parts), default=0.0) / full
 
     def samples(self) -> np.ndarray:
         """The samples, mapped from the file. shape = (samples, channels)."""

@@ -14,7 +14,8 @@ from .. import ffmpeg
 from ..errors import GateError
 from ..facts import SoundFacts, TakeFacts
 from ..files import staged, write_json
-from ..media import opened
+from ..limits import most_bytes, time_limit_s
+from ..outputs import REMEDY, check_loudness, opened_output, peak
 from .cleaning import MEASURE, AudioSettings, Loudness, filters, gain_db, noise_floor_db, parse_loudness
 from .laying import Laid, lay
 
@@ -22,7 +23,6 @@ LOG = logging.getLogger("tapemill.audio")
 
 # Encoding runs at a hundred times the speed of the tape, with all filters at twenty; this is for a busy machine.
 SECONDS_PER_SECOND = 1.0
-START_UP_S = 60
 SAMPLE_FORMATS = {16: "s16", 24: "s32"}
 # Of the codecs that are not lossless, the most samples that a last packet may be filled up with.
 LONGEST_PACKET_SAMPLES = 2048
@@ -38,10 +38,6 @@ class _Job:
     noise_db: float | None
     loudness: Loudness | None
     gain_db: float
-
-    @property
-    def duration_s(self) -> float:
-        return self.laid.counts.samples / self.laid.format.sample_rate_hz
 
 
 def clean_sound(
@@ -71,7 +67,7 @@ def clean_sound(
         jobs = [_prepare(track, sound, settings, target) for track, sound in zip(laid, chosen, strict=True)]
         with staged(target) as partial:
             _encode(jobs, partial, target, settings)
-            _check(jobs, partial, settings)
+            _check(jobs, partial, target, settings)
     write_json(record, {"codec": settings.codec, "tracks": [_to_plain(job, settings) for job in jobs]})
 
 
@@ -100,7 +96,7 @@ def _prepare(laid: Laid, sound: SoundFacts, settings: AudioSettings, target: Pat
             # Two-pass normalisation without a change of dynamics is one constant gain: nothing is resampled.
             chain = [*(chain or ["aformat=sample_fmts=dblp"]), f"volume=volume={gain:.2f}dB:precision=double"]
     job = _Job(laid, sound, tuple(chain), noise_db, loudness, gain)
-    LOG.info("sound track of %.3f s: %s", job.duration_s, _to_plain(job, settings))
+    LOG.info("sound track of %.3f s: %s", laid.duration_s, _to_plain(job, settings))
     return job
 
 
@@ -134,6 +130,7 @@ def _encode(jobs: Sequence[_Job], partial: Path, target: Path, settings: AudioSe
         [*arguments, *ffmpeg.BITEXACT, *outputs, *ffmpeg.target(partial, "matroska")],
         concerns=target,
         timeout_s=_time_limit([job.laid for job in jobs]),
+        most_bytes=most_bytes(sound_bytes=sum(job.laid.path.stat().st_size for job in jobs)),
     )
 
 
@@ -148,27 +145,37 @@ def _codec(job: _Job, place: int, settings: AudioSettings) -> list[str]:
 
 
 def _time_limit(laid: Sequence[Laid]) -> float:
-    return START_UP_S + SECONDS_PER_SECOND * sum(track.counts.samples / track.format.sample_rate_hz for track in laid)
+    return time_limit_s(seconds=SECONDS_PER_SECOND * sum(track.duration_s for track in laid))
 
 
-def _check(jobs: Sequence[_Job], partial: Path, settings: AudioSettings) -> None:
-    """The gate: as many samples come out as went in, and the first is at time zero."""
+def _check(jobs: Sequence[_Job], partial: Path, target: Path, settings: AudioSettings) -> None:
+    """The gate: as many samples come out as went in, the first is at time zero, and sound is not silence."""
     for place, job in enumerate(jobs):
-        found = 0
-        with opened(partial) as container:
+        found, start_s, loudest = 0, None, 0.0
+        with opened_output(partial, target=target) as container:
+            if len(container.streams.audio) != len(jobs):
+                raise GateError(
+                    f"{len(container.streams.audio)} sound tracks were written, not {len(jobs)}",
+                    file=target,
+                    remedy=REMEDY,
+                )
             stream = container.streams.audio[place]
-            start_s = None
             for frame in container.decode(stream):
                 start_s = frame.time if start_s is None else start_s
                 found += frame.samples
+                # Where anything is heard, it is not silent: no need to look at the rest.
+                loudest = loudest or peak(frame)
             rate = stream.codec_context.sample_rate
         expected = job.laid.counts.samples * rate / job.laid.format.sample_rate_hz
         spare = 0 if settings.codec in ("flac", "pcm") else LONGEST_PACKET_SAMPLES
         if not expected - 1 < found < expected + spare + 1 or abs(start_s or 0.0) > 0.001:
             raise GateError(
                 f"sound track {place + 1} has {found} samples from {start_s} s on, not {expected:.0f} from 0 s on",
-                file=partial,
+                file=target,
+                remedy=REMEDY,
             )
+        if not loudest:
+            check_loudness(written=loudest, was=job.laid.peak(), target=target)
 
 
 def _to_plain(job: _Job, settings: AudioSettings) -> dict[str, Any]:

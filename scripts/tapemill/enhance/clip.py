@@ -12,6 +12,7 @@ from .. import ffmpeg, files
 from ..device import Device
 from ..errors import ToolFailed, TransientError
 from ..facts import PictureFacts
+from ..limits import most_bytes
 from ..timing import format_fraction
 from .cadence import Cadence, scene_cadence
 from .encoders import ENCODERS, chosen_encoder, device_arguments, encoder_arguments
@@ -83,6 +84,7 @@ def _made(clip: Path, partial: Path, scene: Scene, frames: int, encoder: str, de
             device=device,
             device_arguments=on_card,
             timeout_s=timeout_s,
+            most_bytes=_most_bytes(scene, frames),
         )
         return {"filters": before_networks(scene), "networks": networks, "filters_after": after_networks(scene)}
     chain = filter_chain(scene)
@@ -93,7 +95,13 @@ def _made(clip: Path, partial: Path, scene: Scene, frames: int, encoder: str, de
         *("-map", "0:v:0", "-map_chapters", "-1", "-filter_threads", "1", "-vf", ",".join(chain)),
         *("-fps_mode", "passthrough", *encoding, *ffmpeg.target(partial, "matroska")),
     ]
-    ffmpeg.run(arguments, concerns=clip, timeout_s=timeout_s)
+    ffmpeg.run(
+        arguments,
+        concerns=clip,
+        timeout_s=timeout_s,
+        most_bytes=_most_bytes(scene, frames),
+        forbidden=ffmpeg.CUT_DAMAGE,
+    )
     return {"filters": chain}
 
 
@@ -120,6 +128,11 @@ def _limit_s(scene: Scene, frames: int) -> float:
     samples = max(scene.picture.width * scene.picture.height, scene.output.width * scene.output.height)
     pictures = frames * scene.output.frames_per_frame
     return START_S + pictures * (samples / SAMPLES_PER_S + NETWORK_S * len(scene.chain.networks))
+
+
+def _most_bytes(scene: Scene, frames: int) -> int:
+    output = scene.output
+    return most_bytes(pictures=frames * output.frames_per_frame, samples=output.width * output.height)
 
 
 def _facts(scene: Scene, cadence: Cadence, passed: Passed) -> dict[str, object]:

@@ -19,6 +19,7 @@ from .. import bounded, ffmpeg, files, pci
 from ..device import Device
 from ..errors import ConfigError, InputError, ToolFailed, ToolKilled
 from ..facts import PictureFacts
+from ..limits import time_limit_s
 from ..timing import nearest
 from .picture import OutputPicture, output_picture
 from .settings import EnhanceSettings
@@ -26,8 +27,6 @@ from .settings import EnhanceSettings
 LOG = logging.getLogger("tapemill.enhance")
 
 TRIAL_FRAMES = 12
-# Loading a driver takes seconds, encoding a dozen frames less.
-TRIAL_TIMEOUT_S = 60.0
 FFV1_SLICES = 4
 
 Effort = Mapping[str, str]
@@ -211,5 +210,5 @@ def _try(name: str, beside: Path, output: OutputPicture, settings: EnhanceSettin
             *(*encoder_arguments(name, output, settings), "-f", "null", "-"),
         ],
         concerns=beside,
-        timeout_s=TRIAL_TIMEOUT_S,
+        timeout_s=time_limit_s(samples=output.width * output.height, encoded=TRIAL_FRAMES),
     )

@@ -14,13 +14,10 @@ from av import VideoFrame
 
 from ..errors import GateError
 from ..media import MATRICES, RANGES, Colour, opened, packet_times, probe
+from ..outputs import LEAST_SPREAD, judged, thumbnail
 from .graph import Scene
 from .picture import OutputPicture, is_rgb, source_colour
 
-# Thumbnails for the comparison: coarse enough to ignore noise, even tape snow, and fields and sharpening.
-THUMBNAIL = (6, 8)
-# Pictures with less contrast than this (in 8-bit levels, over the thumbnail) have no structure to compare.
-LEAST_SPREAD = 6.0
 # Restored pictures are seen at 0.97 and above; another picture, or a damaged one, is near 0.
 LEAST_LIKENESS = 0.5
 
@@ -40,7 +37,9 @@ def check_clip(partial: Path, *, target: Path, clip: Path, scene: Scene, frames:
     """Raise GateError, naming `target`, if the clip in `partial` is not what the scene in `clip` has to become."""
     output = scene.output
     expected = frames * output.frames_per_frame
-    found = probe(partial).picture
+    with judged(partial, target=target):
+        found = probe(partial).picture
+        times, _ = packet_times(partial, found.stream_index)
     facts: Mapping[str, tuple[object, object]] = {
         "width": (found.width, output.width),
         "height": (found.height, output.height),
@@ -51,7 +50,6 @@ def check_clip(partial: Path, *, target: Path, clip: Path, scene: Scene, frames:
     for name, (is_now, should_be) in facts.items():
         if is_now != should_be:
             raise GateError(f"the clip's {name} is {is_now}, not {should_be}", file=target)
-    times, _ = packet_times(partial, found.stream_index)
     if len(times) != expected:
         raise GateError(f"the clip has {len(times)} frames, not {expected}", file=target, remedy=_remedy(clip))
     _check_times(times, found.time_base, output, target)
@@ -93,7 +91,7 @@ def _likeness(partial: Path, clip: Path, scene: Scene) -> Iterator[float]:
         if not is_rgb(scene.picture.pixel_format):
             _tag(original, source_colour(scene.picture))
         kept = scene.crop
-        ours, theirs = _thumbnail(restored), _thumbnail(original, (kept.left, kept.top, kept.width, kept.height))
+        ours, theirs = thumbnail(restored), thumbnail(original, (kept.left, kept.top, kept.width, kept.height))
         if ours is None or theirs is None or theirs.std() < LEAST_SPREAD:
             continue
         yield float(np.corrcoef(ours.ravel(), theirs.ravel())[0, 1]) if ours.std() > 0 else 0.0
@@ -121,20 +119,6 @@ def _tag(frame: VideoFrame, colour: Colour) -> None:
     """State what the filters took the frame's colour for; its tags may leave open what a grey picture of it is."""
     frame.colorspace = next(code for code, name in MATRICES.items() if name == colour.matrix)
     frame.color_range = next(code for code, name in RANGES.items() if name == colour.range)
-
-
-def _thumbnail(frame: VideoFrame, part: tuple[int, int, int, int] | None = None) -> np.ndarray | None:
-    """Means of luma over blocks, shape = THUMBNAIL; None for small pictures. `part`: x, y, width, height."""
-    luma = frame.to_ndarray(format="gray")
-    if part is not None:
-        x, y, width, height = part
-        luma = luma[y : y + height, x : x + width]
-    rows, columns = THUMBNAIL
-    if luma.shape[0] < 2 * rows or luma.shape[1] < 2 * columns:
-        return None
-    tall, wide = luma.shape[0] // rows * rows, luma.shape[1] // columns * columns
-    means: np.ndarray = luma[:tall, :wide].reshape(rows, tall // rows, columns, wide // columns).mean(axis=(1, 3))
-    return means
 
 
 def _remedy(clip: Path) -> str:

@@ -63,6 +63,7 @@ def restore(
     device: Device,
     device_arguments: Sequence[str],
     timeout_s: float,
+    most_bytes: int,
 ) -> list[dict[str, Any]]:
     """Put the scene of `clip` (`frames` frames) through its chain and encode it to `partial`; say how, for the record.
 
@@ -74,7 +75,7 @@ def restore(
         with torch_threads(scene.settings.encoder_threads), seeded(device, SEED, deterministic=device.kind == "cpu"):
             fitted = _fitted(scene, frames, device, single=single)
             try:
-                _stream(clip, partial, scene, fitted, frames, encoding, device, device_arguments, timeout_s)
+                _stream(clip, partial, scene, fitted, frames, encoding, device, device_arguments, timeout_s, most_bytes)
             except Overflow as overflow:
                 LOG.warning("%s overflows in half precision, the scene is done again in single", overflow)
                 continue
@@ -106,6 +107,7 @@ def _stream(
     device: Device,
     device_arguments: Sequence[str],
     timeout_s: float,
+    most_bytes: int,
 ) -> None:
     width, height = scene.crop.width, scene.crop.height
     count = scene.frames_in_chain(frames)
@@ -123,8 +125,8 @@ def _stream(
         *("-fps_mode", "passthrough", *encoding, *ffmpeg.target(partial, "matroska")),
     ]
     with (
-        ffmpeg.reading(decoding, concerns=clip, timeout_s=timeout_s) as source,
-        ffmpeg.writing(encode, concerns=clip, timeout_s=timeout_s) as sink,
+        ffmpeg.reading(decoding, concerns=clip, timeout_s=timeout_s, forbidden=ffmpeg.CUT_DAMAGE) as source,
+        ffmpeg.writing(encode, concerns=clip, timeout_s=timeout_s, most_bytes=most_bytes) as sink,
     ):
         pictures = ahead(frames_of(source, width, height, count, fitted[0].network.device))
         for each in fitted:

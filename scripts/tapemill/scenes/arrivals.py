@@ -11,7 +11,8 @@ import av.error
 import numpy as np
 
 from ..facts import TakeFacts
-from ..media import opened, packet_times, ticks
+from ..grid import ticks
+from ..media import opened, packet_times
 from ..timing import Span
 
 SEEKS_BACK_S = (Fraction(1), Fraction(15))

@@ -8,6 +8,7 @@ seek that landed wrong is thereby noticed, and the scene cut again from further 
 from __future__ import annotations
 
 import logging
+import math
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,19 +20,30 @@ import numpy as np
 from .. import ffmpeg, files, sound
 from ..errors import GateError
 from ..facts import PictureFacts, TakeFacts
+from ..limits import LONGEST_LEAD_S, most_bytes, time_limit_s
+from ..outputs import check_there
 from ..timing import Span, nearest
 from .arrivals import Arrivals, begins_in_time, count_wrong, expected_arrivals, read_arrivals
+from .gate import Heard, check_cut
 
 LOG = logging.getLogger("tapemill.scenes")
 
 # How far before the scene decoding starts; None is the start of the file. Two seconds reach a keyframe in nearly all
 # captures, whatever a container without an index takes for the right place.
 SEEKS_BACK_S = (Fraction(2), Fraction(20), None)
-SECONDS_PER_SECOND = 20  # time allowed for a second that is encoded, for slow machines and large pictures
-SECONDS_PER_SECOND_DECODED = 2  # and for one that is only decoded on the way
 # FFV1 cuts a picture into slices, which threads share: fixed, so that the file is the same on any number of cores.
 SLICES = 4
 SMALLEST_SLICED_PX = 64
+
+
+@dataclass(frozen=True)
+class _Sound:
+    """The scene's sound, written as raw samples."""
+
+    arguments: Sequence[str]
+    """Those that open it and set the depth of the FLAC."""
+    size_bytes: int
+    heard: Heard
 
 
 @dataclass(frozen=True)
@@ -61,7 +73,7 @@ def cut_scene(
     job = _Job(source, take, span, picture, threads)
     expected = expected_arrivals(source, take, span)
     with tempfile.TemporaryDirectory() as folder, files.staged(target) as partial:
-        audio = [] if sound_stream is None else _write_sound(job, sound_stream, Path(folder) / "sound.f32")
+        audio = None if sound_stream is None else _write_sound(job, sound_stream, Path(folder) / "sound.f32")
         shown: Arrivals | None = None
         for back_s in SEEKS_BACK_S:
             before, shown = shown, _cut(job, back_s, audio, Path(folder) / "shown.txt", partial)
@@ -79,6 +91,7 @@ def cut_scene(
                 tool="ffmpeg",
                 remedy="this part of the capture cannot be decoded; play it there to see what it is",
             )
+        check_cut(partial, target=target, span=span, sound=audio.heard if audio else None, source=source, take=take)
         if wrong:
             LOG.warning("%d of %d pictures cannot be decoded; their neighbours stand in", wrong, span.frames)
 
@@ -87,7 +100,7 @@ def _from_start(job: _Job, back_s: Fraction | None) -> bool:
     return back_s is None or job.span.start_s(job.take.rate) <= back_s
 
 
-def _cut(job: _Job, back_s: Fraction | None, audio: Sequence[str], record: Path, partial: Path) -> Arrivals:
+def _cut(job: _Job, back_s: Fraction | None, audio: _Sound | None, record: Path, partial: Path) -> Arrivals:
     """Run ffmpeg once. Returns which source pictures were written."""
     record.unlink(missing_ok=True)
     whole = _from_start(job, back_s)
@@ -98,15 +111,22 @@ def _cut(job: _Job, back_s: Fraction | None, audio: Sequence[str], record: Path,
         position_s = start_s - back_s + job.take.start_s
         # The time stamps stay the file's own, so no landing place can shift them.
         seek = ["-noaccurate_seek", "-seek_timestamp", "1", "-ss", f"{float(position_s):.6f}"]
-    arguments = ["-copyts", *ffmpeg.source(job.source, options=seek), *audio]
+    opened = ffmpeg.source(job.source, options=[*ffmpeg.PICTURE_LIMIT, *seek])
+    arguments = ["-copyts", *opened, *(audio.arguments if audio else [])]
     arguments += ["-map", f"0:{job.take.stream_index}", *(["-map", "1:0"] if audio else [])]
     arguments += ["-filter:v", ",".join(_chain(job, whole)), "-fps_mode:v", "passthrough", *ffmpeg.BITEXACT_SCALING]
     arguments += [*_encoding(job.picture), "-threads:v", str(job.threads), "-c:a", "flac", *ffmpeg.BITEXACT]
     arguments += ["-stats_enc_pre:v", f"file:{record}", "-stats_enc_pre_fmt:v", "{ptsi} {ni}"]
-    skipped_s = start_s if whole or back_s is None else back_s
-    work_s = SECONDS_PER_SECOND * job.span.duration_s(job.take.rate) + SECONDS_PER_SECOND_DECODED * skipped_s
-    limit_s = 60 + float(work_s)
-    ffmpeg.run([*arguments, *ffmpeg.target(partial, "matroska")], concerns=job.source, timeout_s=limit_s)
+    skipped_s = start_s if whole or back_s is None else back_s + LONGEST_LEAD_S
+    samples, frames = job.picture.width * job.picture.height, job.span.frames
+    decoded = frames + math.ceil(skipped_s * job.take.rate)
+    ffmpeg.run(
+        [*arguments, *ffmpeg.target(partial, "matroska")],
+        concerns=job.source,
+        timeout_s=time_limit_s(reads=[job.source], samples=samples, decoded=decoded, encoded=frames),
+        most_bytes=most_bytes(pictures=frames, samples=samples, sound_bytes=audio.size_bytes if audio else 0),
+    )
+    check_there(partial, target=job.source)
     return read_arrivals(record.read_text(encoding="ascii").splitlines() if record.exists() else [])
 
 
@@ -122,7 +142,7 @@ def _chain(job: _Job, whole: bool) -> list[str]:
     """Filters: the file's time stamps → ticks of the grid → the span's frames."""
     take, span = job.take, job.span
     rate = f"{take.rate.numerator}/{take.rate.denominator}"
-    # In units of the stream and exact. `fps` rounds to the nearest tick, halves up, as `media.ticks` does; decoded from
+    # In units of the stream and exact. `fps` rounds to the nearest tick, halves up, as `grid.ticks` does; decoded from
     # the start of the file it also stands in for damaged pictures there.
     chain = [f"setpts=PTS-({take.start_pts})", f"fps=fps={rate}" + (":start_time=0" if whole else "")]
     if span.stop_frame == take.frames:
@@ -134,8 +154,8 @@ def _chain(job: _Job, whole: bool) -> list[str]:
     return chain
 
 
-def _write_sound(job: _Job, stream_index: int, path: Path) -> list[str]:
-    """Write the span's samples as raw floats. Returns the arguments that open them and set the depth of the FLAC."""
+def _write_sound(job: _Job, stream_index: int, path: Path) -> _Sound:
+    """Write the span's samples as raw floats."""
     track = sound.describe(job.source, stream_index)
     first, stop = (
         nearest(edge / job.take.rate * track.rate_hz) for edge in (job.span.start_frame, job.span.stop_frame)
@@ -144,4 +164,8 @@ def _write_sound(job: _Job, stream_index: int, path: Path) -> list[str]:
     path.write_bytes(np.ascontiguousarray(samples.T).astype("<f4").tobytes())
     form = ["-f", "f32le", "-ar", str(track.rate_hz), "-ac", str(track.channels)]
     depth = "s16" if track.sixteen_bit else "s32"
-    return [*ffmpeg.source(path, options=form), "-sample_fmt", depth]
+    return _Sound(
+        arguments=[*ffmpeg.source(path, options=form), "-sample_fmt", depth],
+        size_bytes=path.stat().st_size,
+        heard=Heard(samples=stop - first, peak=float(np.abs(samples).max(initial=0.0))),
+    )

@@ -5,19 +5,21 @@ One ffmpeg process lays the capture on its frame grid and scales it down; memory
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections import deque
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 
 from .. import ffmpeg, sound
-from ..errors import InputError
+from ..errors import GateError, InputError
 from ..facts import Capture, PictureFacts, TakeFacts
-from ..media import Grid
+from ..grid import Grid
+from ..limits import time_limit_s
+from ..outputs import REMEDY
 from .division import divide
 from .settings import ScenesSettings
 from .table import make_scenes, write_csv, write_edl, write_scenes
@@ -35,7 +37,6 @@ RETURNED = 0.75
 PAUSE_S = 0.5
 # Damage at the very end of a capture loses some pictures; this much of it is made up for by repeating the last.
 MISSING_END_S = 1
-SECONDS_PER_SECOND = 2  # time allowed for one second of the capture, for slow machines and large pictures
 
 
 def detect_scenes(
@@ -106,7 +107,10 @@ def _analyse(
 
 
 def _pictures(source: Path, take: TakeFacts, picture: PictureFacts) -> Iterator[np.ndarray]:
-    """Small pictures of the capture's grid. shape = (height, width, 3), uint8, blue green red."""
+    """Small pictures of the capture's grid. shape = (height, width, 3), uint8, blue green red.
+
+    Raises GateError if ffmpeg gives anything but pictures, as many as there are frames at most.
+    """
     width = min(WIDTH_PX, picture.width)
     height = max(1, round(width * picture.height / picture.width))
     chain = [*on_grid(take), f"trim=end_pts={take.frames}"]
@@ -114,26 +118,32 @@ def _pictures(source: Path, take: TakeFacts, picture: PictureFacts) -> Iterator[
         # One field: no combs, and a cut between the two fields of a frame is a cut between frames.
         chain.append("field=type=" + ("top" if picture.field_order == "tff" else "bottom"))
     chain += [f"scale={width}:{height}:flags=area+accurate_rnd+bitexact", "format=bgr24"]
-    arguments = ["-copyts", *ffmpeg.source(source), "-map", f"0:{take.stream_index}", "-filter:v", ",".join(chain)]
+    opened = ffmpeg.source(source, options=ffmpeg.PICTURE_LIMIT)
+    arguments = ["-copyts", *opened, "-map", f"0:{take.stream_index}", "-filter:v", ",".join(chain)]
     arguments += ["-fps_mode", "passthrough", "-f", "rawvideo", "pipe:1"]
-    seconds = float(take.frames / take.rate)
-    limit_s = 60 + SECONDS_PER_SECOND * seconds
+    limit_s = time_limit_s(reads=[source], samples=picture.width * picture.height, decoded=take.frames)
     with ffmpeg.reading(arguments, concerns=source, timeout_s=limit_s) as stream:
-        while (data := _exactly(stream, width * height * 3)) is not None:
+        size = width * height * 3
+        for number in itertools.count():
+            data = stream.read(size)
+            if not data:
+                break
+            if len(data) < size or number == take.frames:
+                raise GateError(
+                    f"after {number} of {take.frames} pictures came {len(data)} bytes that are none",
+                    file=source,
+                    tool=ffmpeg.binary(),
+                    remedy=REMEDY,
+                )
             yield np.frombuffer(data, np.uint8).reshape(height, width, 3)
 
 
 def on_grid(grid: Grid) -> list[str]:
     """Filters that lay a capture, decoded from its start with its own time stamps, on the frame grid.
 
-    `fps` rounds like `media.ticks` (nearest, halves up) and repeats the first picture if earlier ones are damaged.
+    `fps` rounds like `grid.ticks` (nearest, halves up) and repeats the first picture if earlier ones are damaged.
     """
     return [f"setpts=PTS-({grid.start_pts})", f"fps=fps={grid.rate.numerator}/{grid.rate.denominator}:start_time=0"]
-
-
-def _exactly(stream: IO[bytes], size: int) -> bytes | None:
-    data = stream.read(size)
-    return data if len(data) == size else None
 
 
 class BorderFinder:

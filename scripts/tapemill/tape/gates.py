@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
-import av.error
 import numpy as np
-from av.container import InputContainer
 
 from ..errors import GateError
-from ..media import opened, ticks
+from ..grid import ticks
+from ..outputs import REMEDY, opened_output
 from .chapters import Chapter
 from .joining import Join
 from .parts import SubtitleTrack
@@ -91,7 +89,7 @@ def _cues(path: Path) -> int:
 
 
 def _read(path: Path, *, demuxer: str | None = None) -> tuple[list[Track], int]:
-    with _reading(path, demuxer) as container:
+    with opened_output(path, target=path, demuxer=demuxer) as container:
         tracks = {
             stream.index: Track(stream.type, Fraction(stream.time_base or 1))
             for stream in container.streams
@@ -111,15 +109,6 @@ def _read(path: Path, *, demuxer: str | None = None) -> tuple[list[Track], int]:
         return list(tracks.values()), len(container.chapters())
 
 
-@contextmanager
-def _reading(path: Path, demuxer: str | None) -> Iterator[InputContainer]:
-    with opened(path, demuxer=demuxer) as container:
-        try:
-            yield container
-        except av.error.FFmpegError as error:
-            raise GateError(f"the finished file cannot be read to its end: {error.strerror}", file=path) from error
-
-
 def _expect(path: Path, what: str, found: object, expected: object) -> None:
     if found != expected:
-        raise GateError(f"{what}: {found}, expected {expected}", file=path)
+        raise GateError(f"{what}: {found}, expected {expected}", file=path, remedy=REMEDY)

@@ -9,11 +9,15 @@ from pathlib import Path
 from typing import Literal
 
 from .. import ffmpeg
+from ..errors import GateError
+from ..limits import most_bytes, time_limit_s
 from ..media import opened
+from ..outputs import REMEDY, opened_output
 
 # Subtitles are small; this is for a busy machine.
-START_UP_S = 60
 SECONDS_PER_MEGABYTE = 60
+# A cue of one letter takes some hundred bytes of index in MP4.
+BYTES_PER_BYTE = 10
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,7 @@ def gathered(
         return
     converted = target.with_name(f".{target.stem}.subtitles.mp4")
     try:
-        _convert(subtitles, converted)
+        _convert(subtitles, converted, target)
         yield [*sounds, *(_within(text, converted, place) for place, text in enumerate(texts))]
     finally:
         converted.unlink(missing_ok=True)
@@ -78,15 +82,24 @@ def _sound_parts(sound: Path) -> list[Part]:
         ]
 
 
-def _convert(subtitles: Sequence[SubtitleTrack], converted: Path) -> None:
+def _convert(subtitles: Sequence[SubtitleTrack], converted: Path, target: Path) -> None:
     # Time stamps as they are: ffmpeg would otherwise shift each input to begin at zero.
     arguments = ["-copyts"]
     for track in subtitles:
         arguments += ffmpeg.source(track.path, options=("-f", "srt"))
     for place in range(len(subtitles)):
         arguments += ["-map", str(place)]
+    size = sum(track.path.stat().st_size for track in subtitles)
     ffmpeg.run(
         [*arguments, "-c:s", "mov_text", *ffmpeg.BITEXACT, *ffmpeg.target(converted, "mp4")],
         concerns=subtitles[0].path,
-        timeout_s=START_UP_S + SECONDS_PER_MEGABYTE * sum(track.path.stat().st_size for track in subtitles) / 1e6,
+        timeout_s=time_limit_s(seconds=SECONDS_PER_MEGABYTE * size / 1e6),
+        most_bytes=most_bytes(sound_bytes=BYTES_PER_BYTE * size),
     )
+    with opened_output(converted, target=target) as container:
+        if len(container.streams.subtitles) != len(subtitles):
+            raise GateError(
+                f"{len(container.streams.subtitles)} subtitle tracks were written, not {len(subtitles)}",
+                file=target,
+                remedy=REMEDY,
+            )

@@ -1,0 +1,172 @@
+"""What the bytes of a file tell of it without a media library: what it is instead of a recording, and what is missing.
+
+Something is known to be missing where sizes are stated: Matroska (RFC 9559), MP4 and QuickTime (ISO/IEC 14496-12), AVI
+(RIFF); and where all packets are equal: transport streams (ISO/IEC 13818-1), raw DV (IEC 61834).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+SIGNATURES = {
+    b"PK\x03\x04": "a ZIP archive",
+    b"Rar!": "a RAR archive",
+    b"7z\xbc\xaf": "a 7-Zip archive",
+    b"\x1f\x8b": "a gzip archive",
+    b"%PDF": "a PDF document",
+    b"\x7fELF": "a program",
+    b"<?xml": "an XML document",
+    b"\x1a\x45\xdf\xa3": "the beginning of a Matroska file",
+}
+SEGMENT = 0x18538067
+MP4_BOXES = frozenset(
+    {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"uuid", b"moof", b"sidx", b"styp", b"pdin"}
+)
+# Writers that count their own headers wrong are off by a few bytes, and no picture is in those.
+SLACK_BYTES = 1024
+TEXT = frozenset({9, 10, 13, *range(32, 127)})
+TS_SYNC = 0x47
+TS_PACKET = 188
+# Plain packets, with a time code before each (Blu-ray, AVCHD), with error correction after each: size, offset of sync.
+TS_LAYOUTS = ((188, 0), (192, 4), (204, 0))
+TS_LOOK_BYTES = 4_000_000
+DV_FRAMES = {0x00: 120_000, 0x80: 144_000}  # by the DSF bit of the header: 525 lines, 625 lines
+DV_HEADER = b"\x1f\x07\x00"
+
+
+def what_it_is(path: Path) -> str | None:
+    """What a file that cannot be read as media is, in words that follow "it is"; None if there is no telling."""
+    with path.open("rb") as stream:
+        start = stream.read(4096)
+    if not any(start):
+        return "nothing but zeros" if start else "empty"
+    known = next((name for signature, name in SIGNATURES.items() if start.startswith(signature)), None)
+    if known is None and start[4:8] in MP4_BOXES and b"moov" not in [kind for kind, _ in _mp4_boxes(path)]:
+        known = "an MP4 file without its index (moov): the recording was cut off, or never finished"
+    if known is None and all(byte in TEXT for byte in start):
+        known = "text"
+    return known
+
+
+def missing_bytes(path: Path, container: str) -> int:
+    """How many bytes a file lacks at its end by what it states itself; 0 if it states nothing.
+
+    `container` is libavformat's name of the format. Of a stream of equal packets it is what lacks of the last one.
+    """
+    size = path.stat().st_size
+    if unit := _packet_size(path, container):
+        return -size % unit
+    ends = [0]
+    if container.startswith("matroska"):
+        ends.append(_matroska_end(path))
+    elif container.startswith("mov"):
+        ends += [end for _, end in _mp4_boxes(path)]
+    elif container == "avi":
+        ends += _riff_ends(path)
+    missing = max(ends) - size
+    return missing if missing > SLACK_BYTES else 0
+
+
+def is_scrambled(path: Path, container: str) -> bool:
+    """Whether most packets of a transport stream are marked as scrambled."""
+    if container != "mpegts":
+        return False
+    with path.open("rb") as stream:
+        data = stream.read(TS_LOOK_BYTES)
+    layout = _ts_layout(data)
+    if layout is None:
+        return False
+    size, offset = layout
+    controls = [data[place + 3] >> 6 for place in range(offset, len(data) - 3, size) if data[place] == TS_SYNC]
+    return 2 * sum(control != 0 for control in controls) > len(controls)
+
+
+def _mp4_boxes(path: Path) -> Iterator[tuple[bytes, int]]:
+    """Boxes of the outermost level: kind, end as stated."""
+    size = path.stat().st_size
+    with path.open("rb") as stream:
+        place = 0
+        while place + 8 <= size:
+            stream.seek(place)
+            header = stream.read(16)
+            length, kind = int.from_bytes(header[:4], "big"), header[4:8]
+            if length == 1 and len(header) == 16:
+                length = int.from_bytes(header[8:16], "big")
+            elif length == 0:
+                length = size - place
+            # What follows the last box may be rubbish; a box is at least its own header.
+            if length < 8 or kind not in MP4_BOXES:
+                return
+            place += length
+            yield kind, place
+
+
+def _riff_ends(path: Path) -> Iterator[int]:
+    """Ends as stated of the RIFF chunks of an AVI file; a large one has several (OpenDML)."""
+    size = path.stat().st_size
+    with path.open("rb") as stream:
+        place = 0
+        while place + 12 <= size:
+            stream.seek(place)
+            header = stream.read(12)
+            length = int.from_bytes(header[4:8], "little")
+            # A recorder that was cut off left the length open.
+            if header[:4] != b"RIFF" or length in (0, 0xFFFFFFFF):
+                return
+            yield place + 8 + length
+            place += 8 + length + length % 2
+
+
+def _matroska_end(path: Path) -> int:
+    """Where the segment of a Matroska file ends as it states itself; 0 if it does not."""
+    with path.open("rb") as stream:
+        place = 0
+        while True:
+            stream.seek(place)
+            identity, size = _ebml_id(stream), _ebml_size(stream)
+            if identity is None or size is None:
+                return 0
+            place = stream.tell() + size
+            if identity == SEGMENT:
+                return place
+
+
+def _ebml_id(stream: IO[bytes]) -> int | None:
+    """An element's identity, its length marker included (RFC 8794, 5)."""
+    first = stream.read(1)
+    if not first or first[0] < 0x10:
+        return None
+    return int.from_bytes(first + stream.read(8 - first[0].bit_length()), "big")
+
+
+def _ebml_size(stream: IO[bytes]) -> int | None:
+    """An element's size; None if it is unknown (RFC 8794, 6)."""
+    first = stream.read(1)
+    if not first or first[0] == 0:
+        return None
+    length = 9 - first[0].bit_length()
+    rest = stream.read(length - 1)
+    value = int.from_bytes(bytes([first[0] & (0xFF >> length)]) + rest, "big")
+    return None if len(rest) < length - 1 or value == (1 << 7 * length) - 1 else value
+
+
+def _packet_size(path: Path, container: str) -> int | None:
+    with path.open("rb") as stream:
+        start = stream.read(8 * 204)
+    if container == "mpegts":
+        layout = _ts_layout(start)
+        return layout[0] if layout else None
+    if container == "dv" and start.startswith(DV_HEADER):
+        return DV_FRAMES[start[3] & 0x80]
+    return None
+
+
+def _ts_layout(data: bytes) -> tuple[int, int] | None:
+    """Size of packets and place of the first sync byte, if packets begin with the file."""
+    for size, offset in TS_LAYOUTS:
+        places = range(offset, min(len(data), 8 * size), size)
+        if len(places) > 1 and all(data[place] == TS_SYNC for place in places):
+            return size, offset
+    return None

@@ -1,0 +1,69 @@
+"""How a run of ffmpeg ended, as the error it is."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import ToolFailed, ToolKilled
+
+TAIL_LINES = 12
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a run may not do."""
+
+    timeout_s: float
+    most_bytes: int | None
+    """Of any one file that it writes."""
+    forbidden: str | None
+    """Words on stderr that tell of a failure its exit code knows nothing of."""
+
+
+def check_ending(
+    code: int, *, concerns: Path, tail: Sequence[str], said: Sequence[str], limits: Limits, is_late: bool
+) -> None:
+    """Raise ToolFailed or ToolKilled unless all is well.
+
+    `code` is the exit code, or minus the signal; `tail` the last lines of stderr, `said` those with forbidden words.
+    """
+    if is_late:
+        raise ToolKilled(
+            f"ffmpeg was stopped after its time limit of {limits.timeout_s:.0f} s",
+            file=concerns,
+            tool="ffmpeg",
+            stderr_tail=tail,
+            remedy="try again; if it stops at the same place once more, the file is damaged there",
+        )
+    if code == -signal.SIGXFSZ:
+        raise ToolFailed(
+            f"ffmpeg was stopped at {(limits.most_bytes or 0) / 1e6:.0f} MB, more than its work can make",
+            file=concerns,
+            tool="ffmpeg",
+            tool_exit_code=code,
+            stderr_tail=tail,
+            remedy="the file may be damaged; play it to see what it is",
+        )
+    if code < 0:
+        raise ToolKilled(
+            f"ffmpeg was ended by {signal.Signals(-code).name}",
+            file=concerns,
+            tool="ffmpeg",
+            tool_exit_code=code,
+            stderr_tail=tail,
+            remedy="look for an out-of-memory message in the system log; the job can simply be tried again",
+        )
+    if code != 0:
+        raise ToolFailed("ffmpeg failed", file=concerns, tool="ffmpeg", tool_exit_code=code, stderr_tail=tail)
+    if said:
+        raise ToolFailed(
+            "ffmpeg met damage in a file that was made here",
+            file=concerns,
+            tool="ffmpeg",
+            tool_exit_code=code,
+            stderr_tail=said,
+            remedy="delete this file and run again; if it happens again, check the disk",
+        )

@@ -2,6 +2,7 @@
 # make test    run the tests        make test-long   those that take minutes each
 # make test-crash   50 kills at random moments (KILLS=, SEED=): the tape must come out byte for byte; half an hour
 # make test-gpu   run the tests that need a card, and fail without one (DEVICE=cuda|xpu)
+# make test-hostile   hundreds of damaged captures through all stages (SEED=number repeats a run)
 # make bench   the filter path; make bench-lanes, make bench-subtitles: a quarter of an hour each
 # make bench-resume   planning a tape of 1,000 scenes, and going on with it after kill -9: a quarter of an hour
 # make bench-networks   the engine over a bare frame model, and VRT by itself
@@ -20,7 +21,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed-$(DEVICE)
 
-.PHONY: setup demo test test-long test-crash test-gpu check bench bench-lanes bench-subtitles bench-resume \
+.PHONY: setup demo test test-long test-crash test-hostile test-gpu check bench bench-lanes bench-subtitles bench-resume \
 	bench-networks docs
 
 setup: $(INSTALLED)
@@ -47,6 +48,10 @@ test-long: setup
 
 test-crash: setup
 	TAPEMILL_KILLS=$(KILLS) $(if $(SEED),TAPEMILL_SEED=$(SEED)) $(BIN)/pytest -s tests/crash
+
+# Of 240 inputs a hundred and more become tapes; what matters is that none is at fault.
+test-hostile: setup
+	$(BIN)/python tests/hostile/drive.py --inputs 240 $(if $(SEED),--seed $(SEED))
 
 # The card is promised here, so that nothing passes by being skipped.
 test-gpu: setup

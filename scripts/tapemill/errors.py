@@ -15,6 +15,16 @@ OnSceneFailure = Literal["keep_original", "stop"]
 tape is not made."""
 
 
+def printable(path: Path | str) -> str:
+    """A name in one line that any terminal can show and none obeys: line breaks and control characters are escaped.
+
+    Bytes that are not UTF-8 are surrogates in a name, and become escapes too.
+    """
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode() for character in str(path)
+    )
+
+
 class TapemillError(Exception):
     """Base of all errors raised on purpose. `exit_code` is what a job script ends with (BSD sysexits.h)."""
 
@@ -44,8 +54,7 @@ class TapemillError(Exception):
     def __str__(self) -> str:
         lines = [self.what]
         if self.file is not None:
-            # A name that is not UTF-8 holds surrogates; the message must still be printable anywhere.
-            lines.append(f"  file: {str(self.file).encode('utf-8', 'backslashreplace').decode()}")
+            lines.append(f"  file: {printable(self.file)}")
         if self.tool is not None:
             code = "" if self.tool_exit_code is None else f" (exit code {self.tool_exit_code})"
             lines.append(f"  tool: {self.tool}{code}")

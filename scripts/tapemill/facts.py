@@ -6,16 +6,19 @@ a file time is not.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal, Self
 
+from . import bounded
+from .errors import InputError
 from .grid import Grid
 from .media import Colour
 from .timing import format_fraction
+
+MAKE_ANEW = "delete it, and the workflow makes it anew"
 
 FieldOrder = Literal["tff", "bff", "progressive"]
 
@@ -98,15 +101,20 @@ class Capture:
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Read `capture.json`."""
-        values = json.loads(path.read_text(encoding="utf-8"))
-        return cls(
-            kind=values["kind"],
-            takes=tuple(TakeFacts.from_plain(take) for take in values["takes"]),
-            picture=PictureFacts.from_plain(values["picture"]),
-            sounds=tuple(SoundFacts.from_plain(sound) for sound in values["sounds"]),
-            notes=values["notes"],
-        )
+        """Read `capture.json`. Raises InputError if it is damaged, FileNotFoundError if it is not there yet."""
+        values = bounded.read_json(path, error=InputError, remedy=MAKE_ANEW)
+        try:
+            return cls(
+                kind=values["kind"],
+                takes=tuple(TakeFacts.from_plain(take) for take in values["takes"]),
+                picture=PictureFacts.from_plain(values["picture"]),
+                sounds=tuple(SoundFacts.from_plain(sound) for sound in values["sounds"]),
+                notes=values["notes"],
+            )
+        except (LookupError, TypeError, ValueError, ArithmeticError) as error:
+            raise InputError(
+                f"this is no record of a capture: {type(error).__name__}, {error}", file=path, remedy=MAKE_ANEW
+            ) from error
 
 
 def _plain(value: Any) -> Any:

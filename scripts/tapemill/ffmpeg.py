@@ -1,7 +1,7 @@
 """The only place that starts a media process.
 
-Arguments are lists and never pass a shell. Inputs are opened with the `file:` protocol and a whitelist, so that no name
-is taken for an option or an address, and no playlist opens anything but local files.
+Arguments are lists and never pass a shell. Inputs are opened with the `file:` protocol and whitelists of protocols and
+formats, so that no name is taken for an option or an address, and no file makes ffmpeg open another one.
 """
 
 from __future__ import annotations
@@ -24,6 +24,17 @@ from .processgroup import await_end, confine, kill_group, sweep
 
 LOG = logging.getLogger("tapemill.ffmpeg")
 
+PROTOCOLS = "file,pipe"
+# What captures come in, by libavformat's names. Each of these reads the one file that it is given (QuickTime's
+# references to others are off unless asked for). Left out is what opens further files, even local ones: playlists and
+# manifests (hls, dash, imf, concat, sdp), scripts (avisynth), numbered pictures (image2: a name with %d in it), vobsub,
+# devices; and all that no tape is digitised to. Formats of sound alone are there to be refused for having no picture.
+DEMUXERS = ",".join(
+    (
+        *("matroska", "webm", "mov", "mp4", "avi", "mpeg", "mpegts", "mpegvideo", "m4v", "dv", "mxf", "asf", "flv"),
+        *("ogg", "nut", "yuv4mpegpipe", "wav", "flac", "mp3"),
+    )
+)
 # Same bytes for the same input: no encoder versions, no dates, no random ids in containers and streams.
 BITEXACT = ("-map_metadata", "-1", "-fflags", "+bitexact", "-flags:v", "+bitexact", "-flags:a", "+bitexact")
 # Scaling and pixel format conversion alike on every machine, whatever SIMD it has.
@@ -64,8 +75,12 @@ def binary() -> str:
 
 
 def source(path: Path, *, options: Sequence[str] = ()) -> list[str]:
-    """Arguments that open one input file, whatever its name. `options` apply to this input."""
-    return [*options, "-protocol_whitelist", "file,pipe", "-i", f"file:{path}"]
+    """Arguments that open one input file, whatever its name. `options` apply to this input.
+
+    With `-f` among them it is opened as that format, and as one of `DEMUXERS` otherwise.
+    """
+    formats = options[options.index("-f") + 1] if "-f" in options else DEMUXERS
+    return [*options, "-protocol_whitelist", PROTOCOLS, "-format_whitelist", formats, "-i", f"file:{path}"]
 
 
 def target(path: Path, muxer: str) -> list[str]:

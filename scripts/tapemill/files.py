@@ -94,20 +94,31 @@ def natural_key(name: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name.casefold()) if part]
 
 
+def _stays_within(link: Path, root: Path) -> bool:
+    try:
+        return link.resolve(strict=True).is_relative_to(root)
+    # The latter for links in a circle, before Python 3.13.
+    except (OSError, RuntimeError):
+        return False
+
+
 def scene_files(folder: Path) -> list[Path]:
     """The media files of a folder of ready scenes, in natural order.
 
-    Raises InputError if a file leads out of the folder (a symbolic link elsewhere).
+    Raises InputError if a file leads out of the folder, or nowhere (a symbolic link).
     """
     root = folder.resolve()
     found = []
     for path in folder.iterdir():
-        if path.name.startswith(".") or path.suffix.lower() not in MEDIA_SUFFIXES or not path.is_file():
+        if path.name.startswith(".") or path.suffix.lower() not in MEDIA_SUFFIXES:
             continue
-        if not path.resolve().is_relative_to(root):
+        if path.is_symlink() and not _stays_within(path, root):
             raise InputError(
-                "a scene file leads out of its folder", file=path, remedy="copy the file into the folder instead"
+                "a scene file leads out of its folder, or nowhere",
+                file=path,
+                remedy="copy the file into the folder instead",
             )
-        found.append(path)
+        if path.is_file():
+            found.append(path)
     # Names that differ in case or leading zeros only are equal to the key: the name itself settles their order.
     return sorted(found, key=lambda path: (natural_key(path.name), path.name))

@@ -87,9 +87,12 @@ def choose_rate(times: np.ndarray, time_base: Fraction, stated: Sequence[Fractio
     for rate in stated:
         if not lay_grid(times, 0, time_base, rate).irregular:
             return rate
-    if len(times) < 3:
+    distinct = np.unique(times)
+    if len(distinct) < 3:
         return stated[0]
-    typical = 1 / float(np.median(np.diff(times)) * time_base)
+    # Of a damaged capture most time stamps may be the same.
+    step = float(np.median(np.diff(times))) or float(np.median(np.diff(distinct)))
+    typical = 1 / (step * float(time_base))
     kept = {rate: len(np.unique(ticks(times, int(times[0]), time_base, rate))) for rate in USUAL_RATES}
     for rate in USUAL_RATES:
         if rate >= typical * 0.98 and kept[rate] >= KEPT_SHARE * len(times):

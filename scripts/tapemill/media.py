@@ -16,10 +16,9 @@ from av.container import InputContainer
 
 from .containers import what_it_is
 from .errors import InputError
+from .ffmpeg import DEMUXERS, PROTOCOLS
 from .limits import LARGEST_SIDE, MOST_PIXELS
 
-# PyAV opens `file:` with the same whitelist as the ffmpeg runner: a playlist must not lead to other protocols.
-OPEN_OPTIONS = {"protocol_whitelist": "file,pipe"}
 DECODE_OPTIONS = {"max_pixels": str(MOST_PIXELS)}
 # A recording may begin in the middle of a group of pictures; its first key frame comes within these packets.
 FIRST_PACKETS = 1000
@@ -107,20 +106,39 @@ def picture_stream(container: InputContainer, path: Path) -> VideoStream:
             file=path,
             remedy="a tape needs a video stream; check the sheet's source",
         )
-    # Several pictures: the largest is the capture, the others are previews. The first of equals.
-    best = max(videos, key=lambda s: (s.width * s.height, -s.index))
-    if best.codec_context is None:
+    known = [s for s in videos if s.codec_context is not None]
+    if not known:
         raise InputError("the picture's codec is not known", file=path, remedy="convert the capture first")
-    return best
+    # Several pictures: the largest is the capture, the others are previews. The first of equals.
+    return max(known, key=lambda s: (s.width * s.height, -s.index))
 
 
-def opened(path: Path) -> InputContainer:
-    """Open a file for reading. Raises InputError with the reason if that is not possible."""
+def opened(path: Path, *, demuxer: str | None = None) -> InputContainer:
+    """Open a file for reading: as `demuxer`, or as one of the formats that captures come in.
+
+    Raises InputError with the reason if that is not possible.
+    """
     if not path.exists():
         raise InputError("this file does not exist", file=path, remedy="check the column `source` of the sheet")
+    if not path.is_file():
+        # Opening a pipe would wait for ever, reading a device would never end.
+        raise InputError("this is no regular file", file=path, remedy="copy the recording into a file")
+    # The same whitelists as the ffmpeg runner has: no file may lead to another.
+    options = {"protocol_whitelist": PROTOCOLS, "format_whitelist": demuxer or DEMUXERS}
     try:
         # PyAV takes text only; names that are not UTF-8 reach it as surrogates, which it encodes back.
-        container = av.open(f"file:{path}", mode="r", options=OPEN_OPTIONS | DECODE_OPTIONS, metadata_errors="replace")
+        container = av.open(
+            f"file:{path}", mode="r", format=demuxer, options=options | DECODE_OPTIONS, metadata_errors="replace"
+        )
+    # What libavformat says of a format that is not on the list, and of hardly anything else.
+    except av.error.ArgumentError as error:
+        raise InputError(
+            "this file is of no kind that captures come in, or its head is damaged",
+            file=path,
+            tool="PyAV",
+            remedy="a playlist, list or script is not followed: name the recording itself; convert other kinds to"
+            " Matroska, for example `ffmpeg -i FILE -c copy capture.mkv`",
+        ) from error
     except (av.error.FFmpegError, UnicodeError, OSError) as error:
         is_what = what_it_is(path)
         reason = f"it is {is_what}" if is_what else getattr(error, "strerror", None) or error
@@ -187,18 +205,21 @@ def _picture(container: InputContainer, stream: VideoStream, path: Path) -> Pict
 
 def _first_frame(container: InputContainer, stream: VideoStream, path: Path) -> VideoFrame:
     """The first picture that can be decoded, passing over those before it."""
-    reason = ""
-    for number, packet in enumerate(container.demux(stream)):
-        if number == FIRST_PACKETS:
-            break
-        try:
-            for frame in packet.decode():
-                return frame
-        except av.error.FFmpegError as error:
-            reason = reason or f": {error.strerror}"
-    else:
-        if number == 0 and not reason:
-            raise InputError("this file has no frames", file=path, remedy="the recording is empty; capture it again")
+    number, reason = 0, ""
+    try:
+        for number, packet in enumerate(container.demux(stream)):
+            if number == FIRST_PACKETS:
+                break
+            try:
+                for frame in packet.decode():
+                    return frame
+            except av.error.FFmpegError as error:
+                reason = reason or f": {error.strerror}"
+    # The container itself is damaged.
+    except av.error.FFmpegError as error:
+        reason = reason or f": {error.strerror}"
+    if number == 0 and not reason:
+        raise InputError("this file has no frames", file=path, remedy="the recording is empty; capture it again")
     raise InputError(
         f"no picture could be decoded{reason}",
         file=path,

@@ -46,9 +46,11 @@ def judged(path: Path, *, target: Path, remedy: str = REMEDY) -> Iterator[None]:
 
 
 @contextmanager
-def opened_output(path: Path, *, target: Path, remedy: str = REMEDY) -> Iterator[InputContainer]:
-    """Open what was written, and read it in this block. Raises like `judged`."""
-    with judged(path, target=target, remedy=remedy), opened(path) as container:
+def opened_output(
+    path: Path, *, target: Path, remedy: str = REMEDY, demuxer: str | None = None
+) -> Iterator[InputContainer]:
+    """Open what was written, and read it in this block; as `demuxer` if one is named. Raises like `judged`."""
+    with judged(path, target=target, remedy=remedy), opened(path, demuxer=demuxer) as container:
         yield container
 
 

@@ -6,9 +6,8 @@ The schema is the one source of keys, defaults, units and ranges; stages get the
 from __future__ import annotations
 
 import copy
-import difflib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
@@ -18,10 +17,24 @@ from typing import Any
 import jsonschema
 import yaml
 
+from . import bounded
 from .errors import ConfigError
+from .tables import did_you_mean, read_table
 from .timing import parse_fraction
 
 SCHEMAS = Path(__file__).parents[2] / "config" / "schemas"
+LONGEST_QUOTE = 200  # characters of a wrong value that a message repeats
+
+
+def _is_number(_: object, value: object) -> bool:
+    # NaN would pass every minimum and maximum.
+    return isinstance(value, int | float) and not isinstance(value, bool) and value == value  # noqa: PLR0124
+
+
+_CHECKER = jsonschema.Draft202012Validator.TYPE_CHECKER.redefine("number", _is_number)
+VALIDATOR = jsonschema.validators.extend(  # type: ignore[no-untyped-call]
+    jsonschema.Draft202012Validator, type_checker=_CHECKER
+)
 
 
 @dataclass(frozen=True)
@@ -52,6 +65,7 @@ def schema(name: str) -> dict[str, Any]:
 
 def load_config(values: Mapping[str, Any]) -> dict[str, Any]:
     """The config with every default filled in. Raises ConfigError for the first key or value that cannot be right."""
+    bounded.check_size(values, "the config", ConfigError)
     complete: dict[str, Any] = with_defaults(values, schema("config"))
     validate(complete, schema("config"), "config")
     return complete
@@ -91,68 +105,52 @@ def load_sheet(path: Path, producible: Sequence[str] = ()) -> dict[str, Tape]:
         # An empty cell means the column's default, like a column that is not there at all.
         values = with_defaults({key: value for key, value in row.items() if value}, schema("tapes"))
         validate(values, schema("tapes"), where)
-        if values["tape"] in tapes:
-            raise ConfigError(f"{where}: the tape id {values['tape']!r} is used twice", remedy="give each tape its own")
+        _check_id(values["tape"], tapes, where)
         source = Path(values.pop("source"))
         values["title"] = values["title"] or values["tape"]
-        if str(source) not in producible and not source.exists():
-            raise ConfigError(
-                f"{where}: the source of tape {values['tape']!r} does not exist",
-                file=source,
-                remedy="correct the column `source`; a relative path counts from the folder you run snakemake in",
-            )
+        if str(source) not in producible:
+            _check_source(source, values["tape"], where)
         tapes[values["tape"]] = Tape(source=source, **values)
     return tapes
 
 
-def read_table(
-    path: Path, columns: Sequence[str], *, required: Sequence[str], verbatim: Sequence[str] = ()
-) -> Iterator[tuple[int, dict[str, str]]]:
-    """The rows that are not blank, with their numbers: tab separated, UTF-8, no quoting, everything text.
-
-    Cells lose the blanks around them, unless their column is `verbatim`. Raises ConfigError for a column that is not
-    one of `columns`, or is `required` and missing.
-    """
-    # pandas costs most of the time of parsing the Snakefile, and Snakemake imports it anyway.
-    import csv
-
-    import pandas as pd
-
-    try:
-        # Bytes that are not UTF-8 stay what they are (surrogates), since file names may hold any.
-        table = pd.read_csv(
-            path,
-            sep="\t",
-            dtype=str,
-            keep_default_na=False,
-            quoting=csv.QUOTE_NONE,
-            encoding_errors="surrogateescape",
-            comment=None,
-            skip_blank_lines=False,
-        )
-    except (OSError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+def _check_id(tape: str, before: Mapping[str, Tape], where: str) -> None:
+    if tape in before:
+        raise ConfigError(f"{where}: the tape id {tape!r} is used twice", remedy="give each tape its own")
+    alike = next((other for other in before if other.lower() == tape.lower()), None)
+    if alike is not None:
         raise ConfigError(
-            f"the table cannot be read: {error}", file=path, remedy="see config/README.md for its columns"
+            f"{where}: the tape ids {alike!r} and {tape!r} differ in capitals alone",
+            remedy="give them clearly different ids: on disks of other systems their results would be in one folder",
+        )
+
+
+def _check_source(source: Path, tape: str, where: str) -> None:
+    try:
+        there, usable = source.exists(), source.is_file() or source.is_dir()
+    except OSError as error:
+        raise ConfigError(
+            f"{where}: the source of tape {tape!r} cannot be looked at: {error.strerror}",
+            file=source,
+            remedy="see who may read the folders that lead to it (`namei -l`)",
         ) from error
-    for column in table.columns:
-        if column not in columns:
-            raise ConfigError(
-                f"unknown column {column!r} in {path}{_did_you_mean(str(column), columns)}",
-                remedy="config/README.md lists the columns",
-            )
-    for column in required:
-        if column not in table.columns:
-            raise ConfigError(f"the column {column!r} is missing in {path}", remedy="see config/README.md")
-    for number, row in enumerate(table.to_dict("records"), start=2):
-        # Blanks around a word are a slip; in a file name they may be meant.
-        cells = {str(key): str(value) if key in verbatim else str(value).strip() for key, value in row.items()}
-        if any(cell.strip() for cell in cells.values()):
-            yield number, cells
+    if not there:
+        raise ConfigError(
+            f"{where}: the source of tape {tape!r} does not exist",
+            file=source,
+            remedy="correct the column `source`; a relative path counts from the folder you run snakemake in",
+        )
+    if not usable:
+        raise ConfigError(
+            f"{where}: the source of tape {tape!r} is neither a file nor a folder",
+            file=source,
+            remedy="a pipe or a device is read by no two jobs alike: record it into a file first",
+        )
 
 
 def validate(values: Any, rules: Mapping[str, Any], where: str) -> None:
     """Raise ConfigError for the first thing in `values`, found at `where`, that a schema does not allow."""
-    error = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(rules).iter_errors(values))
+    error = jsonschema.exceptions.best_match(VALIDATOR(rules).iter_errors(values))
     if error is not None:
         raise ConfigError(
             _explain(error, where), remedy="config/README.md lists all keys, columns and what they may be"
@@ -167,17 +165,17 @@ def _explain(error: jsonschema.ValidationError, where: str) -> str:
     if error.validator == "additionalProperties":
         known = list(rule["properties"])
         unknown = next(key for key in dict(error.instance) if key not in known)  # type: ignore[arg-type]
-        return f"{place}: unknown key {unknown!r}{_did_you_mean(str(unknown), known)}"
+        return f"{place}: unknown key {_short(repr(unknown))}{did_you_mean(str(unknown), known)}"
     hint = f" ({rule['description'].strip()})" if "description" in rule else ""
     if error.validator == "enum":
         choices = [str(choice) for choice in rule["enum"]]
-        return f"{place}: {error.instance!r} is not one of {', '.join(choices)}{hint}"
+        return f"{place}: {_short(repr(error.instance))} is not one of {', '.join(choices)}{hint}"
     if error.validator == "required":
         missing = re.findall(r"'([^']+)' is a required", error.message)
         return f"{place}: {', '.join(missing)} must not be empty"
-    return f"{place}: {error.message}{hint}"
+    return f"{place}: {_short(error.message)}{hint}"
 
 
-def _did_you_mean(word: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    return f", did you mean {near[0]!r}?" if near else f"; known are {', '.join(known)}"
+def _short(text: str) -> str:
+    """The beginning and the end of what somebody may have written by the megabyte."""
+    return text if len(text) <= LONGEST_QUOTE else f"{text[: LONGEST_QUOTE // 2]} … {text[-LONGEST_QUOTE // 2 :]}"

@@ -27,6 +27,7 @@ JITTER_S = Fraction(5, 1000)
 # Decoders need some packets before the first right sample (bit reservoir, overlap). If a seek lands too late, further
 # back; None is the start of the file.
 SEEKS_BACK_S = (Fraction(1), Fraction(15), None)
+USUAL_RATE_HZ, USUAL_FORMAT = 48_000, "s16"
 FULL_SCALE = {"u8": 2**7, "s16": 2**15, "s32": 2**31, "s64": 2**63}
 
 
@@ -43,8 +44,7 @@ class Track:
 def describe(path: Path, stream_index: int) -> Track:
     """Sample rate, channels and depth of a track."""
     with opened(path) as container:
-        context = _stream(container, stream_index).codec_context
-        return Track(context.sample_rate, context.channels, context.format.name.rstrip("p") in ("u8", "s16"))
+        return _track(_stream(container, stream_index))
 
 
 def read_samples(path: Path, stream_index: int, *, origin_s: Fraction, first: int, count: int) -> np.ndarray:
@@ -78,8 +78,8 @@ def blocks(
     """
     with opened(path) as container:
         stream = _stream(container, stream_index)
-        context = stream.codec_context
-        rate_hz, channels = context.sample_rate, context.channels
+        track = _track(stream)
+        rate_hz, channels = track.rate_hz, track.channels
         if start_s is not None:
             with suppress(av.error.FFmpegError):  # a file without an index is read from its start
                 container.seek(int(start_s / Fraction(stream.time_base or 1)), stream=stream, backward=True)
@@ -112,6 +112,15 @@ def mean_square_per_frame(
             sums = np.bincount(picture[inside] - first, weights=squares[inside])
             power[first : first + len(sums)] += sums
     return power * float(per_frame)
+
+
+def _track(stream: AudioStream) -> Track:
+    """What a stream says of itself; of a damaged one, which says nothing, what is usual."""
+    context = stream.codec_context
+    # PyAV's type says there always is a format.
+    form = context.format.name if context.format is not None else USUAL_FORMAT
+    sixteen_bit = form.rstrip("p") in ("u8", "s16")
+    return Track(context.sample_rate or USUAL_RATE_HZ, context.channels or 1, sixteen_bit)
 
 
 def _stream(container: InputContainer, stream_index: int) -> AudioStream:

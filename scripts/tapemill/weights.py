@@ -24,6 +24,10 @@ PICKLES: Final = 5
 # What every file of tensors names; left out of messages about files that name more.
 HARMLESS: Final = re.compile(r"torch\._utils\._rebuild_\w+|torch\.(storage\.)?\w*Storage|collections\.OrderedDict")
 ZIP: Final = b"PK\x03\x04"
+# What torch.save writes beside the numbers: some hundred bytes for each layer.
+LARGEST_PICKLE: Final = 64 << 20
+# Layers are numbered in their names; a network is built with as many as the highest number says.
+MOST_LAYERS: Final = 10_000
 # safetensors: the length of a JSON header in 8 bytes, then the header.
 HEADER_AT: Final = 8
 _AGAIN = "fetch the file again: delete it and run `snakemake models`, or copy it anew"
@@ -65,15 +69,22 @@ def _check_archive(path: Path) -> None:
     """Raise ModelError for an archive that is not whole, or is a program of TorchScript."""
     try:
         with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-    except zipfile.BadZipFile as error:
+            parts = archive.infolist()
+    except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError) as error:
         raise _damaged(path, error) from error
+    names = [part.filename for part in parts]
     if any(name.endswith("constants.pkl") for name in names):
         raise ModelError(
             "the file holds code (a TorchScript program), which is never run",
             file=path,
             remedy="take the model's plain weights, as .pth or .safetensors",
         )
+    # torch compresses nothing, so what a file holds is never larger than the file.
+    if any(part.compress_type != zipfile.ZIP_STORED for part in parts):
+        raise _damaged(path, ValueError("parts of it are compressed, which no program of torch's does"))
+    pickles = sum(part.file_size for part in parts if part.filename.endswith(".pkl"))
+    if sum(part.file_size for part in parts) > path.stat().st_size or pickles > LARGEST_PICKLE:
+        raise _damaged(path, ValueError("its parts say that they are larger than they can be"))
 
 
 def _torch(path: Path, *, mapped: bool) -> Any:
@@ -92,7 +103,7 @@ def _torch(path: Path, *, mapped: bool) -> Any:
             "torch.save(network.state_dict(), file)",
         ) from error
     # What torch raises for bytes that are no file of its own, or not all of one, is not told apart in its manual.
-    except (RuntimeError, EOFError, ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+    except (RuntimeError, EOFError, ValueError, KeyError, IndexError, TypeError, AttributeError, MemoryError) as error:
         raise _damaged(path, error) from error
 
 
@@ -113,10 +124,23 @@ def _state(content: Any, path: Path) -> dict[str, Tensor]:
     if others:
         raise _no_state(path, f"{others[0]!r} in it is no tensor")
     state = dict(content)
+    _check_sizes(state, path)
     for prefix in PREFIXES:
         if all(key.startswith(prefix) for key in state):
             state = {key.removeprefix(prefix): tensor for key, tensor in state.items()}
     return state
+
+
+def _check_sizes(state: Mapping[str, Tensor], path: Path) -> None:
+    """Raise ModelError for tensors and layers that would take far more memory than the file itself."""
+    size = path.stat().st_size
+    for key, tensor in state.items():
+        # A view may show one number as billions.
+        if tensor.numel() * tensor.element_size() > size:
+            raise _damaged(path, ValueError(f"{key[:100]!r} is larger than the file"))
+        layers = [part for part in key.split(".") if part.isdecimal()]
+        if any(len(part) > len(str(MOST_LAYERS)) or int(part) > MOST_LAYERS for part in layers):
+            raise _no_state(path, f"{key[:100]!r} has a number that no layer has")
 
 
 def _no_state(path: Path, what: str) -> ModelError:

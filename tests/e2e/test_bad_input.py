@@ -43,6 +43,13 @@ def test_a_file_that_is_not_media(project, content):
     assert "Trying to restart" not in run.output
 
 
+def test_a_playlist_under_the_name_of_a_film_is_not_followed(project):
+    make_capture(project.path("other.mkv"), frames=30, size=(64, 64))
+    project.path("film.mkv").write_text("ffconcat version 1.0\nfile other.mkv\n")
+    project.sheet({"tape": "T", "source": "film.mkv"})
+    fails(project, "film.mkv", "of no kind that captures come in")
+
+
 def test_a_capture_that_is_cut_off_is_refused_before_hours_are_spent(project):
     make_capture(project.path("whole.mkv"), frames=100, size=(64, 64))
     data = project.path("whole.mkv").read_bytes()

@@ -7,9 +7,9 @@ import stat
 import pytest
 
 from counting import make_capture
-from damage import MJPEG, spoil
 from networks import compact
 from running import Project
+from smears import MJPEG, spoil
 from tapemill import ffmpeg
 from tapemill.media import frame_count
 

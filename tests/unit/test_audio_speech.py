@@ -11,6 +11,7 @@ import pytest
 from captured import capture_of
 from counting import irregular_times, make_capture, onsets_s
 from tapemill.audio.speech_audio import extract_audio
+from tapemill.sound import mean_square_per_frame
 from tapemill.timing import Span
 
 SMALL = {"size": (256, 128), "frames": 250}
@@ -81,6 +82,21 @@ def test_a_gap_in_the_sound_is_silence_and_moves_nothing(tmp_path):
         begin_s = start / 25
         beeps = [float(b) - begin_s for b in truth.beeps_s if b >= begin_s and not 2.5 <= b < 4.5]
         assert onsets_s(np.arange(len(samples)) / 16_000, samples) == pytest.approx(beeps, abs=1e-3)
+
+
+def test_a_track_whose_head_is_damaged_is_silence_of_the_right_length(tmp_path):
+    path = make_capture(tmp_path / "a.mkv", **SMALL, sound_codec="flac").path
+    data = path.read_bytes()
+    # STREAMINFO (RFC 9639, 8.2) says rate, channels and depth; without it there is no format to be had.
+    place = data.index(b"fLaC") + 8
+    path.write_bytes(data[:place] + bytes(34) + data[place + 34 :])
+    capture = capture_of(path)
+    assert len(capture.sounds) == 1
+    assert len(speech(path, capture, 25, 75, tmp_path / "scene.wav")) == 32_000
+    power = mean_square_per_frame(
+        path, capture.sounds[0].stream_index, origin_s=Fraction(0), rate=Fraction(25), frames=9
+    )
+    assert power.shape == (9,)
 
 
 def test_no_sound_is_silence(tmp_path):

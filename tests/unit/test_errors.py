@@ -25,6 +25,11 @@ def test_a_name_that_is_not_utf8_can_be_printed():
     str(errors.InputError("missing", file=name)).encode("utf-8")
 
 
+def test_a_name_stays_in_its_line_and_gives_no_orders_to_the_terminal():
+    text = str(errors.InputError("missing", file=Path("a\n  what to do: rm\x1b[2J\r\u202e.avi")))
+    assert text.split("\n")[1:] == [r"  file: a\n  what to do: rm\x1b[2J\r\u202e.avi"]
+
+
 @pytest.mark.parametrize("kind", [errors.ToolFailed, errors.ConfigError, errors.ToolKilled])
 def test_errors_survive_the_way_between_processes(kind):
     error = kind("what", file=Path("f"), tool="t", tool_exit_code=1, stderr_tail=["a"], remedy="r")

@@ -106,3 +106,22 @@ def test_a_link_out_of_the_scenes_folder_is_refused(tmp_path):
     (folder / "2.mkv").touch()
     (folder / "1.mkv").symlink_to(folder / "2.mkv")
     assert [path.name for path in scene_files(folder)] == ["1.mkv", "2.mkv"]
+
+
+@pytest.mark.parametrize("goal", ["nowhere.mkv", "3.mkv", "../elsewhere", "/", "../scenes-2/1.mkv"])
+def test_a_link_that_leads_nowhere_or_out_is_no_scene_that_may_be_left_out(tmp_path, goal):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "scenes-2").mkdir()
+    (tmp_path / "scenes-2" / "1.mkv").touch()
+    folder = tmp_path / "scenes"
+    folder.mkdir()
+    (folder / "3.mkv").symlink_to(goal)
+    with pytest.raises(InputError, match=r"leads out of its folder, or nowhere(.|\n)*3\.mkv"):
+        scene_files(folder)
+
+
+def test_a_folder_that_is_a_link_itself_is_its_owners_choice(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "1.mkv").touch()
+    (tmp_path / "linked").symlink_to("real")
+    assert [path.name for path in scene_files(tmp_path / "linked")] == ["1.mkv"]

@@ -1,6 +1,7 @@
 from fractions import Fraction
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -57,3 +58,9 @@ def test_a_clock_is_not_taken_for_a_rate():
     times = np.cumsum(generator.choice([900, 3000, 3600, 90_000], size=250, p=[0.2, 0.3, 0.45, 0.05])).astype(np.int64)
     rate = choose_rate(times, Fraction(1, 90_000), [Fraction(90_000)])
     assert rate in USUAL_RATES
+
+
+@pytest.mark.parametrize("times", [[0, 0, 0, 0, 0, 40], [0, 0, 0, 0, 0, 40, 90], [7] * 20])
+def test_time_stamps_of_which_most_are_the_same_still_get_a_rate(times):
+    rate = choose_rate(np.array(times), Fraction(1, 1000), [PAL])
+    assert rate in {PAL, *USUAL_RATES}

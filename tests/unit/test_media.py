@@ -1,3 +1,4 @@
+import os
 from fractions import Fraction
 from pathlib import Path
 
@@ -25,6 +26,33 @@ def test_rate_and_frames_are_exact_in_any_container(tmp_path, muxer, suffix, rat
     assert grid.rate == Fraction(rate)
     assert grid.frames == grid.packets == round(2 * Fraction(rate))
     assert not grid.irregular
+
+
+def test_a_picture_without_a_codec_is_passed_over(tmp_path):
+    # "ffv1" in the second track becomes a codec that nobody knows.
+    path = make(tmp_path / "a.mkv", "-map", "0", "-map", "0", "-c:v", "ffv1", "-c:v:0", "mpeg4")
+    data = path.read_bytes()
+    assert data.count(b"V_MS/VFW/FOURCC") == 1 or data.count(b"V_FFV1") == 1
+    path.write_bytes(data.replace(b"V_FFV1", b"V_XXXX"))
+    assert media.probe(path).picture.codec == "mpeg4"
+    path.write_bytes(path.read_bytes().replace(b"V_MPEG4/ISO/ASP", b"V_XXXXX/XXX/XXX"))
+    with pytest.raises(InputError, match="codec is not known"):
+        media.probe(path)
+
+
+@pytest.mark.parametrize(("place", "length"), [(209, 3), (218, 3), (200, 20), (209, 20), (200, 100)])
+def test_a_container_that_is_damaged_before_its_first_picture(tmp_path, place, length):
+    path = make(tmp_path / "a.flv", "-c:v", "libx264", muxer="flv")
+    data = path.read_bytes()
+    path.write_bytes(data[:place] + data[place + length :])
+    with pytest.raises(InputError, match=r"no picture could be decoded|no frames"):
+        media.probe(path)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.mkv")
+    with pytest.raises(InputError, match="no regular file"):
+        media.opened(tmp_path / "a.mkv")
 
 
 def test_aspect_rotation_and_colour_are_read(tmp_path):

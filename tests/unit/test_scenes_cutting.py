@@ -9,7 +9,7 @@ import pytest
 
 from captured import capture_of
 from counting import beep_times, irregular_times, make_capture, read_numbers
-from damage import MJPEG, spoil
+from smears import MJPEG, spoil
 from tapemill import ffmpeg
 from tapemill.errors import GateError, InputError, SceneError
 from tapemill.scenes import cutting

@@ -178,6 +178,19 @@ def test_a_capture_that_ends_too_early_is_refused(tmp_path):
     assert not (tmp_path / "t").exists()
 
 
+def test_a_capture_that_changes_its_size_on_the_way_is_refused(tmp_path):
+    joined = tmp_path / "joined.m2v"
+    for size in ((64, 48), (128, 96)):
+        # Of raw video, files one after the other are one file.
+        part = make_capture(tmp_path / f"{size[0]}.m2v", size=size, frames=50, codec="mpeg2video", sound_start_s=None)
+        with joined.open("ab") as stream:
+            stream.write(part.path.read_bytes())
+    targets = {"table": tmp_path / "t", "edl": tmp_path / "e", "csv": tmp_path / "c"}
+    with pytest.raises(InputError, match="change their size"):
+        detect_scenes(source=joined, capture=capture_of(joined), settings=SETTINGS, **targets)
+    assert not (tmp_path / "t").exists()
+
+
 @pytest.mark.skipif(not SAMPLES.is_dir(), reason="the real media are not here")
 @pytest.mark.parametrize(("name", "cuts"), [("bikes.mp4", [30, 76, 137, 187, 242]), ("nasa_13013.mp4", [240])])
 def test_real_cuts(tmp_path, name, cuts):

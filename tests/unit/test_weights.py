@@ -131,3 +131,87 @@ def test_a_file_that_is_not_there_or_is_a_folder(tmp_path):
     for path in (tmp_path / "w.pth", tmp_path):
         with pytest.raises(ModelError, match="cannot be read"):
             load_state(path)
+
+
+def entry(archive, name, data, **kind):
+    archive.writestr(zipfile.ZipInfo(name), data, **kind)
+
+
+def test_an_archive_that_unpacks_to_more_than_it_is(tmp_path):
+    path = tmp_path / "w.pth"
+    with zipfile.ZipFile(path, "w") as archive:
+        entry(archive, "w/data.pkl", bytes(300 << 20), compress_type=zipfile.ZIP_DEFLATED)
+        entry(archive, "w/version", b"3\n")
+    assert path.stat().st_size < 1 << 20
+    with pytest.raises(ModelError, match="parts of it are compressed"):
+        load_state(path)
+
+
+def test_parts_of_an_archive_that_share_their_bytes(tmp_path):
+    path = tmp_path / "w.pth"
+    with zipfile.ZipFile(path, "w") as archive:
+        entry(archive, "w/data.pkl", bytes(1 << 20))
+        for number in range(200):
+            copy = zipfile.ZipInfo(f"w/data/{number}")
+            first = archive.filelist[0]
+            copy.header_offset, copy.CRC = first.header_offset, first.CRC
+            copy.file_size = copy.compress_size = first.file_size
+            archive.filelist.append(copy)
+    with pytest.raises(ModelError, match="larger than they can be"):
+        load_state(path)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_tensor_that_shows_one_number_a_billion_times(tmp_path, zipped):
+    shown = torch.zeros(1).expand(1 << 20, 1 << 20)
+    torch.save({"weight": shown}, tmp_path / "w.pth", _use_new_zipfile_serialization=zipped)
+    with pytest.raises(ModelError, match="'weight' is larger than the file"):
+        load_state(tmp_path / "w.pth")
+
+
+@pytest.mark.parametrize("key", ["body.999999999.weight", "body.20000.0.bias", "1" * 5000])
+def test_a_layer_with_a_number_that_no_layer_has(tmp_path, key):
+    save_file(STATE | {key: torch.ones(1)}, tmp_path / "w.safetensors")
+    with pytest.raises(ModelError, match="a number that no layer has"):
+        load_state(tmp_path / "w.safetensors")
+
+
+HEADER = b'{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}'
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        (2**63).to_bytes(8, "little") + HEADER + bytes(8),
+        (2**40).to_bytes(8, "little") + HEADER + bytes(8),
+        len(HEADER).to_bytes(8, "little") + HEADER,
+        len(HEADER).to_bytes(8, "little") + HEADER.replace(b"[0,8]", b"[0,9999999]") + bytes(8),
+        len(HEADER).to_bytes(8, "little") + HEADER.replace(b"[2]", b"[4294967296,4294967296]") + bytes(8),
+        len(HEADER).to_bytes(8, "little") + HEADER.replace(b"F32", b"XYZ") + bytes(8),
+        (100_000).to_bytes(8, "little") + b'{"a":' * 20_000,
+        (8).to_bytes(8, "little") + b'{"\xff\xff": ',
+    ],
+)
+def test_headers_of_safetensors_that_cannot_be(tmp_path, data):
+    (tmp_path / "w.safetensors").write_bytes(data)
+    with pytest.raises(ModelError, match=r"damaged or incomplete(.|\n)*w\.safetensors"):
+        load_state(tmp_path / "w.safetensors")
+
+
+@pytest.mark.parametrize(
+    "content", [b"\x80\x02]" + b"(" * 100_000 + b"l." * 3, b"\x80\x02\x8a\xff.", b"\x80\x02U\xffa."]
+)
+def test_pickles_that_are_no_pickles(tmp_path, content):
+    (tmp_path / "w.pth").write_bytes(content)
+    with pytest.raises(ModelError):
+        load_state(tmp_path / "w.pth")
+
+
+def test_a_pickle_that_asks_for_more_memory_than_there_is(tmp_path):
+    class Large:
+        def __reduce__(self):
+            return bytearray, (1 << 50,)
+
+    torch.save({"a": Large()}, tmp_path / "w.pth")
+    with pytest.raises(ModelError):
+        load_state(tmp_path / "w.pth")

@@ -8,7 +8,6 @@ All clips of a tape must have the same codec parameters, or they do not join wit
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from fractions import Fraction
 from pathlib import Path
 from types import MappingProxyType
 
-from .. import ffmpeg, files, pci
+from .. import bounded, ffmpeg, files, pci
 from ..device import Device
 from ..errors import ConfigError, InputError, ToolFailed, ToolKilled
 from ..facts import PictureFacts
@@ -196,8 +195,8 @@ def chosen_encoder(choice: Path | None, settings: EnhanceSettings) -> str:
         if needs_choice(settings):
             raise ValueError(f"{settings.encoder} needs a choice made for the whole tape")
         return settings.encoder
-    made = json.loads(choice.read_text(encoding="utf-8"))
-    if made["asked"] != settings.encoder or made["encoder"] not in ENCODERS:
+    made = bounded.read_json(choice, error=InputError, remedy="delete the file")
+    if made.get("asked") != settings.encoder or made.get("encoder") not in ENCODERS:
         raise InputError("this choice of an encoder is not for these settings", file=choice, remedy="delete the file")
     return str(made["encoder"])
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
-
+from ..bounded import parse_yaml
 from ..errors import ConfigError
 from ..facts import PictureFacts
 from ..models import NETWORKS, find_model
-from ..settings import check_values, read_table, schema
+from ..settings import check_values, schema
+from ..tables import read_table
 from ..timing import Span
 from .chain import Chain, NetworkStep, written_out
 from .picture import OutputPicture, output_picture
@@ -208,8 +208,9 @@ def _span(where: str, row: Mapping[str, str]) -> Span | None:
 def _value(where: str, key: str, cell: str) -> Any:
     """Cells are written like values in the config."""
     try:
-        return yaml.safe_load(cell)
-    except yaml.YAMLError as error:
+        return parse_yaml(cell)
+    except ValueError as error:
         raise ConfigError(
-            f"{where}: {key} cannot be read: {cell!r}", remedy="write it as it would stand in config.yaml"
+            f"{where}: {key} cannot be read: {cell[:60]!r} ({error})",
+            remedy="write it as it would stand in config.yaml",
         ) from error

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import yaml
 
-from .. import files
+from .. import bounded, files
 from ..errors import ModelError
 
 # In the folder that snakemake runs in.
 LOCK = Path("config/models.lock")
-# libyaml is ten times faster, and lock and registry are read for every job.
-YAML: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _RESTORE = "restore the file, for example with `git checkout config/models.lock`"
 
 
@@ -23,10 +21,11 @@ def read_lock(lock: Path) -> dict[str, dict[str, Any]]:
     Raises ModelError if it cannot be read.
     """
     try:
-        pins = yaml.load(lock.read_text(encoding="utf-8"), YAML) or {}  # noqa: S506  it is a safe loader
+        text = bounded.read_text(lock, most_bytes=bounded.WRITTEN_BYTES, error=ModelError)
+        pins = bounded.parse_yaml(text) or {}
         if all(isinstance(pin.get(key), str) for pin in pins.values() for key in ("file", "sha256")):
             return dict(pins)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, AttributeError) as error:
+    except (OSError, ValueError, AttributeError) as error:
         raise ModelError(f"the list of models cannot be read: {error}", file=lock, remedy=_RESTORE) from error
     raise ModelError("an entry in the list of models lacks its file or its sha256", file=lock, remedy=_RESTORE)
 

@@ -15,10 +15,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final, Literal, get_args
 from urllib.parse import urlsplit
 
-import yaml
-
+from .. import bounded
 from ..errors import ConfigError
-from .lock import LOCK, YAML, read_lock
+from .lock import LOCK, read_lock
 from .speech import ALIASES
 from .verify import UNPINNED
 
@@ -124,8 +123,9 @@ def read_registry(path: Path | None = None) -> dict[str, dict[str, Any]]:
 
     path = path or (REGISTRY if REGISTRY.is_file() else SHIPPED)
     try:
-        entries = yaml.load(path.read_text(encoding="utf-8"), YAML) or {}  # noqa: S506  it is a safe loader
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        text = bounded.read_text(path, most_bytes=bounded.WRITTEN_BYTES, error=ConfigError)
+        entries = bounded.parse_yaml(text) or {}
+    except (OSError, ValueError) as error:
         raise ConfigError(
             f"the registry of models cannot be read: {error}",
             file=path,

@@ -83,6 +83,13 @@ def _analyse(
     before: np.ndarray | None = None
     count = 0
     for count, frame in enumerate(_pictures(source, take, picture), start=1):
+        if count > take.frames:
+            # ffmpeg begins its filters anew for another size, and with them the count of frames.
+            raise InputError(
+                f"more pictures come out than the {take.frames} of the capture: they change their size on the way",
+                file=source,
+                remedy="the recording is damaged, or joined of several: divide it, and make each part a tape",
+            )
         luma = finder.add(frame)
         if before is not None:
             movement[count - 1] = _distance(before, luma)

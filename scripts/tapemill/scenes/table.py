@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
+from .. import bounded
 from ..errors import InputError
 from ..files import write_text
 from ..timing import Span, format_fraction, nearest, parse_fraction, timestamp
@@ -55,20 +56,24 @@ def write_scenes(scenes: Sequence[Scene], target: Path) -> None:
 
 def read_scenes(table: Path) -> tuple[Scene, ...]:
     """Read `scenes.tsv`. Raises InputError if it is not such a table or its spans leave a gap or overlap."""
-    header, *rows = table.read_text(encoding="utf-8").splitlines() or [""]
+    text = bounded.read_text(table, most_bytes=bounded.RECORD_BYTES, error=InputError)
+    header, *rows = text.splitlines() or [""]
     try:
         if tuple(header.split("\t")) != COLUMNS:
-            raise ValueError(f"its columns are {header!r}")
+            raise ValueError(f"its columns are {header[:100]!r}")
         scenes = []
         for row in rows:
             name, start, stop, _, _, rate, _, _ = row.split("\t")
             scenes.append(Scene(name, Span(int(start), int(stop)), parse_fraction(rate)))
         expected = 0
         for scene in scenes:
+            # Names become paths.
+            if scene.id != f"{scene.span.start_frame:0{ID_DIGITS}d}" or scene.rate <= 0:
+                raise ValueError(f"scene {scene.id[:60]!r} is not named after its first frame, or has no rate")
             if scene.span.start_frame != expected:
                 raise ValueError(f"scene {scene.id} does not begin where the one before ends, at frame {expected}")
             expected = scene.span.stop_frame
-    except ValueError as error:
+    except (ValueError, ZeroDivisionError) as error:
         raise InputError(
             f"this is no table of scenes: {error}", file=table, remedy="delete it, and the workflow makes it anew"
         ) from error

@@ -71,14 +71,18 @@ def _on_tape(cues: Iterable[Cue], start_s: Fraction, duration_s: Fraction, path:
 def _apart(cues: Sequence[Cue], gap_ms: int) -> list[Cue]:
     """Cues with the gap between them: the earlier one ends sooner, or takes up the text of the later one."""
     separate: list[Cue] = []
+    # Put together at the end: thousands of cues may join, and each time the text would be copied.
+    texts: list[list[str]] = []
     for cue in cues:
         if separate and separate[-1].stop_ms + gap_ms > cue.start_ms:
             before = separate[-1]
             stop_ms = cue.start_ms - gap_ms
             # Never shorter than it was anyway, if it was that short already.
             if stop_ms - before.start_ms < min(FLICKER_MS, before.stop_ms - before.start_ms):
-                separate[-1] = Cue(before.start_ms, max(before.stop_ms, cue.stop_ms), f"{before.text}\n{cue.text}")
+                separate[-1] = replace(before, stop_ms=max(before.stop_ms, cue.stop_ms))
+                texts[-1].append(cue.text)
                 continue
             separate[-1] = replace(before, stop_ms=stop_ms)
         separate.append(cue)
-    return separate
+        texts.append([cue.text])
+    return [replace(cue, text="\n".join(text)) for cue, text in zip(separate, texts, strict=True)]

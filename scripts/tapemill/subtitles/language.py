@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import files
+from .. import bounded, files
 from ..device import CPU, Device, open_device, torch_threads
+from ..errors import InputError
 from ..models import ModelFile
 from .fitting import Hearing, fitting, lowered
 from .loading import load_model
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from .speech import Samples
 
 LOG = logging.getLogger("tapemill.subtitles")
+
+_MAKE_ANEW = "delete it, and the workflow makes it anew"
 
 # A language that no scene gave at least this is not written down; Whisper names a hundred each time.
 LEAST_PROBABILITY = 0.005
@@ -73,9 +75,11 @@ def _opinions(
 
 
 def read_language(path: Path) -> str | None:
-    """The language that `vote_language` wrote, None if nobody speaks."""
-    language = json.loads(path.read_text(encoding="utf-8"))["language"]
-    return None if language is None else str(language)
+    """The language that `vote_language` wrote, None if nobody speaks. Raises InputError if the record is damaged."""
+    language = bounded.read_json(path, error=InputError, remedy=_MAKE_ANEW).get("language", "")
+    if language is None or (isinstance(language, str) and language):
+        return language
+    raise InputError("this record names no language", file=path, remedy=_MAKE_ANEW)
 
 
 def _from_first_word(audio: Path, settings: SubtitlesSettings) -> Samples | None:

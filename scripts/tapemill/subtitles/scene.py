@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +11,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from .. import files
+from .. import bounded, files
 from ..device import CPU, Device, open_device
 from ..errors import OnSceneFailure, SceneError
 from ..models import ModelFile
@@ -195,13 +194,12 @@ def _removed(segment: Segment, reason: str) -> dict[str, Any]:
 def _read_record(record: Path) -> dict[str, Any]:
     """The record of an earlier run; empty if there is none, or if it is not one of ours."""
     try:
-        values = json.loads(record.read_text(encoding="utf-8"))
+        return bounded.read_json(record, error=SceneError, remedy="delete it")
     except FileNotFoundError:
         return {}
-    except ValueError:
+    except SceneError:
         LOG.warning("%s is damaged and made again", record)
         return {}
-    return values if isinstance(values, dict) else {}
 
 
 def _written_by_us(record: Mapping[str, Any]) -> set[str]:

@@ -15,10 +15,16 @@ from itertools import combinations, pairwise
 LINE_BREAKS = re.compile(r"\r\n?|[\v\f\x1c-\x1e\x85\u2028\u2029]|\\N")
 # Overrides of the ASS format, which most players also obey in SubRip: {\an8}, {\pos(1,2)}.
 OVERRIDES = re.compile(r"\{\s*\\[^{}]*\}")
-TAGS = re.compile(r"<(/?)\s*([A-Za-z][A-Za-z0-9.]*)[^<>]*>|<[!?/][^<>]*>")
+# Nothing is given back (++, *+): tried again and again, a line of "<aaaa" would take hours.
+TAGS = re.compile(r"<(/?)\s*+([A-Za-z][A-Za-z0-9.]*+)[^<>]*+>|<[!?/][^<>]*+>")
 MARKUP = frozenset({"i", "b", "u"})
+# Overrides of the direction that characters have by themselves: no language needs them, they only deceive.
+DIRECTION_OVERRIDES = frozenset("\u202d\u202e")
 # A parser may take this for the beginning of a tag that ends in a later line.
 OPENING = re.compile(r"<(?=[A-Za-z/!?])")
+
+# What is still an override when others were taken out of its middle.
+OVERRIDE_START = re.compile(r"\{(?=\s*+\\)")
 
 # More lines than anybody sets; only text crowded into a very short scene has them, and the choices would be too many.
 MOST_BALANCED = 3
@@ -39,7 +45,7 @@ def safe_text(text: str, *, markup: bool) -> str:
     With `markup` the tags in `MARKUP` stay, each closed again.
     """
     text = OVERRIDES.sub("", LINE_BREAKS.sub("\n", text)).replace("\\h", " ").replace("\t", " ")
-    text = "".join(c for c in text if c == "\n" or (unicodedata.category(c) not in {"Cc", "Cs"} and c != "\ufeff"))
+    text = "".join(c for c in text if c == "\n" or not _is_harmful(c))
     parts: list[str] = []
     opened: list[str] = []
     end = 0
@@ -56,8 +62,14 @@ def safe_text(text: str, *, markup: bool) -> str:
             parts.append(f"</{opened.pop()}>")
     parts.append(_harmless(text[end:]))
     parts.extend(f"</{name}>" for name in reversed(opened))
-    lines = (" ".join(line.split()) for line in "".join(parts).replace("-->", "→").split("\n"))
+    whole = OVERRIDE_START.sub("(", "".join(parts)).replace("-->", "→")
+    lines = (" ".join(line.split()) for line in whole.split("\n"))
     return "\n".join(line for line in lines if line)
+
+
+def _is_harmful(character: str) -> bool:
+    controls = unicodedata.category(character) in {"Cc", "Cs"}
+    return controls or character == "\ufeff" or character in DIRECTION_OVERRIDES
 
 
 def _harmless(text: str) -> str:

@@ -58,7 +58,7 @@ def check(
     for found, wanted in zip(heard, original, strict=True):
         _check_sound(path, found, wanted, 1 / join.rate)
     shown = [len(track.times) for track in tracks if track.kind == "subtitle"]
-    _expect(path, "cues of each subtitle track", shown, [len(_read(track.path)[0][0].times) for track in subtitles])
+    _expect(path, "cues of each subtitle track", shown, [_cues(track.path) for track in subtitles])
     _expect(path, "chapters", chapter_count, len(chapters))
 
 
@@ -83,8 +83,13 @@ def _check_sound(path: Path, found: Track, wanted: Track, frame_s: Fraction) -> 
         _expect(path, "end of the sound in s", float(found.end_s), float(wanted.end_s))
 
 
-def _read(path: Path) -> tuple[list[Track], int]:
-    with opened_output(path, target=path) as container:
+def _cues(path: Path) -> int:
+    """Cues of an SRT file."""
+    return len(_read(path, demuxer="srt")[0][0].times)
+
+
+def _read(path: Path, *, demuxer: str | None = None) -> tuple[list[Track], int]:
+    with opened_output(path, target=path, demuxer=demuxer) as container:
         tracks = {
             stream.index: Track(stream.type, Fraction(stream.time_base or 1))
             for stream in container.streams

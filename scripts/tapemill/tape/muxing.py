@@ -141,7 +141,7 @@ def _add_part(
     output: OutputContainer, stack: ExitStack, part: Part, facts: TapeFacts, settings: TapeSettings
 ) -> Iterator[Timed]:
     """Add one sound or subtitle track and return its packets. `stack` keeps the file open."""
-    container = stack.enter_context(opened(part.path))
+    container = stack.enter_context(opened(part.path, demuxer=part.demuxer))
     template = container.streams[part.stream_index]
     stream = output.add_stream_from_template(template, opaque=True)
     language = language_code(part.language, settings.container)

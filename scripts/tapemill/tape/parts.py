@@ -40,6 +40,8 @@ class Part:
     kind: Literal["audio", "subtitle"]
     language: str
     title: str
+    demuxer: str | None = None
+    """What the file is to be opened as, if not as what it looks like."""
 
 
 def spoken(tracks: Sequence[SubtitleTrack]) -> list[SubtitleTrack]:
@@ -57,14 +59,18 @@ def gathered(
     cannot, InputError for a file that is no media.
     """
     sounds = _sound_parts(sound) if sound else []
-    texts = [Part(track.path, 0, "subtitle", track.language, track.title) for track in subtitles]
+    texts = [Part(track.path, 0, "subtitle", track.language, track.title, "srt") for track in subtitles]
     if container == "mkv" or not texts:
         yield [*sounds, *texts]
         return
     with scratch(target) as folder:
         converted = folder / "subtitles.mp4"
         _convert(subtitles, converted, target)
-        yield [*sounds, *(replace(text, path=converted, stream_index=place) for place, text in enumerate(texts))]
+        yield [*sounds, *(_within(text, converted, place) for place, text in enumerate(texts))]
+
+
+def _within(text: Part, converted: Path, place: int) -> Part:
+    return replace(text, path=converted, stream_index=place, demuxer=None)
 
 
 def _sound_parts(sound: Path) -> list[Part]:

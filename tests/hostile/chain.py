@@ -1,0 +1,111 @@
+"""A capture through every stage but speech recognition, as the workflow would do it, in this process."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+
+from tapemill.audio import AudioSettings, clean_sound, extract_audio
+from tapemill.capture import CaptureSettings, probe_capture
+from tapemill.device import CPU
+from tapemill.enhance import EnhanceSettings, enhance_scene, output_picture
+from tapemill.facts import Capture
+from tapemill.scenes import ScenesSettings, cut_scene, detect_scenes, read_scenes
+from tapemill.settings import load_config
+from tapemill.subtitles import join_subtitles
+from tapemill.tape import SubtitleTrack, TapeFacts, TapeSettings, mux_tape, plan_chapters
+
+CUE = "1\n00:00:00,100 --> 00:00:00,900\nGrandmother's garden\n\n"
+
+
+def restore(source: Path, folder: Path, *, preset: str) -> Path:
+    """Make a tape of one capture file; raises what the stages raise, AssertionError if the tape is not complete."""
+    config = load_config({"enhance": {"preset": preset, "encoder_effort": "fast"}})
+    enhance = EnhanceSettings(**config["enhance"])
+    facts, table = folder / "capture.json", folder / "scenes.tsv"
+    probe_capture(
+        source=source,
+        target=facts,
+        field_order="auto",
+        display_aspect=None,
+        settings=CaptureSettings(**config["capture"]),
+    )
+    capture = Capture.read(facts)
+    (take,) = capture.takes
+    sound_stream = next((sound.stream_index for sound in capture.sounds), None)
+    detect_scenes(
+        source=source,
+        capture=capture,
+        settings=ScenesSettings(**config["scenes"]),
+        table=table,
+        edl=folder / "scenes.edl",
+        csv=folder / "scenes.csv",
+    )
+    scenes = read_scenes(table)
+    spans = [scene.span for scene in scenes]
+    output = output_picture(capture.picture, enhance)
+    factor = output.frames_per_frame
+    clips, cues = [], []
+    for scene in scenes:
+        cut, clip = folder / f"{scene.id}.cut.mkv", folder / f"{scene.id}.mkv"
+        cut_scene(
+            source=source,
+            take=take,
+            sound_stream=sound_stream,
+            span=scene.span,
+            target=cut,
+            picture=capture.picture,
+            threads=1,
+        )
+        extract_audio(
+            source=source, take=take, sound_stream=sound_stream, span=scene.span, target=folder / f"{scene.id}.wav"
+        )
+        enhance_scene(
+            clip=cut,
+            target=clip,
+            record=clip.with_suffix(".json"),
+            picture=capture.picture,
+            frames=scene.span.frames,
+            settings=enhance,
+            device=CPU,
+            output=output,
+        )
+        clips.append(clip)
+        cues.append(clip.with_suffix(".srt"))
+        cues[-1].write_text(CUE)
+    clean_sound(
+        sources=[source],
+        takes=capture.takes,
+        sounds=capture.sounds,
+        target=folder / "sound.mka",
+        record=folder / "sound.json",
+        settings=AudioSettings(**config["audio"]),
+    )
+    rate = capture.picture.rate
+    join_subtitles(
+        cues=cues,
+        starts_s=[span.start_s(rate) for span in spans],
+        durations_s=[span.duration_s(rate) for span in spans],
+        srt=folder / "tape.srt",
+        vtt=folder / "tape.vtt",
+        gap_s=Fraction(2) / rate,
+    )
+    tape, settings = folder / "tape.mkv", TapeSettings(**config["tape"])
+    mux_tape(
+        clips=clips,
+        clip_frames=[factor * span.frames for span in spans],
+        rate=output.rate,
+        sound=folder / "sound.mka",
+        subtitles=[SubtitleTrack(folder / "tape.srt", "en", "")],
+        chapters=plan_chapters(spans=spans, rate=rate, settings=settings),
+        facts=TapeFacts(title="Tape"),
+        target=tape,
+        settings=settings,
+    )
+    assert spans[-1].stop_frame == capture.frames, "the scenes do not cover the capture"
+    with av.open(str(tape)) as container:
+        decoded = sum(1 for _ in container.decode(video=0))
+    assert decoded == factor * capture.frames, f"{decoded} pictures of {factor * capture.frames}"
+    return tape

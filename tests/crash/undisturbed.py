@@ -42,7 +42,7 @@ class Undisturbed:
         return {name: digest for name, digest in self.digests.items() if not is_cut(name)}
 
 
-def make_project(folder: Path) -> Project:
+def make_project(folder: Path, *, keep_cuts: bool = False) -> Project:
     """One tape whose run uses every kind of process: three scenes, a language to be voted on, a network."""
     project = Project(folder)
     shutil.copy(ROOT / NETWORK, folder / NETWORK)
@@ -51,7 +51,7 @@ def make_project(folder: Path) -> Project:
     with_speech(silent, folder / "capture.mkv")
     silent.unlink()
     chain = ["deinterlace", "denoise", {"network": {"model": "demo-compact"}}]
-    project.configure(enhance={"preset": "good", "chain": chain})
+    project.configure(enhance={"preset": "good", "chain": chain}, disk={"keep_cuts": keep_cuts})
     project.sheet({"tape": "T", "source": "capture.mkv", "field_order": "tff", "title": "Struck"})
     return project
 
@@ -75,13 +75,13 @@ def with_speech(source: Path, target: Path) -> None:
 
 def undisturbed(folder: Path) -> Undisturbed:
     """Run the tape once in peace."""
-    project = make_project(folder)
+    project = make_project(folder, keep_cuts=True)
     recorded = folder / "recorded"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RECORDED", str(recorded))
         patch.setenv("PYTHONPATH", str(RECORDING), prepend=os.pathsep)
         started = time.monotonic()
-        run = project.run("all", "--notemp", *LANES, cores=4)
+        run = project.run("all", *LANES, cores=4)
         length_s = time.monotonic() - started
     assert run.exit_code == 0, run.output
     found = results(project)

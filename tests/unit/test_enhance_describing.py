@@ -53,10 +53,7 @@ def test_an_esrgan_network_is_known(tmp_path, name, wrapper):
 def test_every_official_vrt_checkpoint_is_known(tmp_path, path):
     with gzip.open(path, "rt") as stream:
         entries = json.load(stream)["entries"]
-    # One number each stands for the weights; their shapes are the official ones.
-    state = {
-        entry["name"]: torch.zeros((), dtype=getattr(torch, entry["dtype"])).expand(entry["shape"]) for entry in entries
-    }
+    state = {entry["name"]: torch.zeros(entry["shape"], dtype=getattr(torch, entry["dtype"])) for entry in entries}
     file = save(state, tmp_path / "n.pth", "params")
     if "_videofi_" in path.name:
         with pytest.raises(ModelError, match="makes 1 frame from 4"):

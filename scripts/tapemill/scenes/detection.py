@@ -109,7 +109,7 @@ def _analyse(
 def _pictures(source: Path, take: TakeFacts, picture: PictureFacts) -> Iterator[np.ndarray]:
     """Small pictures of the capture's grid. shape = (height, width, 3), uint8, blue green red.
 
-    Raises GateError if ffmpeg gives anything but pictures, as many as there are frames at most.
+    Raises GateError if ffmpeg gives anything but pictures.
     """
     width = min(WIDTH_PX, picture.width)
     height = max(1, round(width * picture.height / picture.width))
@@ -128,7 +128,7 @@ def _pictures(source: Path, take: TakeFacts, picture: PictureFacts) -> Iterator[
             data = stream.read(size)
             if not data:
                 break
-            if len(data) < size or number == take.frames:
+            if len(data) < size:
                 raise GateError(
                     f"after {number} of {take.frames} pictures came {len(data)} bytes that are none",
                     file=source,

@@ -8,6 +8,8 @@ OUTPUT   results/{tape}/scenes.tsv              the scenes, half-open frame rang
 A folder of ready scenes needs no table: each file is a scene.
 """
 
+cut_file = str if config["disk"]["keep_cuts"] else temp
+
 
 checkpoint detect_scenes:
     """Find cuts and fades, split what is too long, merge what is too short."""
@@ -41,7 +43,7 @@ rule cut_scene:
         capture=ancient(scene_source),
         facts=ancient(ready_facts),
     output:
-        clip=(lambda file: file if config["disk"]["keep_cuts"] else temp(file))("results/{tape}/scenes/{scene}.mkv"),
+        clip=cut_file("results/{tape}/scenes/{scene}.mkv"),
     log:
         "logs/cut_scene/{tape}/{scene}.log",
     benchmark:

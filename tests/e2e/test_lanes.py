@@ -77,7 +77,12 @@ def test_warm_and_cold_lanes_make_the_same_files_as_none(undisturbed, tmp_path, 
 
 
 @pytest.mark.parametrize(
-    ("fault", "told"), [("memory", "OutOfMemory"), ("die", "died during"), ("hang", "did not end within")]
+    ("fault", "told"),
+    [
+        ("memory", "OutOfMemory"),
+        ("die", "died during"),
+        pytest.param("hang", "did not end within", marks=pytest.mark.long),
+    ],
 )
 def test_a_failure_of_the_card_costs_one_attempt_and_changes_nothing(undisturbed, tmp_path, monkeypatch, fault, told):
     monkeypatch.setenv("FAULT", fault)

@@ -32,6 +32,7 @@ def clips(project):
     }
 
 
+@pytest.mark.long
 def test_a_network_of_ones_own_is_pinned_used_and_replaced_knowingly(project):
     refused = project.run("all")
     assert refused.exit_code != 0

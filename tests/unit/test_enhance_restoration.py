@@ -176,7 +176,7 @@ def test_the_same_scene_gives_the_same_bytes(tmp_path):
     assert torch.get_num_threads() == threads
 
 
-@pytest.mark.parametrize(("frames", "width"), [(1, 72), (3, 64)])
+@pytest.mark.parametrize(("frames", "width"), [(1, 72), pytest.param(3, 64, marks=pytest.mark.long)])
 def test_vrt_sees_a_scene_in_windows_and_tiles_and_leaves_every_frame_in_its_place(tmp_path, frames, width):
     colours = "c0=0x806040:c1=0x4060A0:x0=0:y0=0:x1=64:y1=64:seed=1:speed=0.1"
     moving = f"gradients=size={width}x64:rate=25:{colours},format=yuv444p"

@@ -122,6 +122,7 @@ def test_a_network_answers_as_the_plain_one(variant):
     torch.testing.assert_close(answer, expected, rtol=0, atol=2e-3)
 
 
+@pytest.mark.long
 def test_pieces_change_nothing(monkeypatch):
     network = small_network(pa_frames=6, upscale=2, window_size=[2, 5, 4], nonblind_denoising=True)
     clip = clip_for(network, 5, 40, 40, count=2)

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from tapemill import ffmpeg
+from tapemill.colour import Colour
 from tapemill.enhance import EnhanceSettings
 from tapemill.facts import PictureFacts
-from tapemill.media import Colour, frame_count, probe
+from tapemill.media import frame_count, probe
 
 UNTAGGED = Colour(primaries="unknown", transfer="unknown", matrix="unknown", range="unknown")
 PAL = PictureFacts(

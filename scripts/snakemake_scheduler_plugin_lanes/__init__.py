@@ -9,7 +9,6 @@ Every start of Snakemake imports this, whatever scheduler it uses: nothing heavy
 
 # No `from __future__ import annotations`: Snakemake makes options of the fields' types, and cannot read them as text.
 import os
-import re
 import sys
 import time
 from collections.abc import Collection, Mapping, Sequence
@@ -36,8 +35,7 @@ from tapemill.lanes.ledger import Ledger
 
 from .check import CardCheck
 from .declared import lanes_of_profile
-
-LANE = re.compile(rf"{GPU}(0|[1-9][0-9]*)")
+from .jobs import LANE, asks_for_card, forget_lane, key_of, needs_of, whole
 
 
 @dataclass
@@ -100,7 +98,7 @@ class Scheduler(greedy.Scheduler):
         asking, others = self._split(selectable_jobs)
         if self.settings.device != "cpu":
             self._look_for_cards(
-                lanes, {str(job.rule.name) for job in [*asking.values(), *filter(_asks, remaining_jobs)]}
+                lanes, {str(job.rule.name) for job in [*asking.values(), *filter(asks_for_card, remaining_jobs)]}
             )
         others, held = self._not_too_far_ahead(others, remaining_jobs, free)
         chosen = self._choose(asking, others, remaining_jobs, available_resources, input_sizes, free, lanes)
@@ -136,8 +134,8 @@ class Scheduler(greedy.Scheduler):
         self, jobs: Sequence[Any], remaining: Sequence[Any], free: Mapping[str, int]
     ) -> tuple[list[Any], list[Any]]:
         """Jobs that may start now, and those held back because enough of what they make waits to be used."""
-        making = [job for job in jobs if hasattr(job, "rule") and _whole(job.scheduler_resources, AHEAD) > 0]
-        limits = [most for job in making if (most := _whole(job.scheduler_resources, AHEAD_AT_MOST)) > 0]
+        making = [job for job in jobs if hasattr(job, "rule") and whole(job.scheduler_resources, AHEAD) > 0]
+        limits = [most for job in making if (most := whole(job.scheduler_resources, AHEAD_AT_MOST)) > 0]
         if not limits:
             return list(jobs), []
         room = self._waiting.room(
@@ -146,7 +144,7 @@ class Scheduler(greedy.Scheduler):
             at_most=min(limits),
         )
         # In the order of the sheet's names and of the tape: what was begun is finished first.
-        making.sort(key=_key)
+        making.sort(key=key_of)
         held = {id(job) for job in making[room:]}
         return [job for job in jobs if id(job) not in held], making[room:]
 
@@ -173,8 +171,8 @@ class Scheduler(greedy.Scheduler):
             single = hasattr(job, "add_aux_resource")  # jobs of a group share what the group got
             if single:
                 forget_lane(job)
-            if single and _whole(job.scheduler_resources, GPU) > 0:
-                asking[_key(job)] = job
+            if single and whole(job.scheduler_resources, GPU) > 0:
+                asking[key_of(job)] = job
             else:
                 others.append(job)
         return asking, others
@@ -195,19 +193,19 @@ class Scheduler(greedy.Scheduler):
             self._ledger.lanes(lanes, used, now_s),
             free=free,
             total=self._total,
-            others=[_needs(job, free) for job in others],
+            others=[needs_of(job, free) for job in others],
         )
 
     def _wish(self, key: str, job: Any, lanes: Collection[str], input_sizes: Mapping[Any, int]) -> Wish:
-        needs = _needs(job, self._total)
+        needs = needs_of(job, self._total)
         return Wish(
             key=key,
             rule=str(job.rule.name),
             priority=job.priority,
-            expected_s=_whole(job.scheduler_resources, EXPECTED_S),
+            expected_s=whole(job.scheduler_resources, EXPECTED_S),
             needs={name: amount for name, amount in needs.items() if not LANE.fullmatch(name)},
             input_bytes=sum(input_sizes.get(file) or 0 for file in job.input),
-            lanes_at_most=_whole(job.scheduler_resources, LANES_AT_MOST),
+            lanes_at_most=whole(job.scheduler_resources, LANES_AT_MOST),
             lane=next((name for name in lanes if needs.get(name)), None),
             failed_at=self._ledger.failed_at(key),
         )
@@ -237,42 +235,3 @@ class Scheduler(greedy.Scheduler):
         if self._check is None:
             self._check = CardCheck(self.settings.device, sorted(int(name.removeprefix(GPU)) for name in lanes))
         self._check.raise_if_known()
-
-
-def forget_lane(job: Any) -> None:
-    """Take off what an earlier attempt was given: Snakemake keeps it on the job, and refuses to add it twice.
-
-    There is no public call for this. tests/workflow/test_scheduler.py fails if a new Snakemake keeps it elsewhere.
-    """
-    given = getattr(job, "_aux_resources", None)
-    if given:
-        for name in [name for name in given if name in (LANE_DEVICE, LANE_WARM) or LANE.fullmatch(name)]:
-            del given[name]
-        job._resources = None
-        job._scheduler_resources = None
-
-
-def _key(job: Any) -> str:
-    """What a job makes. Snakemake makes job objects anew when a checkpoint is done, and may number them differently."""
-    return "\n".join(map(str, job.output)) or f"job {id(job)}"
-
-
-def _needs(job: Any, of: Mapping[str, int]) -> dict[str, int]:
-    resources = job.scheduler_resources
-    return {name: resources[name] for name in of if isinstance(resources.get(name), int) and resources[name] > 0}
-
-
-def _whole(resources: Mapping[str, int | str], name: str) -> int:
-    """A resource that is a whole number; 0 if it is absent or not known yet."""
-    value = resources.get(name, 0)
-    return value if isinstance(value, int) else 0
-
-
-def _asks(job: Any) -> bool:
-    """Whether the rule of a job, ready or not, says that it needs a card.
-
-    Resources of jobs that are not ready must not be asked for: Snakemake would remember them as they are before the
-    job's input is there.
-    """
-    resources = job.rule.resources
-    return GPU in resources and not resources[GPU].is_evaluable() and bool(resources[GPU].value)

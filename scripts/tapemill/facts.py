@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from . import bounded
+from .colour import Colour
 from .errors import InputError
 from .grid import Grid
-from .media import Colour
 from .timing import format_fraction
 
 MAKE_ANEW = "delete it, and the workflow makes it anew"

@@ -11,9 +11,10 @@ import av
 import av.error
 import av.stream
 import numpy as np
-from av import AudioStream, VideoCodecContext, VideoFrame, VideoStream
+from av import AudioStream, VideoFrame, VideoStream
 from av.container import InputContainer
 
+from .colour import Colour, colour_of
 from .containers import what_it_is
 from .errors import InputError
 from .ffmpeg import DEMUXERS, PROTOCOLS
@@ -22,24 +23,6 @@ from .limits import LARGEST_SIDE, MOST_PIXELS
 DECODE_OPTIONS = {"max_pixels": str(MOST_PIXELS)}
 # A recording may begin in the middle of a group of pictures; its first key frame comes within these packets.
 FIRST_PACKETS = 1000
-# ITU-T H.273, tables 2 to 4, limited to what video files carry, under the names of ffmpeg's filter setparams.
-PRIMARIES = {1: "bt709", 4: "bt470m", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 9: "bt2020"}
-TRANSFERS = {
-    **{1: "bt709", 4: "bt470m", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 8: "linear", 13: "iec61966-2-1"},
-    **{14: "bt2020-10", 15: "bt2020-12", 16: "smpte2084", 18: "arib-std-b67"},
-}
-MATRICES = {0: "gbr", 1: "bt709", 4: "fcc", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 9: "bt2020nc"}
-RANGES = {1: "tv", 2: "pc"}
-
-
-@dataclass(frozen=True)
-class Colour:
-    """Colour tags as ffmpeg's filter setparams names them; "unknown" where the file does not say."""
-
-    primaries: str
-    transfer: str
-    matrix: str
-    range: str
 
 
 @dataclass(frozen=True)
@@ -199,7 +182,7 @@ def _picture(container: InputContainer, stream: VideoStream, path: Path) -> Pict
         rotation_deg=-frame.rotation % 360,
         stated_rates=tuple(dict.fromkeys(rates)) or (Fraction(25),),
         time_base=Fraction(stream.time_base or Fraction(1, 1000)),
-        colour=_colour(context),
+        colour=colour_of(context),
     )
 
 
@@ -230,17 +213,6 @@ def _first_frame(container: InputContainer, stream: VideoStream, path: Path) -> 
 
 def _is_cover(stream: VideoStream) -> bool:
     return bool(stream.disposition & av.stream.Disposition.attached_pic)
-
-
-def _colour(context: VideoCodecContext) -> Colour:
-    """Numbers of ITU-T H.273 as names."""
-    return Colour(
-        primaries=PRIMARIES.get(int(context.color_primaries), "unknown"),
-        transfer=TRANSFERS.get(int(context.color_trc), "unknown"),
-        matrix=MATRICES.get(int(context.colorspace), "unknown"),
-        # The yuvj formats are how older files say "full range".
-        range="pc" if (context.pix_fmt or "").startswith("yuvj") else RANGES.get(int(context.color_range), "unknown"),
-    )
 
 
 def _sound(stream: AudioStream) -> Sound:

@@ -3,12 +3,12 @@ from pathlib import Path
 
 import pytest
 
+from tapemill.colour import Colour
 from tapemill.enhance import SceneSettings
 from tapemill.errors import ConfigError, ModelError
 from tapemill.facts import Capture, PictureFacts, SoundFacts, TakeFacts
 from tapemill.files import write_json
 from tapemill.lookup import Job
-from tapemill.media import Colour
 from tapemill.scenes import Scene
 from tapemill.scenes.table import write_scenes
 from tapemill.settings import Tape, load_config

@@ -19,12 +19,12 @@ import cv2
 import numpy as np
 
 from .. import ffmpeg, files
+from ..colour import Colour
 from ..enhance import EnhanceSettings
 from ..enhance.chain import written_out
 from ..enhance.graph import Scene, before_networks
 from ..errors import InputError
 from ..facts import PictureFacts
-from ..media import Colour
 from ..models import UNPINNED, Model
 from ..settings import load_config
 from . import plan, vhs

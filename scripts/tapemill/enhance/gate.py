@@ -12,8 +12,9 @@ import av.error
 import numpy as np
 from av import VideoFrame
 
+from ..colour import MATRICES, RANGES, Colour
 from ..errors import GateError
-from ..media import MATRICES, RANGES, Colour, opened, packet_times, probe
+from ..media import opened, packet_times, probe
 from ..outputs import LEAST_SPREAD, judged, thumbnail
 from .graph import Scene
 from .picture import OutputPicture, is_rgb, source_colour

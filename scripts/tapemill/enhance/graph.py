@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+from ..colour import Colour
 from ..facts import FieldOrder, PictureFacts
 from ..ffmpeg import BITEXACT_SCALING
-from ..media import Colour
 from .chain import Chain, FilterStep
 from .filters import FILTERS
 from .picture import (

@@ -8,9 +8,9 @@ from functools import cache
 
 from av import VideoFormat
 
+from ..colour import Colour
 from ..errors import ConfigError
 from ..facts import PictureFacts, Plain
-from ..media import Colour
 from ..timing import nearest
 from .chain import Chain
 from .settings import EnhanceSettings

@@ -122,6 +122,8 @@ def test_cues_that_overlap_in_any_way_come_out_apart(tmp_path, cues):
 @example("{\\{\\b}b}", True)
 @example("--\u202e>", True)
 @example("-\ufeff-> a", True)
+@example("a > b < c<i>a > b < c", False)
+@example("a < c</i>a > b", True)
 def test_safe_text_stays_what_it_is(text, markup):
     safe = safe_text(text, markup=markup)
     assert safe_text(safe, markup=markup) == safe

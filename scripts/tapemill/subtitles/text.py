@@ -22,6 +22,8 @@ MARKUP = frozenset({"i", "b", "u"})
 DIRECTION_OVERRIDES = frozenset("\u202d\u202e")
 # A parser may take this for the beginning of a tag that ends in a later line.
 OPENING = re.compile(r"<(?=[A-Za-z/!?])")
+# What would make a tag of the text behind one that was taken out.
+UNCLOSED = re.compile(r"<(?=[^<>]*+\Z)")
 
 # What is still an override when others were taken out of its middle.
 OVERRIDE_START = re.compile(r"\{(?=\s*+\\)")
@@ -50,21 +52,26 @@ def safe_text(text: str, *, markup: bool) -> str:
     opened: list[str] = []
     end = 0
     for tag in TAGS.finditer(text):
-        parts.append(_harmless(text[end : tag.start()]))
+        before = _harmless(text[end : tag.start()])
         end = tag.end()
-        name = (tag[2] or "").lower()
-        if not markup or name not in MARKUP:
-            continue
-        if not tag[1]:
-            opened.append(name)
-            parts.append(f"<{name}>")
-        elif opened and opened[-1] == name:
-            parts.append(f"</{opened.pop()}>")
+        kept = _kept(tag, opened) if markup else ""
+        parts += [before, kept] if kept else [UNCLOSED.sub("‹", before)]
     parts.append(_harmless(text[end:]))
     parts.extend(f"</{name}>" for name in reversed(opened))
     whole = OVERRIDE_START.sub("(", "".join(parts)).replace("-->", "→")
     lines = (" ".join(line.split()) for line in whole.split("\n"))
     return "\n".join(line for line in lines if line)
+
+
+def _kept(tag: re.Match[str], opened: list[str]) -> str:
+    """What is left of a tag; `opened` are those that wait for their end."""
+    name = (tag[2] or "").lower()
+    if name not in MARKUP:
+        return ""
+    if not tag[1]:
+        opened.append(name)
+        return f"<{name}>"
+    return f"</{opened.pop()}>" if opened and opened[-1] == name else ""
 
 
 def _is_harmful(character: str) -> bool:

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from contextlib import contextmanager
 
 import pytest
 
@@ -28,13 +29,23 @@ def test_a_second_run_has_nothing_to_do(copy):
     assert not copy.make("all").jobs
 
 
-def touch_all(folder):
-    """Everything under version control gets a new file time, as a checkout of another branch and back does."""
+@contextmanager
+def all_touched(folder):
+    """Everything under version control has a new file time, as after a checkout of another branch and back.
+
+    Afterwards the old ones: `make` would install everything anew.
+    """
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=folder, capture_output=True, check=True).stdout
     names = [name for name in os.fsdecode(listed).split("\0") if name]
     assert {"Snakefile", "rules/common.smk", "scripts/enhance_scene.py", "envs/cpu.yaml"} <= set(names)
-    for name in names:
-        (folder / name).touch()
+    before = {folder / name: (folder / name).stat() for name in names}
+    try:
+        for path in before:
+            path.touch()
+        yield
+    finally:
+        for path, was in before.items():
+            os.utime(path, ns=(was.st_atime_ns, was.st_mtime_ns))
 
 
 def test_touching_the_capture_the_model_or_anything_of_the_repository_redoes_nothing(copy):
@@ -42,8 +53,8 @@ def test_touching_the_capture_the_model_or_anything_of_the_repository_redoes_not
     copy.path(DEMO_MODEL).touch()
     for path in copy.path("config").iterdir():
         path.touch()
-    touch_all(ROOT)
-    assert not copy.make("all").jobs
+    with all_touched(ROOT):
+        assert not copy.make("all").jobs
 
 
 def test_another_branch_and_back_redoes_nothing(copy, tmp_path):

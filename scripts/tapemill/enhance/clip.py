@@ -19,7 +19,7 @@ from ..notices import STANDS_IN_TAG, Notice
 from ..timing import format_fraction
 from .cadence import Cadence, scene_cadence
 from .encoders import ENCODERS, chosen_encoder, device_arguments, encoder_arguments
-from .gate import Passed, UnlikeError, check_clip
+from .gate import Passed, check_clip
 from .graph import Scene, after_networks, before_networks, filter_chain
 from .picture import OutputPicture, output_picture
 from .settings import EnhanceSettings
@@ -87,7 +87,7 @@ def enhance_scene(
     return list(_notices(facts))
 
 
-def _enhanced(job: _Job, cadence: Cadence, *, compared: bool = True) -> dict[str, Any]:
+def _enhanced(job: _Job, cadence: Cadence) -> dict[str, Any]:
     """Write the clip; returns what the record says of it."""
     if cadence.own:
         LOG.warning("fields of this scene are %s, the tape's are %s", cadence.field_order, job.picture.field_order)
@@ -95,9 +95,7 @@ def _enhanced(job: _Job, cadence: Cadence, *, compared: bool = True) -> dict[str
     with files.staged(job.target) as partial:
         with _one_encoder(job.encoder, job.clip):
             how = _made(job.clip, partial, scene, job.frames, job.encoder, job.device)
-        passed = check_clip(
-            partial, target=job.target, clip=job.clip, scene=scene, frames=job.frames, compared=compared
-        )
+        passed = check_clip(partial, target=job.target, clip=job.clip, scene=scene, frames=job.frames)
     return {**how, **_facts(scene, cadence, passed)}
 
 
@@ -106,8 +104,8 @@ def _kept(job: _Job, error: SceneError) -> dict[str, Any]:
     LOG.warning("the scene cannot be restored and is kept as it is: %s: %s", type(error).__name__, error)
     plain = replace(job, settings=replace(job.settings, chain=PLAINEST))
     try:
-        # A clip that looks like no scene at all may be all right: of a damaged scene the comparison knows too little.
-        facts = _enhanced(plain, _of_the_tape(job), compared=not isinstance(error, UnlikeError))
+        # It has to pass the same gate: an encoder that makes black of everything must not make a black tape.
+        facts = _enhanced(plain, _of_the_tape(job))
     except SceneError as second:
         raise SceneError(
             f"{error.what}; nor can the scene be kept as it is: {second.what}",

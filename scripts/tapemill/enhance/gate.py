@@ -23,10 +23,6 @@ from .picture import OutputPicture, is_rgb, source_colour
 LEAST_LIKENESS = 0.5
 
 
-class UnlikeError(GateError):
-    """A clip that is complete, but does not show what its scene shows."""
-
-
 @dataclass(frozen=True)
 class Passed:
     """What the gate found out on its way."""
@@ -38,11 +34,8 @@ class Passed:
     """Correlation of the clip's key frames with the scene's at the same time, where there was contrast to compare."""
 
 
-def check_clip(partial: Path, *, target: Path, clip: Path, scene: Scene, frames: int, compared: bool = True) -> Passed:
-    """Raise GateError, naming `target`, if the clip in `partial` is not what the scene in `clip` has to become.
-
-    UnlikeError if it shows something else; `compared` says whether that is looked at.
-    """
+def check_clip(partial: Path, *, target: Path, clip: Path, scene: Scene, frames: int) -> Passed:
+    """Raise GateError, naming `target`, if the clip in `partial` is not what the scene in `clip` has to become."""
     output = scene.output
     expected = frames * output.frames_per_frame
     with judged(partial, target=target):
@@ -65,10 +58,10 @@ def check_clip(partial: Path, *, target: Path, clip: Path, scene: Scene, frames:
     if len(times) != expected:
         raise GateError(f"the clip has {len(times)} frames, not {expected}", file=target, remedy=_remedy(clip))
     _check_times(times, found.time_base, output, target)
-    likeness = tuple(_likeness(partial, clip, scene)) if compared else ()
+    likeness = tuple(_likeness(partial, clip, scene))
     # One key frame that agrees is enough: a flash in a single field is no fault of the clip.
     if likeness and max(likeness) < LEAST_LIKENESS:
-        raise UnlikeError(
+        raise GateError(
             f"the clip does not show what its scene shows (likeness {max(likeness):.2f})",
             file=target,
             remedy="look at both; a hardware encoder's driver may be at fault: try enhance: encoder: libx264",

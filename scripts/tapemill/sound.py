@@ -28,6 +28,9 @@ JITTER_S = Fraction(5, 1000)
 # back; None is the start of the file.
 SEEKS_BACK_S = (Fraction(1), Fraction(15), None)
 USUAL_RATE_HZ, USUAL_FORMAT = 48_000, "s16"
+# Sound cards and file formats end here.
+HIGHEST_RATE_HZ = 768_000
+MOST_CHANNELS = 64
 FULL_SCALE = {"u8": 2**7, "s16": 2**15, "s32": 2**31, "s64": 2**63}
 
 
@@ -115,12 +118,14 @@ def mean_square_per_frame(
 
 
 def _track(stream: AudioStream) -> Track:
-    """What a stream says of itself; of a damaged one, which says nothing, what is usual."""
+    """What a stream says of itself; of a damaged one, which says nothing or nonsense, what is usual."""
     context = stream.codec_context
     # PyAV's type says there always is a format.
     form = context.format.name if context.format is not None else USUAL_FORMAT
     sixteen_bit = form.rstrip("p") in ("u8", "s16")
-    return Track(context.sample_rate or USUAL_RATE_HZ, context.channels or 1, sixteen_bit)
+    rate_hz = context.sample_rate if 0 < context.sample_rate <= HIGHEST_RATE_HZ else USUAL_RATE_HZ
+    channels = context.channels if 0 < context.channels <= MOST_CHANNELS else 1
+    return Track(rate_hz, channels, sixteen_bit)
 
 
 def _stream(container: InputContainer, stream_index: int) -> AudioStream:

@@ -3,6 +3,7 @@
 import wave
 from fractions import Fraction
 from itertools import pairwise
+from types import SimpleNamespace
 
 import av
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 from captured import capture_of
 from counting import irregular_times, make_capture, onsets_s
+from tapemill import sound
 from tapemill.audio.speech_audio import extract_audio
 from tapemill.sound import mean_square_per_frame
 from tapemill.timing import Span
@@ -141,3 +143,11 @@ def test_same_bytes_twice(tmp_path):
         speech(truth.path, capture, 33, 166, tmp_path / name)
 
     assert (tmp_path / "1.wav").read_bytes() == (tmp_path / "2.wav").read_bytes()
+
+
+@pytest.mark.parametrize(("rate_hz", "channels"), [(-5, 2), (0, 0), (2_000_000_000, -1), (48_000, 5000)])
+def test_a_track_that_states_nonsense_is_taken_for_a_usual_one(rate_hz, channels):
+    context = SimpleNamespace(format=None, sample_rate=rate_hz, channels=channels)
+    track = sound._track(SimpleNamespace(codec_context=context))
+    assert 0 < track.rate_hz <= 768_000
+    assert 0 < track.channels <= 64

@@ -14,7 +14,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from .containers import is_scrambled, missing_bytes
-from .errors import InputError
+from .errors import InputError, printable
 from .grid import Grid, choose_rate, lay_grid
 from .limits import LONGEST_LEAD_S
 from .looks import Look, changed, look_around, merged_fields
@@ -105,7 +105,7 @@ def examine(file: Path, settings: CaptureSettings) -> Examined:
     grid = lay_grid(times, last_duration, picture.time_base, rate)
     _check_grid(file, grid, settings)
     for remark in remarks:
-        LOG.warning("%s: %s", file.name.encode("utf-8", "backslashreplace").decode(), remark)
+        LOG.warning("%s: %s", printable(file.name), remark)
     return Examined(media, grid, packets.longest_lead[0], tuple(remarks))
 
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from .errors import TapemillError
-
 Kind = Literal["kept", "stands_in", "empty", "lowered"]
 """`kept`: the picture of the scene is not restored. `stands_in`: other pictures take the place of damaged ones.
 `empty`: the scene has no subtitles. `lowered`: the work was done with less memory than it should have."""
@@ -27,8 +25,3 @@ class Notice:
     """One line."""
     scene: str = ""
     """Name of the scene, if it is not the job's own."""
-
-
-def reason_of(error: TapemillError) -> str:
-    """An error in one line: its class and what happened, without addresses and file names of this run."""
-    return f"{type(error).__name__}: {error.what.partition(chr(10))[0]}"

@@ -21,6 +21,8 @@ from .picture import OutputPicture, is_rgb, source_colour
 
 # Restored pictures are seen at 0.97 and above; another picture, or a damaged one, is near 0.
 LEAST_LIKENESS = 0.5
+ANOTHER_ENCODER = "try another encoder (enhance: encoder)"
+AGAIN = f"delete the clip and run again; if it fails again, {ANOTHER_ENCODER}"
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ def check_clip(partial: Path, *, target: Path, clip: Path, scene: Scene, frames:
             raise GateError(
                 f"the clip's {name} is {is_now}, not {should_be}",
                 file=target,
-                remedy="try another encoder (enhance: encoder)",
+                remedy=ANOTHER_ENCODER,
             )
     if len(times) != expected:
         raise GateError(f"the clip has {len(times)} frames, not {expected}", file=target, remedy=_remedy(clip))
@@ -84,7 +86,7 @@ def _check_times(times: np.ndarray, time_base: Fraction, output: OutputPicture, 
         raise GateError(
             f"the clip's frames are off their times by up to {worst * float(time_base):.4f} s",
             file=target,
-            remedy="try another encoder (enhance: encoder)",
+            remedy=ANOTHER_ENCODER,
         )
 
 
@@ -124,13 +126,13 @@ def _key_frame(path: Path, *, last: bool = False, at: Fraction = Fraction(0)) ->
             f"the clip cannot be decoded: {error}",
             file=path,
             tool="PyAV",
-            remedy="delete the clip and run again; if it fails again, try another encoder (enhance: encoder)",
+            remedy=AGAIN,
         ) from error
     raise GateError(
         "the clip has no picture that can be decoded",
         file=path,
         tool="PyAV",
-        remedy="delete the clip and run again; if it fails again, try another encoder (enhance: encoder)",
+        remedy=AGAIN,
     )
 
 

@@ -9,8 +9,9 @@ OUTPUT   .snakemake/tapemill.lock     who runs here; held while the run lasts
 
 from snakemake.logging import logger
 
-from tapemill import mainprocess, runlock, spaceplan, starting, summary, workplace
+from tapemill import mainprocess, runlock, spaceplan, starting, stopping, summary, workplace
 
+shell.prefix(stopping.PREFIX)
 mainprocess.look_for_garbage_seldom()
 PLANNED_ON = runlock.footprint(starting.FOLDER)
 

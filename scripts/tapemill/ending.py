@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +13,10 @@ from .diskspace import says_full
 from .errors import DiskFull, ToolFailed, ToolKilled
 
 TAIL_LINES = 12
+# ffmpeg ends with this code if it was asked to by a signal, after it has cleaned up. It is the last byte of -EPERM too,
+# but then ffmpeg says so.
+ASKED_TO_END = 255
+NOT_PERMITTED = os.strerror(errno.EPERM)
 
 
 @dataclass(frozen=True)
@@ -48,9 +54,11 @@ def check_ending(
             stderr_tail=tail,
             remedy="the file may be damaged; play it to see what it is",
         )
-    if code < 0:
+    is_asked = code == ASKED_TO_END and not any(NOT_PERMITTED in line for line in tail)
+    if code < 0 or is_asked:
+        ended_by = "a signal" if is_asked else signal.Signals(-code).name
         raise ToolKilled(
-            f"ffmpeg was ended by {signal.Signals(-code).name}",
+            f"ffmpeg was ended by {ended_by}",
             file=concerns,
             tool="ffmpeg",
             tool_exit_code=code,

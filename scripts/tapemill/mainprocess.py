@@ -1,4 +1,6 @@
-"""What keeps Snakemake's main process quick with thousands of jobs. For 9.27.1, measured by `make bench-resume`.
+"""What keeps Snakemake's main process quick with thousands of jobs, and its words to what concerns the operator.
+
+For 9.27.1; the time is measured by `make bench-resume`.
 
 tests/workflow/test_mainprocess.py fails if a new Snakemake makes one of these unnecessary, or impossible.
 """
@@ -6,6 +8,7 @@ tests/workflow/test_mainprocess.py fails if a new Snakemake makes one of these u
 from __future__ import annotations
 
 import gc
+import logging
 import threading
 from typing import Any, Final
 
@@ -21,6 +24,15 @@ def look_for_garbage_seldom() -> None:
     """
     _, older, oldest = gc.get_threshold()
     gc.set_threshold(NEW_OBJECTS, older, oldest)
+
+
+def keep_logging_faults_quiet() -> None:
+    """Let a line that cannot be logged be lost (logging.raiseExceptions, as Python's manual has it for production).
+
+    The terminal's writer reads the log of each job that failed, in a thread of its own. By then the log may be
+    gone, for the next attempt or as the job was killed before it had one, and the writer's traceback would be shown.
+    """
+    logging.raiseExceptions = False
 
 
 def reschedule_once_a_second(scheduler: Any) -> None:

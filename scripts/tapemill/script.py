@@ -33,6 +33,9 @@ def run(main: Callable[[Any], Sequence[Notice] | None], job: Any) -> None:
     log = Path(job.log[0])
     current = lifeline.current_run()
     run_id = current.id if current else None
+    if current and not current.alive:
+        # Killed while this process was starting. The log may be the next run's by now.
+        _stop()
     past = attempts.before(run_id, log)
     try:
         with diskspace.explained(log):
@@ -41,9 +44,6 @@ def run(main: Callable[[Any], Sequence[Notice] | None], job: Any) -> None:
         sys.exit(_said(error))
     retrying.leave_if_final(past)
     attempts.started(run_id, past)
-    if current and not current.alive:
-        # Killed while this process was starting.
-        _stop()
     if current:
         lifeline.on_end(current, _stop)
     LOG.info("rule %s, Python %s on %s", job.rule, platform.python_version(), platform.machine())
@@ -51,6 +51,7 @@ def run(main: Callable[[Any], Sequence[Notice] | None], job: Any) -> None:
     started = time.monotonic()
     try:
         with stopping.stoppable():
+            stopping.obey(run_id)
             retrying.recover(run_id, past)
             retrying.leave_if_stopped(run_id, past)
             made = [Path(file) for file in getattr(job, "output", ())]

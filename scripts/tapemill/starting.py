@@ -20,5 +20,6 @@ def begin(workflow: Any, planned_on: int | None) -> None:
     bookkeeping.harden(workflow.persistence)
     bookkeeping.clear_up(FOLDER, workflow.dag)
     retrying.begin(workflow.scheduler)
+    mainprocess.keep_logging_faults_quiet()
     mainprocess.reschedule_once_a_second(workflow.scheduler)
     stopping.finish_at_signals()

@@ -1,9 +1,10 @@
 """What signals do: a run that is asked to stop ends cleanly.
 
-SIGTERM to the main process: nothing new is started, running jobs finish. Ctrl-C reaches the job scripts as well, since
-they are in the terminal's foreground process group (termios(3)): they remove what is half-made and end. ffmpeg and
-workers lead sessions of their own and end with the job they work for. A second Ctrl-C ends the main process at once,
-and everything else with it (`lifeline`): as safe as `kill -9`, only less polite.
+SIGTERM to the main process: nothing new is started, running jobs finish. At Ctrl-C the main process leaves a note, and
+the job scripts remove what is half-made and end. Ctrl-C itself reaches them too, since they are in the terminal's
+foreground process group (termios(3)), but they ignore it (`PREFIX`): it may come before they can handle it.
+ffmpeg and workers lead sessions of their own and end with the job they work for. A second Ctrl-C ends the main process
+at once, and everything else with it (`lifeline`): as safe as `kill -9`, only less polite.
 """
 
 from __future__ import annotations
@@ -11,11 +12,18 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from types import FrameType
 
+from . import attempts, lifeline
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+PREFIX = "set -euo pipefail; trap '' INT; "
+"""Of every job's shell command: Snakemake's own prefix, and Ctrl-C ignored, also in what the shell starts."""
+PAUSE_S = 0.25
 SHOW_CURSOR = b"\x1b[?25h"  # the progress bar hides it
 
 
@@ -49,6 +57,12 @@ def stoppable() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def obey(run: str | None) -> None:
+    """For a job that is `stoppable`: have it stopped when the run with this id is, however early it was asked to."""
+    if run is not None:
+        threading.Thread(target=_obey, args=(_note(run),), name="stopping", daemon=True).start()
+
+
 def finish_at_signals() -> None:
     """For Snakemake's main process, once its scheduler is there: SIGTERM and Ctrl-C let running jobs come to their end.
 
@@ -57,8 +71,10 @@ def finish_at_signals() -> None:
     `JobScheduler.exit_gracefully`). So that handler gets a thread of its own, and both signals lead to it.
     """
     finish = signal.getsignal(signal.SIGTERM)
-    if not callable(finish):
+    run = lifeline.run_of(os.getpid())
+    if not callable(finish) or run is None:
         return
+    note = _note(run.id)
 
     def ask(number: int, _frame: FrameType | None) -> None:
         threading.Thread(target=finish, args=(number, None), daemon=True).start()
@@ -68,11 +84,25 @@ def finish_at_signals() -> None:
         _say(
             "Ctrl-C: running jobs clean up and end, no other is started. Once more ends all at once; that is safe too."
         )
+        # Without it, on a full disk, running jobs finish.
+        with suppress(OSError):
+            note.parent.mkdir(parents=True, exist_ok=True)
+            note.touch()
         ask(number, frame)
 
     signal.signal(signal.SIGTERM, ask)
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, first)
+
+
+def _obey(note: Path) -> None:
+    while not note.exists():
+        time.sleep(PAUSE_S)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _note(run: str) -> Path:
+    return attempts.NOTES / run / "asked to stop"
 
 
 def _end_at_once(number: int, _frame: FrameType | None) -> None:

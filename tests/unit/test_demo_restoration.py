@@ -61,9 +61,9 @@ def test_an_unworn_tape_keeps_the_picture():
     assert np.abs(captured.chroma[:566] - pairs_of_chroma).max() <= 0.5
 
 
-def test_patches_lie_where_their_truth_lies():
+def test_patches_lie_where_their_truth_lies(tmp_path):
     size = Size(clips=1, frames=2, settled_ticks=1, ticks=3, patches=1, side=566)
-    pairs = restoration_data.patches_of_clip((3, 0), size, NO_FILTER, vhs.UNWORN)
+    pairs = restoration_data.patches_of_clip((3, 0), size, NO_FILTER, tmp_path, vhs.UNWORN)
     wrong = np.abs(((pairs.seen.astype(float) - pairs.truth) * LUMA).sum(1)) / 257
     # Ticks 1 to 3: an odd one has the bottom field's lines from the tape, the others from the deinterlacer.
     own = [wrong[number][tick % 2 :: 2].mean() for number, tick in enumerate((1, 2, 3))]

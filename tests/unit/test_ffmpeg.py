@@ -1,3 +1,4 @@
+import signal
 import socket
 import subprocess
 import sys
@@ -40,10 +41,13 @@ def test_time_limit_kills_and_is_worth_another_attempt(tmp_path):
     assert not _children()
 
 
-def test_a_killed_ffmpeg_is_told_from_a_failed_one(tmp_path):
+# At SIGTERM ffmpeg ends by itself, with an exit code.
+@pytest.mark.parametrize(("number", "told"), [(signal.SIGKILL, "SIGKILL"), (signal.SIGTERM, "a signal")])
+def test_a_killed_ffmpeg_is_told_from_a_failed_one(tmp_path, number, told):
     endless = ffmpeg.reading([*ENDLESS[:-3], "-f", "rawvideo", "pipe:1"], concerns=tmp_path, timeout_s=30)
-    with pytest.raises(ToolKilled, match="SIGKILL"), endless as frames:
-        _children()[0].kill()
+    with pytest.raises(ToolKilled, match=told), endless as frames:
+        frames.read(16)
+        _children()[0].send_signal(number)
         frames.read()
 
 

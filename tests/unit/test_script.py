@@ -175,6 +175,18 @@ def test_the_pause_ends_with_the_run(run, tmp_path, monkeypatch):
     wait_for(lambda: lifeline.run_of(job) is None, seconds=5, told="the job waits on for nobody")
 
 
+def test_a_job_whose_run_is_gone_leaves_the_log_to_the_next_run(tmp_path):
+    log = tmp_path / "logs/cut_scene/T01/0000000.log"
+    log.parent.mkdir(parents=True)
+    log.write_text("of the next run")
+    gone = f"{lifeline.BOOT_ID.read_text().strip()} {os.getpid()}-1"
+    environment = os.environ | {"PYTHONPATH": str(Path(script.__file__).parents[1]), lifeline.VARIABLE: gone}
+    job = subprocess.run([sys.executable, "-c", JOB, "nothing"], cwd=tmp_path, env=environment, check=False)
+    assert job.returncode == 75
+    assert log.read_text() == "of the next run"
+    assert not (tmp_path / attempts.NOTES).exists()
+
+
 def children(pid):
     return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 

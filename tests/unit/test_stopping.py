@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tapemill import stopping
+from tapemill import attempts, lifeline, stopping
 from waiting import wait_for
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(stopping.__file__).parents[1])}
@@ -71,6 +71,39 @@ def test_a_job_cleans_up_undisturbed_and_says_what_stopped_it(tmp_path, number):
     log = (tmp_path / "logs" / "job.log").read_text()
     assert number.name in log
     assert "Traceback" not in log
+
+
+def test_a_job_that_cannot_hear_yet_that_its_run_is_asked_to_stop_hears_later(tmp_path):
+    run = lifeline.run_of(os.getpid())
+    (tmp_path / "job.py").write_text(f"import time; time.sleep(1)\n{JOB}")
+    environment = ENVIRONMENT | {lifeline.VARIABLE: f"{lifeline.BOOT_ID.read_text().strip()} {run.id}"}
+    # The last command keeps bash from becoming the job.
+    command = ["bash", "-c", f"{stopping.PREFIX}{sys.executable} job.py || exit $?"]
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environment, start_new_session=True, stderr=subprocess.PIPE, text=True
+    ) as job:
+        wait_for(lambda: children(job.pid))
+        os.killpg(job.pid, signal.SIGINT)
+        note = tmp_path / attempts.NOTES / run.id / "asked to stop"
+        note.parent.mkdir(parents=True)
+        note.touch()
+        assert job.wait(20) == 128 + signal.SIGTERM
+        assert "Traceback" not in job.stderr.read()
+    assert not list(tmp_path.glob("*clip*"))
+
+
+def children(pid):
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+
+
+def test_a_first_ctrl_c_asks_the_jobs_to_stop_and_sigterm_does_not(tmp_path):
+    for number, asked in ((signal.SIGTERM, False), (signal.SIGINT, True)):
+        with start(MAIN, tmp_path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as main:
+            assert main.stdout.readline() == "locked\n"
+            main.send_signal(number)
+            assert main.stdout.readline() == "graceful\n"
+            main.kill()
+        assert bool(list((tmp_path / attempts.NOTES).glob("*/asked to stop"))) is asked
 
 
 def test_what_was_ignored_from_the_start_stays_ignored(tmp_path):

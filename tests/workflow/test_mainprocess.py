@@ -28,6 +28,19 @@ rule one:
 """
 
 
+FAILS = """
+from tapemill import mainprocess
+
+onstart:
+    mainprocess.keep_logging_faults_quiet()
+
+rule one:
+    output: "done"
+    log: "one.log"
+    shell: "exit 1"
+"""
+
+
 def timers(folder, hook):
     """How many timers for another look there are when all jobs are done."""
     (folder / "Snakefile").write_text(SNAKEFILE.replace("HOOK", hook))
@@ -48,6 +61,18 @@ def test_looks_for_ready_jobs_do_not_multiply(tmp_path):
 def test_without_help_they_do(tmp_path):
     # If this fails Snakemake has mended it, and `reschedule_once_a_second` can go.
     assert timers(tmp_path, "pass") > 1
+
+
+def test_a_log_that_vanished_costs_no_traceback_on_the_terminal(tmp_path):
+    (tmp_path / "Snakefile").write_text(FAILS)
+    command = [sys.executable, "-m", "snakemake", "--cores", "1", "--scheduler", "greedy", "--logger", "rich"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "scripts")}
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 1
+    assert "Failed one" in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
 
 
 def test_the_collector_looks_seldom_and_keeps_its_generations():

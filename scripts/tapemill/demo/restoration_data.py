@@ -7,7 +7,6 @@ own steps. Frame n of the result belongs to tick n of the drawing, line by line,
 from __future__ import annotations
 
 import logging
-import tempfile
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from typing import IO, Any
 import cv2
 import numpy as np
 
-from .. import ffmpeg, files
+from .. import ffmpeg, files, workplace
 from ..colour import Colour
 from ..enhance import EnhanceSettings
 from ..enhance.chain import written_out
@@ -128,11 +127,11 @@ def make_pairs(*, target: Path, seed: int, size: Size, settings: Mapping[str, An
     cv2.setNumThreads(1)
 
     def clip(number: int) -> Pairs:
-        pairs = patches_of_clip((seed, number), size, settings)
+        pairs = patches_of_clip((seed, number), size, settings, folder)
         LOG.info("clip %d of %d", number + 1, size.clips)
         return pairs
 
-    with ThreadPoolExecutor(threads) as pool:
+    with workplace.scratch(target) as folder, ThreadPoolExecutor(threads) as pool:
         clips = list(pool.map(clip, range(size.clips)))
     with files.staged(target) as partial, partial.open("wb") as stream:
         np.savez(
@@ -151,9 +150,12 @@ def load_pairs(source: Path) -> Pairs:
 
 
 def patches_of_clip(
-    seed: tuple[int, int], size: Size, settings: Mapping[str, Any], wear: vhs.Wear | None = None
+    seed: tuple[int, int], size: Size, settings: Mapping[str, Any], folder: Path, wear: vhs.Wear | None = None
 ) -> Pairs:
-    """One random clip's patches, of the given wear or a random one. Colour is moved back as far as it was late."""
+    """One random clip's patches, of the given wear or a random one. Colour is moved back as far as it was late.
+
+    `folder` is for what is needed on the way.
+    """
     rng = np.random.default_rng(seed)
     draw = random_paint(int(rng.integers(1 << 30)))
     wear = wear or random_wear(rng)
@@ -167,7 +169,7 @@ def patches_of_clip(
     ticks = np.sort(rng.choice(np.arange(size.settled_ticks, len(pictures)), size.ticks, replace=False))
     tape = vhs.Tape(int(rng.integers(1 << 30)), wear)
     captured = b"".join(tape.play(frame, *pictures[2 * frame : 2 * frame + 2]).planes() for frame in range(size.frames))
-    filtered = _filtered(captured, of)
+    filtered = _filtered(captured, of, folder / f"{'-'.join(map(str, seed))}.yuv")
     seen: list[Planes] = []
     truth: list[Planes] = []
     for tick in ticks:
@@ -179,29 +181,28 @@ def patches_of_clip(
     return Pairs(np.stack(seen), np.stack(truth))
 
 
-def _filtered(captured: bytes, of: Scene) -> list[Planes]:
-    """What the filters make of raw captured frames: one frame a field."""
-    with tempfile.TemporaryDirectory(prefix="tapemill-") as folder:
-        raw = Path(folder) / "capture.yuv"
-        raw.write_bytes(captured)
-        layout = ("-f", "rawvideo", "-pixel_format", of.picture.pixel_format)
-        shape = ("-video_size", f"{of.picture.width}x{of.picture.height}", "-framerate", str(of.picture.rate))
-        arguments = [
-            *ffmpeg.source(raw, options=("-threads", "1", *layout, *shape)),
-            *(
-                "-filter_threads",
-                "1",
-                "-vf",
-                ",".join(before_networks(of)),
-                "-fps_mode",
-                "passthrough",
-                "-f",
-                "rawvideo",
-                "pipe:1",
-            ),
-        ]
-        frames = []
-        with ffmpeg.reading(arguments, concerns=raw, timeout_s=TIME_LIMIT_S) as stream:
-            while (frame := read_rgb(stream, of.crop.width, of.crop.height)) is not None:
-                frames.append(frame)
+def _filtered(captured: bytes, of: Scene, raw: Path) -> list[Planes]:
+    """What the filters make of raw captured frames, by way of the file `raw`: one frame a field."""
+    raw.write_bytes(captured)
+    layout = ("-f", "rawvideo", "-pixel_format", of.picture.pixel_format)
+    shape = ("-video_size", f"{of.picture.width}x{of.picture.height}", "-framerate", str(of.picture.rate))
+    arguments = [
+        *ffmpeg.source(raw, options=("-threads", "1", *layout, *shape)),
+        *(
+            "-filter_threads",
+            "1",
+            "-vf",
+            ",".join(before_networks(of)),
+            "-fps_mode",
+            "passthrough",
+            "-f",
+            "rawvideo",
+            "pipe:1",
+        ),
+    ]
+    frames = []
+    with ffmpeg.reading(arguments, concerns=raw, timeout_s=TIME_LIMIT_S) as stream:
+        while (frame := read_rgb(stream, of.crop.width, of.crop.height)) is not None:
+            frames.append(frame)
+    raw.unlink()
     return frames

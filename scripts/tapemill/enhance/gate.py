@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-import av.error
 import numpy as np
 from av import VideoFrame
 
 from ..colour import MATRICES, RANGES, Colour
 from ..errors import GateError
 from ..media import opened, packet_times, probe
-from ..outputs import LEAST_SPREAD, judged, thumbnail
+from ..outputs import LEAST_SPREAD, judged, opened_output, thumbnail
 from .graph import Scene
 from .picture import OutputPicture, is_rgb, source_colour
 
@@ -110,24 +109,16 @@ def _likeness(partial: Path, clip: Path, scene: Scene) -> Iterator[float]:
 
 def _key_frame(path: Path, *, last: bool = False, at: Fraction = Fraction(0)) -> tuple[VideoFrame, Fraction]:
     """A key frame and its time: the last one, or the one at or before `at` seconds."""
-    try:
-        with opened(path) as container:
-            stream = container.streams.video[0]
-            base = stream.time_base or Fraction(1, 1000)
-            if last:
-                container.seek(1 << 40, stream=stream, backward=True)
-            elif at:
-                # A container's rounding must not lead to the frame before.
-                container.seek(int(at / base) + 1, stream=stream, backward=True)
-            for frame in container.decode(stream):
-                return frame, (frame.pts or 0) * base
-    except av.error.FFmpegError as error:
-        raise GateError(
-            f"the clip cannot be decoded: {error}",
-            file=path,
-            tool="PyAV",
-            remedy=AGAIN,
-        ) from error
+    with opened_output(path, target=path, remedy=AGAIN) as container:
+        stream = container.streams.video[0]
+        base = stream.time_base or Fraction(1, 1000)
+        if last:
+            container.seek(1 << 40, stream=stream, backward=True)
+        elif at:
+            # A container's rounding must not lead to the frame before.
+            container.seek(int(at / base) + 1, stream=stream, backward=True)
+        for frame in container.decode(stream):
+            return frame, (frame.pts or 0) * base
     raise GateError(
         "the clip has no picture that can be decoded",
         file=path,

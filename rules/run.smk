@@ -5,6 +5,7 @@ INPUT    the working folder as the last run left it
 OUTPUT   .snakemake/tapemill.lock     who runs here; held while the run lasts
          .snakemake/attempts/         what became of the jobs of the last run
          results/.partial/            what is being written; swept before and after
+         events/*.jsonl               what happened in the run, as config/schemas/event.schema.yaml says
 """
 
 from snakemake.logging import logger
@@ -28,9 +29,9 @@ onstart:
 
 onsuccess:
     workplace.sweep()
-    summary.tell(workflow, logger)
+    summary.tell(workflow, logger, is_ok=True)
 
 
 onerror:
     workplace.sweep()
-    summary.tell(workflow, logger)
+    summary.tell(workflow, logger, is_ok=False)

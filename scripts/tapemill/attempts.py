@@ -96,6 +96,12 @@ class JobNote:
         return rule, tape, scene
 
     @property
+    def job(self) -> dict[str, Any]:
+        """What events say of the job and its next attempt."""
+        rule, tape, scene = self.names
+        return {"rule": rule, "tape": tape, "scene": scene, "log": self.log, "attempt": len(self.failures) + 1}
+
+    @property
     def is_final(self) -> bool:
         """Whether the last error is one that another attempt cannot heal."""
         if not self.failures:

@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from . import attempts, fatal, lifeline
+from . import attempts, events, fatal, lifeline
 from .attempts import Failure, JobNote
 from .errors import FatalError, TapemillError
 
@@ -84,19 +84,22 @@ def leave_if_stopped(run_id: str | None, past: JobNote) -> None:
     cause = fatal.cause(run_id)
     if cause is not None:
         attempts.not_started(run_id, past)
+        events.write("job_not_started", **past.job)
         LOG.error("not started: %s (log: %s)", cause.message.partition("\n")[0], cause.log)
         sys.exit(FatalError.exit_code)
 
 
-def note_failure(run_id: str | None, past: JobNote, error: Exception) -> None:
+def note_failure(run_id: str | None, past: JobNote, error: Exception) -> tuple[Failure, bool]:
     """Tell the next attempt and the summary, and all other jobs if they would fail as well.
 
-    The log is copied if another attempt is to come, before which Snakemake removes it.
+    Returns what is noted, and whether there is no sense in another attempt. The log is copied if one is to come, before
+    which Snakemake removes it.
     """
-    if run_id is None:
-        return
     failure = Failure.of(error, Path(past.log))
-    if not replace(past, failures=(*past.failures, failure)).is_final:
+    is_final = replace(past, failures=(*past.failures, failure)).is_final
+    if run_id is None:
+        return failure, is_final
+    if not is_final:
         kept = _kept(past, len(past.failures) + 1)
         with suppress(OSError):
             shutil.copyfile(past.log, kept)
@@ -104,6 +107,7 @@ def note_failure(run_id: str | None, past: JobNote, error: Exception) -> None:
     attempts.failed(run_id, past, failure)
     if isinstance(error, TapemillError) and error.stops_run:
         fatal.stop(run_id, fatal.Cause(failure.text, past.log))
+    return failure, is_final
 
 
 def _forget_logs(past: JobNote) -> None:

@@ -10,10 +10,12 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from . import attempts, diskspace, ffmpeg, filetimes, lifeline, retrying, stopping
+from . import attempts, diskspace, events, ffmpeg, filetimes, lifeline, retrying, stopping
+from .attempts import JobNote
 from .errors import TapemillError, TransientError
 from .notices import Notice
 
@@ -44,6 +46,9 @@ def run(main: Callable[[Any], Sequence[Notice] | None], job: Any) -> None:
         sys.exit(_said(error))
     retrying.leave_if_final(past)
     attempts.started(run_id, past)
+    work = events.Work(past.job)
+    work.started()
+    logging.getLogger().addHandler(work)
     if current:
         lifeline.on_end(current, _stop)
     LOG.info("rule %s, Python %s on %s", job.rule, platform.python_version(), platform.machine())
@@ -54,6 +59,7 @@ def run(main: Callable[[Any], Sequence[Notice] | None], job: Any) -> None:
             stopping.obey(run_id)
             retrying.recover(run_id, past)
             retrying.leave_if_stopped(run_id, past)
+            work.begins()
             made = [Path(file) for file in getattr(job, "output", ())]
             with diskspace.explained((made or [log])[0]):
                 filetimes.settle(getattr(job, "input", ()))
@@ -61,18 +67,32 @@ def run(main: Callable[[Any], Sequence[Notice] | None], job: Any) -> None:
                 notices = main(job)
     except stopping.Stopped as stop:
         LOG.error("stopped by %s; the next run does this job again", stop.signal.name)
+        work.ended("job_stopped")
         sys.exit(stop.exit_code)
     except TapemillError as error:
         LOG.error("%s: %s", type(error).__name__, error)
-        retrying.note_failure(run_id, past, error)
+        _failed(run_id, past, error, work)
         # Snakemake prints the whole script's traceback for an exception; the message is what the operator needs.
         sys.exit(error.exit_code)
     except Exception as error:
         LOG.exception("rule %s failed unexpectedly", job.rule)
-        retrying.note_failure(run_id, past, error)
+        _failed(run_id, past, error, work)
         raise
     attempts.succeeded(run_id, past, notices or ())
+    work.ended("job_done", notices=[asdict(notice) for notice in notices or ()])
     LOG.info("done in %.1f s", time.monotonic() - started)
+
+
+def _failed(run_id: str | None, past: JobNote, error: Exception, work: events.Work) -> None:
+    failure, is_final = retrying.note_failure(run_id, past, error)
+    work.ended(
+        "job_failed",
+        kind=failure.kind,
+        error=failure.error,
+        reason=failure.reason,
+        is_final=is_final,
+        kept_log=failure.log,
+    )
 
 
 def _said(error: TapemillError) -> int:

@@ -8,11 +8,11 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from . import attempts, fatal, lifeline
+from . import attempts, events, fatal, lifeline
 from .attempts import JobNote
 from .fatal import Cause
 from .notices import Kind, Notice
@@ -157,11 +157,14 @@ def _count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
-def tell(workflow: Any, logger: logging.Logger) -> None:
-    """At the end of a run, in Snakemake's main process: write the summary to the terminal and to Snakemake's log."""
+def tell(workflow: Any, logger: logging.Logger, *, is_ok: bool) -> None:
+    """At the end of a run, in Snakemake's main process: tell the terminal, Snakemake's log and the events."""
     run = lifeline.run_of(os.getpid())
     assert run is not None
-    for level, text in told(facts(run.id, _failed_logs(workflow))):
+    found = facts(run.id, _failed_logs(workflow))
+    plain = asdict(found) | {"stopped": found.stopped and found.stopped.message}
+    events.write("run_ended", is_ok=is_ok, **plain)
+    for level, text in told(found):
         # As a whole: Snakemake's own log shows the message before its arguments are put in.
         logger.log(level, text)
 

@@ -6,11 +6,12 @@ OUTPUT   .snakemake/tapemill.lock     who runs here; held while the run lasts
          .snakemake/attempts/         what became of the jobs of the last run
          results/.partial/            what is being written; swept before and after
          events/*.jsonl               what happened in the run, as config/schemas/event.schema.yaml says
+         events/metrics.prom          the run in numbers, for Prometheus
 """
 
 from snakemake.logging import logger
 
-from tapemill import mainprocess, runlock, spaceplan, starting, stopping, summary, workplace
+from tapemill import mainprocess, runlock, spaceplan, starting, stopping, summary, telling, workplace
 
 shell.prefix(stopping.PREFIX)
 mainprocess.look_for_garbage_seldom()
@@ -23,6 +24,7 @@ onstart:
         spaceplan.check_run(
             workflow.dag.needrun_jobs(), TAPES, config, enhance=ENHANCE.of_tape, cores=workflow.cores
         )
+        telling.begin(workflow)
     except TapemillError as error:
         raise WorkflowError(str(error)) from None
 
@@ -30,8 +32,10 @@ onstart:
 onsuccess:
     workplace.sweep()
     summary.tell(workflow, logger, is_ok=True)
+    telling.ended()
 
 
 onerror:
     workplace.sweep()
     summary.tell(workflow, logger, is_ok=False)
+    telling.ended()

@@ -6,16 +6,22 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from . import doctor
+from . import doctor, metrics, status
+from .errors import TapemillError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     parser = argparse.ArgumentParser(prog="python -m tapemill", description="Commands beside the workflow.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    doctor.add_command(commands)
+    for module in (doctor, status, metrics):
+        module.add_command(commands)
     options = parser.parse_args(arguments)
-    return int(options.command(options))
+    try:
+        return int(options.command(options))
+    except TapemillError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
 
 
 if __name__ == "__main__":

@@ -19,6 +19,8 @@ CLEAR_REFS = Path("/proc/self/clear_refs")
 # Writing this number to clear_refs sets the peak of the resident set to what is resident now; see proc(5).
 RESET_PEAK = "5"
 
+_highest_bytes = 0  # of what `reset_peak` made forgotten
+
 
 @dataclass(frozen=True)
 class Memory:
@@ -89,8 +91,22 @@ def peak_bytes(device: Device) -> int:
     return _kibibytes(STATUS, "VmHWM") if device.kind == "cpu" else int(backend(device).max_memory_allocated())
 
 
+def begin_watch(device: Device) -> None:
+    """Let `watched_bytes` count from now on. One watch at a time, as a process runs one job at a time."""
+    global _highest_bytes  # noqa: PLW0603  the card's own counter is one for the whole process as well
+    reset_peak(device)
+    _highest_bytes = 0
+
+
+def watched_bytes(device: Device) -> int:
+    """The most that was in use since `begin_watch`, whoever reset the peak meanwhile."""
+    return max(_highest_bytes, peak_bytes(device))
+
+
 def reset_peak(device: Device) -> None:
     """Let `peak_bytes` count from now on. Where the kernel refuses, on the CPU, it goes on counting."""
+    global _highest_bytes  # noqa: PLW0603
+    _highest_bytes = max(_highest_bytes, peak_bytes(device))
     if device.kind != "cpu":
         backend(device).reset_peak_memory_stats()
         return

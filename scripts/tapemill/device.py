@@ -43,6 +43,10 @@ class Device:
     """How many steps below what was asked for to begin with: earlier attempts of the job ran out of memory."""
     pci_address: str = ""
     """Where the card sits, such as 0000:03:00.0; empty if unknown. For libraries that no mask reaches (Quick Sync)."""
+    name: str = ""
+    """Of the card, by its driver; empty for the CPU."""
+    uuid: str = ""
+    """Of the card; empty if unknown."""
 
 
 CPU = Device("cpu")

@@ -85,6 +85,26 @@ def read(run: str, folder: Path = FOLDER) -> list[Event]:
     return sorted(parse(lines), key=lambda event: event.time)
 
 
+class Follower:
+    """Reads a run's events while they are written, each line once."""
+
+    def __init__(self, run: str, folder: Path = FOLDER) -> None:
+        self._run = run
+        self._folder = folder
+        self._read_bytes: dict[Path, int] = {}
+
+    def new(self) -> list[Event]:
+        """Events since the last call, in the order of their times. A line without its end waits for the next call."""
+        found: list[Event] = []
+        for path in self._folder.glob(f"{self._run}.*{SUFFIX}"):
+            with path.open("rb") as stream:
+                stream.seek(self._read_bytes.get(path, 0))
+                whole = stream.read().rpartition(b"\n")
+            self._read_bytes[path] = self._read_bytes.get(path, 0) + len(whole[0] + whole[1])
+            found += parse(whole[0].splitlines())
+        return sorted(found, key=lambda event: event.time)
+
+
 def parse(lines: Iterable[bytes]) -> Iterator[Event]:
     """Events from lines; what is none is left out."""
     for line in lines:
@@ -109,9 +129,9 @@ class Work(logging.Handler):
         self._facts: dict[str, Any] = {}
         self._began_s = time.monotonic()
 
-    def started(self) -> None:
+    def started(self, **facts: Any) -> None:
         """The job script runs. It may wait before it works."""
-        write("job_started", **self._job, pid=os.getpid(), host=socket.gethostname())
+        write("job_started", **self._job, pid=os.getpid(), host=socket.gethostname(), **facts)
 
     def begins(self) -> None:
         """The work begins."""
@@ -123,8 +143,13 @@ class Work(logging.Handler):
         write(event, **self._job, seconds=seconds, **self._facts, **facts)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep facts for the end; write progress at once."""
-        self._facts.update(getattr(record, "job_facts", {}))
+        """Write facts and progress at once, as nobody knows whether there will be an end; facts at the end again."""
+        if facts := getattr(record, "job_facts", None):
+            if "lane" in facts:
+                # Until now it waited for its turn.
+                self.begins()
+            self._facts.update(facts)
+            write("job_told", **self._job, **facts)
         if (progress := getattr(record, "job_progress", None)) is not None:
             write("job_progress", **self._job, **progress)
 

@@ -11,7 +11,7 @@ import shlex
 import subprocess
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache, partial
 from pathlib import Path
@@ -49,6 +49,9 @@ CUT_DAMAGE = "slice CRC mismatch"
 OWN_END_S = 1.0
 # Of a run that reports on the way; any other is only asked for its last words.
 MOST_LINES, MOST_WARNINGS = 100_000, 1000
+# Of a line that says how far ffmpeg is; a program that is none may write anything.
+LONGEST_REPORT_BYTES = 4096
+REPORT_EVERY_S = "1"
 
 _configured: str | None = None
 
@@ -96,16 +99,24 @@ def run(
     verbosity: str = "warning",
     most_bytes: int | None = None,
     forbidden: str | None = None,
+    reached: Callable[[int], None] | None = None,
 ) -> str:
     """Run ffmpeg to its end and return what it wrote to stderr.
 
-    `concerns` is the file named in errors. Raises ToolFailed on an exit code other than 0, if it writes a file larger
-    than `most_bytes`, or says `forbidden`, which is a failure of which its exit code knows nothing; ToolKilled when it
-    was ended by a signal or ran longer than `timeout_s` seconds, DiskFull, SetupError if there is no such program.
+    `concerns` is the file named in errors. `reached` is called every second with the number of pictures that are encoded.
+    Raises ToolFailed on an exit code other than 0, if it writes a file larger than `most_bytes`, or says `forbidden`,
+    which is a failure of which its exit code knows nothing; ToolKilled when it was ended by a signal or ran longer than
+    `timeout_s` seconds, DiskFull, SetupError if there is no such program.
     """
     limits = Limits(timeout_s, most_bytes, forbidden)
-    with _started(arguments, concerns, limits, verbosity, capture=None) as (_, lines):
-        pass
+    if reached is None:
+        with _started(arguments, concerns, limits, verbosity, capture=None) as (_, lines):
+            pass
+    else:
+        reporting = ["-progress", "pipe:1", "-stats_period", REPORT_EVERY_S, *arguments]
+        with _started(reporting, concerns, limits, verbosity, capture=subprocess.PIPE) as (process, lines):
+            assert process.stdout is not None
+            _read_reports(process.stdout, reached)
     return "\n".join(lines)
 
 
@@ -222,6 +233,14 @@ def _started(
         raise error from stumbled
     if stumbled is not None:
         raise stumbled
+
+
+def _read_reports(stream: IO[bytes], reached: Callable[[int], None]) -> None:
+    """Follow what `-progress` writes, key=value in each line, to its end."""
+    while line := stream.readline(LONGEST_REPORT_BYTES):
+        key, _, value = line.strip().partition(b"=")
+        if key == b"frame" and value.isdigit():
+            reached(int(value))
 
 
 def _drain(stream: IO[bytes], lines: deque[str], forbidden: str | None, said: list[str]) -> None:

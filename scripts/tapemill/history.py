@@ -40,30 +40,77 @@ class Attempt:
     """None while it runs; for a lost attempt, when it was last heard of."""
     facts: Mapping[str, Any] = field(default_factory=dict)
     """What it told (event.schema.yaml): lane, device, device_uuid, model, frames, seconds, peak_memory_bytes, notices,
-    reason, …; while it runs, its latest progress."""
+    reason, …; while it runs, its latest progress. `heard`: when it last told anything. `lane_since`: when its turn at
+    the lane came."""
 
     @property
     def duration(self) -> timedelta:
         """From its start to its end; zero while it runs."""
         return (self.ended or self.started) - self.started
 
+    @property
+    def began(self) -> datetime:
+        """When the work began, after a pause before another attempt and the wait for its lane."""
+        if self.ended is not None and "seconds" in self.facts:
+            return max(self.started, self.ended - timedelta(seconds=float(self.facts["seconds"])))
+        since: datetime = self.facts.get("lane_since", self.started)
+        return since
 
-def attempts(events: Iterable[Event]) -> list[Attempt]:
-    """All attempts of a run, in the order in which they began."""
-    found: list[Attempt] = []
-    latest: dict[str, int] = {}
-    for event in events:
+    @property
+    def names(self) -> tuple[str, str, str]:
+        """Rule, tape and scene."""
+        return self.rule, self.tape, self.scene
+
+
+class History:
+    """The attempts of a run, event by event."""
+
+    def __init__(self) -> None:
+        self.attempts: list[Attempt] = []
+        """In the order in which they began."""
+        self._latest: dict[str, int] = {}
+
+    def add(self, event: Event) -> None:
+        """The next event of the run; those that concern no attempt change nothing."""
         log = str(event.facts.get("log", ""))
         if event.kind == "job_started":
-            _lose(found, latest.get(log))
-            latest[log] = len(found)
-            found.append(_begun(event))
+            self._lose(self._latest.get(log))
+            self._latest[log] = len(self.attempts)
+            self.attempts.append(_begun(event))
         elif event.kind == "run_ended":
-            for index in latest.values():
-                _lose(found, index)
-        elif log in latest:
-            found[latest[log]] = _told(found[latest[log]], event)
-    return found
+            self.lose_running()
+        elif log in self._latest:
+            index = self._latest[log]
+            self.attempts[index] = _told(self.attempts[index], event)
+
+    def lose_running(self) -> None:
+        """The run is over, so that what runs by its events does so no more."""
+        for index in self._latest.values():
+            self._lose(index)
+
+    @property
+    def latest(self) -> list[Attempt]:
+        """The last attempt of each job."""
+        return [self.attempts[index] for index in self._latest.values()]
+
+    def _lose(self, index: int | None) -> None:
+        """An attempt after which the next one begins, or the run ends, does not run any more."""
+        if index is not None and self.attempts[index].outcome == "running":
+            attempt = self.attempts[index]
+            self.attempts[index] = replace(attempt, outcome="lost", ended=attempt.facts.get("heard", attempt.started))
+
+
+def attempts(events: Iterable[Event], *, is_over: bool = False) -> list[Attempt]:
+    """All attempts of a run, in the order in which they began.
+
+    `is_over`: the run is known to be over, though it may have been killed before it could say so.
+    """
+    history = History()
+    for event in events:
+        history.add(event)
+    if is_over:
+        history.lose_running()
+    return history.attempts
 
 
 def _begun(event: Event) -> Attempt:
@@ -74,17 +121,12 @@ def _begun(event: Event) -> Attempt:
 
 def _told(attempt: Attempt, event: Event) -> Attempt:
     facts = {**attempt.facts, **_rest(event), "heard": event.time}
+    if event.kind == "job_told" and "lane" in event.facts:
+        facts["lane_since"] = event.time
     outcome = ENDINGS.get(event.kind)
     if outcome is None:
         return replace(attempt, facts=facts)
     return replace(attempt, facts=facts, outcome=outcome, ended=event.time)
-
-
-def _lose(found: list[Attempt], index: int | None) -> None:
-    """An attempt after which the next one begins, or the run ends, does not run any more."""
-    if index is not None and found[index].outcome == "running":
-        heard = found[index].facts.get("heard", found[index].started)
-        found[index] = replace(found[index], outcome="lost", ended=heard)
 
 
 def _rest(event: Event) -> dict[str, Any]:

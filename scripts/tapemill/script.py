@@ -47,7 +47,7 @@ def run(main: Callable[[Any], Sequence[Notice] | None], job: Any) -> None:
     retrying.leave_if_final(past)
     attempts.started(run_id, past)
     work = events.Work(past.job)
-    work.started()
+    work.started(**_held(job))
     logging.getLogger().addHandler(work)
     if current:
         lifeline.on_end(current, _stop)
@@ -93,6 +93,13 @@ def _failed(run_id: str | None, past: JobNote, error: Exception, work: events.Wo
         is_final=is_final,
         kept_log=failure.log,
     )
+
+
+def _held(job: Any) -> dict[str, Any]:
+    """What the job was given, for the events."""
+    facts = {"threads": getattr(job, "threads", None)}
+    facts["expected_s"] = dict(getattr(job, "resources", {}).items()).get("expected_s")
+    return {name: value for name, value in facts.items() if isinstance(value, int)}
 
 
 def _said(error: TapemillError) -> int:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import sys
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from . import bookkeeping, events, lifeline, mainprocess, retrying, runlock, stopping
+from . import bookkeeping, mainprocess, retrying, runlock, stopping
 
 FOLDER = Path(".snakemake")
 
@@ -26,8 +23,3 @@ def begin(workflow: Any, planned_on: int | None) -> None:
     mainprocess.keep_logging_faults_quiet()
     mainprocess.reschedule_once_a_second(workflow.scheduler)
     stopping.finish_at_signals()
-    run = lifeline.run_of(os.getpid())
-    assert run is not None
-    events.begin(run.id)
-    jobs = Counter(job.rule.name for job in workflow.dag.needrun_jobs())
-    events.write("run_started", command=sys.argv, run_id=run.id, cores=workflow.cores, jobs=jobs)

@@ -83,7 +83,7 @@ def facts(run: str, failed_logs: Iterable[str] = ()) -> RunFacts:
             *(_failed(note) for note in notes.values() if note.state == "failed"),
             *(_unexplained(log, notes.get(log)) for log in sorted(unexplained)),
         ),
-        replaced=tuple(_replaced(done)),
+        replaced=tuple(replaced(done)),
         tried_again=len(again),
         attempts_lost=sum(len(note.failures) for note in again),
         lowered=sum(any(notice.kind == "lowered" for notice in note.notices) for note in done),
@@ -105,8 +105,8 @@ def _unexplained(log: str, note: JobNote | None) -> Failed:
     return Failed(*JobNote(log).names, reason=attempts.LOST if killed else "Snakemake says why, above", log=log)
 
 
-def _replaced(done: Sequence[JobNote]) -> Iterator[Replaced]:
-    """Each scene once for each kind, by the job that replaced it if that was in this run."""
+def replaced(done: Sequence[JobNote]) -> Iterator[Replaced]:
+    """Scenes of jobs that are done: each once for each kind, by the job that replaced it if that was in this run."""
     told: dict[tuple[Kind, str, str], Replaced] = {}
     for note in sorted(done, key=lambda note: any(notice.scene for notice in note.notices)):
         _, tape, own = note.names

@@ -16,6 +16,7 @@ from ..facts import PictureFacts
 from ..limits import most_bytes
 from ..media import opened
 from ..notices import STANDS_IN_TAG, Notice
+from ..progress import Progress, tell
 from ..timing import format_fraction
 from .cadence import Cadence, scene_cadence
 from .encoders import ENCODERS, chosen_encoder, device_arguments, encoder_arguments
@@ -80,6 +81,11 @@ def enhance_scene(
         if on_failure == "stop":
             raise
         facts = _kept(job, error)
+    tell(
+        f"{facts['frames_out']} frames",
+        frames=facts["frames_out"],
+        model=[network["model"] for network in facts.get("networks", ())],
+    )
     damage = _stands_in(clip)
     if damage:
         facts["stands_in"] = damage
@@ -175,6 +181,7 @@ def _made(clip: Path, partial: Path, scene: Scene, frames: int, encoder: str, de
         timeout_s=timeout_s,
         most_bytes=_most_bytes(scene, frames),
         forbidden=ffmpeg.CUT_DAMAGE,
+        reached=Progress(frames * scene.output.frames_per_frame).reach,
     )
     return {"filters": chain}
 

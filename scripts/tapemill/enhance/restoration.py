@@ -13,6 +13,7 @@ from .. import ffmpeg
 from ..device import Device, seeded, torch_threads
 from ..errors import SceneError
 from ..memory import Decision
+from ..progress import Progress
 from .chain import NetworkStep
 from .fitting import fitting
 from .graph import NETWORK_FORMAT, Scene, after_networks, before_networks
@@ -135,7 +136,8 @@ def _stream(
         pictures = ahead(frames_of(source, width, height, count, fitted[0].network.device))
         for each in fitted:
             pictures = _mixed(pictures, count, each)
-        write_all(pictures, sink)
+        shown = 2 if scene.doubled else 1
+        write_all(Progress(count * shown).counting(pictures, shown), sink)
 
 
 def _mixed(pictures: Iterator[Tensor], count: int, fitted: Fitted) -> Iterator[Tensor]:

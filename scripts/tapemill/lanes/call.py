@@ -22,6 +22,7 @@ from .runtime import runtime_folder
 from .seats import seated
 from .settings import LanesSettings
 from .tasks import Task, name_of, perform
+from .told import told
 
 LOG = logging.getLogger("tapemill.lanes")
 
@@ -75,14 +76,14 @@ def _cold(task: Task, lane: Lane, settings: LanesSettings) -> Any:
         if lane.exclusive:
             tenant = lease.leased(runtime_folder(), lane.name, "a single job", lambda line: LOG.info("%s", line))
             held.enter_context(tenant).tell(task.label, task.limit_s)
-        LOG.info("lane %s, in this process", lane.name)
         watch = threading.Timer(task.limit_s, _give_up, [task])
         watch.daemon = True
         watch.start()
         held.callback(watch.cancel)
         step_back(settings.nice)
         device = replace(open_lane(lane, settings.memory_share), steps_down=task.device.steps_down)
-        return perform(replace(task, device=device))
+        with told(lane.name, device, where="in this process", is_warm=False):
+            return perform(replace(task, device=device))
 
 
 def _give_up(task: Task) -> None:

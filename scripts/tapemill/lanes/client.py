@@ -19,6 +19,7 @@ from multiprocessing.connection import Connection, answer_challenge, deliver_cha
 from pathlib import Path
 from typing import Any
 
+from .. import events
 from ..errors import WorkerLost
 from . import lease, masks
 from .orders import Orders, read_key, read_pid, short_address, socket_of
@@ -157,6 +158,7 @@ def _start(orders: Orders) -> None:
     log.parent.mkdir(parents=True, exist_ok=True)
     mask = masks.mask_for(orders.lane.kind, orders.lane.number, os.environ)
     path = os.pathsep.join([str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])])
+    began_s = time.monotonic()
     with log.open("ab") as own_log:
         process = subprocess.Popen(
             [sys.executable, "-m", "tapemill.lanes.worker", orders.to_json()],
@@ -170,6 +172,8 @@ def _start(orders: Orders) -> None:
     with process.stdout as words:
         for line in _lines(words.fileno(), orders.start_limit_s):
             if line == "ready":
+                seconds = round(time.monotonic() - began_s, 3)
+                events.write("worker_started", lane=orders.lane.name, pid=process.pid, seconds=seconds)
                 return
             if line.startswith("failed "):
                 raise pickle.loads(bytes.fromhex(line.removeprefix("failed ")))  # noqa: S301  from our own child

@@ -22,7 +22,7 @@ def open_lane(lane: Lane, memory_share: float) -> Device:
     device = Device(lane.kind, memory_share)
     open_device(device)
     card = cards.verify(lane.kind, lane.number)
-    return Device(lane.kind, memory_share, pci_address=card.pci_address)
+    return Device(lane.kind, memory_share, pci_address=card.pci_address, name=card.name, uuid=card.uuid)
 
 
 def step_back(nice: int) -> None:

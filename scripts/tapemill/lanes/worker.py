@@ -34,8 +34,7 @@ from .opening import open_lane, step_back
 from .orders import Orders, announce, short_address, socket_of
 from .runtime import runtime_folder
 from .tasks import Task, perform
-
-LOG = logging.getLogger("tapemill.lanes.worker")
+from .told import told
 
 TICK_S = 0.5
 BACKLOG = 64
@@ -112,9 +111,9 @@ class Worker:
         self._forwarding.send(("started", os.getpid()))
         answered = threading.Event()
         threading.Thread(target=_leave_with, args=(connection, answered), daemon=True).start()
-        LOG.info("lane %s, worker %d", self._orders.lane.name, os.getpid())
+        where = f"worker {os.getpid()}"
         try:
-            with stoppable():
+            with stoppable(), told(self._orders.lane.name, self._device, where=where, is_warm=True):
                 message: Any = ("done", perform(_on(task, self._device)))
             leave = False
         except BaseException as error:  # noqa: BLE001  whatever it is, the client raises it

@@ -20,6 +20,7 @@ from ..facts import PictureFacts, TakeFacts
 from ..limits import LONGEST_LEAD_S
 from ..media import opened
 from ..notices import Notice
+from ..progress import tell
 from ..timing import Span
 from .arrivals import Arrivals, begins_in_time, count_wrong, expected_arrivals, read_arrivals, shows_own
 from .gate import check_cut
@@ -69,6 +70,7 @@ def cut_scene(
         if damage:
             LOG.warning("%s", damage)
             tag(partial, folder / "tagged.mkv", damage)
+    tell(f"{span.frames} frames", frames=span.frames)
     return [Notice("stands_in", damage)] if damage else []
 
 

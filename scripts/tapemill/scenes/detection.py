@@ -20,6 +20,7 @@ from ..facts import Capture, PictureFacts, TakeFacts
 from ..grid import Grid
 from ..limits import time_limit_s
 from ..outputs import REMEDY
+from ..progress import Progress, tell
 from .division import divide
 from .settings import ScenesSettings
 from .table import make_scenes, write_csv, write_edl, write_scenes
@@ -68,7 +69,7 @@ def detect_scenes(
         smooth=settings.in_frames(PAUSE_S, rate),
     )
     scenes = make_scenes(spans, rate)
-    LOG.info("%d borders found, %d scenes of %d frames", len(borders), len(scenes), take.frames)
+    tell(f"{len(borders)} borders found, {len(scenes)} scenes of {take.frames} frames", frames=take.frames)
     write_edl(scenes, source.stem, edl)
     write_csv(scenes, csv)
     write_scenes(scenes, table)
@@ -82,7 +83,8 @@ def _analyse(
     movement = np.zeros(take.frames)
     before: np.ndarray | None = None
     count = 0
-    for count, frame in enumerate(_pictures(source, take, picture), start=1):
+    pictures = Progress(take.frames).counting(_pictures(source, take, picture))
+    for count, frame in enumerate(pictures, start=1):
         if count > take.frames:
             # ffmpeg begins its filters anew for another size, and with them the count of frames.
             raise InputError(

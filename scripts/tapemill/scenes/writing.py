@@ -14,6 +14,7 @@ from ..facts import PictureFacts, TakeFacts
 from ..limits import most_bytes, time_limit_s
 from ..notices import STANDS_IN_TAG
 from ..outputs import check_there
+from ..progress import Progress
 from ..timing import Span, nearest
 from .gate import Heard
 
@@ -55,6 +56,7 @@ def write_pictures(
         concerns=job.source,
         timeout_s=time_limit_s(reads=[job.source], samples=samples, decoded=decoded, encoded=frames),
         most_bytes=most_bytes(pictures=frames, samples=samples, sound_bytes=audio.size_bytes if audio else 0),
+        reached=Progress(frames).reach,
     )
     check_there(partial, target=job.source)
 

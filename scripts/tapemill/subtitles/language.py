@@ -12,6 +12,7 @@ from .. import bounded, files
 from ..device import CPU, Device, open_device, torch_threads
 from ..errors import InputError
 from ..models import ModelFile
+from ..progress import tell
 from .fitting import Hearing, fitting, lowered
 from .loading import load_model
 from .segments import Region
@@ -67,6 +68,7 @@ def _opinions(
         wish = Hearing(model, 1, words=False)
         choice = fitting(wish, smaller, device)
         less, taken = lowered(wish, choice), choice.step.value
+        tell(f"listening with {choice.step.name}", model=[taken.model.path.stem])
         loaded = load_model(taken.model, device, room_bytes=taken.activation_bytes(device))
         with torch_threads(settings.torch_threads):
             for scene, samples in speaking.items():

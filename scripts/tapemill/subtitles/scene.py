@@ -16,6 +16,7 @@ from ..device import CPU, Device, open_device
 from ..errors import OnSceneFailure, SceneError
 from ..models import ModelFile
 from ..notices import Notice
+from ..progress import tell
 from .cues import lay_cues
 from .fitting import Hearing, fitting, lowered, measuring
 from .guards import judge
@@ -85,6 +86,7 @@ def transcribe_scene(
     values["replaced_srt_sha256"] = files.sha256(srt) if srt.exists() else None
     files.write_json(record, values)
     files.write_text(srt, text)
+    tell(f"{frames} frames listened to", frames=frames)
     return list(_notices(values))
 
 
@@ -147,6 +149,7 @@ def _listen(
         open_device(device)
         choice = fitting(wish, smaller, device)
         less, taken = lowered(wish, choice), choice.step.value
+        tell(f"listening with {choice.step.name}", model=[taken.model.path.stem])
         model = load_model(taken.model, device, room_bytes=taken.activation_bytes(device))
         with measuring(taken, device):
             language, segments = recognise(

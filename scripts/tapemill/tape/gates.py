@@ -12,6 +12,7 @@ import numpy as np
 from ..errors import GateError
 from ..grid import ticks
 from ..outputs import REMEDY, opened_output
+from ..progress import Progress
 from .chapters import Chapter
 from .joining import Join
 from .parts import SubtitleTrack
@@ -48,7 +49,7 @@ def check(
     path: Path, *, join: Join, sound: Path | None, subtitles: Sequence[SubtitleTrack], chapters: Sequence[Chapter]
 ) -> None:
     """Read a finished tape from end to end and compare it with what went in. Raises GateError with both."""
-    tracks, chapter_count = _read(path)
+    tracks, chapter_count = _read(path, progress=Progress(join.total_frames, "looking at the tape"))
     pictures = [track for track in tracks if track.kind == "video"]
     _expect(path, "picture streams", len(pictures), 1)
     _check_picture(path, pictures[0], join)
@@ -88,7 +89,7 @@ def _cues(path: Path) -> int:
     return len(_read(path, demuxer="srt")[0][0].times)
 
 
-def _read(path: Path, *, demuxer: str | None = None) -> tuple[list[Track], int]:
+def _read(path: Path, *, demuxer: str | None = None, progress: Progress | None = None) -> tuple[list[Track], int]:
     with opened_output(path, target=path, demuxer=demuxer) as container:
         tracks = {
             stream.index: Track(stream.type, Fraction(stream.time_base or 1))
@@ -101,6 +102,8 @@ def _read(path: Path, *, demuxer: str | None = None) -> tuple[list[Track], int]:
                 continue
             if track.kind == "subtitle" and packet.size == PAUSE_BYTES and container.format.name.startswith("mov"):
                 continue
+            if progress is not None and track.kind == "video":
+                progress.advance()
             track.payload_bytes += packet.size
             track.times.append(packet.pts)
             duration = packet.duration or 0

@@ -17,6 +17,7 @@ from av.container import InputContainer
 
 from ..errors import GateError
 from ..media import opened
+from ..progress import Progress
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ def survey(*, clips: Sequence[Path], frames: Sequence[int], rate: Fraction) -> J
     """
     wanted: Format | None = None
     delay = keyframes = 0
+    progress = Progress(sum(frames), "looking at the clips")
     for clip, expected in zip(clips, frames, strict=True):
         with opened(clip) as container:
             stream = _picture(container, clip)
@@ -62,7 +64,7 @@ def survey(*, clips: Sequence[Path], frames: Sequence[int], rate: Fraction) -> J
             if found != wanted:
                 raise _misfit(clip, clips[0], found, wanted)
             order = []
-            for packet, frame in _numbered(container, stream, rate, clip):
+            for packet, frame in progress.counting(_numbered(container, stream, rate, clip)):
                 order.append(frame)
                 keyframes += packet.is_keyframe
         if sorted(order) != list(range(expected)):

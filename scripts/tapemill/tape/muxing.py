@@ -24,6 +24,7 @@ from ..errors import GateError, ToolFailed
 from ..files import staged
 from ..media import opened
 from ..notices import Notice
+from ..progress import Progress, tell
 from ..timing import milliseconds
 from . import gates
 from .chapters import Chapter
@@ -85,12 +86,14 @@ def mux_tape(
             output.metadata.update(container_tags(facts, settings.container))
             output.set_chapters(_chapters(chapters, join))
             picture = _add_picture(output, join, settings)
-            streams = [_timed(picture, packets(join), 1 / join.rate)]
+            joined = Progress(join.total_frames, "joining").counting(packets(join))
+            streams = [_timed(picture, joined, 1 / join.rate)]
             streams += [_add_part(output, stack, part, facts, settings) for part in parts]
             for _, _, packet in heapq.merge(*streams):
                 output.mux_one(packet)
         gates.check(partial, join=join, sound=heard, subtitles=shown, chapters=chapters)
-    LOG.info("%d clips, %d frames at %s frames/s: %s", len(clips), join.total_frames, rate, target)
+    told = f"{len(clips)} clips, {join.total_frames} frames at {rate} frames/s: {target}"
+    tell(told, frames=join.total_frames)
     notices = list(replaced(clips))
     for notice in notices:
         LOG.warning("scene %s is not as it should be (%s): %s", notice.scene, notice.kind, notice.reason)

@@ -51,7 +51,7 @@ OWN_END_S = 1.0
 MOST_LINES, MOST_WARNINGS = 100_000, 1000
 # Of a line that says how far ffmpeg is; a program that is none may write anything.
 LONGEST_REPORT_BYTES = 4096
-REPORT_EVERY_S = "1"
+REPORTING = ("-progress", "pipe:1", "-stats_period", "1")
 
 _configured: str | None = None
 
@@ -103,19 +103,15 @@ def run(
 ) -> str:
     """Run ffmpeg to its end and return what it wrote to stderr.
 
-    `concerns` is the file named in errors. `reached` is called every second with the number of pictures that are encoded.
+    `concerns` is the file named in errors. `reached` is called every second with the number of pictures encoded so far.
     Raises ToolFailed on an exit code other than 0, if it writes a file larger than `most_bytes`, or says `forbidden`,
     which is a failure of which its exit code knows nothing; ToolKilled when it was ended by a signal or ran longer than
     `timeout_s` seconds, DiskFull, SetupError if there is no such program.
     """
     limits = Limits(timeout_s, most_bytes, forbidden)
-    if reached is None:
-        with _started(arguments, concerns, limits, verbosity, capture=None) as (_, lines):
-            pass
-    else:
-        reporting = ["-progress", "pipe:1", "-stats_period", REPORT_EVERY_S, *arguments]
-        with _started(reporting, concerns, limits, verbosity, capture=subprocess.PIPE) as (process, lines):
-            assert process.stdout is not None
+    asked, capture = (REPORTING, subprocess.PIPE) if reached else ((), None)
+    with _started([*asked, *arguments], concerns, limits, verbosity, capture=capture) as (process, lines):
+        if reached and process.stdout:
             _read_reports(process.stdout, reached)
     return "\n".join(lines)
 

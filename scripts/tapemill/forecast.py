@@ -12,6 +12,9 @@ from .course import Count, Course, key_of
 from .history import Attempt
 from .stages import CHECKPOINTS, stage_of
 
+# A job that takes so many times longer than others of its rule is not like them.
+OVERDUE = 2
+
 
 @dataclass(frozen=True)
 class Pace:
@@ -30,7 +33,8 @@ class Forecast:
     left_s: float | None
     """Until the run ends; None if nobody knows."""
     unmeasured: tuple[str, ...] = ()
-    """Rules none of whose jobs was done yet: what they take is not part of `left_s`."""
+    """Rules of which nobody knows what they take, for instance as none of their jobs was done yet: it is not part of
+    `left_s`."""
     undivided: tuple[str, ...] = ()
     """Tapes whose number of jobs is not known yet."""
     stages: Mapping[str, Pace] = field(default_factory=dict)
@@ -84,7 +88,10 @@ def remaining_s(attempt: Attempt, mean_s: float | None, now: datetime) -> float 
     if "remaining_s" in attempt.facts:
         since = attempt.facts.get("heard", attempt.started)
         return max(0.0, float(attempt.facts["remaining_s"]) - (now - since).total_seconds())
-    return None if mean_s is None else max(0.0, mean_s - (now - attempt.began).total_seconds())
+    taken_s = (now - attempt.began).total_seconds()
+    if mean_s is None or taken_s > OVERDUE * mean_s:
+        return None
+    return max(0.0, mean_s - taken_s)
 
 
 def _mean_s(tried: Iterable[Attempt]) -> dict[str, float]:

@@ -48,12 +48,12 @@ def show(course: Course, console: Console, *, once: bool) -> None:
     from .statusview import view
 
     if once or course.is_over:
-        console.print(view(course, width=console.width))
+        console.print(view(course))
         return
     with Live(console=console, auto_refresh=False) as live:
         while True:
             # Past the last line a terminal would scroll, and the picture jump.
-            live.update(view(course, width=console.width, most_lines=console.height - 1), refresh=True)
+            live.update(view(course, most_lines=console.height - 1), refresh=True)
             if course.is_over:
                 return
             time.sleep(LOOK_EVERY_S)

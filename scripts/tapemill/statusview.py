@@ -22,18 +22,19 @@ MOST_ROWS = 12
 UNKNOWN = "unknown"
 
 
-def view(course: Course, *, width: int, most_lines: int | None = None, now: datetime | None = None) -> RenderableType:
+def view(course: Course, *, most_lines: int | None = None, now: datetime | None = None) -> RenderableType:
     """All there is to see of a run at this moment, in no more than `most_lines`."""
     now = now or datetime.now(UTC)
     counts = course.counts()
     ahead = forecast(course, now)
     parts: list[RenderableType] = [*_head(course, counts, ahead, now), ""]
     parts.append(_stages(counts, ahead, is_over=course.is_over))
-    most_rows = MOST_ROWS if most_lines is None else max(3, min(MOST_ROWS, (most_lines - 16) // 3))
+    most_rows = MOST_ROWS if most_lines is None else max(2, min(MOST_ROWS, (most_lines - 16) // 4))
     if len([tape for tape in ahead.tapes if tape]) > 1:
         parts += ["", _tapes(counts, ahead, most_rows, is_over=course.is_over)]
-    if not course.is_over:
-        parts += ["", _lanes(course, now, most_rows)]
+    lanes = _lanes(course, now, most_rows)
+    if lanes.row_count and not course.is_over:
+        parts += ["", lanes]
     troubles = list(_troubles(course.facts(), most_rows))
     if troubles:
         parts += ["", *troubles]
@@ -69,7 +70,7 @@ def _expected(ahead: Forecast, now: datetime) -> str:
     if ahead.left_s is None:
         return f"time left: {UNKNOWN}, nothing is measured yet"
     if ahead.unmeasured:
-        return f"time left: more than {span(ahead.left_s)}; not measured yet: {_some(ahead.unmeasured)}"
+        return f"time left: more than {span(ahead.left_s)}; {UNKNOWN} for {_some(ahead.unmeasured)}"
     end = now + timedelta(seconds=ahead.left_s)
     return f"time left: about {span(ahead.left_s)}, until {_clock(end, now)}"
 

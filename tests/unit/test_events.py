@@ -5,6 +5,8 @@ import logging
 import multiprocessing
 import subprocess
 import sys
+import time
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -109,8 +111,10 @@ def test_a_job_tells_its_whole_course(run, monkeypatch):
         return [Notice("kept", "the clip is black")]
 
     script.run(main, job())
-    started, told, done = valid(run)
-    assert [started.kind, told.kind, done.kind] == ["job_started", "job_progress", "job_done"]
+    started, at_once, told, done = valid(run)
+    kinds = [started.kind, at_once.kind, told.kind, done.kind]
+    assert kinds == ["job_started", "job_told", "job_progress", "job_done"]
+    assert (at_once.facts["lane"], at_once.facts["attempt"]) == ("gpu1", 1)
     assert told.facts["frames"] == 10
     assert told.facts["total_frames"] == 40
     assert (done.facts["lane"], done.facts["device_uuid"]) == ("gpu1", "abc")
@@ -155,3 +159,56 @@ def test_a_killed_writer_leaves_what_it_wrote(run, tmp_path):
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, check=False)
     assert [event.kind for event in events.read(run)] == ["job_started"]
     assert events.runs() == [run]
+
+
+def test_the_wait_for_a_lane_is_no_work(run):
+    def main(_):
+        time.sleep(0.5)
+        progress.tell("on a card", lane="cpu0")
+        time.sleep(0.1)
+
+    script.run(main, job())
+    started, _, done = valid(run)
+    assert 0.1 <= done.facts["seconds"] < 0.5
+    (attempt,) = history.attempts(events.read(run))
+    assert attempt.duration > timedelta(seconds=0.6)
+    assert attempt.began - started.time >= timedelta(seconds=0.5)
+
+
+def test_what_the_job_was_given_is_told_at_its_start(run):
+    given = job()
+    given.threads, given.resources = 3, {"expected_s": 40, "gpu": 1}
+    script.run(lambda _: None, given)
+    started, _ = valid(run)
+    assert (started.facts["threads"], started.facts["expected_s"]) == (3, 40)
+
+
+def test_a_follower_reads_each_line_once_and_waits_for_half_ones(run):
+    follower = events.Follower(run)
+    assert follower.new() == []
+    events.write("job_started", **JOB, attempt=1)
+    assert [event.kind for event in follower.new()] == ["job_started"]
+    (path,) = events.FOLDER.glob("*.jsonl")
+    whole = path.read_bytes()
+    with path.open("ab") as stream:
+        stream.write(whole[:40])
+    assert follower.new() == []
+    with path.open("ab") as stream:
+        stream.write(whole[40:])
+    assert [event.kind for event in follower.new()] == ["job_started"]
+    # The half line of a writer that was killed is lost, and no other.
+    with path.open("ab") as stream:
+        stream.write(whole[:40])
+    assert follower.new() == []
+    events.write("job_done", **JOB, attempt=1, seconds=1.0)
+    assert [event.kind for event in follower.new()] == ["job_done"]
+
+
+def test_a_follower_finds_the_files_of_other_machines(run):
+    events.write("job_started", **JOB, attempt=1)
+    (path,) = events.FOLDER.glob("*.jsonl")
+    follower = events.Follower(run)
+    assert len(follower.new()) == 1
+    path.with_name(f"{run}.elsewhere.jsonl").write_bytes(path.read_bytes())
+    assert len(follower.new()) == 1
+    assert follower.new() == []

@@ -55,6 +55,7 @@ _device = SimpleNamespace(
     get_device_properties=lambda index: SimpleNamespace(**_cards[index]),
 )
 _nothing = SimpleNamespace(device_count=lambda: 0)
+device = str
 xpu = _device if STATE["kind"] == "xpu" else _nothing
 cuda = _nothing if STATE["kind"] == "xpu" else _device
 '''

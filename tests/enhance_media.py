@@ -101,3 +101,14 @@ def samples(clip: Path, pixel_format: str, *, filters: str = "null") -> np.ndarr
     output = ["-fps_mode", "passthrough", "-pix_fmt", pixel_format, *ffmpeg.target(raw, "rawvideo")]
     ffmpeg.run([*ffmpeg.source(clip), "-vf", filters, *output], concerns=clip, timeout_s=60)
     return np.frombuffer(raw.read_bytes(), np.uint8).reshape(frame_count(clip), -1)
+
+
+def field_scene(path, order, frames, *, size=(160, 96)):
+    """Each moment is one grey level, 5 apart; two moments are woven into a frame unless it is progressive."""
+    (width, height), pictures = size, []
+    for frame in range(frames):
+        first, second = (20 + 5 * (2 * frame + moment * (order != "progressive")) for moment in (0, 1))
+        luma = np.full((height, width), first, np.uint8)
+        luma[(1 if order == "tff" else 0) :: 2] = second
+        pictures.append(np.concatenate([luma.ravel(), np.full(width * height, 128, np.uint8)]))
+    return clip_of(path, np.stack(pictures), "yuv422p", size)

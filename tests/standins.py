@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tapemill import files
+from tapemill import files, progress
 from tapemill.errors import SceneError, WorkerLost
 
 LOG = logging.getLogger("tapemill.standins")
@@ -49,6 +49,16 @@ def half_make(target, *, device):
     with files.staged(Path(target)) as partial:
         partial.write_text("half")
         time.sleep(600)
+
+
+def count(frames, *, device):
+    """Say how far it is after each frame, and at the end what it did."""
+    progress.TELL_EVERY_S = 0.0
+    counter = progress.Progress(frames)
+    for _ in range(frames):
+        time.sleep(0.02)
+        counter.advance()
+    progress.tell("counted", frames=frames, model=["abacus"])
 
 
 def fail(kind, *, device):

@@ -13,7 +13,16 @@ import torch
 
 from tapemill import cardmemory, device
 from tapemill.cardfaults import translated
-from tapemill.cardmemory import budget_bytes, memory, peak_bytes, reset_peak, share_bytes, used_bytes
+from tapemill.cardmemory import (
+    begin_watch,
+    budget_bytes,
+    memory,
+    peak_bytes,
+    reset_peak,
+    share_bytes,
+    used_bytes,
+    watched_bytes,
+)
 from tapemill.device import CPU, Device, dtype_for, open_device, optimised, seeded, torch_name
 from tapemill.errors import ConfigError, DeviceError, GateError, OutOfMemory, SetupError
 
@@ -172,6 +181,17 @@ def test_the_peak_of_the_process_can_be_counted_anew():
     assert peak_bytes(CPU) > before + (150 << 20)
     reset_peak(CPU)
     assert peak_bytes(CPU) < before + (100 << 20)
+
+
+def test_a_watch_keeps_what_was_taken_before_somebody_counted_anew():
+    begin_watch(CPU)
+    before = used_bytes(CPU)
+    np.ones(200 << 20, dtype=np.uint8)
+    reset_peak(CPU)
+    assert peak_bytes(CPU) < before + (100 << 20)
+    assert watched_bytes(CPU) > before + (150 << 20)
+    begin_watch(CPU)
+    assert watched_bytes(CPU) < before + (100 << 20)
 
 
 def test_a_kernel_that_refuses_to_count_anew_is_no_failure(monkeypatch, tmp_path):

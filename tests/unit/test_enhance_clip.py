@@ -8,13 +8,14 @@ import av
 import numpy as np
 import pytest
 
-from enhance_media import LOSSLESS, PLAIN, clip_from, clip_of, facts_of, samples
-from tapemill import ffmpeg
+from enhance_media import LOSSLESS, PLAIN, clip_from, clip_of, facts_of, field_scene, samples
+from tapemill import ffmpeg, progress
 from tapemill.device import CPU
 from tapemill.enhance import enhance_scene, output_picture
 from tapemill.errors import GateError, SceneError, ToolFailed
 from tapemill.media import frame_count, packet_times, probe
 from tapemill.timing import milliseconds
+from told import facts, progressed
 
 WIDTH, HEIGHT = 160, 96
 MOVING = "testsrc=size={size}:rate=25,scroll=horizontal=0.01,noise=alls=5:allf=t,format={format}"
@@ -33,17 +34,6 @@ def enhanced(folder, clip, frames, settings=LOSSLESS, on_failure="stop", **known
         on_failure=on_failure,
     )
     return target, json.loads(record.read_text())
-
-
-def field_scene(path, order, frames, *, height=HEIGHT):
-    """Each moment is one grey level, 5 apart; two moments are woven into a frame unless it is progressive."""
-    pictures = []
-    for frame in range(frames):
-        first, second = (20 + 5 * (2 * frame + moment * (order != "progressive")) for moment in (0, 1))
-        luma = np.full((height, WIDTH), first, np.uint8)
-        luma[(1 if order == "tff" else 0) :: 2] = second
-        pictures.append(np.concatenate([luma.ravel(), np.full(WIDTH * height, 128, np.uint8)]))
-    return clip_of(path, np.stack(pictures), "yuv422p", (WIDTH, height))
 
 
 def levels(clip, size):
@@ -227,3 +217,13 @@ def test_a_damaged_scene_is_named_and_leaves_nothing(tmp_path):
         )
     assert caught.value.file == broken
     assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.parametrize("order", ["tff", "progressive"])
+def test_it_tells_how_many_pictures_came_out(tmp_path, monkeypatch, caplog, order):
+    monkeypatch.setattr(progress, "TELL_EVERY_S", 0.0)
+    caplog.set_level("INFO")
+    clip = field_scene(tmp_path / "scene.mkv", order, 12)
+    _, record = enhanced(tmp_path, clip, 12, replace(LOSSLESS, field_order_by_scene=True), field_order="tff")
+    assert (progressed(caplog)[-1]["frames"], progressed(caplog)[-1]["total_frames"]) == (24, 24)
+    assert facts(caplog) == {"frames": record["frames_out"], "model": []}

@@ -8,10 +8,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from enhance_media import LOSSLESS, PLAIN, clip_from, clip_of, facts_of, samples
+from enhance_media import LOSSLESS, PLAIN, clip_from, clip_of, facts_of, field_scene, samples
 from networks import compact, network, steps, vrt
 from running import ROOT
-from tapemill import device
+from tapemill import device, progress
 from tapemill.device import CPU
 from tapemill.enhance import enhance_scene, output_picture
 from tapemill.enhance.chain import NetworkStep
@@ -21,6 +21,7 @@ from tapemill.enhance.network import Tiling, tiled
 from tapemill.errors import ModelError, SceneError
 from tapemill.media import frame_count, probe
 from tapemill.resident import drop_all
+from told import facts, progressed
 
 MOVING = "testsrc=size={size}:rate=25,scroll=horizontal=0.01,noise=alls=5:allf=t,format={format}"
 
@@ -257,3 +258,19 @@ def test_a_file_that_is_not_the_pinned_one_is_not_loaded(tmp_path):
     compact(tmp_path / "net.safetensors", gain=0.5)
     with pytest.raises(ModelError, match="not the one that was pinned"):
         enhanced(tmp_path, clip, 1, replace(PLAIN, chain=steps(step, "resize")))
+
+
+@pytest.mark.parametrize("own_order", ["tff", "progressive"])
+def test_it_tells_how_many_pictures_came_out_of_the_networks(tmp_path, monkeypatch, caplog, own_order):
+    # A progressive scene of an interlaced tape goes through them once, and each picture is shown twice.
+    monkeypatch.setattr(progress, "TELL_EVERY_S", 0.0)
+    caplog.set_level("INFO")
+    clip = field_scene(tmp_path / "scene.mkv", own_order, 12)
+    chain = steps(network(compact(tmp_path / "net.safetensors")), "resize")
+    settings = replace(LOSSLESS, chain=chain, field_order_by_scene=True)
+    _, record = enhanced(tmp_path, clip, 12, settings, field_order="tff")
+    counted = [told["frames"] for told in progressed(caplog)]
+    assert counted == list(range(1, 25) if own_order == "tff" else range(2, 25, 2))
+    assert {told["total_frames"] for told in progressed(caplog)} == {24}
+    assert facts(caplog)["frames"] == record["frames_out"] == 24
+    assert facts(caplog)["model"] == [record["networks"][0]["model"]]

@@ -41,6 +41,34 @@ def test_time_limit_kills_and_is_worth_another_attempt(tmp_path):
     assert not _children()
 
 
+def test_it_says_how_many_pictures_are_encoded(tmp_path):
+    reached = []
+    made = ["-f", "lavfi", "-i", "testsrc=s=16x16:r=25:d=2", "-c:v", "ffv1"]
+    target = ffmpeg.target(tmp_path / "a.mkv", "matroska")
+    ffmpeg.run([*made, *target], concerns=tmp_path, timeout_s=30, reached=reached.append)
+    assert reached[-1] == 50
+    assert reached == sorted(reached)
+
+
+def test_a_program_that_reports_nonsense_is_not_waited_for(tmp_path):
+    program = tmp_path / "program"
+    program.write_text("#!/bin/sh\nprintf 'frame=7\\nframe=x\\n=\\nframe'\nhead -c 100000 /dev/zero\n")
+    program.chmod(0o755)
+    reached = []
+    ffmpeg.use(str(program))
+    try:
+        ffmpeg.run([], concerns=tmp_path, timeout_s=30, reached=reached.append)
+    finally:
+        ffmpeg.use(None)
+    assert reached == [7]
+
+
+def test_the_time_limit_holds_for_one_that_reports_as_well(tmp_path):
+    with pytest.raises(ToolKilled, match="time limit"):
+        ffmpeg.run(ENDLESS, concerns=tmp_path, timeout_s=0.5, reached=lambda frames: None)
+    assert not _children()
+
+
 # At SIGTERM ffmpeg ends by itself, with an exit code.
 @pytest.mark.parametrize(("number", "told"), [(signal.SIGKILL, "SIGKILL"), (signal.SIGTERM, "a signal")])
 def test_a_killed_ffmpeg_is_told_from_a_failed_one(tmp_path, number, told):

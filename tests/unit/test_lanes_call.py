@@ -9,7 +9,7 @@ import pytest
 
 import standins
 from mainrun import main_run
-from tapemill import lifeline
+from tapemill import events, history, lifeline
 from tapemill.errors import FatalError, OutOfMemory, SceneError, WorkerLost
 from tapemill.lanes import lease
 from waiting import wait_for
@@ -132,3 +132,24 @@ def test_a_job_that_is_stopped_leaves_nothing_half_made_and_the_lane_to_the_next
     assert "stopped by SIGINT" in run.log()
     wait_for(lambda: not list(half_made.iterdir()))
     assert run.do(standins.note, diary="diary", lanes={"warm": warm}) == 0
+
+
+@pytest.mark.parametrize("warm", [True, False])
+def test_what_the_work_tells_becomes_events_wherever_it_is_done(tmp_path, monkeypatch, warm):
+    monkeypatch.setenv(events.VARIABLE, "a-run")
+    with main_run(tmp_path) as run:
+        assert run.do(standins.count, lanes={"warm": warm}, frames=3) == 0
+        assert run.do(standins.fail, lanes={"warm": warm}, kind="memory", scene="0000050") != 0
+    found = events.read("a-run", tmp_path / "events")
+    kinds = [event.kind for event in found if event.facts.get("scene") == "0000000"]
+    assert kinds == ["job_started", "job_told", *["job_progress"] * 3, "job_told", "job_told", "job_done"]
+    assert sum(event.kind == "worker_started" for event in found) == warm
+    counted, failed = history.attempts(found)
+    assert (counted.facts["lane"], counted.facts["is_warm"]) == ("cpu0", warm)
+    assert (counted.facts["frames"], counted.facts["total_frames"], counted.facts["model"]) == (3, 3, ["abacus"])
+    assert counted.facts["peak_memory_bytes"] > 1 << 20
+    # A CPU is no card.
+    assert "device" not in counted.facts
+    # Also of an attempt that failed it is known where it was, and what it took.
+    assert (failed.outcome, failed.facts["kind"], failed.facts["lane"]) == ("failed", "memory", "cpu0")
+    assert failed.facts["peak_memory_bytes"] > 1 << 20

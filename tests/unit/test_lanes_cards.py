@@ -24,6 +24,13 @@ kind, number = json.loads(sys.argv[1])
 masks.pin(kind, number)
 print(json.dumps(cards.verify(kind, number).to_plain()))
 """
+OPEN = """
+import json
+from tapemill.lanes.lane import Lane
+from tapemill.lanes.opening import open_lane
+device = open_lane(Lane("xpu", 1, warm=True), 1.0)
+print(json.dumps([device.name, device.uuid, device.pci_address]))
+"""
 
 
 class Machine:
@@ -93,6 +100,13 @@ def test_the_mask_that_is_listed_selects_the_card(two_arcs):
     for card in cards.list_cards("xpu"):
         environ = dict(part.split("=") for part in card.mask.split())
         assert two_arcs.job("xpu", None, **environ).uuid == card.uuid
+
+
+def test_a_job_knows_the_card_that_it_works_on(two_arcs):
+    cards.record_cards("xpu")
+    done = subprocess.run([sys.executable, "-c", OPEN], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == ["Intel(R) Arc(TM) A770 Graphics", drivers.uuid_of(1), ADDRESSES[1]]
 
 
 def test_integrated_graphics_take_a_number_but_are_no_card(machine):

@@ -10,11 +10,12 @@ import pytest
 from captured import capture_of
 from counting import beep_times, irregular_times, make_capture, read_numbers
 from smears import MJPEG, spoil
-from tapemill import ffmpeg
+from tapemill import ffmpeg, progress
 from tapemill.errors import GateError, InputError, SceneError
 from tapemill.scenes import cutting
 from tapemill.scenes.cutting import cut_scene
 from tapemill.timing import Span
+from told import facts, progressed
 
 FRAMES = 120
 CAPTURES = {
@@ -275,3 +276,13 @@ def decoded(path):
             widths = [plane.width * bytes_each * packed for plane in frame.planes]
             frames.append(b"".join(plane[:, :width].tobytes() for plane, width in zip(planes, widths, strict=True)))
     return frames
+
+
+def test_it_tells_how_many_pictures_are_cut(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(progress, "TELL_EVERY_S", 0.0)
+    caplog.set_level("INFO")
+    truth = make_capture(tmp_path / "a.mkv", frames=FRAMES, size=(96, 64))
+    # What is skipped before the scene does not count.
+    cut(truth.path, capture_of(truth.path), 70, 100, tmp_path / "cut.mkv")
+    assert (progressed(caplog)[-1]["frames"], progressed(caplog)[-1]["total_frames"]) == (30, 30)
+    assert facts(caplog) == {"frames": 30}

@@ -10,10 +10,12 @@ import pytest
 
 from captured import capture_of
 from counting import irregular_times, make_capture
+from tapemill import progress
 from tapemill.errors import InputError
 from tapemill.scenes.detection import BorderFinder, detect_scenes
 from tapemill.scenes.settings import ScenesSettings
 from tapemill.scenes.table import read_scenes
+from told import facts, progressed
 
 SETTINGS = ScenesSettings(
     cut_ratio=2.2, cut_change=8.0, flash_s=0.2, black_level=40, black_s=0.1, shortest_s=1.0, longest_s=30.0
@@ -195,3 +197,13 @@ def test_a_capture_that_changes_its_size_on_the_way_is_refused(tmp_path):
 @pytest.mark.parametrize(("name", "cuts"), [("bikes.mp4", [30, 76, 137, 187, 242]), ("nasa_13013.mp4", [240])])
 def test_real_cuts(tmp_path, name, cuts):
     assert scenes_of(SAMPLES / name, tmp_path, settings=replace(SETTINGS, shortest_s=0.2)) == [0, *cuts]
+
+
+def test_it_tells_how_many_pictures_were_looked_at(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(progress, "TELL_EVERY_S", 0.0)
+    caplog.set_level("INFO")
+    path = make_capture(tmp_path / "a.mkv", frames=60, size=(96, 64)).path
+    tables = {name: tmp_path / name for name in ("table", "edl", "csv")}
+    detect_scenes(source=path, capture=capture_of(path), settings=SETTINGS, **tables)
+    assert [told["frames"] for told in progressed(caplog)] == list(range(1, 61))
+    assert facts(caplog) == {"frames": 60}

@@ -7,13 +7,15 @@ import numpy as np
 import pytest
 
 from beeping import NTSC, beeping, capture, decoded, facts, found_beeps, heard, run
-from tapemill import ffmpeg
+from tapemill import ffmpeg, progress
 from tapemill.audio import AudioSettings, clean_sound
 from tapemill.errors import GateError, InputError
 from tapemill.notices import Notice
 from tapemill.tape import Chapter, SubtitleTrack, TapeFacts, TapeSettings, gates, mux_tape
 from tapemill.tape.joining import survey
 from tapemill.timing import nearest
+from told import facts as told_facts
+from told import progressed
 
 ENCODERS = {
     "libx264": ("-preset", "veryfast", "-bf", 3, "-x264-params", "threads=1:keyint=25:b-pyramid=normal"),
@@ -356,3 +358,13 @@ def run_slower(tape, tmp_path):
     picture = ["-i", f"file:{tape}", "-map", "0:v", "-map_chapters", -1, "-c", "copy"]
     run(*picture, "-bsf:v", "setts=ts=N/25/TB", *ffmpeg.target(slow, "matroska"))
     return slow
+
+
+def test_it_tells_how_far_each_step_is(tmp_path, clips, monkeypatch, caplog):
+    monkeypatch.setattr(progress, "TELL_EVERY_S", 0.0)
+    caplog.set_level("INFO")
+    mux(tmp_path / "tape.mkv", clips["libx264"])
+    whole = sum(LENGTHS)
+    reached = {told["step"]: told["frames"] for told in progressed(caplog)}
+    assert reached == {"looking at the clips": whole, "joining": whole, "looking at the tape": whole}
+    assert told_facts(caplog) == {"frames": whole}

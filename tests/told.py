@@ -1,5 +1,14 @@
 """What work tells on its way (`tapemill.progress`), as the log records that carry it."""
 
+from tapemill import progress
+
+
+def tell_all(monkeypatch, caplog):
+    """Have every frame told of, and all of it kept."""
+    monkeypatch.setattr(progress, "TELL_EVERY_S", 0.0)
+    monkeypatch.setattr(progress, "TELLINGS", 1_000_000_000)
+    caplog.set_level("INFO")
+
 
 def progressed(caplog):
     """Each word on how far it is."""

@@ -65,7 +65,9 @@ def forecast(course: Course, now: datetime) -> Forecast:
     for attempt in tried:
         if attempt.outcome == "running":
             running[key_of(attempt.tape, attempt.rule)].append(attempt)
-    whole, by_stage, by_tape = _Work(), defaultdict(_Work), defaultdict(_Work)
+    whole = _Work()
+    by_stage: dict[str, _Work] = defaultdict(_Work)
+    by_tape: dict[str, _Work] = defaultdict(_Work)
     for (tape, rule), count in course.counts().items():
         for work in (whole, by_stage[stage_of(rule)], by_tape[tape]):
             _add(work, tape, rule, count, running[tape, rule], mean_s, now)
@@ -86,7 +88,7 @@ def forecast(course: Course, now: datetime) -> Forecast:
 def remaining_s(attempt: Attempt, mean_s: float | None, now: datetime) -> float | None:
     """What a running attempt will still take: by its own progress, else by what others of its rule took."""
     if "remaining_s" in attempt.facts:
-        since = attempt.facts.get("heard", attempt.started)
+        since: datetime = attempt.facts.get("heard", attempt.started)
         return max(0.0, float(attempt.facts["remaining_s"]) - (now - since).total_seconds())
     taken_s = (now - attempt.began).total_seconds()
     if mean_s is None or taken_s > OVERDUE * mean_s:

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 FILE = events.FOLDER / "metrics.prom"
 RULE = ("stage", "rule")
 
+Values = Mapping[tuple[str, ...], float]
+"""By the labels' values."""
+
 
 def text(course: Course) -> str:
     """All metrics of a run in Prometheus' text format."""
@@ -67,13 +70,13 @@ def _of_run(course: Course) -> Iterator[Metric]:
         {(state,): int(course.state == state) for state in ("active", "ended", "killed", "elsewhere")},
     )
     if course.ended is not None:
-        done = {(): int(bool(course.ended.facts.get("is_ok")))}
+        done: Values = {(): int(bool(course.ended.facts.get("is_ok")))}
         yield _gauge("run_success", "1 if all that was asked for is there, 0 if not.", (), done)
     if course.started is not None:
-        started = {(): course.started.time.timestamp()}
+        started: Values = {(): course.started.time.timestamp()}
         yield _gauge("run_start_timestamp_seconds", "When the run began, in Unix time.", (), started)
     if course.heard is not None:
-        heard = {(): course.heard.timestamp()}
+        heard: Values = {(): course.heard.timestamp()}
         yield _gauge("run_last_event_timestamp_seconds", "When anything happened last, in Unix time.", (), heard)
 
 
@@ -86,9 +89,9 @@ def _of_jobs(course: Course) -> Iterator[Metric]:
     yield _gauge("jobs", "Jobs by what became of them so far; together those that are planned.", labels, jobs)
     facts = course.facts()
     yield _counter("jobs_tried_again", "Jobs that were done, but not at once.", (), {(): facts.tried_again})
-    lost = {(): facts.attempts_lost}
+    lost: Values = {(): facts.attempts_lost}
     yield _counter("attempts_lost", "Attempts of jobs that were done in the end, beside the last.", (), lost)
-    downgraded = {(): facts.lowered}
+    downgraded: Values = {(): facts.lowered}
     yield _counter("jobs_downgraded", "Jobs done with less memory than they should have.", (), downgraded)
     yield _gauge("jobs_failed", "Jobs that failed for good.", (), {(): len(facts.failed)})
     yield _gauge("jobs_interrupted", "Jobs that were stopped in the middle.", (), {(): facts.interrupted})
@@ -122,19 +125,18 @@ def _of_lanes(course: Course) -> Iterator[Metric]:
     lane = ("lane", "rule")
     yield _counter("lane_work_seconds", "What attempts took at each lane.", lane, _sum(ended, labels, "seconds"))
     yield _counter("lane_frames", "Frames of jobs at each lane.", lane, _sum(ended, labels, "frames"))
-    running = Counter(
-        (str(attempt.facts["lane"]),)
-        for attempt in course.history.latest
-        if attempt.outcome == "running" and "lane" in attempt.facts
-    )
     busy: dict[tuple[str, ...], float] = {(str(each["name"]),): 0 for each in course.lanes}
-    yield _gauge("lane_busy", "Jobs that are at work at each lane now.", ("lane",), {**busy, **running})
+    for attempt in course.history.latest:
+        if attempt.outcome == "running" and "lane" in attempt.facts:
+            name = (str(attempt.facts["lane"]),)
+            busy[name] = busy.get(name, 0) + 1
+    yield _gauge("lane_busy", "Jobs that are at work at each lane now.", ("lane",), busy)
     peaks: dict[tuple[str, ...], float] = {}
     for attempt in ended:
         name = (str(attempt.facts["lane"]),)
         peaks[name] = max(peaks.get(name, 0), float(attempt.facts.get("peak_memory_bytes", 0)))
     yield _gauge("lane_peak_memory_bytes", "The most memory that a job took at each lane.", ("lane",), peaks)
-    starts = {(name,): number for name, number in course.workers_started.items()}
+    starts: Values = {(name,): number for name, number in course.workers_started.items()}
     yield _counter("lane_worker_starts", "Workers started at each lane.", ("lane",), starts)
 
 
@@ -151,19 +153,19 @@ def _sum(attempts: Iterable[Attempt], labels: Any, fact: str) -> dict[tuple[str,
     return found
 
 
-def _gauge(name: str, what: str, labels: Sequence[str], values: Mapping[tuple[str, ...], float]) -> Metric:
+def _gauge(name: str, what: str, labels: Sequence[str], values: Values) -> Metric:
     from prometheus_client.core import GaugeMetricFamily
 
     return _filled(GaugeMetricFamily(f"tapemill_{name}", what, labels=labels), values)
 
 
-def _counter(name: str, what: str, labels: Sequence[str], values: Mapping[tuple[str, ...], float]) -> Metric:
+def _counter(name: str, what: str, labels: Sequence[str], values: Values) -> Metric:
     from prometheus_client.core import CounterMetricFamily
 
     return _filled(CounterMetricFamily(f"tapemill_{name}", what, labels=labels), values)
 
 
-def _filled(family: Any, values: Mapping[tuple[str, ...], float]) -> Metric:
+def _filled(family: Any, values: Values) -> Metric:
     for labels, value in sorted(values.items()):
         family.add_metric(labels, value)
     metric: Metric = family

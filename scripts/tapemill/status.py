@@ -47,14 +47,16 @@ def show(course: Course, console: Console, *, once: bool) -> None:
 
     from .statusview import view
 
-    if once or course.is_over:
+    is_last = once or course.is_over
+    if is_last:
         console.print(view(course))
         return
     with Live(console=console, auto_refresh=False) as live:
         while True:
             # Past the last line a terminal would scroll, and the picture jump.
             live.update(view(course, most_lines=console.height - 1), refresh=True)
-            if course.is_over:
+            if is_last:
                 return
             time.sleep(LOOK_EVERY_S)
             course.update()
+            is_last = course.is_over

@@ -7,8 +7,9 @@ import os
 import socket
 import sys
 import threading
-from collections import defaultdict
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from . import events, lifeline, metrics
@@ -29,7 +30,7 @@ def begin(workflow: Any) -> None:
     run = lifeline.run_of(os.getpid())
     assert run is not None
     name = events.begin(run.id)
-    tapes = planned(workflow.dag)
+    logs = planned(workflow.dag)
     events.write(
         "run_started",
         command=sys.argv,
@@ -38,10 +39,9 @@ def begin(workflow: Any) -> None:
         cores=workflow.cores,
         retries=workflow.execution_settings.retries,
         lanes=lanes(workflow.scheduler),
-        jobs=_by_rule(tapes),
-        tapes=tapes,
+        **_counted(logs),
     )
-    _tell_growth(workflow.dag, tapes)
+    _tell_growth(workflow.dag, logs)
     _metrics = _Metrics(name)
     _metrics.start()
 
@@ -52,16 +52,10 @@ def ended() -> None:
         _metrics.write_last()
 
 
-def planned(dag: Any) -> dict[str, dict[str, int]]:
-    """How many jobs the run has, by tape (empty for those of no tape) and rule: done, and still to do."""
-    found: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+def planned(dag: Any) -> set[str]:
+    """The logs of all jobs that are to run or have run, which tell them apart: `all` has nothing to run, and no log."""
     # As Snakemake's own `len(dag)`.
-    for job in {*dag.finished_jobs, *dag.needrun_jobs()}:
-        # `all` has nothing to run, and no log.
-        if job.log:
-            rule, tape, _ = JobNote(str(job.log[0])).names
-            found[tape][rule] += 1
-    return {tape: dict(sorted(rules.items())) for tape, rules in sorted(found.items())}
+    return {str(job.log[0]) for job in (*dag.finished_jobs, *dag.needrun_jobs()) if job.log}
 
 
 def lanes(scheduler: Any) -> list[dict[str, Any]]:
@@ -69,39 +63,45 @@ def lanes(scheduler: Any) -> list[dict[str, Any]]:
     # Only the scheduler `lanes` has such a setting, and only with it jobs learn of a lane.
     kind = getattr(getattr(getattr(scheduler, "_scheduler", None), "settings", None), "device", None)
     declared = {name: most for name, most in scheduler.global_resources.items() if LANE.fullmatch(name) and most > 0}
-    numbers = sorted(int(name.removeprefix("gpu")) for name in declared) if kind else []
+    if kind is None:
+        return []
     return [
         {"name": Lane(kind, number, warm=True).name, "kind": kind, "jobs": declared[f"gpu{number}"]}
-        for number in numbers
+        for number in sorted(int(name.removeprefix("gpu")) for name in declared)
     ]
 
 
-def _tell_growth(dag: Any, tapes: Mapping[str, Mapping[str, int]]) -> None:
+def _tell_growth(dag: Any, logs: AbstractSet[str]) -> None:
     """Tell whenever there are other jobs to do than there were: a checkpoint knows more of them when it is done.
 
     There is no public call for this (Snakemake 9.27.1, `DAG.finish`): tests/workflow/test_telling.py fails if a new one
     does it elsewhere. It costs next to nothing beside what Snakemake does there itself.
     """
     update = dag.update_checkpoint_dependencies
-    told = tapes
+    told = logs
+    done: set[str] = set()
 
     async def update_and_tell(jobs: Any = None) -> bool:
         nonlocal told
+        # Called for each job that is done. A checkpoint that nobody depends on any more leaves the plan.
+        if jobs is None or any(job.is_checkpoint for job in jobs):
+            done.update(str(job.log[0]) for job in dag.finished_jobs if job.log)
         is_updated = bool(await update(jobs))
-        if is_updated and (now := planned(dag)) != told:
+        if is_updated and (now := done | planned(dag)) != told:
             told = now
-            events.write("jobs_planned", jobs=_by_rule(now), tapes=now)
+            events.write("jobs_planned", **_counted(now))
         return is_updated
 
     dag.update_checkpoint_dependencies = update_and_tell
 
 
-def _by_rule(tapes: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
-    found: dict[str, int] = defaultdict(int)
-    for rules in tapes.values():
-        for rule, number in rules.items():
-            found[rule] += number
-    return dict(sorted(found.items()))
+def _counted(logs: Iterable[str]) -> dict[str, Any]:
+    """Numbers of jobs for an event: `jobs` by rule, `tapes` by tape and rule."""
+    names = sorted(JobNote(log).names for log in logs)
+    tapes: dict[str, Counter[str]] = {}
+    for rule, tape, _ in names:
+        tapes.setdefault(tape, Counter())[rule] += 1
+    return {"jobs": Counter(rule for rule, _, _ in names), "tapes": tapes}
 
 
 class _Metrics(threading.Thread):

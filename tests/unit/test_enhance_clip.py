@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from enhance_media import LOSSLESS, PLAIN, clip_from, clip_of, facts_of, field_scene, samples
-from tapemill import ffmpeg, progress
+from tapemill import ffmpeg
 from tapemill.device import CPU
 from tapemill.enhance import enhance_scene, output_picture
 from tapemill.errors import GateError, SceneError, ToolFailed
 from tapemill.media import frame_count, packet_times, probe
 from tapemill.timing import milliseconds
-from told import facts, progressed
+from told import facts, progressed, tell_all
 
 WIDTH, HEIGHT = 160, 96
 MOVING = "testsrc=size={size}:rate=25,scroll=horizontal=0.01,noise=alls=5:allf=t,format={format}"
@@ -221,8 +221,7 @@ def test_a_damaged_scene_is_named_and_leaves_nothing(tmp_path):
 
 @pytest.mark.parametrize("order", ["tff", "progressive"])
 def test_it_tells_how_many_pictures_came_out(tmp_path, monkeypatch, caplog, order):
-    monkeypatch.setattr(progress, "TELL_EVERY_S", 0.0)
-    caplog.set_level("INFO")
+    tell_all(monkeypatch, caplog)
     clip = field_scene(tmp_path / "scene.mkv", order, 12)
     _, record = enhanced(tmp_path, clip, 12, replace(LOSSLESS, field_order_by_scene=True), field_order="tff")
     assert (progressed(caplog)[-1]["frames"], progressed(caplog)[-1]["total_frames"]) == (24, 24)

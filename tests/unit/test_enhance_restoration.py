@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from enhance_media import LOSSLESS, PLAIN, clip_from, clip_of, facts_of, field_scene, samples
 from networks import compact, network, steps, vrt
 from running import ROOT
-from tapemill import device, progress
+from tapemill import device
 from tapemill.device import CPU
 from tapemill.enhance import enhance_scene, output_picture
 from tapemill.enhance.chain import NetworkStep
@@ -21,7 +21,7 @@ from tapemill.enhance.network import Tiling, tiled
 from tapemill.errors import ModelError, SceneError
 from tapemill.media import frame_count, probe
 from tapemill.resident import drop_all
-from told import facts, progressed
+from told import facts, progressed, tell_all
 
 MOVING = "testsrc=size={size}:rate=25,scroll=horizontal=0.01,noise=alls=5:allf=t,format={format}"
 
@@ -263,8 +263,7 @@ def test_a_file_that_is_not_the_pinned_one_is_not_loaded(tmp_path):
 @pytest.mark.parametrize("own_order", ["tff", "progressive"])
 def test_it_tells_how_many_pictures_came_out_of_the_networks(tmp_path, monkeypatch, caplog, own_order):
     # A progressive scene of an interlaced tape goes through them once, and each picture is shown twice.
-    monkeypatch.setattr(progress, "TELL_EVERY_S", 0.0)
-    caplog.set_level("INFO")
+    tell_all(monkeypatch, caplog)
     clip = field_scene(tmp_path / "scene.mkv", own_order, 12)
     chain = steps(network(compact(tmp_path / "net.safetensors")), "resize")
     settings = replace(LOSSLESS, chain=chain, field_order_by_scene=True)

@@ -10,12 +10,12 @@ import pytest
 from captured import capture_of
 from counting import beep_times, irregular_times, make_capture, read_numbers
 from smears import MJPEG, spoil
-from tapemill import ffmpeg, progress
+from tapemill import ffmpeg
 from tapemill.errors import GateError, InputError, SceneError
 from tapemill.scenes import cutting
 from tapemill.scenes.cutting import cut_scene
 from tapemill.timing import Span
-from told import facts, progressed
+from told import facts, progressed, tell_all
 
 FRAMES = 120
 CAPTURES = {
@@ -279,8 +279,7 @@ def decoded(path):
 
 
 def test_it_tells_how_many_pictures_are_cut(tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr(progress, "TELL_EVERY_S", 0.0)
-    caplog.set_level("INFO")
+    tell_all(monkeypatch, caplog)
     truth = make_capture(tmp_path / "a.mkv", frames=FRAMES, size=(96, 64))
     # What is skipped before the scene does not count.
     cut(truth.path, capture_of(truth.path), 70, 100, tmp_path / "cut.mkv")

@@ -10,12 +10,11 @@ import pytest
 
 from captured import capture_of
 from counting import irregular_times, make_capture
-from tapemill import progress
 from tapemill.errors import InputError
 from tapemill.scenes.detection import BorderFinder, detect_scenes
 from tapemill.scenes.settings import ScenesSettings
 from tapemill.scenes.table import read_scenes
-from told import facts, progressed
+from told import facts, progressed, tell_all
 
 SETTINGS = ScenesSettings(
     cut_ratio=2.2, cut_change=8.0, flash_s=0.2, black_level=40, black_s=0.1, shortest_s=1.0, longest_s=30.0
@@ -200,8 +199,7 @@ def test_real_cuts(tmp_path, name, cuts):
 
 
 def test_it_tells_how_many_pictures_were_looked_at(tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr(progress, "TELL_EVERY_S", 0.0)
-    caplog.set_level("INFO")
+    tell_all(monkeypatch, caplog)
     path = make_capture(tmp_path / "a.mkv", frames=60, size=(96, 64)).path
     tables = {name: tmp_path / name for name in ("table", "edl", "csv")}
     detect_scenes(source=path, capture=capture_of(path), settings=SETTINGS, **tables)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from beeping import NTSC, beeping, capture, decoded, facts, found_beeps, heard, run
-from tapemill import ffmpeg, progress
+from tapemill import ffmpeg
 from tapemill.audio import AudioSettings, clean_sound
 from tapemill.errors import GateError, InputError
 from tapemill.notices import Notice
@@ -15,7 +15,7 @@ from tapemill.tape import Chapter, SubtitleTrack, TapeFacts, TapeSettings, gates
 from tapemill.tape.joining import survey
 from tapemill.timing import nearest
 from told import facts as told_facts
-from told import progressed
+from told import progressed, tell_all
 
 ENCODERS = {
     "libx264": ("-preset", "veryfast", "-bf", 3, "-x264-params", "threads=1:keyint=25:b-pyramid=normal"),
@@ -361,8 +361,7 @@ def run_slower(tape, tmp_path):
 
 
 def test_it_tells_how_far_each_step_is(tmp_path, clips, monkeypatch, caplog):
-    monkeypatch.setattr(progress, "TELL_EVERY_S", 0.0)
-    caplog.set_level("INFO")
+    tell_all(monkeypatch, caplog)
     mux(tmp_path / "tape.mkv", clips["libx264"])
     whole = sum(LENGTHS)
     reached = {told["step"]: told["frames"] for told in progressed(caplog)}

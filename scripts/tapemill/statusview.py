@@ -50,12 +50,11 @@ def _head(course: Course, counts: Mapping[tuple[str, str], Count], ahead: Foreca
     if course.state == "ended" and course.ended is not None:
         is_ok = bool(course.ended.facts.get("is_ok"))
         how = "all that was asked for is there" if is_ok else "not all that was asked for is there"
-        line = f"ended {_clock(heard, now)}, after {span(heard - started)}: {how}; {done}"
-        yield Text(line, style="green" if is_ok else "red")
+        yield Text(f"ended {_clock(heard, now)}, after {span(heard - started)}; {done}")
+        yield Text(how, style="green" if is_ok else "red")
     elif course.state == "killed":
-        line = f"killed or broken off: its main process is gone, last heard of {_clock(heard, now)}; {done}"
-        yield Text(line, style="red")
-        yield Text("the same command goes on where it was")
+        yield Text(f"killed or broken off, last heard of {_clock(heard, now)}; {done}")
+        yield Text("its main process is gone; the same command goes on where it was", style="red")
     else:
         yield Text(f"running for {span(now - started)}; {done}")
         if course.state == "elsewhere":

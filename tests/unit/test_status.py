@@ -97,7 +97,8 @@ def test_a_finished_run_says_so_and_shows_no_lanes(script):
     script.job(0, 3, "probe_capture")
     script.end(3661)
     text = shown(4000)
-    assert "ended 11:01:01, after 1:01:01: all that was asked for is there; 1 of 1 jobs done" in text
+    assert "ended 11:01:01, after 1:01:01; 1 of 1 jobs done" in text
+    assert "\nall that was asked for is there" in text
     assert "lane" not in text
     assert "ended 2026-11-21 11:01" in shown(100_000)
 
@@ -116,8 +117,8 @@ def test_a_killed_run_says_so(script):
     script.begin({"T01": {"probe_capture": 1}}, run_id="1-1")
     script.job(0, None, "probe_capture")
     text = shown(60)
-    assert "its main process is gone, last heard of 10:00:00" in text
-    assert "the same command goes on" in text
+    assert "killed or broken off, last heard of 10:00:00; 0 of 1 jobs done" in text
+    assert "its main process is gone; the same command goes on" in text
     assert columns(text, "capture") == ["capture", "0", "1"]
 
 

@@ -32,6 +32,7 @@ from tapemill.lanes.assignment import (
     assign,
 )
 from tapemill.lanes.ledger import Ledger
+from tapemill.retrying import rests
 
 from .check import CardCheck
 from .declared import lanes_of_profile
@@ -95,14 +96,15 @@ class Scheduler(greedy.Scheduler):
         # Nothing runs yet when Snakemake asks first, so that all there is is free.
         self._total = {name: max(amount, self._total.get(name, 0)) for name, amount in free.items()}
         lanes = {name: most for name, most in self._total.items() if LANE.fullmatch(name) and most > 0}
-        asking, others = self._split(selectable_jobs)
+        ready = [job for job in selectable_jobs if not rests(job)]
+        asking, others = self._split(ready)
         if self.settings.device != "cpu":
             self._look_for_cards(
                 lanes, {str(job.rule.name) for job in [*asking.values(), *filter(asks_for_card, remaining_jobs)]}
             )
         others, held = self._not_too_far_ahead(others, remaining_jobs, free)
         chosen = self._choose(asking, others, remaining_jobs, available_resources, input_sizes, free, lanes)
-        if held and not chosen and free.get(CORES) == self._total.get(CORES):
+        if held and not chosen and len(ready) == len(selectable_jobs) and free.get(CORES) == self._total.get(CORES):
             # Snakemake would wait for ever.
             self._waiting.give_up()
             others, _ = self._not_too_far_ahead([*others, *held], remaining_jobs, free)

@@ -29,7 +29,7 @@ JOBS = "jobs"
 Kind = Literal["memory", "transient", "lost", "scene", "fatal", "fault"]
 """`memory`, `transient`, `scene`, `fatal`: by the class of the error. `lost`: the job ended without a word, as a killed
 process does. `fault`: an error that nobody foresaw."""
-State = Literal["running", "failed", "done", "not started"]
+State = Literal["running", "failed", "done", "stopped", "not started"]
 
 # What nobody foresaw may be a hiccup of a driver; twice the same hiccup is none.
 FAULTS = 2
@@ -82,12 +82,15 @@ class JobNote:
     """One for each attempt that failed, in order."""
     notices: tuple[Notice, ...] = ()
     """Of the attempt that succeeded."""
+    rests_until_s: float = 0.0
+    """When the next attempt may begin, in seconds of this machine's monotonic clock (clock_gettime(2))."""
 
     @classmethod
     def from_plain(cls, plain: dict[str, Any]) -> JobNote:
         """From JSON values."""
         failures = tuple(Failure(**each) for each in plain["failures"])
-        return cls(plain["log"], plain["state"], failures, tuple(Notice(**each) for each in plain["notices"]))
+        notices = tuple(Notice(**each) for each in plain["notices"])
+        return cls(plain["log"], plain["state"], failures, notices, plain["rests_until_s"])
 
     @property
     def names(self) -> tuple[str, str, str]:
@@ -146,12 +149,22 @@ def failed(run: str | None, note: JobNote, failure: Failure) -> None:
     _write(run, replace(note, state="failed", failures=(*note.failures, failure)))
 
 
+def postponed(run: str | None, note: JobNote, until_s: float) -> None:
+    """Note when the next attempt may begin, after the failures in `note`."""
+    _write(run, replace(note, state="failed", rests_until_s=until_s))
+
+
 def succeeded(run: str | None, note: JobNote, notices: Sequence[Notice] = ()) -> None:
     """Note how it ended, if it succeeded."""
     if note.failures or notices:
         _write(run, replace(note, state="done", notices=tuple(notices)))
     elif run is not None:
         _note(run, Path(note.log)).unlink(missing_ok=True)
+
+
+def stopped(run: str | None, note: JobNote) -> None:
+    """Note that somebody wanted the job to end."""
+    _write(run, replace(note, state="stopped"))
 
 
 def not_started(run: str | None, note: JobNote) -> None:

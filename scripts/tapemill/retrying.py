@@ -1,4 +1,4 @@
-"""Around the attempts of a job: which are made at all, after what pause, and what is left of those that failed.
+"""Around the attempts of a job: which are made at all, after what rest, and what is left of those that failed.
 
 Snakemake starts a failed job again at once, as often as the profile says, whatever it failed of.
 """
@@ -24,12 +24,15 @@ from .errors import FatalError, TapemillError
 LOG = logging.getLogger("tapemill")
 
 # Before the second, third and fourth attempt: a driver that was reset is back within seconds, a machine that swaps or a
-# network drive that stalls within half a minute. A job holds its card and its core meanwhile, so no longer.
+# network drive that stalls within half a minute.
 WAITS_S = (2.0, 8.0, 30.0)
 # Jobs that failed together do not come back together.
 SPREAD = 0.25
-# For the terminal's writer to read a log of some lines.
+# For the terminal's writer, another thread, to read a log of some lines before it is removed for the next attempt.
 READING_S = 0.5
+
+_resting: dict[str, float] = {}
+"""In a main process: jobs by their logs, and until when they rest, in seconds of the monotonic clock."""
 
 
 def begin(scheduler: Any) -> None:
@@ -45,16 +48,22 @@ def begin(scheduler: Any) -> None:
 
     def error_callback(job: Any) -> None:
         """Called by Snakemake's executors for each job that failed, before it is decided whether it is tried again."""
-        if job.log and not job.is_group() and attempts.before(run.id, Path(job.log[0])).is_final:
-            # Snakemake (9.27.1, `JobScheduler._handle_error`) compares it with `restart_times` and asks nobody else. If
-            # a later version keeps it elsewhere, the next attempts say that there is no sense in them.
-            job._attempt = job.restart_times + 1
-        else:
-            # The terminal's writer, another thread, shows the log that is removed before the next attempt.
-            time.sleep(READING_S)
+        if job.log and not job.is_group():
+            note = attempts.before(run.id, Path(job.log[0]))
+            if note.is_final:
+                # Snakemake (9.27.1, `JobScheduler._handle_error`) compares it with `restart_times` and asks nobody
+                # else. If a later version keeps it elsewhere, the next attempts say that there is no sense in them.
+                job._attempt = job.restart_times + 1
+            elif note.state != "stopped":
+                _rest(run.id, note)
         report(job)
 
     scheduler.error_callback = error_callback
+
+
+def rests(job: Any) -> bool:
+    """Whether a job that failed is to be left alone for now. A scheduler that asks gives its card to others."""
+    return bool(_resting) and not job.is_group() and _resting.get(_log(job), 0.0) > time.monotonic()
 
 
 def leave_if_final(past: JobNote) -> None:
@@ -69,13 +78,11 @@ def leave_if_final(past: JobNote) -> None:
 
 
 def recover(run_id: str | None, past: JobNote) -> None:
-    """Give what failed time to recover. Out of memory is no such thing: the next attempt does with less."""
-    if not past.failures or past.failures[-1].kind == "memory":
-        return
-    wait_s = WAITS_S[min(len(past.failures), len(WAITS_S)) - 1] * random.uniform(1 - SPREAD, 1 + SPREAD)
-    LOG.info("waiting for %.0f s before attempt %d", wait_s, len(past.failures) + 1)
-    until = time.monotonic() + wait_s
-    while (left_s := until - time.monotonic()) > 0 and not fatal.cause(run_id):
+    """Wait for what is left of the job's rest: all of it under a scheduler that knows nothing of `rests`."""
+    wait_s = past.rests_until_s - time.monotonic()
+    if wait_s > 0:
+        LOG.info("waiting for %.0f s before attempt %d", wait_s, len(past.failures) + 1)
+    while (left_s := past.rests_until_s - time.monotonic()) > 0 and not fatal.cause(run_id):
         time.sleep(min(left_s, fatal.PAUSE_S))
 
 
@@ -108,6 +115,20 @@ def note_failure(run_id: str | None, past: JobNote, error: Exception) -> tuple[F
     if isinstance(error, TapemillError) and error.stops_run:
         fatal.stop(run_id, fatal.Cause(failure.text, past.log))
     return failure, is_final
+
+
+def _rest(run_id: str, note: JobNote) -> None:
+    """Give what failed time to recover. Out of memory is no such thing: the next attempt does with less."""
+    wait_s = READING_S
+    # A job that never came to work has no failure noted.
+    if note.failures and note.failures[-1].kind != "memory":
+        wait_s = WAITS_S[min(len(note.failures), len(WAITS_S)) - 1] * random.uniform(1 - SPREAD, 1 + SPREAD)
+        attempts.postponed(run_id, note, time.monotonic() + wait_s)
+    _resting[str(Path(note.log))] = time.monotonic() + wait_s
+
+
+def _log(job: Any) -> str:
+    return str(Path(job.log[0])) if job.log else ""
 
 
 def _forget_logs(past: JobNote) -> None:

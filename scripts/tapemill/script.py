@@ -67,6 +67,7 @@ def run(main: Callable[[Any], Sequence[Notice] | None], job: Any) -> None:
                 notices = main(job)
     except stopping.Stopped as stop:
         LOG.error("stopped by %s; the next run does this job again", stop.signal.name)
+        attempts.stopped(run_id, past)
         work.ended("job_stopped")
         sys.exit(stop.exit_code)
     except TapemillError as error:

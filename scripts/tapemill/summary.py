@@ -77,7 +77,7 @@ def facts(run: str, failed_logs: Iterable[str] = ()) -> RunFacts:
     unexplained = [log for log in failed_logs if log not in notes or notes[log].state in ("running", "done")]
     done = [note for note in notes.values() if note.state == "done"]
     again = [note for note in done if note.failures]
-    running = [log for log, note in notes.items() if note.state == "running"]
+    interrupted = [log for log, note in notes.items() if note.state in ("running", "stopped")]
     return RunFacts(
         failed=(
             *(_failed(note) for note in notes.values() if note.state == "failed"),
@@ -87,7 +87,7 @@ def facts(run: str, failed_logs: Iterable[str] = ()) -> RunFacts:
         tried_again=len(again),
         attempts_lost=sum(len(note.failures) for note in again),
         lowered=sum(any(notice.kind == "lowered" for notice in note.notices) for note in done),
-        interrupted=len(set(running) - set(unexplained)),
+        interrupted=len(set(interrupted) - set(unexplained)),
         not_started=sum(note.state == "not started" for note in notes.values()),
         stopped=fatal.cause(run),
     )

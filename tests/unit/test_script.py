@@ -11,7 +11,7 @@ import pytest
 
 from smalldisk import small_disk
 from tapemill import attempts, fatal, lifeline, script
-from tapemill.attempts import Failure
+from tapemill.attempts import Failure, JobNote
 from tapemill.errors import FatalError, InputError
 from waiting import wait_for
 
@@ -95,7 +95,7 @@ def test_warnings_reach_the_terminal_and_the_log(tmp_path, capsys):
 
 # A job of a run that fails as told.
 JOB = """
-import sys, tapemill.errors
+import os, sys, tapemill.errors
 from types import SimpleNamespace
 from tapemill import script
 
@@ -103,18 +103,24 @@ def main(job):
     if sys.argv[1] != "nothing":
         raise getattr(tapemill.errors, sys.argv[1])("told so", remedy="nothing")
 
+if sys.argv[1] == "death":
+    os._exit(1)
 job = SimpleNamespace(rule="cut_scene", log=["logs/cut_scene/T01/0000000.log"], config={"ffmpeg": None})
 script.run(main, job)
 """
 MAIN = f"""
-import os, subprocess, sys; from pathlib import Path; from tapemill import attempts, fatal, lifeline, runlock
+import subprocess, sys; from pathlib import Path; from types import SimpleNamespace
+from tapemill import retrying, runlock
 runlock.hold(Path(".snakemake"))
-run = lifeline.run_of(os.getpid()).id
-attempts.begin(run)
-fatal.watch(run, lambda: print("stop", flush=True))
+scheduler = SimpleNamespace(exit_gracefully=lambda: print("stop", flush=True), error_callback=lambda job: None)
+retrying.begin(scheduler)
+job = SimpleNamespace(log=["logs/cut_scene/T01/0000000.log"], is_group=lambda: False, restart_times=3)
 print("held", flush=True)
 for line in sys.stdin:
-    print(subprocess.run([sys.executable, "-c", {JOB!r}, line.strip()]).returncode, flush=True)
+    code = subprocess.run([sys.executable, "-c", {JOB!r}, line.strip()]).returncode
+    if code:
+        scheduler.error_callback(job)
+    print(code, flush=True)
 """
 
 
@@ -161,12 +167,19 @@ def test_a_hiccup_is_tried_again_after_a_pause_and_a_lack_of_memory_at_once(run,
     assert "waiting" not in log_of(tmp_path)
 
 
+def test_a_job_that_died_before_its_work_leaves_no_note_and_is_tried_again(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert job_fails_of(run, "death") == "1"
+    assert not list(attempts.of_run(lifeline.run_of(run.pid).id))
+    assert job_fails_of(run, "nothing") == "0"
+    assert "attempt" not in log_of(tmp_path)
+
+
 def test_the_pause_ends_with_the_run(run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run_id, log = lifeline.run_of(run.pid).id, Path("logs/cut_scene/T01/0000000.log")
-    # Three failures are followed by the longest pause.
-    for _ in range(3):
-        attempts.failed(run_id, attempts.before(run_id, log), Failure("transient", "ToolKilled", "told so", 75))
+    note = JobNote(str(log), failures=3 * (Failure("transient", "ToolKilled", "told so", 75),))
+    attempts.postponed(run_id, note, time.monotonic() + 60)
     run.stdin.write("nothing\n")
     run.stdin.flush()
     wait_for(lambda: log.exists() and "before attempt 4" in log.read_text(), told="no pause began")

@@ -51,8 +51,6 @@ time.sleep(60)
 
 
 def start(code, folder, **how):
-    # As from a terminal, also where the tests were started by `nohup`: what is ignored there stays so.
-    code = f"import signal; signal.signal(signal.SIGHUP, signal.SIG_DFL)\n{code}"
     return subprocess.Popen([sys.executable, "-c", code], cwd=folder, env=ENVIRONMENT, **how)
 
 

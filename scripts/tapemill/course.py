@@ -22,7 +22,7 @@ from .stages import OTHER, stage_of
 from .summary import Failed, RunFacts, replaced
 
 State = Literal["active", "ended", "killed", "elsewhere"]
-"""`killed`: its main process is gone and left no word. `elsewhere`: on another machine, where nobody can look."""
+"""`killed`: its main process is gone and left no word. `elsewhere`: on another machine, or nobody knows where."""
 
 
 @dataclass(frozen=True)

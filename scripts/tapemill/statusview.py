@@ -58,7 +58,7 @@ def _head(course: Course, counts: Mapping[tuple[str, str], Count], ahead: Foreca
     else:
         yield Text(f"running for {span(now - started)}; {done}")
         if course.state == "elsewhere":
-            yield Text(f"on another machine: whether it still runs cannot be seen, last heard of {_clock(heard, now)}")
+            yield Text(f"whether it still runs cannot be seen from here; last heard of {_clock(heard, now)}")
         yield Text(_expected(ahead, now))
 
 

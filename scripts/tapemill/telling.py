@@ -112,9 +112,11 @@ class _Metrics(threading.Thread):
         self._course = Course(run)
         self._turn = threading.Lock()
         self._over = threading.Event()
+        self._has_failed = False
 
     def run(self) -> None:
-        """Until the end of the process."""
+        """Until the end of the process. At once, so that nobody takes the last run's numbers for this one's."""
+        self._write()
         while not self._over.wait(METRICS_EVERY_S):
             self._write()
 
@@ -128,5 +130,7 @@ class _Metrics(threading.Thread):
             try:
                 if self._course.update() or self._over.is_set():
                     metrics.write(self._course)
-            except OSError as error:
-                LOG.warning("the metrics are not written: %s", error)
+            except Exception as error:  # noqa: BLE001  no run fails for its metrics
+                if not self._has_failed:
+                    LOG.warning("the metrics are not written: %s", error)
+                self._has_failed = True

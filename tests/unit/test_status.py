@@ -122,6 +122,12 @@ def test_a_killed_run_says_so(script):
     assert columns(text, "capture") == ["capture", "0", "1"]
 
 
+def test_of_a_run_on_another_machine_nobody_knows_whether_it_runs(script):
+    script.begin({"T01": {"probe_capture": 2}}, host="elsewhere")
+    script.job(0, 3, "probe_capture", scene="1")
+    assert "whether it still runs cannot be seen from here; last heard of 10:00:03" in shown(60)
+
+
 def test_names_are_no_markup_and_long_ones_break_nothing(script):
     tape = "a" * 100
     script.begin({tape: {"probe_capture": 2}, "T02": {"probe_capture": 1}})

@@ -91,3 +91,8 @@ def test_lanes_are_named_as_jobs_name_them(tmp_path, device):
     assert start.facts["lanes"] == [
         {"name": f"{device}{number}", "kind": device, "jobs": jobs} for number, jobs in enumerate((2, 1))
     ]
+
+
+def test_no_run_fails_for_its_metrics(tmp_path):
+    (tmp_path / "events" / "metrics.prom" / "in the way").mkdir(parents=True)
+    assert run(tmp_path)[0].kind == "run_started"

@@ -31,12 +31,16 @@ class Script:
         run_id = run_id or lifeline.run_of(os.getpid()).id
         self.write(0, "run_started", run_id=run_id, host=host or socket.gethostname(), **facts)
 
-    def job(self, start_s, stop_s, rule, tape="T01", scene="", *, attempt=1, outcome="done", lane=None, **facts):
+    def job(
+        self, start_s, stop_s, rule, tape="T01", scene="", *, attempt=1, outcome="done", lane=None, waits=False, **facts
+    ):
         """One attempt; without `stop_s` it still runs."""
         names = filter(None, (rule, tape, scene))
         job = {"rule": rule, "tape": tape, "scene": scene, "log": f"logs/{'/'.join(names)}.log", "attempt": attempt}
         self.write(start_s, "job_started", **job)
         if lane:
+            self.write(start_s, "job_told", **job, waits_for=lane)
+        if lane and not waits:
             self.write(start_s, "job_told", **job, lane=lane, is_warm=True)
         if stop_s is None:
             return job

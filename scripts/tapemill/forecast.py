@@ -59,10 +59,10 @@ class _Work:
 
 def forecast(course: Course, now: datetime) -> Forecast:
     """What is to be expected at this moment."""
-    tried = course.history.attempts
+    tried = [attempt for attempt in course.history.attempts if not attempt.waits]
     mean_s = _mean_s(tried)
     running: dict[tuple[str, str], list[Attempt]] = defaultdict(list)
-    for attempt in tried:
+    for attempt in course.history.latest:
         if attempt.outcome == "running":
             running[key_of(attempt.tape, attempt.rule)].append(attempt)
     whole = _Work()
@@ -90,7 +90,7 @@ def remaining_s(attempt: Attempt, mean_s: float | None, now: datetime) -> float 
     if "remaining_s" in attempt.facts:
         since: datetime = attempt.facts.get("heard", attempt.started)
         return max(0.0, float(attempt.facts["remaining_s"]) - (now - since).total_seconds())
-    taken_s = (now - attempt.began).total_seconds()
+    taken_s = 0.0 if attempt.waits else (now - attempt.began).total_seconds()
     if mean_s is None or taken_s > OVERDUE * mean_s:
         return None
     return max(0.0, mean_s - taken_s)

@@ -57,6 +57,11 @@ class Attempt:
         return since
 
     @property
+    def waits(self) -> bool:
+        """Whether its turn at its lane is still to come."""
+        return self.outcome == "running" and "waits_for" in self.facts and "lane" not in self.facts
+
+    @property
     def names(self) -> tuple[str, str, str]:
         """Rule, tape and scene."""
         return self.rule, self.tape, self.scene

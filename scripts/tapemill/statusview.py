@@ -68,6 +68,8 @@ def _expected(ahead: Forecast, now: datetime) -> str:
         return f"time left: {UNKNOWN}, until it is known what there is to do of {names}"
     if ahead.left_s is None:
         return f"time left: {UNKNOWN}, nothing is measured yet"
+    if ahead.unmeasured and ahead.left_s < 1:
+        return f"time left: {UNKNOWN}, no {' or '.join(ahead.unmeasured[:3])} is done yet"
     if ahead.unmeasured:
         return f"time left: more than {span(ahead.left_s)}; {UNKNOWN} for {_some(ahead.unmeasured)}"
     end = now + timedelta(seconds=ahead.left_s)
@@ -114,13 +116,13 @@ def _lanes(course: Course, now: datetime, most_rows: int) -> Table:
     table.columns[1].ratio = 1
     at_work = [attempt for attempt in course.history.latest if attempt.outcome == "running"]
     by_lane: dict[str, list[Attempt]] = defaultdict(list)
-    for attempt in at_work:
-        by_lane[str(attempt.facts.get("lane", ""))].append(attempt)
+    for attempt in sorted(at_work, key=lambda attempt: attempt.waits):
+        by_lane[str(attempt.facts.get("lane") or attempt.facts.get("waits_for", ""))].append(attempt)
     names = [str(lane["name"]) for lane in course.lanes]
     for name in [*names, *sorted(by_lane.keys() - {*names, ""})]:
         peak = _peak(course.history.attempts, name)
-        for attempt in by_lane.get(name, ()):
-            table.add_row(name, *_doing(attempt, now), peak)
+        for place, attempt in enumerate(by_lane.get(name, ())):
+            table.add_row(*((name, *_doing(attempt, now), peak) if place == 0 else ("", *_doing(attempt, now), "")))
         if name not in by_lane:
             table.add_row(name, Text("idle", style="dim"), "", "", "", "", peak)
     others = by_lane.get("", [])
@@ -134,7 +136,7 @@ def _lanes(course: Course, now: datetime, most_rows: int) -> Table:
 def _doing(attempt: Attempt, now: datetime) -> tuple[RenderableType, ...]:
     facts = attempt.facts
     again = f" (attempt {attempt.number})" if attempt.number > 1 else ""
-    step = f": {facts['step']}" if "step" in facts else ""
+    step = ": waits" if attempt.waits else f": {facts['step']}" if "step" in facts else ""
     job = Text(" ".join(filter(None, attempt.names)) + step + again)
     if "total_frames" not in facts:
         return job, span(now - attempt.began), "", "", ""

@@ -67,6 +67,14 @@ def test_a_running_job_that_tells_nothing_takes_what_others_took(script):
     assert at(91).unmeasured == ("cut_scene",)
 
 
+def test_a_job_that_waits_at_its_lane_has_all_its_work_before_it(script):
+    script.begin({"T01": {"enhance_scene": 3}})
+    script.job(0, 30, "enhance_scene", scene="0", lane="cpu0")
+    script.job(30, None, "enhance_scene", scene="1", lane="cpu0")
+    script.job(30, None, "enhance_scene", scene="2", lane="cpu0", waits=True)
+    assert at(40).left_s == pytest.approx(20 + 30)
+
+
 def test_rules_without_a_measured_job_are_named_and_not_guessed(script):
     script.begin({"T01": {"cut_scene": 2, "mux_tape": 1}})
     script.job(0, 10, "cut_scene", scene="0")

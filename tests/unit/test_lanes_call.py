@@ -142,10 +142,10 @@ def test_what_the_work_tells_becomes_events_wherever_it_is_done(tmp_path, monkey
         assert run.do(standins.fail, lanes={"warm": warm}, kind="memory", scene="0000050") != 0
     found = events.read("a-run", tmp_path / "events")
     kinds = [event.kind for event in found if event.facts.get("scene") == "0000000"]
-    assert kinds == ["job_started", "job_told", *["job_progress"] * 3, "job_told", "job_told", "job_done"]
+    assert kinds == ["job_started", *["job_told"] * 2, *["job_progress"] * 3, *["job_told"] * 2, "job_done"]
     assert sum(event.kind == "worker_started" for event in found) == warm
     counted, failed = history.attempts(found)
-    assert (counted.facts["lane"], counted.facts["is_warm"]) == ("cpu0", warm)
+    assert (counted.facts["waits_for"], counted.facts["lane"], counted.facts["is_warm"]) == ("cpu0", "cpu0", warm)
     assert (counted.facts["frames"], counted.facts["total_frames"], counted.facts["model"]) == (3, 3, ["abacus"])
     assert counted.facts["peak_memory_bytes"] > 1 << 20
     # A CPU is no card.

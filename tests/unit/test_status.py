@@ -85,6 +85,17 @@ def test_a_running_run(script, width):
         assert "probe_capture holiday-1994" in text
 
 
+def test_a_job_that_waits_at_a_lane_stands_below_the_one_that_works_there(script):
+    script.begin({"T01": {"enhance_scene": 2}}, lanes=LANES)
+    script.job(0, None, "enhance_scene", scene="0000000", lane="xpu1", waits=True)
+    script.job(0, None, "enhance_scene", scene="0000050", lane="xpu1")
+    lines = shown(5).splitlines()
+    place = next(number for number, line in enumerate(lines) if line.startswith("xpu1"))
+    assert "T01 0000050 " in lines[place]
+    assert "enhance_scene T01 0000000: waits" in lines[place + 1]
+    assert "time left: unknown, no enhance_scene is done yet" in shown(5)
+
+
 def test_a_tape_that_is_not_divided_yet_makes_the_time_unknown(script):
     script.begin({"T01": {"probe_capture": 1, "detect_scenes": 1}})
     script.job(0, 3, "probe_capture")

@@ -14,6 +14,7 @@ from typing import Any
 from .. import attempts, lifeline
 from ..device import CPU, Device
 from ..errors import WorkerLost
+from ..progress import tell
 from . import cards, client, lease
 from .lane import Lane, lane_of
 from .opening import open_lane, step_back
@@ -56,6 +57,7 @@ def call(job: Any, function: Callable[..., Any], /, **arguments: Any) -> Any:
     with ExitStack() as held:
         if lane.number is None:
             lane = held.enter_context(seated(lane, run, cards.numbers(lane.kind)))
+        tell(f"goes to lane {lane.name}", waits_for=lane.name)
         if run is None or not lane.warm:
             # Started by hand there is no run that a worker could live with.
             return _cold(task, lane, settings)

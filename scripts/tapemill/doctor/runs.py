@@ -44,9 +44,7 @@ def check_leftovers(asked: Asked) -> Iterator[Finding]:
     partial = [file for root in roots for place in workplace.PLACES for file in _files(root, place)]
     if partial:
         size = diskspace.size(sum(file.stat().st_size for file in partial if file.exists()))
-        yield ok(
-            f"files that are not finished: {len(partial)}, {size}; the next run sweeps what nobody writes any more"
-        )
+        yield ok(f"unfinished files: {len(partial)}, {size}; the next run sweeps up what nobody writes")
     locks = _count(FOLDER / "locks")
     if locks:
         yield warning(

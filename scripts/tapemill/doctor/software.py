@@ -71,11 +71,9 @@ def check_plugins(asked: Asked) -> Iterator[Finding]:
         kind: name for kind, name in named.items() if find_spec(f"snakemake_{kind}_plugin_{_module(name)}") is None
     }
     for kind, name in missing.items():
-        remedy = (
-            f"{SETUP}: it writes where Tapemill's own plugin lies"
-            if name == "lanes"
-            else f"`pip install snakemake-{kind}-plugin-{name}`, or take another {kind} in the profile"
-        )
+        # Those that come with Tapemill, or that its lock names.
+        how = SETUP if name == PLUGINS[kind] else f"`pip install snakemake-{kind}-plugin-{name}`"
+        remedy = f"{how}; or take another {kind} in the profile"
         yield fault(f"the {kind} {name!r} of the profile is not installed", remedy)
     rest = [f"{kind} {name}" for kind, name in named.items() if kind not in missing]
     if rest:

@@ -20,6 +20,18 @@ if TYPE_CHECKING:
 
 ASK_S: Final = 20.0
 FRAMES: Final = 3
+# Of the dozens of libraries in a build those that a run may use, and what Quick Sync is reached by.
+LIBRARIES: Final = (
+    "libx264",
+    "libx265",
+    "libsvtav1",
+    "libvpl",
+    "libmfx",
+    "libopus",
+    "libsoxr",
+    "libzimg",
+    "libplacebo",
+)
 OWN_FFMPEG: Final = "leave the setting `ffmpeg` empty to use the one that was installed"
 # So much of each filter that none is left out: another ffmpeg may lack any of them.
 ALL_FILTERS: Final[Mapping[str, Any]] = {
@@ -45,11 +57,9 @@ def check_ffmpeg(asked: Asked) -> Iterator[Finding]:
         yield fault("the program of the setting `ffmpeg` is no ffmpeg", OWN_FFMPEG, [("program", str(program))])
         return
     built = next((line for line in said if line.startswith("configuration:")), "")
-    libraries = ", ".join(re.findall(r"--enable-(lib[\w-]+)", built))
-    yield ok(
-        first.partition(" Copyright")[0],
-        [("program", str(program)), ("built with", libraries or "nothing it would name")],
-    )
+    libraries = [name for name in LIBRARIES if f"--enable-{name}" in built.split()]
+    facts = [("program", str(program)), ("built with", ", ".join(libraries) or "none of those that matter here")]
+    yield ok(first.partition(" Copyright")[0], facts)
 
 
 def check_filters(asked: Asked) -> Iterator[Finding]:
@@ -124,7 +134,7 @@ def _obstacle(name: str, section: Mapping[str, Any]) -> str | None:
         except (ConfigError, SetupError):
             raise
         except TapemillError as error:
-            return where + _reason(error.stderr_tail, error.what)
+            return where + _reason(name, error)
     return None
 
 
@@ -137,10 +147,11 @@ def _cards_for(encoder: str) -> Sequence[Device]:
     return [Device("xpu", pci_address=address) for address in pci.intel_cards()] or [CPU]
 
 
-def _reason(tail: Sequence[str], otherwise: str) -> str:
-    """The first of the last words that names a cause, without the address that ffmpeg puts before it."""
-    words = [re.sub(r"^\[[^]]*\] *", "", line).strip() for line in tail]
-    return next((word for word in words if word), otherwise)
+def _reason(encoder: str, error: TapemillError) -> str:
+    """What the encoder itself said first, without the address that ffmpeg puts before it."""
+    own = re.compile(rf"^\[{encoder} @ \w+\] *(.*)")
+    said = [found[1] for line in error.stderr_tail if (found := own.match(line))]
+    return said[0] if said else "; ".join([error.what, *error.stderr_tail[-1:]])
 
 
 def _settings(section: Mapping[str, Any]) -> EnhanceSettings:

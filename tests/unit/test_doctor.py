@@ -35,13 +35,15 @@ def doctor(*arguments):
 
 def of_cards(*arguments):
     """Findings about cards, as the command tells them to programs."""
-    code, told = doctor("--json", *arguments)
-    return code, [finding for finding in json.loads(told)["findings"] if finding["subject"] == "cards"]
+    code, told = doctor("--json", "--only", "cards", *arguments)
+    found = json.loads(told)["findings"]
+    assert {finding["subject"] for finding in found} == {"cards"}
+    return code, found
 
 
 def test_every_card_is_shown_with_what_selects_it_and_recorded(machine):
     drivers.install(machine / "packages", "cuda", [drivers.geforce(0, name="[bold]RTX :smile:"), drivers.geforce(1)])
-    code, told = doctor()
+    code, told = doctor("--only", "cards")
     assert code == 0
     lines = [line.strip() for line in told.splitlines()]
     at = lines.index("ok      cuda card 0: [bold]RTX :smile:")
@@ -70,8 +72,8 @@ def test_no_card_is_no_fault_and_the_cpu_is_named(machine):
 
 def test_a_kind_that_torch_cannot_use_is_a_fault_if_it_is_asked_for(machine):
     drivers.install(machine / "packages", "cpu", [])
-    assert doctor()[0] == 0
-    code, told = doctor("--kind", "xpu")
+    assert of_cards()[0] == 0
+    code, told = doctor("--only", "cards", "--kind", "xpu")
     assert code == 1
     assert "fault   this torch cannot use xpu cards" in told
     assert "make setup DEVICE=xpu" in told
@@ -80,7 +82,7 @@ def test_a_kind_that_torch_cannot_use_is_a_fault_if_it_is_asked_for(machine):
 
 def test_a_driver_that_fails_is_a_fault_and_quoted(machine):
     drivers.install(machine / "packages", "xpu", [drivers.arc(0)], says="no permission for the device")
-    code, told = doctor()
+    code, told = doctor("--only", "cards", "--only", "settings")
     assert code == 1
     assert "fault   torch could not list the xpu cards" in told
     assert "no permission for the device" in told
@@ -90,7 +92,7 @@ def test_a_driver_that_fails_is_a_fault_and_quoted(machine):
 def test_cards_that_cannot_be_told_apart_are_pointed_out(machine):
     same = drivers.uuid_of(0)
     drivers.install(machine / "packages", "cuda", [drivers.geforce(0), drivers.geforce(1, uuid=same)])
-    code, told = doctor()
+    code, told = doctor("--only", "cards")
     assert code == 0
     assert "warning these cuda cards have the same UUID" in told
 
@@ -168,7 +170,7 @@ def checks(monkeypatch):
         module = type(sys)("tapemill.doctor.of_a_test")
         vars(module).update(functions)
         monkeypatch.setitem(sys.modules, module.__name__, module)
-        monkeypatch.setattr(command, "CHECKS", [("it", "of_a_test", name) for name in functions])
+        monkeypatch.setattr(command, "CHECKS", [("cards", "of_a_test", name) for name in functions])
 
     return put
 

@@ -192,7 +192,7 @@ def test_no_key_in_an_address_of_the_registry_is_told(patient):
     patient.configure(subtitles={"model": "mine"})
     for tell in (tell_lines, tell_json):
         stream = io.StringIO()
-        tell(command.examine(Asked()), stream)
+        tell(command.examine(Asked(), {"settings", "models", "tapes", "disk"}), stream)
         assert "models" in stream.getvalue()
         assert "hunter22" not in stream.getvalue()
         assert "abcdefgh" not in stream.getvalue()

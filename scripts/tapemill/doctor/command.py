@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
@@ -39,6 +39,7 @@ CHECKS: Final = (
     ("machine", "machine", "check_memory"),
     ("machine", "machine", "check_clock"),
 )
+SUBJECTS: Final = tuple(dict.fromkeys(subject for subject, _, _ in CHECKS))
 SETUP: Final = "run `make setup`"
 
 
@@ -53,18 +54,21 @@ def add_command(commands: Any) -> None:
     )
     parser.add_argument("--profile", default=os.environ.get("SNAKEMAKE_PROFILE"), help="the profile to run with")
     parser.add_argument("--kind", choices=[kind for kind in KINDS if kind != "cpu"], help="cards of this kind alone")
+    parser.add_argument("--only", choices=SUBJECTS, action="append", help="this subject alone; may be given again")
     parser.add_argument("--json", action="store_true", help="findings as JSON")
     parser.set_defaults(command=_command)
 
 
 def _command(options: argparse.Namespace) -> int:
     tell = tell_json if options.json else tell_lines
-    return tell(examine(Asked(options.kind, options.profile)), sys.stdout)
+    return tell(examine(Asked(options.kind, options.profile), options.only or SUBJECTS), sys.stdout)
 
 
-def examine(asked: Asked) -> Iterator[tuple[str, Finding]]:
-    """All findings with their subjects, each as soon as it is there. A check that fails is a finding too."""
+def examine(asked: Asked, subjects: Collection[str] = SUBJECTS) -> Iterator[tuple[str, Finding]]:
+    """All findings on some subjects, each as soon as it is there. A check that fails is a finding too."""
     for subject, module, name in CHECKS:
+        if subject not in subjects:
+            continue
         try:
             check: Check = getattr(import_module(f".{module}", __package__), name)
             for finding in check(asked):

@@ -157,9 +157,9 @@ def _reason(encoder: str, error: TapemillError) -> str:
 def _settings(section: Mapping[str, Any]) -> EnhanceSettings:
     from ..enhance import EnhanceSettings
 
+    settings = EnhanceSettings(**section)
     # Networks are no affair of ffmpeg.
-    preset = "fast" if section["preset"] in ("good", "best") else section["preset"]
-    return replace(EnhanceSettings(**section), preset=preset, chain=None)
+    return replace(settings, preset="fast" if settings.preset in ("good", "best") else settings.preset, chain=None)
 
 
 def _tape_picture() -> PictureFacts:

@@ -11,7 +11,7 @@ from .findings import Asked, Finding, fault, ok, warning
 from .project import config, enhancement
 
 if TYPE_CHECKING:
-    from ..models import Model
+    from ..models import Kind, Model
 
 FETCH: Final = "run `snakemake --profile profiles/cpu models` once"
 RESTRICTED: Final = "non-commercial"
@@ -22,7 +22,8 @@ def check_models(asked: Asked) -> Iterator[Finding]:
     from ..models import FOLDER, NETWORKS, find_model, read_registry
 
     registry = read_registry()
-    wanted = [(config()["subtitles"]["model"], {"speech"}), *((name, NETWORKS) for name in enhancement().models)]
+    speech: frozenset[Kind] = frozenset({"speech"})
+    wanted = [(config()["subtitles"]["model"], speech), *((name, NETWORKS) for name in enhancement().models)]
     for name, kinds in wanted:
         try:
             yield from _look(find_model(name, kinds), registry)

@@ -201,9 +201,7 @@ def chosen_encoder(choice: Path | None, settings: EnhanceSettings) -> str:
     return str(made["encoder"])
 
 
-def try_encoder(
-    name: str, output: OutputPicture, settings: EnhanceSettings, device: Device, *, concerns: Path
-) -> None:
+def try_encoder(name: str, output: OutputPicture, settings: EnhanceSettings, device: Device, *, concerns: Path) -> None:
     """Encode a few frames of the tape's size and format with the very options of its clips, on the device.
 
     `concerns` is the file named in errors. Raises ToolFailed or ToolKilled if that does not work.

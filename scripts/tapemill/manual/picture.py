@@ -48,7 +48,7 @@ DEMO: Final = View(frame=1380, rate=Fraction(25), lines=566, width=768, window="
 def before_after(capture: Path, tape: Path, target: Path, view: View) -> None:
     """Write a JPEG of the same moment before and after. The tape shows each field of the capture as a frame.
 
-    Raises ToolFailed if one of the two does not have that frame.
+    Raises ToolFailed, or FileNotFoundError for want of a picture, if one of the two does not have that frame.
     """
     square = f"crop=iw:{view.lines}:0:0,scale={view.width}:{view.lines}:flags=lanczos,setsar=1,format=yuv444p"
     # Without its time stamp, or the later of two frames would be put beside what the other stream shows then.

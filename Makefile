@@ -6,7 +6,7 @@
 # make bench   the filter path; make bench-lanes, make bench-subtitles: a quarter of an hour each
 # make bench-resume   planning a tape of 1,000 scenes, and going on with it after kill -9: a quarter of an hour
 # make bench-networks   the engine over a bare frame model, and VRT by itself
-# make docs    reference tables of the manual
+# make docs    the generated parts of the manual: reference tables, rule graph
 # make setup   install everything into .venv (DEVICE=cpu|cuda|xpu)      make check   linters and types
 
 SHELL := /bin/bash
@@ -82,4 +82,4 @@ bench-networks: setup
 	$(BIN)/python tests/benchmarks/bench_vrt.py
 
 docs: setup
-	$(BIN)/python -m tapemill.manual config/README.md
+	$(BIN)/python -m tapemill.manual

@@ -21,9 +21,8 @@ from tapemill.models import find_model
 from tapemill.settings import load_config, load_sheet
 from tapemill.spaceplan import writes_mb
 from tapemill.subtitles import read_language
-from tapemill.tapes import as_inputs, lookups, spread
+from tapemill.tapes import DEMO_CAPTURE, as_inputs, lookups, spread
 
-DEMO_CAPTURE = "resources/demo/capture.mkv"
 RECIPE = {
     "capture": 1,
     "scenes": 1,

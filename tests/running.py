@@ -19,9 +19,9 @@ DEMO_MODEL = "resources/models/demo-en.pt"
 JOB = re.compile(r"^Finished jobid: \d+ \(Rule: (\w+)\)", re.MULTILINE)
 
 
-def this_checkout() -> str:
+def this_checkout(root: Path = ROOT) -> str:
     """PYTHONPATH for Snakemake: it imports the scheduler plugin, and the library with it, before any Snakefile."""
-    return os.pathsep.join([str(ROOT / "scripts"), *filter(None, [os.environ.get("PYTHONPATH")])])
+    return os.pathsep.join([str(root / "scripts"), *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,9 @@ class Run:
 
 
 class Project:
-    """A working folder with its own config and sheet, using the repository's Snakefile."""
+    """A working folder with its own config and sheet, using the repository's Snakefile, or that of a copy of it."""
+
+    checkout = ROOT
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -64,15 +66,15 @@ class Project:
         """Run snakemake to its end, with the profile the user would take."""
         logs = self.folder / ".snakemake" / "log"
         before = set(logs.glob("*.log")) if logs.exists() else set()
-        command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
-        command += ["--profile", str(ROOT / "profiles" / profile), "--directory", str(self.folder)]
+        command = [sys.executable, "-m", "snakemake", "--snakefile", str(self.checkout / "Snakefile")]
+        command += ["--profile", str(self.checkout / "profiles" / profile), "--directory", str(self.folder)]
         done = subprocess.run(
             [*command, "--cores", str(cores), *arguments],
             cwd=self.folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
-            env=os.environ | {"COLUMNS": "250", "PYTHONPATH": this_checkout()},
+            env=os.environ | {"COLUMNS": "250", "PYTHONPATH": this_checkout(self.checkout)},
             timeout=1500,
             check=False,
         )

@@ -17,6 +17,8 @@ from typing import IO, Any
 from . import diskspace, lifeline
 from .errors import FatalError
 
+LOCK = "tapemill.lock"
+
 _held: IO[str] | None = None
 
 
@@ -41,7 +43,7 @@ def hold(folder: Path, planned_on: int | None = None) -> None:
     """
     global _held  # noqa: PLW0603  closing the file would release the lock
     folder.mkdir(parents=True, exist_ok=True)
-    lock = (folder / "tapemill.lock").open("a+", encoding="utf-8")
+    lock = (folder / LOCK).open("a+", encoding="utf-8")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -52,7 +54,7 @@ def hold(folder: Path, planned_on: int | None = None) -> None:
         ) from None
     _held = lock
     lock.truncate(0)
-    with diskspace.explained(folder / "tapemill.lock"):
+    with diskspace.explained(folder / LOCK):
         json.dump(
             {"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%F %T"), "command": sys.argv},
             lock,
@@ -70,7 +72,7 @@ def hold(folder: Path, planned_on: int | None = None) -> None:
 def holder(folder: Path) -> dict[str, Any] | None:
     """Who took the lock of a folder last (`pid`, `host`, `since`, `command`); None if nobody, or only just now."""
     try:
-        with (folder / "tapemill.lock").open(encoding="utf-8") as lock:
+        with (folder / LOCK).open(encoding="utf-8") as lock:
             return dict(json.load(lock))
     except (FileNotFoundError, ValueError):
         return None

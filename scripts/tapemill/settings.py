@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
@@ -97,24 +97,33 @@ def load_sheet(path: Path, producible: Sequence[str] = ()) -> dict[str, Tape]:
 
     `producible` are sources that a rule can make, so they may be missing. Raises ConfigError naming the row.
     """
-    columns = list(schema("tapes")["properties"])
-    rows = list(read_table(path, columns, required=("tape", "source"), verbatim=("source",)))
     tapes: dict[str, Tape] = {}
-    for number, row in rows:
+    for where, tape in read_sheet(path):
+        if str(tape.source) not in producible:
+            check_source(tape, where)
+        tapes[tape.tape] = tape
+    return tapes
+
+
+def read_sheet(path: Path) -> Iterator[tuple[str, Tape]]:
+    """The rows of the sheet, each with its place for messages. Sources are not looked at.
+
+    Raises ConfigError naming the row.
+    """
+    columns = list(schema("tapes")["properties"])
+    before: set[str] = set()
+    for number, row in read_table(path, columns, required=("tape", "source"), verbatim=("source",)):
         where = f"row {number} of {path}"
         # An empty cell means the column's default, like a column that is not there at all.
         values = with_defaults({key: value for key, value in row.items() if value}, schema("tapes"))
         validate(values, schema("tapes"), where)
-        _check_id(values["tape"], tapes, where)
-        source = Path(values.pop("source"))
+        _check_id(values["tape"], before, where)
+        before.add(values["tape"])
         values["title"] = values["title"] or values["tape"]
-        if str(source) not in producible:
-            _check_source(source, values["tape"], where)
-        tapes[values["tape"]] = Tape(source=source, **values)
-    return tapes
+        yield where, Tape(source=Path(values.pop("source")), **values)
 
 
-def _check_id(tape: str, before: Mapping[str, Tape], where: str) -> None:
+def _check_id(tape: str, before: Collection[str], where: str) -> None:
     if tape in before:
         raise ConfigError(f"{where}: the tape id {tape!r} is used twice", remedy="give each tape its own")
     alike = next((other for other in before if other.lower() == tape.lower()), None)
@@ -125,24 +134,26 @@ def _check_id(tape: str, before: Mapping[str, Tape], where: str) -> None:
         )
 
 
-def _check_source(source: Path, tape: str, where: str) -> None:
+def check_source(tape: Tape, where: str) -> None:
+    """Raise ConfigError unless the tape's source is there, and a file or a folder."""
+    source, name = tape.source, tape.tape
     try:
         there, usable = source.exists(), source.is_file() or source.is_dir()
     except OSError as error:
         raise ConfigError(
-            f"{where}: the source of tape {tape!r} cannot be looked at: {error.strerror}",
+            f"{where}: the source of tape {name!r} cannot be looked at: {error.strerror}",
             file=source,
             remedy="see who may read the folders that lead to it (`namei -l`)",
         ) from error
     if not there:
         raise ConfigError(
-            f"{where}: the source of tape {tape!r} does not exist",
+            f"{where}: the source of tape {name!r} does not exist",
             file=source,
             remedy="correct the column `source`; a relative path counts from the folder you run snakemake in",
         )
     if not usable:
         raise ConfigError(
-            f"{where}: the source of tape {tape!r} is neither a file nor a folder",
+            f"{where}: the source of tape {name!r} is neither a file nor a folder",
             file=source,
             remedy="a pipe or a device is read by no two jobs alike: record it into a file first",
         )

@@ -11,12 +11,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Final
 
 from .facts import Capture
 from .files import fingerprint, scene_files
 from .scenes import Scene, folder_scenes, read_scenes
 from .settings import Tape
 from .timing import Span
+
+DEMO_CAPTURE: Final = "resources/demo/capture.mkv"
+"""A source that need not be there: the rule `make_demo_capture` makes it."""
 
 
 @dataclass

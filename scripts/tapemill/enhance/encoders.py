@@ -179,7 +179,7 @@ def choose_encoder(*, target: Path, picture: PictureFacts, settings: EnhanceSett
     chosen, reason = asked.name, ""
     if asked.software is not None:
         try:
-            _try(asked.name, target, output_picture(picture, settings), settings, device)
+            try_encoder(asked.name, output_picture(picture, settings), settings, device, concerns=target)
         except (ToolFailed, ToolKilled) as error:
             chosen, reason = asked.software, "; ".join([error.what, *error.stderr_tail[:3]])
             LOG.warning("%s does not work on this machine, the tape gets %s: %s", asked.name, chosen, reason)
@@ -201,14 +201,17 @@ def chosen_encoder(choice: Path | None, settings: EnhanceSettings) -> str:
     return str(made["encoder"])
 
 
-def _try(name: str, beside: Path, output: OutputPicture, settings: EnhanceSettings, device: Device) -> None:
-    """Encode a few frames of the tape's size and format with the very options of its clips."""
+def try_encoder(name: str, output: OutputPicture, settings: EnhanceSettings, device: Device, *, concerns: Path) -> None:
+    """Encode a few frames of the tape's size and format with the very options of its clips, on the device.
+
+    `concerns` is the file named in errors. Raises ToolFailed or ToolKilled if that does not work.
+    """
     picture = f"testsrc2=size={output.width}x{output.height}:rate={output.rate}"
     ffmpeg.run(
         [
             *(*device_arguments(name, device), "-f", "lavfi", "-i", picture, "-frames:v", str(TRIAL_FRAMES)),
             *(*encoder_arguments(name, output, settings), "-f", "null", "-"),
         ],
-        concerns=beside,
+        concerns=concerns,
         timeout_s=time_limit_s(samples=output.width * output.height, encoded=TRIAL_FRAMES),
     )

@@ -1,31 +1,16 @@
-"""The reference tables of config/README.md, written from the schemas so that they cannot disagree with them.
-
-`python -m tapemill.manual config/README.md` rewrites the part between the two markers; a test fails if it is old.
-"""
+"""The reference tables of config/README.md, written from the schemas."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
-from .settings import schema
-
-BEGIN = "<!-- reference: written by `make docs` from config/schemas, do not edit -->"
-END = "<!-- end of reference -->"
+from ..enhance.overrides import OF_THE_TAPE, WHERE
+from ..settings import schema
 
 
-def render(text: str) -> str:
-    """The manual's text with its reference part up to date. Raises ValueError if a marker is missing."""
-    before, _, rest = text.partition(BEGIN)
-    old, _, after = rest.partition(END)
-    if not old:
-        raise ValueError(f"the manual lacks the markers {BEGIN!r} and {END!r}")
-    return f"{before}{BEGIN}\n\n{_reference()}\n{END}{after}"
-
-
-def _reference() -> str:
+def reference() -> str:
+    """All tables: the sheet, the settings by section, the registry of models."""
     lines: list[str] = ["### Columns of the tape sheet", ""]
     lines += _table("column", schema("tapes")["properties"])
     properties: Mapping[str, Any] = schema("config")["properties"]
@@ -35,11 +20,17 @@ def _reference() -> str:
         if rule.get("type") == "object":
             lines += ["", f"### Section `{section}`", "", rule["description"].strip(), ""]
             lines += _table("key", rule["properties"])
+    lines += ["", "### Columns of the table of scenes", "", _columns(properties["enhance"]["properties"])]
     entry: Mapping[str, Any] = schema("models")["additionalProperties"]
     lines += ["", "### Entries of the registry of models", ""]
     required = entry["required"]
     lines += _table("key", {k: v if k in required else {"default": ""} | v for k, v in entry["properties"].items()})
-    return "\n".join([*lines, ""])
+    return "\n".join(lines)
+
+
+def _columns(enhance: Mapping[str, Any]) -> str:
+    own = ", ".join(f"`{key}`" for key in enhance if key not in OF_THE_TAPE)
+    return f"{', '.join(f'`{name}`' for name in WHERE)}, and these settings of the section `enhance`: {own}."
 
 
 def _table(first: str, rules: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
@@ -55,20 +46,27 @@ def _allowed(rule: Mapping[str, Any]) -> str:
     if "enum" in rule:
         return ", ".join(f"`{_word(value)}`" for value in rule["enum"])
     kinds = rule["type"] if isinstance(rule["type"], list) else [rule["type"]]
-    names = {"null": "empty", "boolean": "true or false"}
-    words = [str(names.get(kind, kind)) for kind in kinds]
-    text = " or ".join(words)
-    if "minimum" in rule and "maximum" in rule:
-        text += f", {rule['minimum']} to {rule['maximum']}"
-    return text
+    names = {"null": "empty", "boolean": "true or false", "array": "list"}
+    text = " or ".join(str(names.get(kind, kind)) for kind in kinds)
+    text += _range(rule.get("minimum"), rule.get("maximum"))
+    text += _range(None, rule.get("maxLength"), " characters")
+    if rule.get("minLength") or rule.get("minItems"):
+        text += ", not empty"
+    if "multipleOf" in rule:
+        text += f", a multiple of {rule['multipleOf']}"
+    return text + (f", each {_allowed(rule['items'])}" if rule.get("items") else "")
+
+
+def _range(least: float | None, most: float | None, what: str = "") -> str:
+    """As words, with the comma before them."""
+    if least is None and most is None:
+        return ""
+    if most is None:
+        return f", at least {least}{what}"
+    return f", {least} to {most}{what}" if least is not None else f", up to {most}{what}"
 
 
 def _word(value: Any) -> str:
     if value is None or value == "":
         return "empty"
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-if __name__ == "__main__":
-    manual = Path(sys.argv[1])
-    manual.write_text(render(manual.read_text(encoding="utf-8")), encoding="utf-8")

@@ -1,0 +1,148 @@
+"""The disks that results, records and models go to: room, kind, locks. Looked at without writing anything."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from .. import diskspace
+from . import mounts
+from .findings import Asked, Finding, fault, ok, warning
+from .mounts import Mount
+from .project import config, enhancement, setting
+
+RESULTS: Final = Path("results")
+# Everything that a run writes to.
+PLACES: Final = (RESULTS, *map(Path, (".snakemake", "logs", "benchmarks", "events", "resources/models")))
+NO_LOCKS: Final = frozenset({errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.EBADF})
+
+
+def check_places(asked: Asked) -> Iterator[Finding]:
+    """Each file system that a run would write to."""
+    # Several tapes or stages may be links to other disks.
+    tapes = sorted(path for path in RESULTS.glob("*") if path.is_dir()) if RESULTS.is_dir() else []
+    seen: dict[int, Path] = {}
+    for place in (*PLACES, *tapes):
+        there = _there(place)
+        if (number := there.stat().st_dev) not in seen:
+            seen[number] = place
+            yield from _look(place, there)
+    for place in (*PLACES, *tapes):
+        there = _there(place)
+        if not os.access(there, os.W_OK | os.X_OK):
+            yield fault(
+                f"nothing can be written to {place}",
+                "see who owns the folder (`ls -ld`) and how its disk is mounted (`findmnt`)",
+                [("folder", str(there.resolve()))],
+            )
+    yield from _other_traps()
+
+
+def check_plan(asked: Asked) -> Iterator[Finding]:
+    """Whether what the sheet's tapes will take is there, as a run asks before it begins."""
+    from .. import spaceplan
+    from ..settings import read_sheet
+    from ..tapes import lookups
+
+    tapes = lookups({tape.tape: tape for _, tape in read_sheet(Path(setting("sheet"))) if tape.source.exists()})
+    container = config()["tape"]["container"]
+    wanted = {tape: set(spaceplan.MAKES) for tape in tapes if not (RESULTS / tape / f"{tape}.{container}").exists()}
+    disk = config()["disk"]
+    plans = spaceplan.plan(tapes, wanted, enhance=enhancement().of_tape, disk=disk, cores=os.cpu_count() or 1)
+    for plan in plans:
+        plan.check(int(disk["reserve_gb"] * diskspace.GB))
+        names = ", ".join(tape.tape for tape in plan.tapes)
+        peak = diskspace.size(plan.peak_bytes)
+        yield ok(f"room for what is to be made ({names}): up to {peak} of {_free(plan.folder)}")
+
+
+def _look(place: Path, there: Path) -> Iterator[Finding]:
+    mount = mounts.mount_of(there)
+    kind = "of a kind that the kernel does not tell" if mount is None else mount.kind
+    facts = [("folder", str(there.resolve())), ("disk", f"{kind}, mounted at {mount.folder}" if mount else kind)]
+    reserve_bytes = int(setting("disk")["reserve_gb"] * diskspace.GB)
+    if os.statvfs(there).f_flag & os.ST_RDONLY:
+        yield fault(
+            f"the disk of {place} is mounted read-only",
+            "mount it for writing (`findmnt`); one that became read-only by itself needs a check before anything else",
+            facts,
+        )
+    elif diskspace.free_bytes(there) < reserve_bytes:
+        yield fault(
+            f"{place}: {_free(there)}, and {diskspace.size(reserve_bytes)} are to stay so (disk: reserve_gb)",
+            "make room there (`snakemake clean` removes what finished tapes do not need any more)",
+            facts,
+        )
+    else:
+        yield ok(f"{place}: {_free(there)} on {kind}", facts)
+    yield from _locks(place, there, facts)
+    if mount is not None:
+        yield from _kind(place, mount)
+
+
+def _locks(place: Path, there: Path, facts: list[tuple[str, str]]) -> Iterator[Finding]:
+    descriptor = os.open(there, os.O_RDONLY)
+    try:
+        # Of the folder itself, shared and for a moment: nobody else locks folders, and nothing is written.
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in NO_LOCKS:
+            yield fault(
+                f"the disk of {place} has no locks (flock): two runs there could not tell of each other",
+                "put the working folder on another disk",
+                facts,
+            )
+    finally:
+        os.close(descriptor)
+
+
+def _kind(place: Path, mount: Mount) -> Iterator[Finding]:
+    """Traps of some kinds of file systems."""
+    if mount.kind in mounts.NETWORK:
+        yield warning(
+            f"{place} is on a network disk ({mount.kind}): its locks may hold for one machine alone",
+            "start runs of this folder on one machine at a time",
+        )
+    if mount.kind in mounts.OF_MEMORY:
+        yield warning(
+            f"{place} is in memory ({mount.kind}): a restart takes all that is finished",
+            "put the working folder on a disk",
+        )
+    if mount.kind in mounts.SMALL_FILES:
+        yield warning(
+            f"{place} is on a disk ({mount.kind}) where no file can be larger than 4 GB",
+            "let results/<tape> be a link to a folder on another disk, or put the working folder there",
+        )
+    if mount.kind in mounts.CLOUD:
+        yield warning(
+            f"{place} is kept elsewhere by a program ({mount.kind}): renaming and syncing mean little there",
+            "work on a disk of this machine, and copy finished tapes",
+        )
+
+
+def _other_traps() -> Iterator[Finding]:
+    mark = mounts.synced_by(Path())
+    if mark is not None:
+        yield warning(
+            "a program seems to keep this folder alike with other machines; it may put old files in the place of new",
+            "exclude results, logs, events and .snakemake there, or work in another folder",
+            [("its mark", str(mark))],
+        )
+    if mounts.ignores_case(Path()):
+        yield warning(
+            "on this disk names that differ in capitals alone are one file",
+            "see that no two captures or scene files differ in nothing else",
+        )
+
+
+def _free(place: Path) -> str:
+    return f"{diskspace.size(diskspace.free_bytes(place))} free"
+
+
+def _there(place: Path) -> Path:
+    """The place, or the nearest folder above it that is there."""
+    return next(path for path in (place, *place.absolute().parents) if path.is_dir())

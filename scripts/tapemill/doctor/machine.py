@@ -1,0 +1,120 @@
+"""Limits of the machine, of this session, and its clock."""
+
+from __future__ import annotations
+
+import os
+import re
+import resource
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from .. import diskspace
+from ..filetimes import TOLERANCE_S
+from .findings import Asked, Finding, fault, ok, warning
+
+ROOT: Final = Path(__file__).parents[3]
+# Snakemake's main process opens some files for each running job, a worker its models and sockets.
+FEWEST_FILES: Final = 1024
+# Semaphores of Python's multiprocessing, and what drivers share between processes.
+LEAST_SHARED_BYTES: Final = 64 << 20
+# A process with torch and Whisper's `small` in single precision.
+LEAST_MEMORY_BYTES: Final = 2 << 30
+SHARED: Final = Path("/dev/shm")  # noqa: S108  looked at, never written to
+MEMINFO: Final = Path("/proc/meminfo")
+GROUP_LIMIT: Final = Path("/sys/fs/cgroup/memory.max")
+GIB: Final = 1 << 30
+HOUR_S: Final = 3600
+
+
+def check_limits(asked: Asked) -> Iterator[Finding]:
+    """Cores, open files, and the folders for what is short-lived."""
+    from ..lanes.runtime import runtime_folder
+
+    yield ok(f"{len(os.sched_getaffinity(0))} cores may be used")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if 0 <= soft < FEWEST_FILES:
+        most = "as many" if hard < 0 else f"up to {hard}"
+        yield warning(
+            f"a process may open {soft} files, which many jobs at a time may not do with",
+            f"`ulimit -n 4096` before a run ({most} are allowed)",
+        )
+    else:
+        yield ok(f"a process may open {soft if soft >= 0 else 'any number of'} files")
+    if not os.access(SHARED, os.W_OK):
+        yield fault(f"{SHARED} is not there or cannot be written to", "mount a tmpfs there, with mode 1777")
+    elif diskspace.free_bytes(SHARED) < LEAST_SHARED_BYTES:
+        yield warning(
+            f"{SHARED} has {diskspace.size(diskspace.free_bytes(SHARED))} left",
+            "remove what crashed programs left there; in a container: `--shm-size 1g`",
+        )
+    try:
+        tempfile.gettempdir()
+    except FileNotFoundError:
+        yield fault("there is no folder for temporary files", "set TMPDIR to a folder that can be written to")
+    yield ok("workers and cards are kept track of in the user's own folder", [("folder", str(runtime_folder()))])
+
+
+def check_memory(asked: Asked) -> Iterator[Finding]:
+    """How much there is, and how much is free."""
+    text = MEMINFO.read_text(encoding="ascii")
+    total, free = (_bytes(text, name) for name in ("MemTotal", "MemAvailable"))
+    limit = _group_limit()
+    if limit is not None and limit < total:
+        yield ok(f"this session may take {limit / GIB:.1f} GiB of memory, of {total / GIB:.1f} GiB")
+    if min(free, limit or free) < LEAST_MEMORY_BYTES:
+        yield warning(
+            f"{free / GIB:.1f} GiB of memory are free",
+            "end other programs, or take a smaller speech model and fewer `--cores`; what does not fit is lowered by"
+            " itself",
+        )
+    else:
+        yield ok(f"{free / GIB:.1f} GiB of memory are free, of {total / GIB:.1f} GiB")
+
+
+def check_clock(asked: Asked) -> Iterator[Finding]:
+    """Whether the clock can be right: results that are newer than now would be made again and again."""
+    now = time.time()
+    told = time.strftime("%F %T %Z", time.localtime(now))
+    released = (ROOT / "requirements.lock").stat().st_mtime
+    newest = [path for path in _newest_results() if path.stat().st_mtime > now + TOLERANCE_S]
+    if newest:
+        ahead_s = max(path.stat().st_mtime for path in newest) - now
+        hours = ahead_s / HOUR_S
+        # Clocks that were set to local time are off by whole hours, whoever wrote the files.
+        zone = "; whole hours: a clock may be set to another time zone" if abs(hours - round(hours)) < 0.02 else ""
+        yield warning(
+            f"{len(newest)} results are from the future, by up to {hours:.1f} hours{zone}",
+            "set the clock (`timedatectl`); the next run brings the results to the present",
+            [("it is now", told), *(("file", str(path)) for path in newest[:5])],
+        )
+    elif released > now + TOLERANCE_S:
+        yield warning(
+            "the clock is behind: Tapemill's own files are from the future",
+            "set the clock (`timedatectl`), or `touch` the files if they were unpacked with wrong times",
+            [("it is now", told)],
+        )
+    else:
+        yield ok(f"it is {told}, and nothing is from the future")
+
+
+def _newest_results() -> Iterator[Path]:
+    """Records and tapes; of an archive's million files no more."""
+    for pattern in ("*/*.json", "*/*.mkv", "*/*.tsv", "*/*.srt"):
+        yield from Path("results").glob(pattern)
+
+
+def _bytes(text: str, key: str) -> int:
+    found = re.search(rf"^{key}:\s+(\d+) kB$", text, re.MULTILINE)
+    return int(found[1]) * 1024 if found else 0
+
+
+def _group_limit() -> int | None:
+    """What the control group of the session allows; None without a limit."""
+    try:
+        said = GROUP_LIMIT.read_text(encoding="ascii").strip()
+    except OSError:
+        return None
+    return int(said) if said.isdecimal() else None

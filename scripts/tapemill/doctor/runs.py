@@ -1,0 +1,73 @@
+"""Runs of this folder: one that is active, and what one left that was killed."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from .. import diskspace, runlock, workplace
+from .findings import Asked, Finding, ok, warning
+
+FOLDER: Final = Path(".snakemake")
+KERNEL_LOCKS: Final = Path("/proc/locks")
+
+
+def check_runs(asked: Asked) -> Iterator[Finding]:
+    """Whether a run is active here. Another would be refused."""
+    holder = runlock.holder(FOLDER)
+    if holder is None:
+        yield ok("no run is active in this folder")
+    elif holder["host"] != socket.gethostname():
+        yield ok(f"the last run here was on {holder['host']}; whether it goes on is not seen from this machine")
+    elif _holds(holder, FOLDER / runlock.LOCK):
+        yield warning(
+            "a run is active in this folder, and another would be refused",
+            "wait for it, or stop it; nothing needs to be unlocked afterwards",
+            [
+                ("process", str(holder["pid"])),
+                ("since", str(holder["since"])),
+                ("command", " ".join(map(str, holder["command"]))),
+            ],
+        )
+    else:
+        yield ok(f"no run is active in this folder; the last began at {holder['since']}")
+
+
+def check_leftovers(asked: Asked) -> Iterator[Finding]:
+    """What a killed run left. The next one sees to nearly all of it."""
+    marked = _count(FOLDER / "incomplete")
+    if marked:
+        yield ok(f"files that were in the making at the last word of a run: {marked}; the next run makes them anew")
+    roots = [Path(root) for root in workplace.ROOTS]
+    partial = [file for root in roots for place in workplace.PLACES for file in _files(root, place)]
+    if partial:
+        size = diskspace.size(sum(file.stat().st_size for file in partial if file.exists()))
+        yield ok(f"unfinished files: {len(partial)}, {size}; the next run sweeps up what nobody writes")
+    locks = _count(FOLDER / "locks")
+    if locks:
+        yield warning(
+            "Snakemake's own lock is set: it was run here without a profile of Tapemill, and killed, or is running",
+            "if no snakemake is running here: `snakemake --unlock`; profiles of Tapemill do not heed it",
+        )
+
+
+def _holds(holder: dict[str, Any], lock: Path) -> bool:
+    """Whether the kernel knows of the lock. Not tried by taking it: a run that starts just then would be refused."""
+    inode = str(lock.stat().st_ino)
+    for line in KERNEL_LOCKS.read_text(encoding="ascii").splitlines():
+        # 1: FLOCK  ADVISORY  WRITE 4711 08:01:1234 0 EOF   (proc(5))
+        fields = line.split()
+        if fields[1] == "FLOCK" and fields[4] == str(holder["pid"]) and fields[5].rpartition(":")[2] == inode:
+            return True
+    return False
+
+
+def _count(folder: Path) -> int:
+    return sum(1 for _ in folder.iterdir()) if folder.is_dir() else 0
+
+
+def _files(root: Path, pattern: str) -> Iterator[Path]:
+    for place in root.glob(pattern):
+        yield from (file for file in place.rglob("*") if file.is_file())

@@ -1,0 +1,5 @@
+"""Fixtures of several unit tests."""
+
+from doctoring import patient
+
+__all__ = ["patient"]

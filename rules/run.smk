@@ -10,7 +10,7 @@ OUTPUT   .snakemake/tapemill.lock     who runs here; held while the run lasts
 
 from snakemake.logging import logger
 
-from tapemill import mainprocess, runlock, spaceplan, starting, stopping, summary, workplace
+from tapemill import mainprocess, planning, runlock, spaceplan, starting, stopping, summary, workplace
 
 shell.prefix(stopping.PREFIX)
 mainprocess.look_for_garbage_seldom()
@@ -23,6 +23,7 @@ onstart:
         spaceplan.check_run(
             workflow.dag.needrun_jobs(), TAPES, config, enhance=ENHANCE.of_tape, cores=workflow.cores
         )
+        planning.check_budget(workflow, TAPES, ENHANCE, config)
     except TapemillError as error:
         raise WorkflowError(str(error)) from None
 

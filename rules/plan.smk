@@ -12,7 +12,6 @@ rule plan:
     log:
         "logs/plan/plan.log",
     params:
-        run=lambda wildcards: planning.described(workflow),
         producible=[DEMO_CAPTURE],
     message:
         "Working out what is to do"

@@ -23,7 +23,7 @@ onstart:
         spaceplan.check_run(
             workflow.dag.needrun_jobs(), TAPES, config, enhance=ENHANCE.of_tape, cores=workflow.cores
         )
-        planning.check_budget(workflow, TAPES, ENHANCE, config)
+        planning.begin(workflow, TAPES, ENHANCE, config)
     except TapemillError as error:
         raise WorkflowError(str(error)) from None
 

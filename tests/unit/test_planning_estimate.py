@@ -11,10 +11,10 @@ import pytest
 from captured import capture_of
 from counting import make_capture
 from running import DEMO_MODEL, ROOT
-from tapemill import planning
 from tapemill.enhance import SceneSettings
 from tapemill.errors import FatalError
 from tapemill.files import write_json
+from tapemill.planning.budget import check_budget
 from tapemill.planning.estimate import estimate
 from tapemill.planning.jobs import PlannedJob, Run
 from tapemill.planning.show import duration, show
@@ -101,7 +101,7 @@ def test_before_anything_ran_the_head_of_the_capture_is_what_is_known(lookup):
     # Ten seconds are 500 pictures, 0.05 s each, by the preset `fast`.
     assert stage(found, "enhance").core_s == pytest.approx(25, rel=0.1)
     text = shown(found)
-    for words in ("T, Summer", "about 10 s, about 1 scenes", "stated", "~1", "stated figures", "on 2 cores"):
+    for words in ("T, Summer", "about 10 s, about 1 scene", "stated", "~1", "stated figures", "on 2 cores"):
         assert words in text
 
 
@@ -149,14 +149,14 @@ def test_this_machines_own_times_replace_what_is_stated(lookup):
         write_json(Path(f"results/T/enhanced/{id}.json"), {"networks": [], "encoder_asked": "libx264"})
     found = plan(lookup, jobs("probe_capture", "detect_scenes", scenes=ids))
     assert stage(found, "enhance").core_s == pytest.approx(250, rel=0.01)
-    assert stage(found, "enhance").is_measured
-    assert not stage(found, "tape").is_measured
+    assert stage(found, "enhance").measured_share == 1
+    assert stage(found, "tape").measured_share == 0
     assert found.measured_jobs == 5
     assert 0.8 < found.measured_share < 1
     assert "5 jobs of this machine" in shown(found)
     # They were made without networks, and say nothing of what networks take.
     good = plan(lookup, jobs("probe_capture", "detect_scenes", scenes=ids), enhance={"preset": "good"})
-    assert not stage(good, "enhance").is_measured
+    assert stage(good, "enhance").measured_share == 0
 
 
 def test_lanes_get_what_asks_for_a_card(lookup):
@@ -217,7 +217,7 @@ class Dag:
 
     @staticmethod
     def job(each):
-        file = SimpleNamespace(get_path_or_uri=lambda secret_free: f"rules/{each.stage}.smk")
+        file = f"rules/{each.stage}.smk"
         wildcards = {name: value for name, value in (("tape", each.tape), ("scene", each.scene)) if value}
         return SimpleNamespace(rule=SimpleNamespace(name=each.rule, snakefile=file, norun=False), wildcards=wildcards)
 
@@ -229,15 +229,13 @@ def workflow(planned):
     resources = {"_cores": 2, "_nodes": 9, "gpu0": 0, "gpu": 1}
     trigger = SimpleNamespace(name="MTIME")
     scheduler = SimpleNamespace(global_resources=resources, _scheduler=SimpleNamespace(settings=None))
-    return SimpleNamespace(
-        dag=Dag(planned), scheduler=scheduler, main_snakefile="Snakefile", rerun_triggers=[trigger]
-    )
+    return SimpleNamespace(dag=Dag(planned), scheduler=scheduler, main_snakefile="Snakefile", rerun_triggers=[trigger])
 
 
 def check(lookup, planned, **limits):
     config = load_config({"subtitles": {"model": DEMO_MODEL}, "budget": limits})
     settings = SceneSettings.planned(config["enhance"], ["T"])
-    planning.check_budget(workflow(planned), {"T": lookup}, settings, config)
+    check_budget(workflow(planned), {"T": lookup}, settings, config)
 
 
 def test_a_run_beyond_its_budget_is_refused(lookup):
@@ -261,4 +259,4 @@ def test_a_run_within_its_budget_and_one_with_nothing_to_do_begin(lookup):
 
 def test_without_a_budget_nothing_is_planned(lookup):
     # There is not even a graph to plan with.
-    planning.check_budget(None, {"T": lookup}, None, load_config({}))
+    check_budget(None, {"T": lookup}, None, load_config({}))

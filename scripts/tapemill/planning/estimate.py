@@ -171,14 +171,16 @@ def _stages(
         finished = sum(job.stage == stage for job in done)
         if own or finished:
             card_s = sum(each.seconds for each in own if has_lanes and each.wants_card)
+            work_s = sum(each.seconds for each in own)
+            measured_s = sum(each.seconds for each in own if paces.of(each.task).is_measured)
             yield StagePlan(
                 stage=stage,
                 to_do=sum(not each.task.is_estimate for each in own),
                 to_come=sum(each.task.is_estimate for each in own),
                 done=finished,
                 card_s=card_s,
-                core_s=sum(each.seconds for each in own) - card_s,
-                is_measured=bool(own) and all(paces.of(each.task).is_measured for each in own),
+                core_s=work_s - card_s,
+                measured_share=measured_s / work_s if work_s else 0.0,
             )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,7 +74,7 @@ def of_dag(dag: Any) -> list[PlannedJob]:
     return [
         PlannedJob(
             rule=job.rule.name,
-            stage=Path(job.rule.snakefile.get_path_or_uri(secret_free=True)).stem,
+            stage=Path(job.rule.snakefile).stem,
             tape=job.wildcards.get("tape", ""),
             scene=job.wildcards.get("scene", ""),
             is_to_do=dag.needrun(job),
@@ -90,10 +91,10 @@ def of_target(run: Run, config: Mapping[str, Any], target: str = "all") -> list[
     """
     from snakemake.api import SnakemakeApi
     from snakemake.exceptions import WorkflowError
-    from snakemake.settings.enums import Quietness, RerunTrigger
+    from snakemake.settings.enums import RerunTrigger
     from snakemake.settings.types import ConfigSettings, DAGSettings, OutputSettings, ResourceSettings
 
-    quiet = OutputSettings(dryrun=True, quiet={Quietness.ALL}, enable_file_logging=False)
+    quiet = OutputSettings(dryrun=True, enable_file_logging=False, log_level_override=logging.WARNING)
     triggers = {RerunTrigger[name] for name in run.triggers}
     with SnakemakeApi(quiet) as api:
         try:
@@ -114,7 +115,7 @@ def of_target(run: Run, config: Mapping[str, Any], target: str = "all") -> list[
 def _built(workflow: Any) -> Any:
     """Snakemake's graph, made as its command line makes one, but for the dry run of each job after it.
 
-    For 9.27.1; tests/workflow/test_plan_rule.py fails if a new Snakemake plans otherwise.
+    For 9.27.1; tests/e2e/test_plan.py fails if a new Snakemake plans otherwise.
     """
     workflow._prepare_dag(forceall=False, ignore_incomplete=False, lock_warn_only=True, nolock=True)
     workflow._build_dag()

@@ -129,12 +129,17 @@ def _seconds(path: Path) -> float | None:
 
 
 def _told() -> dict[Key, Done]:
-    """What the events of the last runs say of jobs that ended well."""
+    """What the events of the last runs say of jobs of tapes that ended well. (Runs of `plan` leave events, too.)"""
     found: dict[Key, Done] = {}
-    for run in events.runs()[-NEWEST_RUNS:]:
-        done = [attempt for attempt in attempts(events.read(run)) if attempt.outcome == "done"]
+    runs = 0
+    for run in reversed(events.runs()):
+        done = [attempt for attempt in attempts(events.read(run)) if attempt.outcome == "done" and attempt.tape]
         for attempt, waited_s in waits(done):
-            found[attempt.rule, attempt.tape, attempt.scene] = Done(bool(attempt.facts.get("device_uuid")), waited_s)
+            key = attempt.rule, attempt.tape, attempt.scene
+            found.setdefault(key, Done(bool(attempt.facts.get("device_uuid")), waited_s))
+        runs += bool(done)
+        if runs == NEWEST_RUNS:
+            break
     return found
 
 

@@ -22,8 +22,8 @@ class StagePlan:
     """Work on cards, added up."""
     core_s: float
     """Work on cores, added up."""
-    is_measured: bool
-    """Whether all of its times come from this machine."""
+    measured_share: float
+    """Part of its work whose time comes from this machine."""
 
 
 @dataclass(frozen=True)

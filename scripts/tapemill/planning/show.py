@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 NARROWEST: Final = 80
+MOSTLY: Final = 0.995
 
 
 def show(plan: Plan, now: datetime, stream: IO[str] | None = None) -> None:
@@ -53,14 +54,16 @@ def _title(tape: TapePlan) -> str:
         return "Of no tape"
     name = tape.tape if tape.title == tape.tape else f"{tape.tape}, {tape.title}"
     length = f"{'' if tape.is_length_known else 'about '}{duration(tape.video_s)}"
-    scenes = f"{'' if tape.are_scenes_known else 'about '}{tape.scenes} scenes"
+    scenes = f"{'' if tape.are_scenes_known else 'about '}{tape.scenes} scene{'' if tape.scenes == 1 else 's'}"
     return f"{name}: {length}, {scenes}"
 
 
 def _basis(stage: StagePlan) -> str:
     if not stage.to_do and not stage.to_come:
         return ""
-    return "measured here" if stage.is_measured else "stated"
+    if stage.measured_share > MOSTLY:
+        return "measured here"
+    return "partly stated" if stage.measured_share else "stated"
 
 
 def _work(seconds: float) -> str:
@@ -114,7 +117,7 @@ def basis(plan: Plan) -> str:
     if not plan.measured_jobs:
         return "Times are stated figures, right within a factor of three: nothing was measured on this machine yet"
     share = f"{plan.measured_share:.0%} of the work"
-    rest = "" if plan.measured_share > 0.995 else "; the rest are stated figures, right within a factor of three"
+    rest = "" if plan.measured_share > MOSTLY else "; the rest are stated figures, right within a factor of three"
     return f"Times of {share} are from {plan.measured_jobs} jobs of this machine (benchmarks/){rest}"
 
 

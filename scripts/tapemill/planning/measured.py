@@ -129,7 +129,7 @@ def _seconds(path: Path) -> float | None:
 
 
 def _told() -> dict[Key, Done]:
-    """What the events of the last runs say of jobs of tapes that ended well. (Runs of `plan` leave events, too.)"""
+    """What the events of the last runs say of jobs that ended well. Runs without a tape, as of `plan`, do not count."""
     found: dict[Key, Done] = {}
     runs = 0
     for run in reversed(events.runs()):

@@ -1,8 +1,8 @@
 """How long a job takes: a fixed part and a part that goes with its work. Measured on this machine, or stated here.
 
 Stated figures for one core were measured on the demo tape (60 s of 576i in FFV1, two jobs at a time on two cores).
-Those for cards are from `effort`. They are right within a factor of two or three; what they are for is to tell an evening
-from a week before anything has run.
+Those for cards are from `effort`. They are right within a factor of two or three; what they are for is to tell an
+evening from a week before anything has run.
 """
 
 from __future__ import annotations

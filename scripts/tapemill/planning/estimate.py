@@ -18,7 +18,7 @@ from .measured import PLAIN, Way
 from .pace import Pace, Sample
 from .plans import Energy, Plan, Space, StagePlan, TapePlan
 from .simulation import CORES, Outcome, Timed, simulate
-from .tasks import Task, tasks_of
+from .tasks import Task, passed, tasks_of
 from .workload import TapeLoad, load_of
 
 STAGES: Final = ("capture", "scenes", "audio", "subtitles", "enhance", "tape")
@@ -39,6 +39,7 @@ def estimate(
     # Tapes that this run does not concern still tell how long jobs take.
     loads = {tape: load_of(lookup, enhance, config["scenes"]["longest_s"]) for tape, lookup in lookups.items()}
     concerned = {tape: loads[tape] for tape in lookups if any(job.tape == tape for job in jobs)}
+    jobs = [*jobs, *passed(jobs, concerned)]
     tasks = tasks_of(jobs, concerned, language_scenes=config["subtitles"]["language_scenes"])
     paces = _Paces(enhance, lookups, config, run, measured.samples(loads, has_cards=run.has_cards))
     timed = [paces.timed(task) for task in tasks]

@@ -14,7 +14,7 @@ from typing import Final
 
 from ..lanes.assignment import SHORT_S
 from .jobs import Key
-from .tasks import Task
+from .tasks import CHECKPOINTS, Task
 
 TURN_S: Final = 0.3
 """From the end of a job to the start of the next (docs/lanes.md, "Who gets which card")."""
@@ -23,7 +23,6 @@ WAITING_TURN_S: Final = 0.02
 START_S: Final = 3.0
 PLANNING_S: Final = 0.005
 """What Snakemake takes before the first job, and more for each job of the plan (`make bench-resume`, 1,000 scenes)."""
-CHECKPOINTS: Final = frozenset({"detect_scenes", "detect_language"})
 REPLANNING_S: Final = 1.0
 """After a checkpoint it plans anew what follows."""
 

@@ -65,6 +65,13 @@ STAGES: Final[Mapping[str, str]] = {
 }
 
 
+# Checkpoints by their stage and what they leave.
+CHECKPOINTS: Final[Mapping[str, tuple[str, str]]] = {
+    "detect_scenes": ("scenes", "scenes.tsv"),
+    "detect_language": ("subtitles", "language.json"),
+}
+
+
 @dataclass(frozen=True)
 class Task:
     """A job that is to do, with what its time depends on."""
@@ -105,6 +112,15 @@ def tasks_of(
         known = {job.key for job in jobs if job.tape == tape}
         found += (task for task in _to_come(tape, load, rules, results / tape) if task.key not in known)
     return list(_in_order(found, language_scenes))
+
+
+def passed(jobs: Sequence[PlannedJob], tapes: Iterable[str], results: Path = Path("results")) -> Iterator[PlannedJob]:
+    """Checkpoints that are done: Snakemake drops them from its graph."""
+    there = {job.key for job in jobs}
+    for tape in tapes:
+        for rule, (stage, left) in CHECKPOINTS.items():
+            if (rule, tape, "") not in there and (results / tape / left).exists():
+                yield PlannedJob(rule, stage, tape, "", is_to_do=False)
 
 
 def _to_come(tape: str, load: TapeLoad, rules: set[str], folder: Path) -> Iterator[Task]:

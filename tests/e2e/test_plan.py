@@ -77,13 +77,12 @@ def test_a_deleted_clip_is_planned_as_snakemake_does(copy):
 @pytest.mark.long
 def test_a_job_that_was_killed_is_planned_again(copy):
     copy.configure(**JSON)
-    marker = urlsafe_b64encode(b"results/T01/enhanced/0000050.mkv").decode()
+    marker = urlsafe_b64encode(b"results/T01/sound.mka").decode()
     incomplete = copy.path(".snakemake/incomplete")
     incomplete.mkdir(exist_ok=True)
     (incomplete / marker).touch()
     found, _ = plan(copy)
-    assert found["jobs"]["enhance_scene"] == 1
-    assert Counter(found["jobs"]) == to_do(copy)
+    assert Counter(found["jobs"]) == to_do(copy) == {"clean_sound": 1, "mux_tape": 1}
 
 
 @pytest.mark.long
@@ -100,13 +99,16 @@ def test_scenes_that_may_move_are_not_counted_before_they_did(copy):
 
 
 @pytest.mark.long
-def test_a_tape_whose_language_is_voted_on_is_planned_at_every_step(copy):
+def test_a_tape_whose_language_is_voted_on_is_planned_before_the_vote(copy):
     row = {"tape": "T01", "source": "captures/T01.mkv", "title": "Counting", "field_order": "tff"}
     copy.sheet(row)
     copy.configure(**JSON)
+    for name in ("subtitles/0000050.srt", "subtitles/0000100.srt", "T01.srt"):
+        copy.path(f"results/T01/{name}").unlink()
     found, _ = plan(copy)
     assert Counter(found["jobs"]) == to_do(copy)
     assert found["jobs"]["detect_language"] == 1
+    assert to_come(found)["subtitles"] == 2
 
 
 @pytest.mark.long

@@ -123,7 +123,7 @@ def writes_mb(job: Job, work: Work) -> int:
     need = _TapeNeed(job.tape, EnhanceSettings(**job.enhance.of_tape))
     capture = job.capture
     if work == "tape":
-        # Not the job's scenes: while they are being looked for anew, Snakemake (9.27.1) fails if a resource asks for them.
+        # Not the job's scenes: while they are looked for anew, Snakemake (9.27.1) fails if a resource asks for them.
         number = need.tape(capture, need.scenes(capture))
     elif work == "sound":
         number = need.sound(capture) + need.raw_sound(capture)

@@ -48,19 +48,16 @@ def test_only_what_follows_from_the_checkpoint_is_to_come(tmp_path):
     assert counts(found) == {"detect_scenes": 1, "mux_tape": 1, "cut_scene": 6, "enhance_scene": 6}
 
 
-def test_while_a_language_is_voted_on_transcripts_are_to_come_and_clips_are_known(tmp_path):
+def test_a_vote_on_the_language_hears_some_scenes_and_all_wait_for_it(tmp_path):
     jobs = planned("detect_language", "join_subtitles", "mux_tape")
     for id in IDS:
-        jobs += planned("cut_scene", "enhance_scene", scene=id)
-    jobs += planned("extract_audio", scene=IDS[0])
-    found = tasks(jobs, results=tmp_path)
-    assert counts(found) == {
-        "detect_language": 1, "join_subtitles": 1, "mux_tape": 1, "cut_scene": 10, "enhance_scene": 10,
-        "extract_audio": 10, "transcribe_scene": 10,
-    }  # fmt: skip
-    assert sum(task.is_estimate for task in found) == 9 + 10
-    vote = next(task for task in found if task.rule == "detect_language")
-    assert len(vote.after) == 3
+        jobs += planned("extract_audio", "transcribe_scene", scene=id)
+    found = {task.key: task for task in tasks(jobs, results=tmp_path)}
+    assert len(found) == len(jobs)
+    vote = found["detect_language", "T", ""]
+    assert [rule for rule, _, _ in vote.after] == ["extract_audio"] * 3
+    for id in IDS:
+        assert set(found["transcribe_scene", "T", id].after) == {vote.key, ("extract_audio", "T", id)}
 
 
 def test_a_scene_waits_for_its_own_and_the_tape_for_all(tmp_path):

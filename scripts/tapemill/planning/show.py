@@ -88,7 +88,7 @@ def lines(plan: Plan, now: datetime) -> Iterator[str]:
 def _time(plan: Plan, now: datetime) -> Iterator[str]:
     to_do = sum(stage.to_do for tape in plan.tapes for stage in tape.stages)
     to_come = sum(stage.to_come for tape in plan.tapes for stage in tape.stages)
-    later = f", and about {to_come} to come when scenes and language are found" if to_come else ""
+    later = f", and about {to_come} to come when the scenes are found" if to_come else ""
     yield f"Jobs to do: {to_do}{later}"
     lanes = [name for name in plan.busy_s if name != CORES]
     where = f"{len(lanes)} lane{'' if len(lanes) == 1 else 's'} and " if lanes else ""

@@ -124,11 +124,10 @@ def passed(jobs: Sequence[PlannedJob], tapes: Iterable[str], results: Path = Pat
 
 
 def _to_come(tape: str, load: TapeLoad, rules: set[str], folder: Path) -> Iterator[Task]:
-    """What Snakemake cannot know before the scenes, or the language, are found."""
+    """What Snakemake cannot know before the scenes are found."""
     told: set[Key] = set()
     for of_tape, of_scenes in SCENE_RULES.items():
-        unknown = "detect_scenes" in rules or ("detect_language" in rules and of_tape != "mux_tape")
-        for rule, files in of_scenes.items() if unknown and of_tape in rules else ():
+        for rule, files in of_scenes.items() if {"detect_scenes", of_tape} <= rules else ():
             for scene in load.scenes:
                 key = (rule, tape, scene.id)
                 is_done = load.are_scenes_known and any((folder / file.format(scene.id)).exists() for file in files)

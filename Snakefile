@@ -23,6 +23,7 @@ include: "rules/audio.smk"
 include: "rules/subtitles.smk"
 include: "rules/enhance.smk"
 include: "rules/tape.smk"
+include: "rules/plan.smk"
 include: "rules/clean.smk"
 
 

@@ -11,7 +11,17 @@ OUTPUT   .snakemake/tapemill.lock     who runs here; held while the run lasts
 
 from snakemake.logging import logger
 
-from tapemill import mainprocess, runlock, spaceplan, starting, stopping, summary, telling, workplace
+from tapemill import (
+    mainprocess,
+    planning,
+    runlock,
+    spaceplan,
+    starting,
+    stopping,
+    summary,
+    telling,
+    workplace,
+)
 
 shell.prefix(stopping.PREFIX)
 mainprocess.look_for_garbage_seldom()
@@ -24,6 +34,7 @@ onstart:
         spaceplan.check_run(
             workflow.dag.needrun_jobs(), TAPES, config, enhance=ENHANCE.of_tape, cores=workflow.cores
         )
+        planning.begin(workflow, TAPES, ENHANCE, config)
         telling.begin(workflow)
     except TapemillError as error:
         raise WorkflowError(str(error)) from None

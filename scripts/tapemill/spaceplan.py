@@ -123,7 +123,8 @@ def writes_mb(job: Job, work: Work) -> int:
     need = _TapeNeed(job.tape, EnhanceSettings(**job.enhance.of_tape))
     capture = job.capture
     if work == "tape":
-        number = need.tape(capture, job.scenes.values())
+        # Not the job's scenes: while they are looked for anew, Snakemake (9.27.1) fails if a resource asks for them.
+        number = need.tape(capture, need.scenes(capture))
     elif work == "sound":
         number = need.sound(capture) + need.raw_sound(capture)
     else:
@@ -150,7 +151,7 @@ class _TapeNeed:
         except FileNotFoundError:
             size = sum(file.stat().st_size for file in self.lookup.files if file.exists()) if works else 0
             return TapeSpace(tape, self.folder, int(UNKNOWN_SHARE * size), 0, is_guess=True)
-        scenes = self._scenes(capture)
+        scenes = self.scenes(capture)
         stays, passing = 0, 0
         if "clip" in works:
             missing = self._missing(scenes, "enhanced/{}.mkv")
@@ -195,7 +196,7 @@ class _TapeNeed:
             total += _size(clip, self.of_scene("clip", capture, scene.span.frames))
         return int(total * sizes.CONTAINER_SHARE)
 
-    def _scenes(self, capture: Capture) -> list[Scene]:
+    def scenes(self, capture: Capture) -> list[Scene]:
         """The tape's scenes; before they were looked for, as if all were of the greatest length."""
         table = None if self.lookup.is_folder else self.folder / "scenes.tsv"
         if table is None or table.exists():

@@ -7,7 +7,10 @@ from collections import Counter
 
 import pytest
 
+from captured import capture_of
+from counting import make_capture
 from running import ROOT, Project
+from tapemill.files import write_json
 
 COUNT = re.compile(r"^ ([a-z_ ]+?)  +(\d+) $", re.MULTILINE)
 
@@ -31,6 +34,12 @@ def test_a_new_tape(project, profile):
     jobs = plan(project, profile=profile)
     assert set(jobs) == {"probe_capture", "clean_sound", "detect_scenes", "join_subtitles", "mux_tape", "all"}
     assert not project.path("results").exists()
+
+
+def test_a_tape_that_was_looked_into_and_not_divided_yet(project):
+    make_capture(project.path("a.mkv"), frames=10, size=(128, 96))
+    write_json(project.path("results/T/capture.json"), capture_of(project.path("a.mkv")).to_plain())
+    assert set(plan(project)) == {"clean_sound", "detect_scenes", "join_subtitles", "mux_tape", "all"}
 
 
 def test_a_tape_whose_language_is_voted_on(project):

@@ -1,0 +1,21 @@
+"""
+Plan: what a run of `all` would do, how long that would take and what it would need.
+
+INPUT    what is there: results/, benchmarks/, events/, the heads of captures nobody has looked into yet
+OUTPUT   nothing but what it prints; with the setting plan.json that file
+"""
+
+
+rule plan:
+    """Show what `all` has to do yet, until when, and what it takes. Makes nothing, whatever is missing."""
+    localrule: True
+    log:
+        "logs/plan/plan.log",
+    params:
+        producible=[DEMO_CAPTURE],
+    message:
+        "Working out what is to do"
+    conda:
+        "../envs/cpu.yaml"
+    script:
+        "../scripts/plan.py"

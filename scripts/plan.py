@@ -1,0 +1,14 @@
+"""Rule plan: map Snakemake's job onto tapemill.planning.show_plan."""
+
+from typing import Any
+
+from tapemill import script
+from tapemill.planning import show_plan
+
+
+def main(job: Any) -> None:
+    show_plan(config=job.config, producible=job.params.producible)
+
+
+if __name__ == "__main__":
+    script.run(main, snakemake)

@@ -1,0 +1,51 @@
+"""The plan: what a run of `all` would do, how long it would take and what it needs; and the budget it has to keep."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+from ..enhance import SceneSettings
+from ..tapes import TapeLookup
+from .budget import check_budget
+
+__all__ = ["begin", "show_plan"]
+
+# Tells the job of the rule `plan` how its run was started. As a param it would be asked for before lanes are declared.
+VARIABLE: Final = "TAPEMILL_RUN"
+
+
+def begin(workflow: Any, lookups: Mapping[str, TapeLookup], enhance: SceneSettings, config: Mapping[str, Any]) -> None:
+    """Before the first job of a run, in its main process: raise FatalError if it would exceed its budget."""
+    if any(job.rule.name == "plan" for job in workflow.dag.needrun_jobs()):
+        from .jobs import Run
+
+        os.environ[VARIABLE] = json.dumps(asdict(Run.of(workflow)))
+    check_budget(workflow, lookups, enhance, config)
+
+
+def show_plan(*, config: Mapping[str, Any], producible: Sequence[str]) -> None:
+    """Print what a run of `all` would do now; also write it to the file `plan: json`, if the config names one.
+
+    `producible` are sources of the sheet that a rule can make. Raises FatalError if Snakemake cannot plan `all`.
+    """
+    from .. import tapes
+    from ..files import write_json
+    from ..settings import load_sheet
+    from .estimate import estimate
+    from .jobs import Run, of_target
+    from .show import show
+
+    run = Run(**json.loads(os.environ[VARIABLE]))
+    jobs = of_target(run, config)
+    lookups = tapes.lookups(load_sheet(Path(config["sheet"]), producible=producible))
+    plan = estimate(jobs, lookups, SceneSettings.planned(config["enhance"], list(lookups)), config, run)
+    now = datetime.now().astimezone()
+    show(plan, now)
+    if config["plan"]["json"]:
+        write_json(Path(config["plan"]["json"]), plan.to_plain(now))

@@ -1,0 +1,122 @@
+"""The jobs of a plan: what Snakemake itself says is to do. Nothing here decides whether a file is up to date."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from ..errors import FatalError
+
+Key = tuple[str, str, str]
+"""Rule, tape and scene; empty where the job has none."""
+
+
+@dataclass(frozen=True)
+class PlannedJob:
+    """A job of Snakemake's graph."""
+
+    rule: str
+    stage: str
+    """The file of its rule."""
+    tape: str
+    """Empty for jobs of no tape."""
+    scene: str
+    """Empty for jobs of a whole tape."""
+    is_to_do: bool
+
+    @property
+    def key(self) -> Key:
+        """Tells it from all others."""
+        return self.rule, self.tape, self.scene
+
+
+@dataclass(frozen=True)
+class Run:
+    """How a run was started, as far as it decides what is to do and how fast."""
+
+    snakefile: str
+    triggers: Sequence[str]
+    """Rerun triggers."""
+    cores: int
+    lanes: Mapping[str, int]
+    """Jobs that each lane takes: one runs, the others wait."""
+    device: str = "cpu"
+    """Kind of the lanes."""
+
+    @classmethod
+    def of(cls, workflow: Any) -> Self:
+        """From Snakemake's workflow once its scheduler is there: by then a profile's lanes are declared, too."""
+        resources = workflow.scheduler.global_resources
+        lanes = {name: most for name, most in resources.items() if name[:3] == "gpu" and name[3:].isdecimal() and most}
+        settings = getattr(getattr(workflow.scheduler, "_scheduler", None), "settings", None)
+        return cls(
+            snakefile=str(workflow.main_snakefile),
+            triggers=sorted(trigger.name for trigger in workflow.rerun_triggers),
+            cores=int(resources["_cores"]),
+            lanes=dict(sorted(lanes.items(), key=lambda lane: int(lane[0][3:]))),
+            device=str(getattr(settings, "device", "cpu")),
+        )
+
+    @property
+    def has_cards(self) -> bool:
+        """Whether jobs that ask for a card get one. Lanes of kind `cpu` are none."""
+        return bool(self.lanes) and self.device != "cpu"
+
+
+def of_dag(dag: Any) -> list[PlannedJob]:
+    """All jobs of Snakemake's graph that do something.
+
+    Resources are not looked at: Snakemake would remember them as they are before a job's input is there.
+    """
+    return [
+        PlannedJob(
+            rule=job.rule.name,
+            stage=Path(job.rule.snakefile).stem,
+            tape=job.wildcards.get("tape", ""),
+            scene=job.wildcards.get("scene", ""),
+            is_to_do=dag.needrun(job),
+        )
+        for job in dag.jobs
+        if not job.rule.norun
+    ]
+
+
+def of_target(run: Run, config: Mapping[str, Any], target: str = "all") -> list[PlannedJob]:
+    """The jobs of another target than this run's: Snakemake plans it here, as `-n` would, and nothing is run.
+
+    `config` is complete. Raises FatalError with Snakemake's reason if it cannot be planned.
+    """
+    from snakemake.api import SnakemakeApi
+    from snakemake.exceptions import WorkflowError
+    from snakemake.settings.enums import RerunTrigger
+    from snakemake.settings.types import ConfigSettings, DAGSettings, OutputSettings, ResourceSettings
+
+    quiet = OutputSettings(dryrun=True, enable_file_logging=False, log_level_override=logging.WARNING)
+    triggers = {RerunTrigger[name] for name in run.triggers}
+    with SnakemakeApi(quiet) as api:
+        try:
+            planned = api.workflow(
+                resource_settings=ResourceSettings(cores=run.cores),
+                config_settings=ConfigSettings(config=dict(config)),
+                snakefile=Path(run.snakefile),
+            )
+            planned.dag(DAGSettings(targets={target}, rerun_triggers=triggers, force_incomplete=True))
+            return of_dag(_built(planned._workflow))
+        except WorkflowError as error:
+            raise FatalError(
+                f"there is no plan for {target}: {error}",
+                remedy=f"`snakemake {target} -n` says the same; mend that first",
+            ) from error
+
+
+def _built(workflow: Any) -> Any:
+    """Snakemake's graph, made as its command line makes one, but for the dry run of each job after it.
+
+    For 9.27.1; tests/e2e/test_plan.py fails if a new Snakemake plans otherwise.
+    """
+    workflow._prepare_dag(forceall=False, ignore_incomplete=False, lock_warn_only=True, nolock=True)
+    workflow._build_dag()
+    return workflow.dag

@@ -1,0 +1,131 @@
+"""The rule `plan` against `all -n`, with which it has to agree, and against what is there before and after it."""
+
+import json
+import re
+from base64 import urlsafe_b64encode
+from collections import Counter
+
+import pytest
+
+from counting import make_capture
+from running import Project
+
+COUNT = re.compile(r"^ ([a-z_ ]+?)  +(\d+) $", re.MULTILINE)
+JSON = {"plan": {"json": "plan.json"}}
+SCENES = 4
+
+
+def to_do(project, **how):
+    """What Snakemake would run."""
+    run = project.run("all", "-n", **how)
+    assert run.exit_code == 0, run.output
+    jobs = {rule.replace(" ", "_"): int(count) for rule, count in COUNT.findall(run.output)}
+    return Counter({rule: count for rule, count in jobs.items() if rule not in ("all", "total")})
+
+
+def plan(project, *arguments, **how):
+    """What the rule says, and what it prints. Nothing may be made or changed by it."""
+    before = state(project)
+    run = project.run("plan", *arguments, **how)
+    assert run.exit_code == 0, run.output
+    assert state(project) == before
+    return json.loads(project.path("plan.json").read_text()), run.output
+
+
+def state(project):
+    files = [path for name in ("results", ".snakemake/metadata") for path in project.path(name).rglob("*")]
+    return {path: path.stat().st_mtime_ns for path in files if path.is_file()}
+
+
+def to_come(found):
+    return {stage["stage"]: stage["to_come"] for tape in found["tapes"] for stage in tape["stages"]}
+
+
+def test_a_finished_tape_has_nothing_to_do_whatever_it_may_cost(copy):
+    copy.configure(budget={"hours": 0, "gb": 0}, **JSON)
+    found, output = plan(copy)
+    assert "Nothing to do." in output
+    assert found["jobs"] == {}
+    done = {stage["stage"]: stage["done"] for stage in found["tapes"][0]["stages"]}
+    assert done == {"capture": 1, "scenes": 1 + SCENES, "audio": 1 + SCENES, "subtitles": 1 + SCENES,
+                    "enhance": SCENES, "tape": 1}  # fmt: skip
+    assert not copy.make("all").jobs
+
+
+def test_a_changed_setting_and_a_deleted_transcript_are_planned_as_snakemake_does(copy):
+    copy.configure(enhance={"sharpen": 0.9}, **JSON)
+    for name in ("subtitles/0000050.srt", "T01.srt"):
+        copy.path(f"results/T01/{name}").unlink()
+    found, output = plan(copy)
+    assert Counter(found["jobs"]) == to_do(copy)
+    assert found["jobs"]["enhance_scene"] == SCENES
+    assert found["jobs"]["transcribe_scene"] == 1
+    assert not any(to_come(found).values())
+    assert "measured here" in output
+    assert found["measured_jobs"] > 2 * SCENES
+
+
+@pytest.mark.long
+def test_a_deleted_clip_is_planned_as_snakemake_does(copy):
+    copy.configure(**JSON)
+    for name in ("enhanced/0000050.mkv", "T01.mkv"):
+        copy.path(f"results/T01/{name}").unlink()
+    found, _ = plan(copy)
+    assert Counter(found["jobs"]) == to_do(copy) == {"cut_scene": 1, "enhance_scene": 1, "mux_tape": 1}
+
+
+@pytest.mark.long
+def test_a_job_that_was_killed_is_planned_again(copy):
+    copy.configure(**JSON)
+    marker = urlsafe_b64encode(b"results/T01/sound.mka").decode()
+    incomplete = copy.path(".snakemake/incomplete")
+    incomplete.mkdir(exist_ok=True)
+    (incomplete / marker).touch()
+    found, _ = plan(copy)
+    assert Counter(found["jobs"]) == to_do(copy) == {"clean_sound": 1, "mux_tape": 1}
+
+
+@pytest.mark.long
+def test_scenes_that_may_move_are_not_counted_before_they_did(copy):
+    copy.configure(scenes={"longest_s": 4}, **JSON)
+    found, _ = plan(copy)
+    assert Counter(found["jobs"]) == to_do(copy)
+    assert not any(to_come(found).values())
+    copy.path("results/T01/enhanced/0000050.mkv").unlink()
+    found, output = plan(copy)
+    assert Counter(found["jobs"]) == to_do(copy)
+    assert to_come(found)["enhance"] == to_come(found)["scenes"] == 1
+    assert "~1" in output
+
+
+@pytest.mark.long
+def test_a_tape_whose_language_is_voted_on_is_planned_before_the_vote(copy):
+    row = {"tape": "T01", "source": "captures/T01.mkv", "title": "Counting", "field_order": "tff"}
+    copy.sheet(row)
+    copy.configure(**JSON)
+    for name in ("subtitles/0000050.srt", "subtitles/0000100.srt", "T01.srt"):
+        copy.path(f"results/T01/{name}").unlink()
+    found, _ = plan(copy)
+    assert Counter(found["jobs"]) == to_do(copy)
+    assert found["jobs"]["detect_language"] == 1
+    assert found["jobs"]["transcribe_scene"] == 2
+    assert not any(to_come(found).values())
+
+
+@pytest.mark.long
+def test_ready_scenes_and_tapes_beside_each_other_are_planned(tmp_path):
+    project = Project(tmp_path / "project")
+    (project.folder / "scenes").mkdir()
+    for name in ("1.mkv", "2.mkv"):
+        make_capture(project.path(f"scenes/{name}"), frames=20, size=(360, 288))
+    make_capture(project.path("a.mkv"), frames=40, size=(360, 288))
+    rows = ({"tape": tape, "source": source, "language": "en"} for tape, source in (("F", "scenes"), ("T", "a.mkv")))
+    project.sheet(*rows)
+    project.configure(**JSON)
+    found, output = plan(project)
+    assert Counter(found["jobs"]) == to_do(project)
+    assert "Tapes finished after: F " in output
+    project.make("results/F/F.mkv")
+    found, output = plan(project)
+    assert Counter(found["jobs"]) == to_do(project)
+    assert "partly stated" in output or "measured here" in output

@@ -1,0 +1,137 @@
+import json
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tapemill import events
+from tapemill.planning import measured
+from tapemill.planning.pace import Sample
+from tapemill.planning.workload import SceneLoad, TapeLoad
+
+A, B = "0000000", "0000100"
+LOADS = {"T": TapeLoad((SceneLoad(A, 4.0), SceneLoad(B, 8.0)), True, True, 1.0, 25.0, 2)}
+START = datetime(2026, 11, 21, 12, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def benchmark(rule, seconds, tape="T", scene="", *, when=1):
+    path = Path("benchmarks", rule, tape, f"{scene}.tsv") if scene else Path("benchmarks", rule, f"{tape}.tsv")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"s\th:m:s\tmax_rss\n{seconds}\t0:00:00\t1.0\n")
+    os.utime(path, (when, when))
+
+
+def record(name, content):
+    path = Path("results/T", name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content))
+
+
+def enhanced(scene, *sha256, encoder="libx264", **more):
+    networks = [{"sha256": each} for each in sha256]
+    record(f"enhanced/{scene}.json", {"networks": networks, "encoder_asked": encoder} | more)
+
+
+def told(scene, start_s, stop_s, *, rule="transcribe_scene", **facts):
+    """Events of a job that ended well."""
+    job = {"rule": rule, "tape": "T", "scene": scene, "log": f"logs/{rule}/T/{scene}.log", "attempt": 1}
+    path = Path("events/20261121T120000Z-host-1.host.jsonl")
+    path.parent.mkdir(exist_ok=True)
+    with path.open("a") as stream:
+        for kind, at_s, more in (("job_started", start_s, {}), ("job_done", stop_s, facts)):
+            time = (START + timedelta(seconds=at_s)).isoformat(timespec="milliseconds")
+            stream.write(json.dumps({"time": time, "run": path.name, "event": kind, **job, **more}) + "\n")
+
+
+def found(*, has_cards=False):
+    return measured.samples(LOADS, has_cards=has_cards)
+
+
+def heard(scene, sha256="m"):
+    record(f"subtitles/{scene}.json", {"made_from": {"model_sha256": sha256}})
+
+
+def test_jobs_come_with_their_work():
+    benchmark("cut_scene", 3.5, scene=A)
+    benchmark("cut_scene", 6.5, scene=B)
+    benchmark("detect_scenes", 13.0)
+    assert found() == {
+        ("cut_scene", ()): [Sample(8.0, 6.5), Sample(4.0, 3.5)],
+        ("detect_scenes", ()): [Sample(12.0, 13.0)],
+    }
+
+
+def test_other_networks_encoders_and_models_are_kept_apart():
+    for scene, networks, encoder in ((A, (), "libx264"), (B, ("n",), "libx265")):
+        benchmark("enhance_scene", 10.0, scene=scene)
+        enhanced(scene, *networks, encoder=encoder)
+        benchmark("transcribe_scene", 1.0, scene=scene)
+        heard(scene, sha256=f"model {scene}")
+    assert set(found()) == {
+        ("enhance_scene", ("libx264",)),
+        ("enhance_scene", ("n", "libx265")),
+        ("transcribe_scene", (f"model {A}",)),
+        ("transcribe_scene", (f"model {B}",)),
+    }
+    assert measured.way_of_enhancing([{"sha256": "n"}], "libx265") == ("n", "libx265")
+
+
+def test_what_was_not_done_as_planned_says_nothing():
+    benchmark("enhance_scene", 10.0, scene=A)
+    enhanced(A, kept_original={"reason": "no network can do this"})
+    benchmark("enhance_scene", 10.0, scene=B)  # without a record
+    benchmark("cut_scene", 3.0, tape="not_in_the_sheet", scene=A)
+    Path("benchmarks/probe_capture").mkdir()
+    Path("benchmarks/probe_capture/T.tsv").write_text("cut off")
+    assert not found()
+
+
+def test_waiting_at_a_lane_is_no_work():
+    for scene, seconds in ((A, 4.0), (B, 9.0)):
+        benchmark("transcribe_scene", seconds, scene=scene)
+        heard(scene)
+    told(A, 0, 4, lane="gpu0")
+    told(B, 1, 10, lane="gpu0")
+    assert found() == {("transcribe_scene", ("m",)): [Sample(8.0, 6.0), Sample(4.0, 4.0)]}
+
+
+def test_other_lanes_make_nobody_wait():
+    for scene in (A, B):
+        benchmark("transcribe_scene", 9.0, scene=scene)
+        heard(scene)
+    told(A, 0, 9, lane="gpu0")
+    told(B, 0, 9, lane="gpu1")
+    assert [sample.seconds for sample in found()["transcribe_scene", ("m",)]] == [9.0, 9.0]
+
+
+def test_cores_say_nothing_of_cards_and_the_reverse():
+    benchmark("transcribe_scene", 9.0, scene=A)
+    heard(A)
+    told(A, 0, 9, lane="gpu0", device_uuid="of a card")
+    benchmark("cut_scene", 2.0, scene=A)
+    told(A, 0, 2, rule="cut_scene")
+    assert set(found(has_cards=True)) == {("transcribe_scene", ("m",)), ("cut_scene", ())}
+    assert set(found(has_cards=False)) == {("cut_scene", ())}
+
+
+def test_the_newest_files_count(monkeypatch):
+    monkeypatch.setattr(measured, "NEWEST_FILES", 1)
+    benchmark("cut_scene", 99.0, scene=A, when=1)
+    benchmark("cut_scene", 3.0, scene=B, when=2)
+    assert found() == {("cut_scene", ()): [Sample(8.0, 3.0)]}
+
+
+def test_events_of_jobs_that_failed_are_passed_over():
+    told(A, 0, 4, lane="gpu0")
+    path = next(Path("events").iterdir())
+    path.write_text(path.read_text().replace("job_done", "job_failed") + "half a li")
+    benchmark("transcribe_scene", 9.0, scene=A)
+    heard(A)
+    assert found() == {("transcribe_scene", ("m",)): [Sample(4.0, 9.0)]}
+    assert events.runs()

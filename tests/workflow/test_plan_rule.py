@@ -1,0 +1,49 @@
+"""The rule `plan` and the budget where nothing was made yet: on a machine without any card, in real runs."""
+
+import json
+
+import pytest
+
+from running import Project
+
+
+@pytest.fixture
+def project(tmp_path):
+    project = Project(tmp_path / "project")
+    project.path("a.mkv").write_bytes(bytes(36_000_000))
+    project.sheet({"tape": "T", "source": "a.mkv", "language": "en"})
+    return project
+
+
+def test_a_new_tape_on_lanes_of_a_profile_is_planned_and_nothing_is_made(project):
+    project.configure(plan={"json": "out/plan.json", "watts_lane": 225}, budget={"hours": 0})
+    run = project.run("plan", "--resources", "gpu1=0", profile="arc2", cores=3)
+    assert run.exit_code == 0, run.output
+    assert "on 1 lane and 3 cores" in run.output
+    assert "Energy: " in run.output
+    found = json.loads(project.path("out/plan.json").read_text())
+    rules = {"probe_capture", "clean_sound", "detect_scenes", "join_subtitles", "mux_tape"}
+    assert found["jobs"] == dict.fromkeys(rules, 1)
+    assert set(found["busy_s"]) == {"gpu0", "cores"}
+    assert not project.path("results").exists()
+
+
+def test_a_plan_that_snakemake_cannot_make_says_why(project):
+    project.sheet({"tape": "T", "source": "a.mkv", "language": "en"}, {"tape": "U", "source": "b", "language": "en"})
+    assert project.run("plan").exit_code != 0
+    project.sheet({"tape": "T", "source": "a.mkv", "language": "en"})
+    project.configure(subtitles={"model": "tiny"})
+    run = project.run("plan")
+    assert run.exit_code != 0
+    assert "snakemake models" in run.output
+
+
+def test_a_run_beyond_its_budget_does_not_start(project):
+    project.configure(budget={"hours": 0.001})
+    run = project.run("all")
+    assert run.exit_code != 0
+    assert "exceeds the budget" in run.output
+    assert not run.jobs
+    assert not list(project.path("results").rglob("*.*"))
+    # What is refused is a run, not a look.
+    assert project.run("all", "-n").exit_code == 0

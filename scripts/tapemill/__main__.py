@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from . import doctor
+from .provenance import same
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -14,6 +15,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tapemill", description="Commands beside the workflow.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     doctor.add_command(commands)
+    same.add_command(commands)
     options = parser.parse_args(arguments)
     return int(options.command(options))
 

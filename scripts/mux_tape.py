@@ -11,8 +11,7 @@ from tapemill.timing import Span
 
 def main(job: Any) -> Any:
     rate, settings = Fraction(job.params.rate), TapeSettings(**job.params.settings)
-    spans = [Span(*span) for span in job.params.spans]
-    clips = [Path(clip) for clip in job.input.clips]
+    spans, clips = [Span(*span) for span in job.params.spans], [Path(clip) for clip in job.input.clips]
     tags = {**job.params.tags, **tags_of_work(clips, job.config)}
     return mux_tape(
         clips=clips,

@@ -126,8 +126,8 @@ def _encode(jobs: Sequence[_Job], partial: Path, target: Path, settings: AudioSe
         timeout_s=_time_limit([job.laid for job in jobs]),
         most_bytes=most_bytes(sound_bytes=sum(job.laid.path.stat().st_size for job in jobs)),
     )
-    tracks = {job.laid.path: f"track {place}" for place, job in enumerate(jobs, 1)}
-    return ffmpeg.described(arguments, {**tracks, partial: "sound"})
+    names: dict[str | Path, str] = {job.laid.path: f"track {place}" for place, job in enumerate(jobs, 1)}
+    return ffmpeg.described(arguments, {**names, partial: "sound"})
 
 
 def _codec(job: _Job, place: int, settings: AudioSettings) -> list[str]:

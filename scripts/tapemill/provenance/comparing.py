@@ -57,9 +57,9 @@ class Comparison:
 def compare(first: Known, second: Known) -> Comparison:
     """Compare how two tapes were made; times and places are left out."""
     if first.document is None or second.document is None:
-        found = tuple(_tags(first.tags, second.tags))
+        differences = tuple(_tags(first.tags, second.tags))
         same_capture = first.tags.get("capture") == second.tags.get("capture")
-        return Comparison(found, by_tags_alone=True, same_capture=same_capture, same_files=None)
+        return Comparison(differences, by_tags_alone=True, same_capture=same_capture, same_files=None)
     one, other = first.document["how"], second.document["how"]
     same_capture = one["capture"]["files"] == other["capture"]["files"]
     parts = [part for part in PARTS if same_capture or part not in OF_THE_CAPTURE]

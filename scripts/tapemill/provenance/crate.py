@@ -7,6 +7,7 @@ lie outside the folder: they are described, by hash and name, and not contained.
 
 from __future__ import annotations
 
+import mimetypes
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -74,14 +75,14 @@ def crate(document: Mapping[str, Any], *, folder: Path, workflow: str) -> dict[s
         "name": f"Restoration of the tape {document['tape']}",
         "description": "Settings, command lines and the work on each scene are in provenance.json.",
         "endTime": run["ended"],
-        "actionStatus": {"@id": "http://schema.org/CompletedActionStatus"},
+        "actionStatus": "http://schema.org/CompletedActionStatus",
         **({"startTime": run["started"]} if run["started"] else {}),
     }
     done = made.add(ContextEntity(made, "#restoration", properties=action))
     done["instrument"] = main
     done["object"] = went_in
     done["result"] = came_out
-    made.root_dataset["mentions"] = [done]
+    made.root_dataset["mentions"] = done
     made.dereference("provenance.json")["about"] = done
     return dict(made.metadata.generate())
 
@@ -120,15 +121,16 @@ def _workflow(made: ROCrate, document: Mapping[str, Any], workflow: str) -> Enti
             "description": "Restores digitised home-video tapes. The rules and the library that this file includes are"
             " those of the version and commit named here.",
             "version": state["version"] + (f"+{commit}" if commit else ""),
+            "encodingFormat": "text/plain",
         },
     )
     profile = {"@type": "CreativeWork", "name": "Bioschemas ComputationalWorkflow", "version": "1.0-RELEASE"}
     main["conformsTo"] = made.add(ContextEntity(made, WORKFLOW_PROFILE, properties=profile))
     needed = []
     for name, versions in _programs(document).items():
-        properties = {"name": name, "url": HOMES.get(name, f"https://pypi.org/project/{name}/")}
-        properties["softwareVersion"] = ", ".join(versions)
-        needed.append(made.add(SoftwareApplication(made, f"#program-{name}", properties=properties)))
+        home = HOMES.get(name, f"https://pypi.org/project/{name}/")
+        properties = {"name": name, "url": home, "softwareVersion": ", ".join(versions)}
+        needed.append(made.add(SoftwareApplication(made, home, properties=properties)))
     main["softwareRequirements"] = needed
     return main
 
@@ -160,7 +162,14 @@ def _outside(
     """A file that is described, and not contained."""
     from rocrate.model.contextentity import ContextEntity
 
-    properties = {"@type": "File", "name": name, "description": description, "sha256": sha256}
+    kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+    properties = {
+        "@type": "File",
+        "name": name,
+        "description": description,
+        "encodingFormat": kind,
+        "sha256": sha256,
+    }
     if size_bytes is not None:
         properties["contentSize"] = str(size_bytes)
     return made.add(ContextEntity(made, identifier, properties=properties))

@@ -36,3 +36,4 @@ rule all:
             tape=TAPES,
             suffix=[config["tape"]["container"], "srt", "vtt"],
         ),
+        collect("results/{tape}/{file}", tape=TAPES, file=["provenance.json", "ro-crate-metadata.json"]),

@@ -2,7 +2,8 @@
 Stage capture: find out what a capture is.
 
 INPUT    the source of the sheet         a media file, or a folder of ready scene files
-OUTPUT   results/{tape}/capture.json     streams, exact rate, frames, field order, aspect, colour, sound tracks
+OUTPUT   results/{tape}/capture.json          streams, exact rate, frames, field order, aspect, colour, sound tracks
+         results/{tape}/capture_sha256.json   size, fingerprint and SHA-256 of each of its files
 """
 
 
@@ -29,3 +30,28 @@ rule probe_capture:
         "../envs/cpu.yaml"
     script:
         "../scripts/probe_capture.py"
+
+
+rule hash_capture:
+    """Read the capture whole for its SHA-256, beside all other work; a file that is known already is not read again."""
+    input:
+        files=ancient(source_files),
+        # Only what was found to be a capture is worth hours of reading.
+        facts=ancient("results/{tape}/capture.json"),
+    output:
+        hashes=update("results/{tape}/capture_sha256.json"),
+    log:
+        "logs/hash_capture/{tape}.log",
+    benchmark:
+        "benchmarks/hash_capture/{tape}.tsv"
+    # Nobody waits for it but the provenance.
+    priority: -1
+    params:
+        sources=known("sources"),
+        fingerprint=known("fingerprint"),
+    message:
+        "Hashing the capture of {wildcards.tape}"
+    conda:
+        "../envs/cpu.yaml"
+    script:
+        "../scripts/hash_capture.py"

@@ -1,10 +1,15 @@
 """
-Stage tape: put everything together.
+Stage tape: put everything together, and write down how it was made.
 
 INPUT    results/{tape}/enhanced/{scene}.mkv, results/{tape}/sound.mka, results/{tape}/{tape}.srt
 OUTPUT   results/{tape}/{tape}.mkv     the restored tape: picture, sound, subtitles, chapters, title, how it was made
                                        (.mp4 if the setting tape.container asks for it)
+         results/{tape}/provenance.json            how it was made: config/schemas/provenance.schema.yaml
+         results/{tape}/ro-crate-metadata.json     the folder as a Workflow Run RO-Crate, for archives
+         results/{tape}/Snakefile                  a copy, for the crate
 """
+
+from tapemill import provenance
 
 
 rule mux_tape:
@@ -40,3 +45,38 @@ rule mux_tape:
         "../envs/cpu.yaml"
     script:
         "../scripts/mux_tape.py"
+
+
+rule write_provenance:
+    """Write down how a finished tape was made, from the records of its parts and the events of all runs."""
+    input:
+        tape=f"results/{{tape}}/{{tape}}.{config['tape']['container']}",
+        subtitles=lambda wildcards: list(subtitle_tracks(wildcards)),
+        vtt="results/{tape}/{tape}.vtt",
+        hashes="results/{tape}/capture_sha256.json",
+        facts="results/{tape}/capture.json",
+        # Known from the start: params cannot wait for the checkpoint.
+        scenes=lambda wildcards: scene_table(wildcards.tape) or [],
+    output:
+        provenance="results/{tape}/provenance.json",
+        crate="results/{tape}/ro-crate-metadata.json",
+        workflow="results/{tape}/Snakefile",
+    log:
+        "logs/write_provenance/{tape}.log",
+    benchmark:
+        "benchmarks/write_provenance/{tape}.tsv"
+    params:
+        row=known("row"),
+        scenes=known("scene_frames"),
+        enhance=ENHANCE.of_tape,
+        overrides=known("overrides"),
+        language=language,
+        speech_model=[str(SPEECH_MODEL.path), SPEECH_MODEL.sha256],
+        recipes=RECIPE,
+        format=provenance.FORMAT,
+    message:
+        "Writing down how {wildcards.tape} was made"
+    conda:
+        "../envs/cpu.yaml"
+    script:
+        "../scripts/write_provenance.py"

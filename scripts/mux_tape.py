@@ -5,21 +5,22 @@ from pathlib import Path
 from typing import Any
 
 from tapemill import script
-from tapemill.tape import SubtitleTrack, TapeFacts, TapeSettings, mux_tape, plan_chapters
+from tapemill.tape import SubtitleTrack, TapeFacts, TapeSettings, mux_tape, plan_chapters, tags_of_work
 from tapemill.timing import Span
 
 
 def main(job: Any) -> Any:
     rate, settings = Fraction(job.params.rate), TapeSettings(**job.params.settings)
-    spans = [Span(*span) for span in job.params.spans]
+    spans, clips = [Span(*span) for span in job.params.spans], [Path(clip) for clip in job.input.clips]
+    tags = {**job.params.tags, **tags_of_work(clips, job.config)}
     return mux_tape(
-        clips=[Path(clip) for clip in job.input.clips],
+        clips=clips,
         clip_frames=[span.frames for span in spans],
         rate=rate,
         sound=Path(job.input.sound),
         subtitles=[SubtitleTrack(Path(path), *kind) for path, kind in job.params.subtitles.items()],
         chapters=plan_chapters(spans=spans, rate=rate, settings=settings),
-        facts=TapeFacts(job.params.title, job.params.date, job.params.language or "", job.params.tags),
+        facts=TapeFacts(job.params.title, job.params.date, job.params.language or "", tags),
         target=Path(job.output.tape),
         settings=settings,
     )

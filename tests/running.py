@@ -2,21 +2,55 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
 from collections import Counter
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
+
+import tapemill.__main__
 
 ROOT = Path(__file__).parents[1]
 SAMPLES = ROOT.parent / "shared" / "samples"
 DEMO_MODEL = "resources/models/demo-en.pt"
 JOB = re.compile(r"^Finished jobid: \d+ \(Rule: (\w+)\)", re.MULTILINE)
+
+
+# In a tape's provenance and its crate: when, where and by whom.
+OF_THE_RUN = {"run", "places", "startTime", "endTime", "datePublished"}
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a result; of a tape's provenance that of all but times and places."""
+    content = path.read_bytes()
+    if path.name in ("provenance.json", "ro-crate-metadata.json"):
+        content = json.dumps(_lasting(json.loads(content)), sort_keys=True).encode()
+    return hashlib.sha256(content).hexdigest()
+
+
+def same(one: Path, other: Path, *, exit_code: int) -> str:
+    """What `tapemill same` says of two tapes, in small letters; it has to end with this code."""
+    said = io.StringIO()
+    with redirect_stdout(said), redirect_stderr(said):
+        code = tapemill.__main__.main(["same", str(one), str(other)])
+    assert code == exit_code, said.getvalue()
+    return said.getvalue().lower()
+
+
+def _lasting(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _lasting(each) for key, each in value.items() if key not in OF_THE_RUN}
+    return [_lasting(each) for each in value] if isinstance(value, list) else value
 
 
 def this_checkout(root: Path = ROOT) -> str:

@@ -135,6 +135,21 @@ class Job:
         return [[scene.span.start_frame, scene.span.stop_frame] for scene in self.scenes.values()]
 
     @property
+    def scene_frames(self) -> dict[str, list[int]]:
+        """Like `spans`, by the names of the scenes."""
+        return dict(zip(self.scenes, self.spans, strict=True))
+
+    @property
+    def row(self) -> dict[str, str]:
+        """The row of the sheet."""
+        return {name: str(value) for name, value in vars(self.tape.row).items()}
+
+    @property
+    def overrides(self) -> list[dict[str, Any]]:
+        """Rows of the table with settings of single scenes that are about this tape."""
+        return self.enhance.rows_of(self.tape.row.tape)
+
+    @property
     def rate(self) -> str:
         """Frames a second before enhancement."""
         return format_fraction(self.capture.picture.rate)

@@ -15,6 +15,9 @@ Kind = Literal["kept", "stands_in", "empty", "lowered"]
 STANDS_IN_TAG = "TAPEMILL_STANDS_IN"
 """Tag of a cut scene (Matroska) in which pictures stand in for others: says which. `enhance_scene` reads it."""
 
+CUT_WITH_TAG = "TAPEMILL_CUT_WITH"
+"""Another such tag: which ffmpeg made the cut, and with which command (JSON: `ffmpeg`, `command`)."""
+
 
 @dataclass(frozen=True)
 class Notice:

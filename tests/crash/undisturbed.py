@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import time
@@ -16,7 +15,7 @@ import pytest
 
 import spoken
 from counting import make_capture
-from running import ROOT, Project
+from running import ROOT, Project, digest
 
 RECORDING = Path(__file__).parent / "recording"
 LANES = ("--scheduler", "lanes", "--scheduler-lanes-device", "cpu", "--resources", "gpu0=2", "gpu1=2")
@@ -112,11 +111,6 @@ def results(project: Project) -> dict[str, Path]:
         for name, path in files.items()
         if path.is_file() and not any(part.startswith(".") for part in Path(name).parts)
     }
-
-
-def digest(path: Path) -> str:
-    """SHA-256 of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def is_cut(name: str) -> bool:

@@ -1,17 +1,11 @@
 """The same capture, config and versions give the same bytes, whatever the number of cores and the order of jobs."""
 
-import hashlib
-
-from running import Project
+from running import Project, digest, same
 
 
 def digests(project):
     files = sorted(project.path("results").rglob("*"))
-    return {
-        str(path.relative_to(project.folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in files
-        if path.is_file()
-    }
+    return {str(path.relative_to(project.folder)): digest(path) for path in files if path.is_file()}
 
 
 def test_one_core_and_two_make_the_same_files(finished, tmp_path):
@@ -21,3 +15,4 @@ def test_one_core_and_two_make_the_same_files(finished, tmp_path):
     project.path("config/tapes.tsv").write_bytes(finished_sheet)
     project.make("all", cores=1)
     assert digests(project) == digests(finished)
+    assert "made in the same way" in same(project.path("results/T01"), finished.path("results/T01"), exit_code=0)

@@ -1,6 +1,5 @@
 """What becomes of errors in the real workflow: kept, tried again, or the end of the run; and what the summary says."""
 
-import hashlib
 import json
 import stat
 
@@ -8,7 +7,7 @@ import pytest
 
 from counting import make_capture
 from networks import compact
-from running import Project
+from running import Project, digest
 from smears import MJPEG, spoil
 from tapemill import ffmpeg
 from tapemill.media import frame_count
@@ -25,7 +24,7 @@ exec "{ffmpeg}" "$@"
 
 def digests(project):
     results = sorted(path for path in project.path("results").rglob("*") if path.is_file())
-    return {str(path.relative_to(project.folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in results}
+    return {str(path.relative_to(project.folder)): digest(path) for path in results}
 
 
 def record(project, scene):
@@ -45,7 +44,7 @@ def broken(copy, tmp_path, monkeypatch):
 def test_a_scene_that_cannot_be_restored_is_kept_and_the_summary_names_it(broken):
     before = frame_count(broken.path("results/T01/T01.mkv"))
     run = broken.make("all")
-    assert dict(run.jobs) == {"cut_scene": 1, "enhance_scene": 1, "mux_tape": 1}
+    assert dict(run.jobs) == {"cut_scene": 1, "enhance_scene": 1, "mux_tape": 1, "write_provenance": 1}
     said = record(broken, "0000050")["kept_original"]
     assert said["error"] == "SceneError"
     assert "no numbers" in said["message"]
@@ -59,7 +58,7 @@ def test_a_scene_that_cannot_be_restored_is_kept_and_the_summary_names_it(broken
     # Whoever puts the tape together again is told again, though nothing failed this time.
     broken.path("results/T01/T01.mkv").unlink()
     again = broken.make("all")
-    assert dict(again.jobs) == {"mux_tape": 1}
+    assert dict(again.jobs) == {"mux_tape": 1, "write_provenance": 1}
     assert "T01 0000050: its picture is only deinterlaced" in again.output
     # The policy decides what is to be done, and never redoes what is done.
     broken.configure(on_scene_failure="stop")
@@ -83,7 +82,7 @@ def test_stop_makes_no_tape_and_all_else(broken):
     assert "Trying to restart" not in run.output
     # With the other policy the same command goes on.
     broken.configure(on_scene_failure="keep_original")
-    assert dict(broken.make("all").jobs) == {"enhance_scene": 1, "mux_tape": 1}
+    assert dict(broken.make("all").jobs) == {"enhance_scene": 1, "mux_tape": 1, "write_provenance": 1}
 
 
 @pytest.mark.parametrize(
@@ -146,7 +145,7 @@ def test_a_damaged_scene_is_left_out_of_nothing_or_leaves_the_tape_unmade(tmp_pa
     assert "exit code 69" in project.path("logs/cut_scene/T/0000002.log").read_text()
     project.configure()
     run = project.make("all")
-    assert dict(run.jobs) == {"cut_scene": 1, "enhance_scene": 1, "mux_tape": 1}
+    assert dict(run.jobs) == {"cut_scene": 1, "enhance_scene": 1, "mux_tape": 1, "write_provenance": 1}
     assert "T 0000002: other pictures stand in for damaged ones (only 5 of 20" in run.output
     assert frame_count(project.path("results/T/T.mkv")) == 60
     stands_in = json.loads(project.path("results/T/enhanced/0000002.json").read_text())["stands_in"]

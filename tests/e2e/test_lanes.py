@@ -1,6 +1,5 @@
 """The whole workflow on two lanes: warm and cold alike, and what happens when a card fails or the run is killed."""
 
-import hashlib
 import json
 import os
 import signal
@@ -13,7 +12,7 @@ import psutil
 import pytest
 
 import spoken
-from running import ROOT, Project
+from running import ROOT, Project, digest
 from tapemill import lifeline
 from tapemill.lanes import lease
 from waiting import wait_for
@@ -25,7 +24,7 @@ FAULTS = str(Path(__file__).parents[1] / "faults")
 
 def digests(project):
     return {
-        str(path.relative_to(project.folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        str(path.relative_to(project.folder)): digest(path)
         for path in sorted(project.path("results").rglob("*"))
         if path.is_file()
     }

@@ -40,7 +40,7 @@ def test_a_network_of_ones_own_is_pinned_used_and_replaced_knowingly(project):
     assert not refused.jobs
     project.make("models")
     before = clips(project)
-    assert dict(project.make("all").jobs) == {"cut_scene": 4, "enhance_scene": 4, "mux_tape": 1}
+    assert dict(project.make("all").jobs) == {"cut_scene": 4, "enhance_scene": 4, "mux_tape": 1, "write_provenance": 1}
     assert not set(before.values()) & set(clips(project).values())
     record = json.loads(project.path("results/T01/enhanced/0000050.json").read_text())
     assert [each["model"] for each in record["networks"]] == [MODEL]
@@ -61,7 +61,7 @@ def test_a_scene_of_its_own_is_made_again_alone(project):
     before = clips(project)
     table = project.path("config/scenes.tsv")
     table.write_text("tape\tscene\tchain\nT01\t0000050\t[denoise, sharpen]\n")
-    assert dict(project.make("all").jobs) == {"cut_scene": 1, "enhance_scene": 1, "mux_tape": 1}
+    assert dict(project.make("all").jobs) == {"cut_scene": 1, "enhance_scene": 1, "mux_tape": 1, "write_provenance": 1}
     after = clips(project)
     assert {name for name in after if after[name] != before[name]} == {"0000050.mkv"}
     assert "networks" not in json.loads(project.path("results/T01/enhanced/0000050.json").read_text())

@@ -105,7 +105,7 @@ def test_a_subtitle_corrected_by_hand_is_joined_and_never_overwritten(copy):
     srt = copy.path("results/T01/subtitles/0000050.srt")
     text = "1\n00:00:00,200 --> 00:00:01,500\nWhat she really said\n\n"
     srt.write_text(text)
-    assert dict(copy.make("all").jobs) == {"join_subtitles": 1, "mux_tape": 1}
+    assert dict(copy.make("all").jobs) == {"join_subtitles": 1, "mux_tape": 1, "write_provenance": 1}
     assert "What she really said" in copy.path("results/T01/T01.srt").read_text()
     copy.configure(subtitles={"no_speech_threshold": 0.5})
     copy.make("all")
@@ -119,13 +119,13 @@ def test_a_deleted_clip_is_made_again_alone(copy):
     before = clip.read_bytes()
     clip.unlink()
     copy.path("results/T01/T01.mkv").unlink()
-    assert dict(copy.make("all").jobs) == {"cut_scene": 1, "enhance_scene": 1, "mux_tape": 1}
+    assert dict(copy.make("all").jobs) == {"cut_scene": 1, "enhance_scene": 1, "mux_tape": 1, "write_provenance": 1}
     assert clip.read_bytes() == before
 
 
 def test_a_probe_setting_makes_no_clip_if_it_finds_the_same(copy):
     copy.configure(capture={"field_order_spots": 3})
-    once = {"probe_capture", "detect_scenes", "clean_sound"}
+    once = {"probe_capture", "detect_scenes", "clean_sound", "hash_capture", "write_provenance"}
     # Whether they are put together anew depends on which job ends last: the same content is no reason after all.
     together = {"join_subtitles", "mux_tape"}
     assert once <= set(copy.make("all").jobs) <= once | together
@@ -149,14 +149,24 @@ def test_the_sheets_aspect_and_field_order_make_the_clips_again_and_no_transcrip
 
 def test_a_filter_setting_transcribes_nothing_again(copy):
     copy.configure(enhance={"sharpen": 0.9})
-    assert dict(copy.make("all").jobs) == {"cut_scene": SCENES, "enhance_scene": SCENES, "mux_tape": 1}
+    assert dict(copy.make("all").jobs) == {
+        "cut_scene": SCENES,
+        "enhance_scene": SCENES,
+        "mux_tape": 1,
+        "write_provenance": 1,
+    }
 
 
 def test_a_cue_setting_recognises_and_enhances_nothing_again(copy):
     record = copy.path("results/T01/subtitles/0000000.json")
     made_from = json.loads(record.read_text())["made_from"]
     copy.configure(subtitles={"line_characters": 30})
-    assert dict(copy.make("all").jobs) == {"transcribe_scene": SCENES, "join_subtitles": 1, "mux_tape": 1}
+    assert dict(copy.make("all").jobs) == {
+        "transcribe_scene": SCENES,
+        "join_subtitles": 1,
+        "mux_tape": 1,
+        "write_provenance": 1,
+    }
     assert json.loads(record.read_text())["made_from"] == made_from
 
 
@@ -172,9 +182,9 @@ def test_a_detection_setting_redoes_only_scenes_whose_span_changed(copy):
 
 def test_sound_and_title_settings_leave_picture_and_words_alone(copy):
     copy.configure(audio={"hum_hz": 50})
-    assert dict(copy.make("all").jobs) == {"clean_sound": 1, "mux_tape": 1}
+    assert dict(copy.make("all").jobs) == {"clean_sound": 1, "mux_tape": 1, "write_provenance": 1}
     copy.configure(audio={"hum_hz": 50}, tape={"chapter_shortest_s": 3})
-    assert dict(copy.make("all").jobs) == {"mux_tape": 1}
+    assert dict(copy.make("all").jobs) == {"mux_tape": 1, "write_provenance": 1}
 
 
 def test_moving_the_folder_redoes_nothing(copy, tmp_path):

@@ -79,7 +79,7 @@ def test_a_cut_whose_clip_was_done_when_the_run_was_killed_is_removed(copy):
     os.utime(cut, ns=(before_the_clip_ns, before_the_clip_ns))
     copy.path(f"{CLIPS}/0000100.mkv").unlink()
     copy.path("results/T01/T01.mkv").unlink()
-    assert dict(copy.make("all").jobs) == {"enhance_scene": 1, "mux_tape": 1}
+    assert dict(copy.make("all").jobs) == {"enhance_scene": 1, "mux_tape": 1, "write_provenance": 1}
     assert not list(cut.parent.glob("*"))
 
 
@@ -104,7 +104,7 @@ def test_only_jobs_that_were_running_are_done_again(copy, finished):
     again = copy.make("all")
     assert again.jobs["enhance_scene"] == len(to_do)
     assert again.jobs["cut_scene"] == len(to_do - cuts)
-    assert set(again.jobs) <= {"enhance_scene", "cut_scene", "mux_tape"}
+    assert set(again.jobs) <= {"enhance_scene", "cut_scene", "mux_tape", "write_provenance"}
     assert {name: copy.path(name).stat().st_ino for name in kept} == kept
     assert copy.path("results/T01/T01.mkv").read_bytes() == finished.path("results/T01/T01.mkv").read_bytes()
 

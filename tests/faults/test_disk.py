@@ -14,7 +14,7 @@ import pytest
 
 from captured import capture_of
 from counting import make_capture
-from running import Project
+from running import Project, digest
 from smalldisk import small_disk
 from tapemill import scenes
 from tapemill.audio import AudioSettings, clean_sound, extract_audio
@@ -215,7 +215,7 @@ def project_at(folder, capture, **sections):
 def results(project):
     """Every file of the tape."""
     top = project.path("results/T01/")
-    return {str(path.relative_to(top)): path.read_bytes() for path in top.rglob("*") if path.is_file()}
+    return {str(path.relative_to(top)): digest(path) for path in top.rglob("*") if path.is_file()}
 
 
 @pytest.fixture(scope="module")

@@ -32,7 +32,8 @@ def plan(project, *arguments, profile="cpu"):
 @pytest.mark.parametrize("profile", ["cpu", "arc2", "cuda"])
 def test_a_new_tape(project, profile):
     jobs = plan(project, profile=profile)
-    assert set(jobs) == {"probe_capture", "clean_sound", "detect_scenes", "join_subtitles", "mux_tape", "all"}
+    of_tape = {"probe_capture", "hash_capture", "clean_sound", "detect_scenes", "join_subtitles", "mux_tape"}
+    assert set(jobs) == {*of_tape, "write_provenance", "all"}
     assert not project.path("results").exists()
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .. import ffmpeg
+from .. import ffmpeg, programs
 from ..diskspace import explained
 from ..errors import GateError
 from ..facts import SoundFacts, TakeFacts
@@ -69,9 +69,10 @@ def clean_sound(
         laid = lay(sources=sources, takes=takes, sounds=chosen, paths=paths)
         jobs = [_prepare(track, sound, settings, target) for track, sound in zip(laid, chosen, strict=True)]
         with staged(target) as partial:
-            _encode(jobs, partial, target, settings)
+            command = _encode(jobs, partial, target, settings)
             _check(jobs, partial, target, settings)
-    write_json(record, {"codec": settings.codec, "tracks": [_to_plain(job, settings) for job in jobs]})
+    made = {"commands": [command], "programs": programs.used("av", "numpy", with_ffmpeg=True)}
+    write_json(record, {"codec": settings.codec, "tracks": [_to_plain(job, settings) for job in jobs], **made})
 
 
 def _prepare(laid: Laid, sound: SoundFacts, settings: AudioSettings, target: Path) -> _Job:
@@ -104,7 +105,8 @@ def _measure(laid: Laid, chain: Sequence[str], target: Path) -> Loudness:
     return parse_loudness(report)
 
 
-def _encode(jobs: Sequence[_Job], partial: Path, target: Path, settings: AudioSettings) -> None:
+def _encode(jobs: Sequence[_Job], partial: Path, target: Path, settings: AudioSettings) -> str:
+    """Write the tracks; returns the command for the record."""
     arguments: list[str] = []
     outputs: list[str] = []
     for place, job in enumerate(jobs):
@@ -117,12 +119,15 @@ def _encode(jobs: Sequence[_Job], partial: Path, target: Path, settings: AudioSe
         outputs += [f"-disposition:a:{place}", "default" if place == 0 else "0"]
     # Without a limit the muxer never gives up waiting for a track, so the order of packets depends on nothing but time.
     outputs += ["-max_interleave_delta", "0"]
+    arguments += [*ffmpeg.BITEXACT, *outputs, *ffmpeg.target(partial, "matroska")]
     ffmpeg.run(
-        [*arguments, *ffmpeg.BITEXACT, *outputs, *ffmpeg.target(partial, "matroska")],
+        arguments,
         concerns=target,
         timeout_s=_time_limit([job.laid for job in jobs]),
         most_bytes=most_bytes(sound_bytes=sum(job.laid.path.stat().st_size for job in jobs)),
     )
+    names: dict[str | Path, str] = {job.laid.path: f"track {place}" for place, job in enumerate(jobs, 1)}
+    return ffmpeg.described(arguments, {**names, partial: "sound"})
 
 
 def _codec(job: _Job, place: int, settings: AudioSettings) -> list[str]:

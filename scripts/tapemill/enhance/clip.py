@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -9,17 +10,17 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from .. import ffmpeg, files
+from .. import ffmpeg, files, programs
 from ..device import Device
 from ..errors import OnSceneFailure, SceneError, ToolFailed, TransientError
 from ..facts import PictureFacts
 from ..limits import most_bytes
 from ..media import opened
-from ..notices import STANDS_IN_TAG, Notice
+from ..notices import CUT_WITH_TAG, STANDS_IN_TAG, Notice
 from ..progress import Progress, tell
 from ..timing import format_fraction
 from .cadence import Cadence, scene_cadence
-from .encoders import ENCODERS, chosen_encoder, device_arguments, encoder_arguments
+from .encoders import ENCODERS, chosen_encoder, device_arguments, encoder_arguments, named
 from .gate import Passed, check_clip
 from .graph import Scene, after_networks, before_networks, filter_chain
 from .picture import OutputPicture, output_picture
@@ -33,6 +34,9 @@ START_S = 120.0
 # The largest networks take a minute for a picture on a processor; the job's own limit is another matter.
 NETWORK_S = 300.0
 
+
+# What networks are computed with.
+RESTORERS: Final = ("numpy", "spandrel", "torch", "torchvision")
 
 # Without filters and networks: the frame of the graph alone deinterlaces, crops and resizes.
 PLAINEST: Final = ({"filter": "resize", "own": {}},)
@@ -65,7 +69,8 @@ def enhance_scene(
 ) -> list[Notice]:
     """Restore a cut scene: `clip` (lossless, `frames` frames) becomes `target` (Matroska, picture only).
 
-    `record` (JSON) says how: the encoder, the field order found, filters, networks, frames and geometry. `output` is
+    `record` (JSON) says how: the encoder, the field order found, filters, networks, frames and geometry, the commands
+    and versions of programs, of the cut too; no times and places. `output` is
     what all clips of the tape are, where the scene's own settings would make something else. `encoder_choice` is
     the file that `choose_encoder` wrote for the tape; only hardware encoders need one. They encode on `device`.
     With `on_failure` "keep_original" a scene that cannot be restored is merely deinterlaced and brought to the tape's
@@ -86,9 +91,7 @@ def enhance_scene(
         frames=facts["frames_out"],
         model=[network["model"] for network in facts.get("networks", ())],
     )
-    damage = _stands_in(clip)
-    if damage:
-        facts["stands_in"] = damage
+    facts |= _told_by_the_cut(clip)
     files.write_json(record, {"encoder": name, "frames_in": frames, **facts})
     return list(_notices(facts))
 
@@ -124,10 +127,13 @@ def _kept(job: _Job, error: SceneError) -> dict[str, Any]:
     return {**facts, "kept_original": {"error": type(error).__name__, "message": error.what}}
 
 
-def _stands_in(clip: Path) -> str | None:
-    """What the cut says of pictures that stand in for damaged ones."""
+def _told_by_the_cut(clip: Path) -> dict[str, Any]:
+    """What the cut says of pictures that stand in for damaged ones, and of how it was made."""
     with opened(clip) as container:
-        return container.metadata.get(STANDS_IN_TAG)
+        damage, cut_with = (container.metadata.get(tag) for tag in (STANDS_IN_TAG, CUT_WITH_TAG))
+    found: dict[str, Any] = {"stands_in": damage} if damage else {}
+    # A cut that was kept from before this tag was written has none.
+    return found | ({"cut_with": json.loads(cut_with)} if cut_with else {})
 
 
 def _notices(facts: Mapping[str, Any]) -> Iterator[Notice]:
@@ -157,7 +163,7 @@ def _made(clip: Path, partial: Path, scene: Scene, frames: int, encoder: str, de
         # Only here: it needs torch.
         from .restoration import restore
 
-        networks = restore(
+        networks, commands = restore(
             *(clip, partial, scene),
             frames=frames,
             encoding=encoding,
@@ -166,7 +172,8 @@ def _made(clip: Path, partial: Path, scene: Scene, frames: int, encoder: str, de
             timeout_s=timeout_s,
             most_bytes=_most_bytes(scene, frames),
         )
-        return {"filters": before_networks(scene), "networks": networks, "filters_after": after_networks(scene)}
+        filters = {"filters": before_networks(scene), "filters_after": after_networks(scene)}
+        return {**filters, "networks": networks, "commands": commands, "programs": _programs(*RESTORERS)}
     chain = filter_chain(scene)
     arguments = [
         *on_card,
@@ -183,7 +190,12 @@ def _made(clip: Path, partial: Path, scene: Scene, frames: int, encoder: str, de
         forbidden=ffmpeg.CUT_DAMAGE,
         reached=Progress(frames * scene.output.frames_per_frame).reach,
     )
-    return {"filters": chain}
+    commands = [ffmpeg.described(arguments, named(clip, partial, on_card))]
+    return {"filters": chain, "commands": commands, "programs": _programs()}
+
+
+def _programs(*packages: str) -> dict[str, str]:
+    return programs.used(*packages, with_ffmpeg=True)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ All clips of a tape must have the same codec parameters, or they do not join wit
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -167,6 +167,11 @@ def device_arguments(name: str, device: Device) -> list[str]:
     if not name.endswith("_qsv") or not device.pci_address:
         return []
     return ["-qsv_device", str(pci.render_node(device.pci_address))]
+
+
+def named(clip: Path, partial: Path, on_card: Sequence[str]) -> dict[str | Path, str]:
+    """Names, for `ffmpeg.described`, of what in the commands of a clip is a place. `on_card`: `device_arguments`."""
+    return {partial: "clip", clip: "cut", **dict.fromkeys(on_card[1:2], "card")}
 
 
 def choose_encoder(*, target: Path, picture: PictureFacts, settings: EnhanceSettings, device: Device) -> None:

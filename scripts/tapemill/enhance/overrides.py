@@ -102,6 +102,18 @@ class SceneSettings:
         """The settings of a scene. Where rows disagree the later one counts."""
         return self._with(self._rows(tape, scene, span))
 
+    def rows_of(self, tape: str) -> list[dict[str, Any]]:
+        """What the table says of a tape, as plain values: the scene or the frames of each row, and its settings."""
+        return [
+            {
+                "scene": row.scene,
+                "frames": [row.span.start_frame, row.span.stop_frame] if row.span else None,
+                "settings": dict(row.values),
+            }
+            for row in self.overrides
+            if row.tape == tape
+        ]
+
     @property
     def networks_of_tape(self) -> tuple[NetworkStep, ...]:
         """The networks of scenes that the table says nothing of."""

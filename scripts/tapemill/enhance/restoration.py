@@ -15,6 +15,7 @@ from ..errors import SceneError
 from ..memory import Decision
 from ..progress import Progress
 from .chain import NetworkStep
+from .encoders import named
 from .fitting import fitting
 from .graph import NETWORK_FORMAT, Scene, after_networks, before_networks
 from .loading import load_network
@@ -48,6 +49,7 @@ class Fitted:
             "precision": str(self.network.dtype).removeprefix("torch."),
             "frames": self.tiling.frames,
             "tile_samples": self.tiling.side,
+            "seed": SEED,
         }
         if self.decisions:
             plain["lowered"] = [decision.to_plain() for decision in self.decisions]
@@ -65,9 +67,10 @@ def restore(
     device_arguments: Sequence[str],
     timeout_s: float,
     most_bytes: int,
-) -> list[dict[str, Any]]:
-    """Put the scene of `clip` (`frames` frames) through its chain and encode it to `partial`; say how, for the record.
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """Put the scene of `clip` (`frames` frames) through its chain and encode it to `partial`.
 
+    Returns what the record says of the networks, and ffmpeg's commands before and after them.
     `encoding` are ffmpeg's arguments for the encoder, `device_arguments` those that put it on the card. A scene that
     overflows in half precision is done again in single. Raises SceneError if a network makes no picture, and what
     `load_network` and ffmpeg raise.
@@ -76,11 +79,13 @@ def restore(
         with torch_threads(scene.settings.encoder_threads), seeded(device, SEED, deterministic=device.kind == "cpu"):
             fitted = _fitted(scene, frames, device, single=single)
             try:
-                _stream(clip, partial, scene, fitted, frames, encoding, device, device_arguments, timeout_s, most_bytes)
+                commands = _stream(
+                    clip, partial, scene, fitted, frames, encoding, device_arguments, timeout_s, most_bytes
+                )
             except Overflow as overflow:
                 LOG.warning("%s overflows in half precision, the scene is done again in single", overflow)
                 continue
-            return [each.to_plain() for each in fitted]
+            return [each.to_plain() for each in fitted], commands
     raise SceneError(
         "the networks overflow even in single precision",
         file=clip,
@@ -109,11 +114,10 @@ def _stream(
     fitted: Sequence[Fitted],
     frames: int,
     encoding: Sequence[str],
-    device: Device,
     device_arguments: Sequence[str],
     timeout_s: float,
     most_bytes: int,
-) -> None:
+) -> list[str]:
     width, height = scene.crop.width, scene.crop.height
     count = scene.frames_in_chain(frames)
     scale = scene.chain.scale
@@ -138,6 +142,8 @@ def _stream(
             pictures = _mixed(pictures, count, each)
         shown = 2 if scene.doubled else 1
         write_all(Progress(count * shown).counting(pictures, shown), sink)
+    names = named(clip, partial, device_arguments)
+    return [ffmpeg.described(arguments, names) for arguments in (decoding, encode)]
 
 
 def _mixed(pictures: Iterator[Tensor], count: int, fitted: Fitted) -> Iterator[Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from .. import ffmpeg, sound
+from .. import ffmpeg, programs, sound
 from ..facts import PictureFacts, TakeFacts
 from ..limits import most_bytes, time_limit_s
-from ..notices import STANDS_IN_TAG
+from ..media import opened
+from ..notices import CUT_WITH_TAG, STANDS_IN_TAG
 from ..outputs import check_there
 from ..progress import Progress
 from ..timing import Span, nearest
@@ -51,14 +53,23 @@ def write_pictures(
     """Run ffmpeg with `arguments` that open and filter, and encode what comes out. `decoded` counts pictures."""
     samples, frames = job.picture.width * job.picture.height, job.span.frames
     encoding = [*ffmpeg.BITEXACT_SCALING, *_encoding(job.picture), "-threads:v", str(job.threads), "-c:a", "flac"]
+    arguments, ending = [*arguments, *encoding, *ffmpeg.BITEXACT], ffmpeg.target(partial, "matroska")
     ffmpeg.run(
-        [*arguments, *encoding, *ffmpeg.BITEXACT, *ffmpeg.target(partial, "matroska")],
+        [*arguments, "-metadata", f"{CUT_WITH_TAG}={_cut_with(job, [*arguments, *ending], partial)}", *ending],
         concerns=job.source,
         timeout_s=time_limit_s(reads=[job.source], samples=samples, decoded=decoded, encoded=frames),
         most_bytes=most_bytes(pictures=frames, samples=samples, sound_bytes=audio.size_bytes if audio else 0),
         reached=Progress(frames).reach,
     )
     check_there(partial, target=job.source)
+
+
+def _cut_with(job: CutJob, arguments: Sequence[str], partial: Path) -> str:
+    """What the cut says of how it was made: nothing that depends on places or on the number of cores."""
+    place = arguments.index("-threads:v") + 1
+    lasting = [*arguments[:place], "1", *arguments[place + 1 :]]
+    command = ffmpeg.described(lasting, {job.source: "capture", partial: "cut"})
+    return json.dumps({**programs.used(with_ffmpeg=True), "command": command})
 
 
 def field_mode(picture: PictureFacts) -> str:
@@ -86,7 +97,10 @@ def _encoding(picture: PictureFacts) -> list[str]:
 
 def tag(partial: Path, tagged: Path, damage: str) -> None:
     """Say in the file what is damaged. Its streams are copied, since it is known only when they are written."""
+    with opened(partial) as container:
+        cut_with = container.metadata.get(CUT_WITH_TAG, "")
     arguments = [*ffmpeg.source(partial), "-map", "0", "-c", "copy", *ffmpeg.BITEXACT]
+    arguments += ["-metadata", f"{CUT_WITH_TAG}={cut_with}"]
     arguments += ["-metadata", f"{STANDS_IN_TAG}={damage}", *ffmpeg.target(tagged, "matroska")]
     ffmpeg.run(arguments, concerns=partial, timeout_s=60 + partial.stat().st_size / COPIED_BYTES_PER_S)
     shutil.move(tagged, partial)

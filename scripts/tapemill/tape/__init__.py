@@ -4,6 +4,14 @@ from .chapters import Chapter, plan_chapters
 from .muxing import mux_tape
 from .parts import SubtitleTrack
 from .settings import TapeSettings
-from .tags import TapeFacts
+from .tags import TapeFacts, tags_of_work
 
-__all__ = ["Chapter", "SubtitleTrack", "TapeFacts", "TapeSettings", "mux_tape", "plan_chapters"]
+__all__ = [
+    "Chapter",
+    "SubtitleTrack",
+    "TapeFacts",
+    "TapeSettings",
+    "mux_tape",
+    "plan_chapters",
+    "tags_of_work",
+]

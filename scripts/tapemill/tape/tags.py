@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import langcodes
 
-PREFIX = "TAPEMILL_"
+from .. import programs, records
+from ..records import TAG_PREFIX
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,21 @@ class TapeFacts:
     """Of sound tracks that do not say: ISO 639 of any kind, "" or "auto" for unknown."""
     tags: Mapping[str, str] = field(default_factory=dict)
     """Facts of how it was made; their names get the prefix TAPEMILL_ and capitals."""
+
+
+def tags_of_work(clips: Sequence[Path], config: Mapping[str, Any]) -> dict[str, str]:
+    """What the records beside the clips say of how they were made, shortened, and what puts the tape together.
+
+    Found out when the tape is made, and never a reason to make it again: another version of a program would be one.
+    """
+    folder, scenes = clips[0].parent.parent, [clip.stem for clip in clips]
+    used = records.programs_used(folder, scenes) | {"tape": {"av": [programs.package_version("av")]}}
+    return {
+        "version": programs.tapemill_version(),
+        "programs": records.as_text(used),
+        "settings": records.digests_of_settings(config),
+        "pictures": records.digest_of_pictures(folder, scenes),
+    }
 
 
 def language_code(language: str, container: str) -> str:
@@ -40,7 +58,7 @@ def container_tags(facts: TapeFacts, container: str) -> dict[str, str]:
     Matroska names the day of recording DATE_RECORDED, players that go by ffmpeg's names show `date`: both are written.
     MP4 knows a fixed set of tags only, so there the facts stand in the comment, one a line.
     """
-    made = {f"{PREFIX}{name.upper()}": text for name, text in sorted(facts.tags.items()) if text}
+    made = {f"{TAG_PREFIX}{name.upper()}": text for name, text in sorted(facts.tags.items()) if text}
     tags = {"title": facts.title, "date": facts.date}
     if container == "mkv":
         tags |= {"DATE_RECORDED": facts.date, **made}

@@ -1,0 +1,15 @@
+"""Rule hash_capture: map Snakemake's job onto tapemill.provenance.hash_capture."""
+
+from pathlib import Path
+from typing import Any
+
+from tapemill import script
+from tapemill.provenance import hash_capture
+
+
+def main(job: Any) -> None:
+    hash_capture(sources=[Path(file) for file in job.params.sources], target=Path(job.output.hashes))
+
+
+if __name__ == "__main__":
+    script.run(main, snakemake)

@@ -1,0 +1,11 @@
+"""How a tape was made, for whoever has to trust it: `provenance.json`, an RO-Crate, and the comparison of two tapes.
+
+`hashing` reads the capture once; `checkout` knows the code, `working` who did which job, `document` puts together what
+records, tables and events say, `crate` describes it for archives, and `comparing` tells two tapes apart.
+"""
+
+from .document import FORMAT, TapeFiles, Wishes
+from .hashing import hash_capture
+from .writing import write_provenance
+
+__all__ = ["FORMAT", "TapeFiles", "Wishes", "hash_capture", "write_provenance"]

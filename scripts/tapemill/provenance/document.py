@@ -1,0 +1,236 @@
+"""`provenance.json`: how a tape was made (provenance.schema.yaml).
+
+Its parts `how` and `results` are the same for two runs with the same inputs, wherever and whenever they were; times are
+in `run`, places in `places`. No part names a person or a folder outside the working folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Final
+
+from .. import files, records
+from ..facts import Capture
+from ..media import opened
+from ..models import ModelFile
+from ..programs import package_version
+from . import checkout, working
+
+FORMAT: Final = 1
+# silero-vad's wheel brings several; this is what it loads when it is asked for its detector (6.2.3).
+DETECTOR: Final = "silero_vad.jit"
+OF_THE_RUN: Final = ("on_scene_failure", "lanes", "disk")
+
+
+@dataclass(frozen=True)
+class TapeFiles:
+    """What was made of a tape."""
+
+    folder: Path
+    """Where it all lies, records of the parts too."""
+    tape: Path
+    subtitles: Sequence[Path]
+    capture_hash: Path
+    """What `hash_capture` wrote."""
+
+    @property
+    def results(self) -> list[Path]:
+        """What is kept and shown."""
+        return [self.tape, *self.subtitles]
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the sheet, the tables and the config say of a tape."""
+
+    row: Mapping[str, str]
+    settings: Mapping[str, Mapping[str, Any]]
+    """The sections of the config that the tape was made with, their chain written out."""
+    overrides: Sequence[Mapping[str, Any]]
+    recipes: Mapping[str, int]
+    language: str | None
+    """Spoken on the tape, as the sheet says or as was voted."""
+    speech_model: ModelFile
+    config: Mapping[str, Any]
+    """The whole config, for what says where and when."""
+
+
+def describe(made: TapeFiles, wishes: Wishes, scenes: Mapping[str, Sequence[int]]) -> dict[str, Any]:
+    """All of it, as JSON values. `scenes` are frame ranges of the capture by name. Raises InputError, ToolKilled."""
+    folder, row = made.folder, wishes.row
+    tags = _tags(made.tape)
+    state = checkout.examine()
+    capture = Capture.read(folder / "capture.json")
+    found = [_scene(folder, scene, frames) for scene, frames in scenes.items()]
+    how = {
+        "capture": {
+            "kind": capture.kind,
+            "files": [_without_name(file) for file in _hashes(made)],
+            "facts": _facts(capture),
+        },
+        "sheet": _sheet(row),
+        "settings": {name: records.without_places(wishes.settings[name]) for name in records.SECTIONS},
+        "scenes_of_their_own": [records.without_places(override) for override in wishes.overrides],
+        "language": wishes.language,
+        "models": _models(folder, scenes, wishes.speech_model),
+        "seeds": _seeds(wishes.settings, found),
+        "programs": {**records.programs_used(folder, scenes), **_of_the_mux(tags)},
+        "tapemill": {"version": state.version, "code_sha256": state.code_sha256, "recipes": dict(wishes.recipes)},
+        "sound": {key: value for key, value in records.sound(folder).items() if key != "programs"},
+        "scenes": found,
+    }
+    work = working.to_plain(working.works(row["tape"], list(scenes)), list(scenes))
+    # Without events the tape's own time is all that is known.
+    work["ended"] = work["ended"] or _time_of(made.tape)
+    document = {
+        "format": FORMAT,
+        "tape": row["tape"],
+        "how": how,
+        "results": [_result(path, row["tape"]) for path in made.results],
+        "tags": tags,
+        "run": {
+            **work,
+            "machine": working.machine(),
+            "environment": working.environment(),
+            "checkout": {"commit": state.commit, "changed": state.changed and list(state.changed)},
+            "settings": {name: wishes.config[name] for name in OF_THE_RUN},
+        },
+        "places": {
+            "source": _portable(Path(row["source"])),
+            "capture": [file["name"] for file in _hashes(made)],
+            "results": [path.name for path in made.results],
+            "ffmpeg": _portable(Path(wishes.config["ffmpeg"])) if wishes.config["ffmpeg"] else None,
+        },
+    }
+    return dict(_anonymous(document))
+
+
+def _tags(tape: Path) -> dict[str, str]:
+    """What the tape's file says of itself."""
+    with opened(tape) as container:
+        return records.tags_of(container.metadata)
+
+
+def _time_of(path: Path) -> str:
+    return datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat(timespec="milliseconds")
+
+
+def _hashes(made: TapeFiles) -> list[dict[str, Any]]:
+    return list(records.read(made.capture_hash)["files"])
+
+
+def _without_name(file: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in file.items() if key != "name"}
+
+
+def _facts(capture: Capture) -> dict[str, Any]:
+    facts = capture.to_plain()
+    for take in facts["takes"]:
+        del take["file"]
+    return facts
+
+
+def _sheet(row: Mapping[str, str]) -> dict[str, str]:
+    said = {key: row[key] for key in ("title", "date", "language", "field_order", "aspect")}
+    # Where the sheet gives no title, the tape's id stands in.
+    return said | ({"title": ""} if row["title"] == row["tape"] else {})
+
+
+def _scene(folder: Path, scene: str, frames: Sequence[int]) -> dict[str, Any]:
+    picture = {key: value for key, value in records.picture(folder, scene).items() if key != "programs"}
+    picture["cut_with"] = {key: value for key, value in picture.get("cut_with", {}).items() if key != "ffmpeg"}
+    found = {
+        "scene": scene,
+        "start_frame": frames[0],
+        "stop_frame": frames[1],
+        "picture": records.without_places(picture),
+        "words": _words(folder, scene, "subtitles"),
+    }
+    translated = _words(folder, scene, "translated")
+    return found | ({"translation": translated} if translated else {})
+
+
+def _words(folder: Path, scene: str, kind: str) -> dict[str, Any]:
+    """How the subtitles of a scene came about; not what they say, which has files of its own."""
+    srt = folder / kind / f"{scene}.srt"
+    record = records.words(folder, scene, translated=kind == "translated")
+    if not record or not srt.is_file():
+        return {}
+    made_from = record.get("made_from", {})
+    kept = {key: made_from[key] for key in ("audio_sha256", "model_sha256", "task", "language") if key in made_from}
+    kept |= {key: record[key] for key in ("lowered", "left_empty") if key in record}
+    found = files.sha256(srt)
+    return {**kept, "srt_sha256": found, "corrected_by_hand": found != record.get("srt_sha256")}
+
+
+def _models(folder: Path, scenes: Mapping[str, Any], speech: ModelFile) -> list[dict[str, str]]:
+    """Every model that the records name, once."""
+    used: set[tuple[str, str, str]] = set()
+    versions: set[str] = set()
+    for scene in scenes:
+        for network in records.picture(folder, scene).get("networks", ()):
+            used.add(("picture", Path(network["model"]).name, network["sha256"]))
+        for translated in (False, True):
+            words = records.words(folder, scene, translated=translated)
+            heard = words.get("made_from", {})
+            versions |= {heard["versions"]["silero-vad"]} if "versions" in heard else set()
+            if less := words.get("lowered"):
+                used.add(("words", less["model"], less["model_sha256"]))
+            elif "model_sha256" in heard:
+                name = speech.path.stem if heard["model_sha256"] == speech.sha256 else "unknown"
+                used.add(("words", name, heard["model_sha256"]))
+    if versions == {package_version("silero-vad")}:
+        used |= {("speech detection", DETECTOR, files.sha256(path)) for path in _detector()}
+    return [{"used_for": what, "name": name, "sha256": sha256} for what, name, sha256 in sorted(used)]
+
+
+def _detector() -> list[Path]:
+    listed = metadata.files("silero-vad") or []
+    return [Path(str(file.locate())) for file in listed if file.name == DETECTOR]
+
+
+def _seeds(settings: Mapping[str, Mapping[str, Any]], scenes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Where random numbers begin. That of the grain filter stands in its command."""
+    networks = {
+        network["seed"] for scene in scenes for network in scene["picture"].get("networks", ()) if "seed" in network
+    }
+    return {"words": settings["subtitles"]["seed"], "networks": sorted(networks)}
+
+
+def _of_the_mux(tags: Mapping[str, str]) -> dict[str, Any]:
+    programs = records.from_text(tags.get("programs", ""))
+    return {"tape": programs["tape"]} if "tape" in programs else {}
+
+
+def _result(path: Path, tape: str) -> dict[str, Any]:
+    return {
+        "kind": path.name.removeprefix(f"{tape}."),
+        "size_bytes": path.stat().st_size,
+        "sha256": files.sha256(path),
+    }
+
+
+def _portable(path: Path) -> str:
+    """Relative to the working folder; of what lies elsewhere the name alone."""
+    inside = path if not path.is_absolute() else _inside(path)
+    return path.name if inside is None or ".." in inside.parts else inside.as_posix()
+
+
+def _inside(path: Path) -> Path | None:
+    base = Path.cwd()
+    return path.relative_to(base) if path.is_relative_to(base) else None
+
+
+def _anonymous(value: Any) -> Any:
+    """A copy without the working folder and the home of whoever works here, where messages of errors name them."""
+    if isinstance(value, Mapping):
+        return {key: _anonymous(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_anonymous(each) for each in value]
+    if isinstance(value, str):
+        return value.replace(f"{Path.cwd()}/", "").replace(f"{Path.home()}/", "~/")
+    return value

@@ -1,0 +1,29 @@
+"""Rule write_provenance: map Snakemake's job onto tapemill.provenance.write_provenance."""
+
+from pathlib import Path
+from typing import Any
+
+from tapemill import script
+from tapemill.models import ModelFile
+from tapemill.provenance import TapeFiles, Wishes, write_provenance
+
+
+def main(job: Any) -> None:
+    files, params = job.input, job.params
+    subtitles = [Path(file) for file in [*files.subtitles, files.vtt]]
+    model = ModelFile(Path(params.speech_model[0]), params.speech_model[1])
+    settings = {**job.config, "enhance": params.enhance}
+    write_provenance(
+        made=TapeFiles(Path(files.facts).parent, Path(files.tape), subtitles, Path(files.hashes)),
+        wishes=Wishes(
+            params.row, settings, params.overrides, params.recipes, params.language or None, model, job.config
+        ),
+        scenes=params.scenes,
+        target=Path(job.output.provenance),
+        metadata=Path(job.output.crate),
+        workflow=Path(job.output.workflow),
+    )
+
+
+if __name__ == "__main__":
+    script.run(main, snakemake)

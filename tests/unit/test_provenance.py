@@ -1,0 +1,206 @@
+"""What provenance is gathered from: the checkout, the events of all runs, records, programs."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tapemill import events, files, programs, records
+from tapemill.provenance import checkout, hashing, working
+from tapemill.provenance.comparing import Difference, compare
+from tapemill.provenance.reading import Known
+
+SAID = """ffmpeg version 9.0.2-other Copyright (c) 2000-2026 the FFmpeg developers
+built with gcc 16
+configuration: --enable-gpl --extra-libs='-lgomp -ldl'
+libavutil      61.  1.102 / 61.  1.102
+libavcodec     63. 12.102 / 63. 12.102
+"""
+
+
+@pytest.fixture
+def repository(tmp_path):
+    """A checkout with the folders that tapes depend on, all committed."""
+    root = tmp_path / "checkout"
+    for name in ("Snakefile", "rules/a.smk", "scripts/b.py", "config/config.yaml", "docs/c.md"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(name)
+    git(root, "init", "--quiet")
+    git(root, "add", "--all")
+    git(root, "commit", "--quiet", "--message", "All of it")
+    return root
+
+
+def git(root, *arguments):
+    command = ["git", "-c", "user.name=a", "-c", "user.email=a@b.c", *arguments]
+    return subprocess.run(command, cwd=root, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def test_a_clean_checkout_is_its_commit(repository):
+    state = checkout.examine(repository)
+    assert state.commit == git(repository, "rev-parse", "HEAD")
+    assert state.changed == ()
+    assert state.version == programs.tapemill_version()
+
+
+def test_changed_and_new_code_is_named_and_has_another_hash(repository):
+    before = checkout.examine(repository).code_sha256
+    (repository / "config/config.yaml").write_text("my settings")
+    (repository / "docs/c.md").write_text("better")
+    state = checkout.examine(repository)
+    assert (state.changed, state.code_sha256) == ((), before)
+    (repository / "scripts/b.py").write_text("changed")
+    (repository / "scripts/new module.py").write_text("new")
+    state = checkout.examine(repository)
+    assert state.changed == ("scripts/b.py", "scripts/new module.py")
+    assert state.code_sha256 != before
+
+
+def test_without_git_the_code_is_known_all_the_same(repository, tmp_path, monkeypatch):
+    known = checkout.examine(repository)
+    git(repository, "rev-parse", "HEAD")
+    monkeypatch.setenv("PATH", str(tmp_path / "nothing here"))
+    state = checkout.examine(repository)
+    assert (state.commit, state.changed, state.code_sha256) == (None, None, known.code_sha256)
+
+
+def test_a_copy_inside_another_repository_has_no_commit(repository):
+    inner = repository / "docs" / "tapemill"
+    (inner / "scripts").mkdir(parents=True)
+    (inner / "scripts" / "b.py").write_text("scripts/b.py")
+    state = checkout.examine(inner)
+    assert (state.commit, state.changed) == (None, None)
+
+
+def test_looking_changes_nothing_in_the_repository(repository):
+    (repository / "Snakefile").touch()
+    before = (repository / ".git/index").read_bytes()
+    checkout.examine(repository)
+    assert (repository / ".git/index").read_bytes() == before
+
+
+def job(rule, scene="", attempt=1):
+    name = f"T01/{scene}" if scene else "T01"
+    return {"rule": rule, "tape": "T01", "scene": scene, "log": f"logs/{rule}/{name}.log", "attempt": attempt}
+
+
+def run_with(monkeypatch, stamp, *entries):
+    """Events of one run: (kind, job, facts)."""
+    monkeypatch.setenv(events.VARIABLE, f"{stamp}-annas-laptop-1-1")
+    for kind, of, facts in entries:
+        events.write(kind, **of, **facts)
+
+
+def done(of, **facts):
+    return [("job_started", of, {"pid": 1, "host": "annas-laptop"}), ("job_done", of, {"seconds": 1.5, **facts})]
+
+
+def test_each_job_is_told_by_the_latest_run_that_did_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    clip, cut = job("enhance_scene", "0000000"), job("cut_scene", "0000000")
+    lane = {"lane": "gpu1", "device": "Arc A770", "device_uuid": "uuid-1", "frames": 50}
+    run_with(monkeypatch, "20260101T100000Z", *done(cut), *done(clip, lane="gpu0"), *done(job("mux_tape")))
+    run_with(
+        monkeypatch,
+        "20260102T100000Z",
+        ("job_started", clip, {}),
+        ("job_failed", clip, {"seconds": 1, "kind": "memory", "reason": "no room", "is_final": False}),
+        *done(job("enhance_scene", "0000000", 2), **lane, notices=[{"kind": "lowered", "reason": "x", "scene": ""}]),
+    )
+    run_with(monkeypatch, "20260103T100000Z", ("job_started", clip, {}), *done(job("enhance_scene", "0000999")))
+    plain = working.to_plain(working.works("T01", ["0000000"]), ["0000000"])
+    (scene,) = plain["scenes"]
+    assert scene.keys() == {"scene", "cut_scene", "enhance_scene"}
+    assert scene["cut_scene"]["run_started"] == "2026-01-01T10:00:00.000+00:00"
+    made = scene["enhance_scene"]
+    assert (made["run_started"], made["attempts"]) == ("2026-01-02T10:00:00.000+00:00", 2)
+    assert {key: made[key] for key in lane} == lane
+    assert made["notices"][0]["kind"] == "lowered"
+    assert plain["jobs"].keys() == {"mux_tape"}
+    assert "annas-laptop" not in json.dumps(plain)
+
+
+def test_another_tapes_jobs_are_not_its_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    other = {**job("mux_tape"), "tape": "T02", "log": "logs/mux_tape/T02.log"}
+    run_with(monkeypatch, "20260101T100000Z", *done(other))
+    assert working.works("T01", []) == {}
+    assert working.to_plain({}, [])["started"] is None
+
+
+def test_ffmpeg_is_known_by_all_that_it_says():
+    build = programs.parse_build(SAID)
+    assert (build.version, build.configuration) == ("9.0.2-other", "--enable-gpl --extra-libs='-lgomp -ldl'")
+    assert build.libraries == {"libavutil": "61.1.102", "libavcodec": "63.12.102"}
+    assert programs.parse_build(SAID.replace("--enable-gpl ", "")).id != build.id
+    assert programs.parse_build("Segmentation fault") is None
+
+
+def test_programs_survive_a_tag():
+    used = {"cuts": {"ffmpeg": ["9.0 (abc)", "9.1 (def)"]}, "tape": {"av": ["18.1.0"]}}
+    assert records.from_text(records.as_text(used)) == used
+    assert records.from_text("") == {}
+
+
+def test_tags_are_read_from_either_container():
+    said = {"capture": "12-ab", "settings": "audio=1 tape=2"}
+    assert records.tags_of({"TITLE": "x", "TAPEMILL_CAPTURE": "12-ab", "TAPEMILL_SETTINGS": "audio=1 tape=2"}) == said
+    assert records.tags_of({"comment": "TAPEMILL_CAPTURE=12-ab\nTAPEMILL_SETTINGS=audio=1 tape=2"}) == said
+    assert records.tags_of({"comment": "A fine tape"}) == {}
+
+
+def test_a_digest_of_settings_knows_no_places():
+    config = {section: {} for section in records.SECTIONS}
+    one = config | {"subtitles": {"model": "/home/anna/models/mine.pt", "beam_size": 5}}
+    other = config | {"subtitles": {"model": "resources/models/mine.pt", "beam_size": 5}}
+    assert records.digests_of_settings(one) == records.digests_of_settings(other)
+    other["subtitles"]["beam_size"] = 1
+    assert records.digests_of_settings(one) != records.digests_of_settings(other)
+
+
+def test_a_damaged_record_is_none(tmp_path):
+    path = tmp_path / "enhanced" / "0000000.json"
+    path.parent.mkdir()
+    path.write_text("{")
+    assert records.picture(tmp_path, "0000000") == {}
+    assert records.picture(tmp_path, "0000001") == {}
+    assert records.programs_used(tmp_path, ["0000000"]) == {}
+
+
+def test_files_of_a_folder_are_hashed_in_order_and_known_ones_not_again(tmp_path, monkeypatch):
+    sources = [tmp_path / name for name in ("2.mkv", "1.mkv")]
+    for source in sources:
+        source.write_bytes(source.name.encode() * 1000)
+    target = tmp_path / "results" / "capture_sha256.json"
+    hashing.hash_capture(sources=sources, target=target)
+    first = json.loads(target.read_text())["files"]
+    assert [file["name"] for file in first] == ["2.mkv", "1.mkv"]
+    assert [file["sha256"] for file in first] == [files.sha256(source) for source in sources]
+    read = []
+    monkeypatch.setattr(files, "sha256", lambda path: read.append(path) or "f" * 64)
+    sources[1].write_bytes(b"another")
+    hashing.hash_capture(sources=sources, target=target)
+    assert read == [sources[1]]
+    assert json.loads(target.read_text())["files"][0] == first[0]
+
+
+def known(**tags):
+    return Known(Path("T01.mkv"), None, tags)
+
+
+def test_tags_name_the_section_that_differs():
+    one = known(capture="1-a", settings="audio=1 enhance=2", programs="tape: av 18")
+    other = known(capture="1-a", settings="audio=1 enhance=3", programs="tape: av 18")
+    found = compare(one, other)
+    assert found.by_tags_alone
+    assert found.differences == (Difference("settings.enhance", "2", "3"),)
+    assert compare(one, one).differences == ()
+
+
+def test_scenes_that_differ_alike_are_one_line():
+    names = tuple(f"{number:07d}" for number in range(8))
+    line = str(Difference("picture.networks.precision", "float32", "float16", names))
+    assert line == (
+        "picture.networks.precision (scenes 0000000, 0000001, 0000002, 0000003, 0000004 and 3 more): float32 | float16"
+    )

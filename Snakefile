@@ -23,11 +23,12 @@ include: "rules/audio.smk"
 include: "rules/subtitles.smk"
 include: "rules/enhance.smk"
 include: "rules/tape.smk"
+include: "rules/report.smk"
 include: "rules/clean.smk"
 
 
 rule all:
-    """Every tape of the sheet."""
+    """Every tape of the sheet, and the pages of the report."""
     default_target: True
     input:
         collect(
@@ -35,3 +36,5 @@ rule all:
             tape=TAPES,
             suffix=[config["tape"]["container"], "srt", "vtt"],
         ),
+        collect("results/{tape}/report/making.html", tape=PAGED),
+        branch(PAGED, then="results/report/runs.html", otherwise=[]),

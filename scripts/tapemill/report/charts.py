@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from .making import STAGES, StageWork
+from ..stages import STAGES
+from .making import StageWork
 from .page import readable
 from .runs import WITHOUT_LANE, Row, RunView
 from .words import DOUBTFUL, Heard
@@ -74,7 +75,7 @@ def timeline(run: RunView) -> str:
     """What worked when: a row for each lane and for each stage without one."""
     heights = [1.0 if row.is_lane else 0.6 + 0.2 * min(row.slots, 8) for row in run.rows]
     total = max(run.length_s, 0.001)
-    unit, unit_s = ("hours", 3600) if total > 10_800 else ("minutes", 60) if total > 180 else ("seconds", 1)
+    unit, unit_s = _unit(total)
     with _figure(1.1 + 0.42 * sum(heights)) as (figure, stream):
         axes = figure.subplots()
         bottom = 0.0
@@ -90,6 +91,11 @@ def timeline(run: RunView) -> str:
         axes.grid(False, axis="y")
         _stage_legend(figure, run)
     return stream.getvalue()
+
+
+def _unit(length_s: float) -> tuple[str, int]:
+    """A unit for so long a time, and its seconds."""
+    return ("hours", 3600) if length_s > 10_800 else ("minutes", 60) if length_s > 180 else ("seconds", 1)
 
 
 def _bars(axes: Axes, row: Row, bottom: float, height: float, unit_s: float) -> None:
@@ -130,39 +136,41 @@ def _stage_legend(figure: Figure, run: RunView) -> None:
     figure.legend(handles=handles, loc="outside upper left", ncols=len(handles) or 1)
 
 
-def measures(looks: Sequence[Mapping[str, Any]], rate: float) -> str:
-    """Each measure over the length of the tape, before and after. Some look has measures."""
-    measured = [look for look in looks if look["measures"]]
-    times_min = [look["frame"] / rate / 60 for look in measured]
+def measures(measured: Sequence[Mapping[str, Any]], rate: float, length_s: float) -> str:
+    """Each measure over the length of the tape, before and after. `measured` are the looks that have any, at least one."""
+    unit, unit_s = _unit(length_s)
+    times = [look["frame"] / rate / unit_s for look in measured]
     with _figure(4.6) as (figure, stream):
         panels = figure.subplots(2, 2, sharex=True).ravel()
         for axes, (name, title) in zip(panels, TITLES.items(), strict=True):
             before, after = ([look["measures"][name][place] for look in measured] for place in (0, 1))
-            axes.vlines(times_min, before, after, color=FAINT, linewidth=1.5)
-            axes.plot(times_min, before, "o", color=BEFORE, markersize=5, label="capture")
-            axes.plot(times_min, after, "D", color=AFTER, markersize=5, label="tape")
+            axes.vlines(times, before, after, color=FAINT, linewidth=1.5)
+            axes.plot(times, before, "o", color=BEFORE, markersize=5, clip_on=False, label="capture")
+            axes.plot(times, after, "D", color=AFTER, markersize=5, clip_on=False, label="tape")
             axes.set_title(title, fontsize=10, loc="left")
             if name == "comb_ratio":
                 axes.axhline(1, color=INK, linewidth=0.8, linestyle="--")
-            axes.set_ylim(bottom=0, top=1.08 * max([*before, *after, 0.01]))
+            axes.set_ylim(bottom=0, top=1.08 * max([*before, *after, 1.0 if name != "blur" else 0.0, 0.01]))
         for axes in panels[2:]:
-            axes.set_xlabel("minutes of the tape")
+            axes.set_xlabel(f"{unit} of the tape")
+            axes.set_xlim(0, length_s / unit_s)
         figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper left", ncols=2)
     return stream.getvalue()
 
 
 def confidence(cues: Sequence[Heard], length_s: float) -> str:
     """How sure the recogniser was of each cue, over the length of the tape."""
+    unit, unit_s = _unit(length_s)
     heard = [(cue, cue.confidence) for cue in cues if cue.confidence is not None]
     with _figure(2.2) as (figure, stream):
         axes = figure.subplots()
         for doubtful, colour, marker in ((False, AFTER, "o"), (True, BEFORE, "X")):
-            points = [(cue.start_s / 60, sure) for cue, sure in heard if cue.is_doubtful == doubtful]
+            points = [(cue.start_s / unit_s, sure) for cue, sure in heard if cue.is_doubtful == doubtful]
             axes.plot(*zip(*points, strict=True), marker, color=colour, markersize=6) if points else None
         axes.axhline(DOUBTFUL, color=INK, linewidth=0.8, linestyle="--")
         axes.set_ylim(0, 1.03)
-        axes.set_xlim(0, length_s / 60)
-        axes.set_xlabel("minutes of the tape")
+        axes.set_xlim(0, length_s / unit_s)
+        axes.set_xlabel(f"{unit} of the tape")
         axes.set_ylabel("confidence")
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     return stream.getvalue()
@@ -170,7 +178,7 @@ def confidence(cues: Sequence[Heard], length_s: float) -> str:
 
 def work(stages: Sequence[StageWork]) -> str:
     """Seconds of all jobs of each stage."""
-    unit, unit_s = ("hours", 3600) if max(each.seconds for each in stages) > 7200 else ("seconds", 1)
+    unit, unit_s = _unit(max(each.seconds for each in stages))
     with _figure(0.9 + 0.34 * len(stages)) as (figure, stream):
         axes = figure.subplots()
         names = [each.stage for each in stages]

@@ -15,26 +15,10 @@ from typing import Any, Final
 from .. import bounded, events, history
 from ..errors import InputError
 from ..history import Attempt
+from ..stages import OTHER, STAGES, stage_of
 from ..summary import REPLACED
 from ..timing import Span
 
-STAGE_OF_RULE: Final[Mapping[str, str]] = {
-    "probe_capture": "capture",
-    "detect_scenes": "scenes",
-    "cut_scene": "scenes",
-    "extract_audio": "audio",
-    "clean_sound": "audio",
-    "detect_language": "subtitles",
-    "transcribe_scene": "subtitles",
-    "translate_scene": "subtitles",
-    "join_subtitles": "subtitles",
-    "join_translations": "subtitles",
-    "choose_encoder": "enhance",
-    "enhance_scene": "enhance",
-    "mux_tape": "tape",
-}
-STAGES: Final = ("capture", "scenes", "audio", "subtitles", "enhance", "tape")
-OTHER: Final = "other"
 FAILED: Final = ("failed", "lost")
 LOWERED: Final = "done with less memory than it should have had"
 NOTICES: Final[Mapping[str, str]] = {str(kind): what for kind, what in REPLACED.items()} | {"lowered": LOWERED}
@@ -139,8 +123,8 @@ def work_by_stage(
     covered_s: dict[str, dict[str, float]] = {}
     whole_s = sum(float(span.duration_s(rate)) for span in scenes.values())
     for _, attempt in made.values():
-        stage = STAGE_OF_RULE.get(attempt.rule)
-        if stage is not None:
+        stage = stage_of(attempt.rule)
+        if stage != OTHER:
             jobs[stage] = jobs.get(stage, 0) + 1
             seconds[stage] = seconds.get(stage, 0.0) + seconds_of(attempt)
             video_s = float(scenes[attempt.scene].duration_s(rate)) if attempt.scene else whole_s

@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from ..history import Attempt
-from .making import FAILED, NOTICES, OTHER, STAGE_OF_RULE, STAGES, Otherwise, Trouble, newest_done, seconds_of, trouble
+from ..stages import OTHER, STAGES, stage_of
+from .making import FAILED, NOTICES, Otherwise, Trouble, newest_done, seconds_of, trouble
 
 # Stages of jobs without a lane have their rows below those of the lanes, in this order.
 WITHOUT_LANE: Final = (*STAGES, OTHER)
@@ -99,7 +100,7 @@ def view(run: str, attempts: Sequence[Attempt]) -> RunView:
     stages: dict[str, tuple[int, float]] = {}
     for attempt in ended:
         if attempt.outcome == "done":
-            stage = STAGE_OF_RULE.get(attempt.rule, OTHER)
+            stage = stage_of(attempt.rule)
             jobs, seconds = stages.get(stage, (0, 0.0))
             stages[stage] = jobs + 1, seconds + seconds_of(attempt)
     return RunView(
@@ -152,9 +153,8 @@ def _rows(attempts: Sequence[Attempt], start: datetime) -> Iterator[Row]:
     """Lanes in their order, then the stages of what ran without one."""
     by_row: dict[str, list[Attempt]] = {}
     for attempt in attempts:
-        lane = str(attempt.facts.get("lane") or "")
-        by_row.setdefault(lane or STAGE_OF_RULE.get(attempt.rule, OTHER), []).append(attempt)
-    lanes = sorted({str(attempt.facts["lane"]) for attempt in attempts if attempt.facts.get("lane")})
+        by_row.setdefault(_lane(attempt) or stage_of(attempt.rule), []).append(attempt)
+    lanes = sorted({_lane(attempt) for attempt in attempts} - {""})
     in_lanes = [bar for lane in lanes for bar in _one_at_a_time(by_row[lane], start)]
     window_s = max((bar.stop_s for bar in in_lanes), default=0.0) - min((bar.start_s for bar in in_lanes), default=0.0)
     for lane in lanes:
@@ -163,6 +163,12 @@ def _rows(attempts: Sequence[Attempt], start: datetime) -> Iterator[Row]:
     for stage in WITHOUT_LANE:
         if stage in by_row:
             yield Row(stage, tuple(_side_by_side(by_row[stage], start)), is_lane=False)
+
+
+def _lane(attempt: Attempt) -> str:
+    """The lane of a job; empty for one without, and for one on a processor that nobody divided into lanes."""
+    lane = str(attempt.facts.get("lane") or "")
+    return lane if lane[-1:].isdigit() else ""
 
 
 def _one_at_a_time(attempts: Iterable[Attempt], start: datetime) -> Iterator[Bar]:
@@ -189,7 +195,7 @@ def _bar(attempt: Attempt, start: datetime) -> Bar:
     # From its start a job may wait: after a failed attempt, or for the disk. The work is what counts back from its end.
     worked = timedelta(seconds=float(attempt.facts.get("seconds", attempt.duration.total_seconds())))
     began = max(attempt.started, ended - worked)
-    stage = STAGE_OF_RULE.get(attempt.rule, OTHER)
+    stage = stage_of(attempt.rule)
     stop_s = (ended - start).total_seconds()
     return Bar(max(0.0, (began - start).total_seconds()), stop_s, stage, attempt.outcome in FAILED)
 

@@ -19,7 +19,7 @@ from .page import length, render
 from .places import MOST_THUMBNAILS
 from .sampling import MAKE_ANEW, WIDEST_STILL, read_sample
 from .score import read_score
-from .tagged import Tagged, read_tags
+from .tagged import Tagged, made_with, read_tags
 from .words import DOUBTFUL, Words, words
 
 MARKS: Final[Mapping[str, str]] = {
@@ -52,6 +52,7 @@ class _Tape:
     tagged: Tagged
     words: Words
     score: Mapping[str, Any] | None
+    provenance: Path | None
 
     @property
     def folder(self) -> Path:
@@ -89,10 +90,18 @@ class _Tape:
         return [look for look in self.sample["looks"] if look["measures"]]
 
 
-def draw_tape(*, tape: Path, sample: Path, subtitles: Path, score: Path | None, pages: TapePages) -> None:
+def draw_tape(
+    *,
+    tape: Path,
+    sample: Path,
+    subtitles: Path,
+    pages: TapePages,
+    score: Path | None = None,
+    provenance: Path | None = None,
+) -> None:
     """Write the pages of a tape. `sample` is what `sample_tape` wrote, `score` what `score_demo` did, for the demo.
 
-    Raises InputError if the sample, the score or the tape cannot be read.
+    Raises InputError if one of these files cannot be read.
     """
     read = read_sample(sample)
     spans = {each["scene"]: Span(each["start_frame"], each["stop_frame"]) for each in read["scenes"]}
@@ -107,6 +116,7 @@ def draw_tape(*, tape: Path, sample: Path, subtitles: Path, score: Path | None, 
             rate=parse_fraction(read["rate"]),
         ),
         score=None if score is None else read_score(score),
+        provenance=provenance,
     )
     drawn = {
         "before_after": _before_after(of),
@@ -174,7 +184,7 @@ def _subtitles(tape: _Tape) -> tuple[str, str]:
         chart=charts.confidence(heard.cues, tape.length_s) if known else None,
     )
     doubtful = f", {heard.doubtful} doubtful" if heard.doubtful else ""
-    return page, f"{_count(len(heard.cues), 'cue')}{doubtful}"
+    return page, f"{_count(len(heard.cues), 'cue')}{doubtful}" if heard.cues else "no speech"
 
 
 def _quality(tape: _Tape) -> tuple[str, str]:
@@ -187,7 +197,7 @@ def _quality(tape: _Tape) -> tuple[str, str]:
         "quality.html",
         tape=tape.tagged,
         score=tape.score,
-        chart=charts.measures(measured, float(tape.rate)) if measured else None,
+        chart=charts.measures(measured, float(tape.rate), tape.length_s) if measured else None,
         places=len(measured),
         medians=medians,
     )
@@ -216,7 +226,7 @@ def _making(tape: _Tape) -> tuple[str, str]:
         troubles=failed,
         stages=stages,
         chart=charts.work(stages) if stages else None,
-        made_with=tape.tagged.made_with,
+        made_with=made_with(tape.tagged, tape.provenance),
     )
     said = [
         f"{_count(replaced, 'scene')} not as asked" if replaced else "",

@@ -38,3 +38,10 @@ rule all:
         ),
         collect("results/{tape}/report/making.html", tape=PAGED),
         branch(PAGED, then="results/report/runs.html", otherwise=[]),
+
+
+rule so_far:
+    """The pages of the tapes that are finished by now, for a report while others run, or after some failed."""
+    input:
+        collect("results/{tape}/report/making.html", tape=FINISHED),
+        "results/report/so_far.html",

@@ -7,16 +7,19 @@ OUTPUT   results/{tape}/report/sample.json        stills, measures and thumbnail
          results/{tape}/report/*.html             before and after, scenes, subtitles, picture, how it was made
          results/{tape}/report/headlines.json     what each page says, in a line
          results/report/runs.html                 what ran on which lane when, what failed, what was tried again
+         results/report/so_far.html               the same while not all tapes are finished (`snakemake so_far`)
 
 What the pages say comes with the tape, so they are made again when the tape is; events that come later, or go, change
 nothing. No param and no label of a rule with pages may hold text of a stranger: Snakemake puts them into its own page
 as they are.
 """
 
+from tapemill import events
 from tapemill.report import can_be_scored, headline
 
 PAGES = 1
 PAGED = list(TAPES) if config["report"]["pages"] else []
+FINISHED = [tape for tape in TAPES if Path(f"results/{tape}/{tape}.{config['tape']['container']}").exists()]
 IS_SCORED = "demo" in TAPES and can_be_scored(
     TAPES["demo"].row, DEMO_CAPTURE, EnhanceSettings(**ENHANCE.of_tape), config["tape"]["container"]
 )
@@ -121,3 +124,24 @@ rule draw_runs:
         "../envs/cpu.yaml"
     script:
         "../scripts/draw_runs.py"
+
+
+use rule draw_runs as draw_runs_so_far with:
+    input:
+        samples=collect("results/{tape}/report/sample.json", tape=FINISHED),
+    output:
+        page=report(
+            "results/report/so_far.html",
+            category="Runs",
+            labels={"page": "Lanes and jobs so far"},
+            caption="report/runs.rst",
+        ),
+    log:
+        "logs/draw_runs_so_far/runs.log",
+    benchmark:
+        "benchmarks/draw_runs_so_far/runs.tsv"
+    params:
+        tapes=list(TAPES),
+        recipe=PAGES,
+        # What has happened since is the reason to draw it anew.
+        last_run=lambda wildcards: events.runs()[-1:],

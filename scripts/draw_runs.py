@@ -8,8 +8,8 @@ from tapemill import report, script
 
 def main(job: Any) -> None:
     """Run the job."""
-    samples = dict(zip(job.params.tapes, map(Path, job.input.samples), strict=True))
-    report.draw_runs(samples=samples, target=Path(job.output.page))
+    samples = {Path(sample).parts[-3]: Path(sample) for sample in job.input.samples}
+    report.draw_runs(tapes=job.params.tapes, samples=samples, target=Path(job.output.page))
 
 
 if __name__ == "__main__":

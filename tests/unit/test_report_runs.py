@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tapemill.history import Attempt
-from tapemill.report.making import newest_done, seconds_of, troubles, work_by_stage
+from tapemill.report.making import newest, seconds_of, troubles, work_by_stage
 from tapemill.report.runs import tally, view, views
 from tapemill.timing import Span
 
@@ -92,7 +92,10 @@ def test_only_runs_that_made_what_is_there_are_shown():
         "4": [attempt("mux_tape", tape="another")],
     }
     assert [run.name for run in views(runs, SCENES)] == ["2", "3"]
-    assert {log: run for log, (run, _) in newest_done(runs, SCENES).items()} == {
+    # Of a tape that is not finished, what failed last counts too.
+    runs["5"] = [attempt("clean_sound", outcome="failed", tape="another")]
+    assert [run.name for run in views(runs, SCENES | {"another": None})] == ["2", "3", "4", "5"]
+    assert {log: run for log, (run, _) in newest(runs, SCENES).items()} == {
         "logs/enhance_scene/T/0000000.log": "2",
         "logs/mux_tape/T.log": "3",
     }
@@ -103,7 +106,7 @@ def test_failed_attempts_of_the_runs_that_count():
     new = attempt("enhance_scene", "0000000", outcome="failed", reason="new", kept_log="logs/x.attempt1.log")
     done = attempt("enhance_scene", "0000000", number=2)
     runs = {"1": [old, done], "2": [new, done]}
-    (found,) = troubles(runs, newest_done(runs, SCENES))
+    (found,) = troubles(runs, newest(runs, SCENES))
     assert (found.reason, found.log, found.number) == ("new", "logs/x.attempt1.log", 1)
 
 
@@ -112,7 +115,7 @@ def test_speed_counts_the_tape_once_for_rules_that_follow_each_other():
     jobs = [attempt("cut_scene", scene, 0, 2) for scene in scenes]
     # A scene that the tape no longer has.
     jobs += [attempt("detect_scenes", begin=0, end=1), attempt("cut_scene", "0000070", 0, 3)]
-    (scenes_stage,) = work_by_stage(newest_done({"1": jobs}, {"T": scenes}), scenes, 25)
+    (scenes_stage,) = work_by_stage(newest({"1": jobs}, {"T": scenes}), scenes, 25)
     assert (scenes_stage.stage, scenes_stage.jobs) == ("scenes", 3)
     assert scenes_stage.video_s == pytest.approx(4)
     assert scenes_stage.seconds == pytest.approx(5)

@@ -16,7 +16,7 @@ RULE = re.compile(r"^(?:rule|checkpoint) (\w+):\n(.*?)(?=^\S|\Z)", re.MULTILINE 
 SLOTS = ["input", "output", "log", "benchmark", "threads", "resources", "params", "message", "conda", "script"]
 RULES = {name: (file, body) for file in RULE_FILES for name, body in RULE.findall(file.read_text())}
 STAGES = ["capture", "scenes", "audio", "subtitles", "enhance", "tape"]
-ABOVE_STAGES = {"lookup", "tapes", "spaceplan", "demo"}  # they know what the stages make
+ABOVE_STAGES = {"lookup", "tapes", "spaceplan", "demo", "report"}  # they know what the stages make
 NETWORK = ("enhance", "vrt")
 HEAVY = {"torch", "torchvision", "spandrel", "safetensors", "whisper"}
 HEAVY |= {"cv2", "scenedetect", "silero_vad", "jiwer", "numba"}

@@ -137,7 +137,7 @@ def _stage_legend(figure: Figure, run: RunView) -> None:
 
 
 def measures(measured: Sequence[Mapping[str, Any]], rate: float, length_s: float) -> str:
-    """Each measure over the length of the tape, before and after. `measured` are the looks that have any, at least one."""
+    """Each measure over the length of the tape, before and after. `measured` are looks that have some, at least one."""
     unit, unit_s = _unit(length_s)
     times = [look["frame"] / rate / unit_s for look in measured]
     with _figure(4.6) as (figure, stream):

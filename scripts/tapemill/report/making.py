@@ -79,24 +79,28 @@ def attempts_by_run(folder: Path = events.FOLDER) -> dict[str, list[Attempt]]:
     return {run: history.attempts(events.read(run, folder)) for run in events.runs(folder)}
 
 
-def newest_done(
-    runs: Mapping[str, Sequence[Attempt]], tapes: Mapping[str, Collection[str]]
+def newest(
+    runs: Mapping[str, Sequence[Attempt]],
+    tapes: Mapping[str, Collection[str] | None],
+    outcomes: Collection[str] = ("done",),
 ) -> dict[str, tuple[str, Attempt]]:
-    """Of each job of some tapes the attempt that made what is there now, with its run; by the job's log.
+    """Of each job of some tapes its last attempt that ended so, with its run; by the job's log.
 
-    `tapes` has the names of each tape's scenes: jobs of scenes that are no more do not count.
+    `tapes` has the names of each tape's scenes: jobs of scenes that are no more do not count. None where they are not
+    known.
     """
-    return {
-        attempt.log: (run, attempt)
-        for run, attempts in runs.items()
-        for attempt in attempts
-        if attempt.outcome == "done" and attempt.tape in tapes
-        if not attempt.scene or attempt.scene in tapes[attempt.tape]
-    }
+
+    def counts(attempt: Attempt) -> bool:
+        if attempt.outcome not in outcomes or attempt.tape not in tapes:
+            return False
+        scenes = tapes[attempt.tape]
+        return not attempt.scene or scenes is None or attempt.scene in scenes
+
+    return {attempt.log: (run, attempt) for run, attempts in runs.items() for attempt in attempts if counts(attempt)}
 
 
 def troubles(runs: Mapping[str, Sequence[Attempt]], made: Mapping[str, tuple[str, Attempt]]) -> list[Trouble]:
-    """Attempts that failed before the one that `made` (`newest_done`) what is there now, in the same run."""
+    """Attempts that failed before the one that `made` (`newest`) what is there now, in the same run."""
     return [
         trouble(attempt)
         for run, attempts in runs.items()
@@ -116,7 +120,7 @@ def trouble(attempt: Attempt) -> Trouble:
 def work_by_stage(
     made: Mapping[str, tuple[str, Attempt]], scenes: Mapping[str, Span], rate: Fraction
 ) -> list[StageWork]:
-    """What the stages took for a tape, by the attempts that made it (`newest_done`)."""
+    """What the stages took for a tape, by the attempts that made it (`newest`)."""
     jobs: dict[str, int] = {}
     seconds: dict[str, float] = {}
     # The rules of a stage go through the same tape one after the other.

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from ..history import Attempt
 from ..stages import OTHER, STAGES, stage_of
-from .making import FAILED, NOTICES, Otherwise, Trouble, newest_done, seconds_of, trouble
+from .making import FAILED, NOTICES, Otherwise, Trouble, newest, seconds_of, trouble
 
 # Stages of jobs without a lane have their rows below those of the lanes, in this order.
 WITHOUT_LANE: Final = (*STAGES, OTHER)
@@ -86,9 +86,9 @@ class RunView:
     """Of each stage the jobs done and the seconds they took together."""
 
 
-def views(runs: Mapping[str, Sequence[Attempt]], tapes: Mapping[str, Collection[str]]) -> list[RunView]:
-    """The runs that made what is there now of these tapes (their scenes' names), the first one first."""
-    names = {run for run, _ in newest_done(runs, tapes).values()}
+def views(runs: Mapping[str, Sequence[Attempt]], tapes: Mapping[str, Collection[str] | None]) -> list[RunView]:
+    """The runs that decided what is there now of some tapes (as for `newest`), and what not; the first one first."""
+    names = {run for run, _ in newest(runs, tapes, ("done", *FAILED)).values()}
     return [view(run, attempts) for run, attempts in runs.items() if run in names]
 
 

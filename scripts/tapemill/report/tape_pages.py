@@ -14,7 +14,7 @@ from .. import bounded, files
 from ..errors import InputError
 from ..timing import Span, parse_fraction
 from . import charts
-from .making import Otherwise, attempts_by_run, newest_done, otherwise, troubles, work_by_stage
+from .making import Otherwise, attempts_by_run, newest, otherwise, troubles, work_by_stage
 from .page import length, render
 from .places import MOST_THUMBNAILS
 from .sampling import MAKE_ANEW, WIDEST_STILL, read_sample
@@ -209,7 +209,7 @@ def _quality(tape: _Tape) -> tuple[str, str]:
 
 def _making(tape: _Tape) -> tuple[str, str]:
     runs = attempts_by_run()
-    made = newest_done(runs, {tape.name: tape.scenes})
+    made = newest(runs, {tape.name: tape.scenes})
     stages = work_by_stage(made, tape.scenes, tape.rate)
     failed = troubles(runs, made)
     replaced = len({each.scene for each in tape.otherwise if each.kind != "lowered"})

@@ -37,6 +37,8 @@ class Browser:
         """Errors of the console, exceptions, violations of policies."""
         self.requests: list[str] = []
         """Addresses that were asked for, but for data that lies in the page."""
+        self._inner: tuple[str, int] | None = None
+        """Session and execution context of the frame in the page, if there is one."""
         self._number = 0
         self._session = None
         to_it, self._in = os.pipe()
@@ -80,21 +82,36 @@ class Browser:
         self.call("Page.navigate", url=path.resolve().as_uri())
         self.until("document.readyState === 'complete'")
 
-    def evaluate(self, expression: str) -> object:
-        """What a JavaScript expression comes to; promises are awaited."""
-        found = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
+    def evaluate(self, expression: str, *, inside: bool = False) -> object:
+        """What a JavaScript expression comes to, in the page or in the frame inside it; promises are awaited."""
+        extra: dict[str, object] = {"returnByValue": True, "awaitPromise": True}
+        session = self._session
+        if inside:
+            assert self._inner is not None, "there is no frame"
+            session, extra["contextId"] = self._inner
+        found = self.call("Runtime.evaluate", session, expression=expression, **extra)
         assert "exceptionDetails" not in found, found["exceptionDetails"]
         return found["result"].get("value")
 
-    def until(self, expression: str) -> object:
+    def until(self, expression: str, *, inside: bool = False) -> object:
         """Wait until an expression is true, and return what it is."""
         end_s = time.monotonic() + PATIENCE_S
         while time.monotonic() < end_s:
-            found = self.evaluate(expression)
+            found = (self._inner or not inside) and self.evaluate(expression, inside=inside)
             if found:
                 return found
-            time.sleep(0.05)
+            # Whatever Chromium tells meanwhile comes with the answer.
+            self.call("Runtime.evaluate", expression="new Promise((done) => setTimeout(done, 50))", awaitPromise=True)
         raise AssertionError(f"never came true: {expression}")
+
+    def forget_frame(self) -> None:
+        """The next frame counts, not the one that is there now."""
+        self._inner = None
+
+    def click(self, x: float, y: float) -> None:
+        """Click at a place of the window, in whatever frame it is."""
+        for kind in ("mousePressed", "mouseReleased"):
+            self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
 
     def press(self, key: str) -> None:
         """Press a key and let it go."""
@@ -137,6 +154,11 @@ class Browser:
         line, _, self._waiting = self._waiting.partition(b"\0")
         return json.loads(line)
 
+    def _remember(self, session: str, context: dict) -> None:
+        """A frame in the page has a page address of no origin; it may be a process of its own or not."""
+        if context["auxData"].get("isDefault") and context["origin"] in ("://", "null", ""):
+            self._inner = session, context["id"]
+
     def _enable(self, session: str) -> None:
         for number, method in enumerate(("Runtime.enable", "Log.enable", "Network.enable", "Page.enable")):
             # Nobody waits for these answers.
@@ -144,7 +166,9 @@ class Browser:
 
     def _heed(self, message: dict) -> None:
         method, params = message.get("method", ""), message.get("params", {})
-        if method == "Target.attachedToTarget" and params["waitingForDebugger"]:
+        if method == "Runtime.executionContextCreated":
+            self._remember(message.get("sessionId", ""), params["context"])
+        elif method == "Target.attachedToTarget" and params["waitingForDebugger"]:
             self._enable(params["sessionId"])
             self._send(-10, "Runtime.runIfWaitingForDebugger", params["sessionId"], {})
         elif method == "Runtime.exceptionThrown":

@@ -166,7 +166,7 @@ def confidence(cues: Sequence[Heard], length_s: float) -> str:
         axes = figure.subplots()
         for doubtful, colour, marker in ((False, AFTER, "o"), (True, BEFORE, "X")):
             points = [(cue.start_s / unit_s, sure) for cue, sure in heard if cue.is_doubtful == doubtful]
-            axes.plot(*zip(*points, strict=True), marker, color=colour, markersize=6) if points else None
+            axes.plot(*zip(*points, strict=True), marker, color=colour, markersize=6, clip_on=False) if points else None
         axes.axhline(DOUBTFUL, color=INK, linewidth=0.8, linestyle="--")
         axes.set_ylim(0, 1.03)
         axes.set_xlim(0, length_s / unit_s)

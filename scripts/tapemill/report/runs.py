@@ -111,7 +111,7 @@ def view(run: str, attempts: Sequence[Attempt]) -> RunView:
         tally=tally(attempts),
         troubles=tuple((each.tape, trouble(each)) for each in ended if each.outcome in FAILED),
         notices=tuple(_notices(attempts)),
-        stages=stages,
+        stages={stage: stages[stage] for stage in WITHOUT_LANE if stage in stages},
     )
 
 

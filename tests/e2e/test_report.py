@@ -26,6 +26,7 @@ case "$*" in
 esac
 exec "{ffmpeg}" "$@"
 """
+PLACE = "(({{x, y, width, height}}) => [x, y, width, height])(document.querySelector('{}').getBoundingClientRect())"
 
 
 def shown(project):
@@ -185,11 +186,8 @@ def test_before_and_after_obey_mouse_and_keys(troubled, tmp_path):
                 "[...document.querySelectorAll('.pair')].findIndex((pair) => !pair.hidden)", inside=True
             )
 
-        box = browser.evaluate("(({x, y}) => [x, y])(document.querySelector('iframe').getBoundingClientRect())")
-        pair = browser.evaluate(
-            "(({x, y, width, height}) => [x, y, width, height])(document.getElementById('pairs').getBoundingClientRect())",
-            inside=True,
-        )
+        box = browser.evaluate(PLACE.format("iframe"))
+        pair = browser.evaluate(PLACE.format("#pairs"), inside=True)
         assert (split(), chosen()) == (50, 0)
         browser.click(box[0] + pair[0] + pair[2] / 4, box[1] + pair[1] + pair[3] / 2)
         browser.until("document.getElementById('split').value === '25'", inside=True)

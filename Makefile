@@ -39,7 +39,8 @@ $(INSTALLED): requirements.lock
 	touch $@
 
 demo: setup
-	$(BIN)/snakemake --profile profiles/cpu score_demo
+	$(BIN)/snakemake --profile profiles/cpu score_demo results/demo/report/making.html
+	$(BIN)/snakemake --profile profiles/cpu results/demo/report/making.html --report demo.html
 
 test: setup
 	$(BIN)/pytest -n 2 --dist loadfile -m "not long"

@@ -23,12 +23,13 @@ include: "rules/audio.smk"
 include: "rules/subtitles.smk"
 include: "rules/enhance.smk"
 include: "rules/tape.smk"
+include: "rules/report.smk"
 include: "rules/plan.smk"
 include: "rules/clean.smk"
 
 
 rule all:
-    """Every tape of the sheet."""
+    """Every tape of the sheet, and the pages of the report."""
     default_target: True
     input:
         collect(
@@ -37,3 +38,12 @@ rule all:
             suffix=[config["tape"]["container"], "srt", "vtt"],
         ),
         collect("results/{tape}/{file}", tape=TAPES, file=["provenance.json", "ro-crate-metadata.json"]),
+        collect("results/{tape}/report/making.html", tape=PAGED),
+        branch(PAGED, then="results/report/runs.html", otherwise=[]),
+
+
+rule so_far:
+    """The pages of the tapes that are finished by now, for a report while others run, or after some failed."""
+    input:
+        collect("results/{tape}/report/making.html", tape=FINISHED),
+        "results/report/so_far.html",

@@ -83,9 +83,9 @@ class Project:
         self.configure()
 
     def configure(self, **sections: object) -> None:
-        """Write the config: the demo model, and what the test asks for."""
+        """Write the config: the demo model, no pages for the report, and what the test asks for."""
         subtitles = {"model": DEMO_MODEL}
-        config = {"subtitles": subtitles} | sections
+        config = {"subtitles": subtitles, "report": {"pages": False}} | sections
         if isinstance(config["subtitles"], dict):
             config["subtitles"] = subtitles | config["subtitles"]
         (self.folder / "config" / "config.yaml").write_text(yaml.safe_dump(config))

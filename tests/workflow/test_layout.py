@@ -16,7 +16,7 @@ SLOTS = ["input", "output", "log", "benchmark", "threads", "resources", "params"
 RULES = {name: (file, body) for file in RULE_FILES for name, body in RULE.findall(file.read_text())}
 STAGES = ["capture", "scenes", "audio", "subtitles", "enhance", "tape"]
 # They know what the stages make.
-ABOVE_STAGES = {"lookup", "tapes", "spaceplan", "planning", "demo", "doctor", "manual"}
+ABOVE_STAGES = {"lookup", "tapes", "spaceplan", "planning", "demo", "doctor", "manual", "report"}
 NETWORK = ("enhance", "vrt")
 HEAVY = {"torch", "torchvision", "spandrel", "safetensors", "whisper"}
 HEAVY |= {"cv2", "scenedetect", "silero_vad", "jiwer", "numba"}

@@ -1,0 +1,147 @@
+"""
+The report: pages of each tape, and of the runs that made the tapes, for `snakemake all --report report.html`.
+
+INPUT    results/{tape}/{tape}.mkv, the capture, records of the tape's scenes, events/
+         results/demo/score.json                  of the demo tape alone
+OUTPUT   results/{tape}/report/sample.json        stills, measures and thumbnails: all that is taken from pictures
+         results/{tape}/report/*.html             before and after, scenes, subtitles, picture, how it was made
+         results/{tape}/report/headlines.json     what each page says, in a line
+         results/report/runs.html                 what ran on which lane when, what failed, what was tried again
+         results/report/so_far.html               the same while not all tapes are finished (`snakemake so_far`)
+
+What the pages say comes with the tape, so they are made again when the tape is; events that come later, or go, change
+nothing. No param and no label of a rule with pages may hold text of a stranger: Snakemake puts them into its own page
+as they are.
+"""
+
+from tapemill import events
+from tapemill.report import can_be_scored, headline
+
+PAGES = 1
+PAGED = list(TAPES) if config["report"]["pages"] else []
+FINISHED = [tape for tape in TAPES if Path(f"results/{tape}/{tape}.{config['tape']['container']}").exists()]
+IS_SCORED = "demo" in TAPES and can_be_scored(
+    TAPES["demo"].row, DEMO_CAPTURE, EnhanceSettings(**ENHANCE.of_tape), config["tape"]["container"]
+)
+
+
+report: "report/workflow.rst"
+
+
+def page(name, title):
+    """An output of draw_tape: a page for the report, its title, and what it says in a line."""
+    return report(
+        f"results/{{tape}}/report/{name}.html",
+        category="Tapes",
+        subcategory="{tape}",
+        labels=lambda wildcards: {
+            "page": title,
+            "in short": headline(Path(f"results/{wildcards.tape}/report/headlines.json"), name),
+        },
+        caption=f"report/{name}.rst",
+    )
+
+
+rule sample_tape:
+    """Look at some places of a tape, and at the same ones of its capture."""
+    input:
+        tape=f"results/{{tape}}/{{tape}}.{config['tape']['container']}",
+        facts=ancient("results/{tape}/capture.json"),
+        capture=ancient(source_files),
+        # Not read: the params know the scenes by it.
+        scenes=ancient(lambda wildcards: scene_table(wildcards.tape) or []),
+    output:
+        sample="results/{tape}/report/sample.json",
+    log:
+        "logs/sample_tape/{tape}.log",
+    benchmark:
+        "benchmarks/sample_tape/{tape}.tsv"
+    params:
+        sources=known("sources"),
+        fingerprint=known("fingerprint"),
+        output=known("output"),
+        scenes=lambda wildcards: scene_ids(wildcards.tape),
+        spans=known("spans"),
+        stills=config["report"]["stills"],
+        recipe=PAGES,
+    message:
+        "Comparing {wildcards.tape} with its capture"
+    conda:
+        "../envs/cpu.yaml"
+    script:
+        "../scripts/sample_tape.py"
+
+
+rule draw_tape:
+    """Draw the pages of a tape."""
+    input:
+        tape=f"results/{{tape}}/{{tape}}.{config['tape']['container']}",
+        sample="results/{tape}/report/sample.json",
+        subtitles="results/{tape}/{tape}.srt",
+        score=lambda wildcards: ["results/demo/score.json"] if IS_SCORED and wildcards.tape == "demo" else [],
+    output:
+        before_after=page("before_after", "Before and after"),
+        scenes=page("scenes", "Scenes"),
+        subtitles=page("subtitles", "Subtitles"),
+        quality=page("quality", "Picture"),
+        making=page("making", "How it was made"),
+        headlines="results/{tape}/report/headlines.json",
+    log:
+        "logs/draw_tape/{tape}.log",
+    benchmark:
+        "benchmarks/draw_tape/{tape}.tsv"
+    params:
+        recipe=PAGES,
+    message:
+        "Drawing the pages of {wildcards.tape}"
+    conda:
+        "../envs/cpu.yaml"
+    script:
+        "../scripts/draw_tape.py"
+
+
+rule draw_runs:
+    """Draw what ran where and when. All tapes are there by then, so it is the last of a run."""
+    input:
+        samples=collect("results/{tape}/report/sample.json", tape=TAPES),
+    output:
+        page=report(
+            "results/report/runs.html",
+            category="Runs",
+            labels={"page": "Lanes and jobs"},
+            caption="report/runs.rst",
+        ),
+    log:
+        "logs/draw_runs/runs.log",
+    benchmark:
+        "benchmarks/draw_runs/runs.tsv"
+    params:
+        tapes=list(TAPES),
+        recipe=PAGES,
+    message:
+        "Drawing what ran where and when"
+    conda:
+        "../envs/cpu.yaml"
+    script:
+        "../scripts/draw_runs.py"
+
+
+use rule draw_runs as draw_runs_so_far with:
+    input:
+        samples=collect("results/{tape}/report/sample.json", tape=FINISHED),
+    output:
+        page=report(
+            "results/report/so_far.html",
+            category="Runs",
+            labels={"page": "Lanes and jobs so far"},
+            caption="report/runs.rst",
+        ),
+    log:
+        "logs/draw_runs_so_far/runs.log",
+    benchmark:
+        "benchmarks/draw_runs_so_far/runs.tsv"
+    params:
+        tapes=list(TAPES),
+        recipe=PAGES,
+        # What has happened since is the reason to draw it anew.
+        last_run=lambda wildcards: events.runs()[-1:],

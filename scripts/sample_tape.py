@@ -1,0 +1,29 @@
+"""Rule sample_tape: map Snakemake's job onto tapemill.report.sample_tape."""
+
+from pathlib import Path
+from typing import Any
+
+from tapemill import report, script
+from tapemill.enhance import OutputPicture
+from tapemill.facts import Capture
+from tapemill.timing import Span
+
+
+def main(job: Any) -> None:
+    """Run the job."""
+    capture = Capture.read(Path(job.input.facts))
+    facts = report.TapeFacts(
+        sources=[Path(source) for source in job.params.sources],
+        takes=capture.takes,
+        picture=capture.picture,
+        rotation_deg=capture.notes["rotation_deg"],
+        output=OutputPicture.from_plain(job.params.output),
+        scenes=job.params.scenes,
+        spans=[Span(*span) for span in job.params.spans],
+    )
+    tape = Path(job.input.tape)
+    report.sample_tape(tape=tape, facts=facts, stills=job.params.stills, target=Path(job.output.sample))
+
+
+if __name__ == "__main__":
+    script.run(main, snakemake)

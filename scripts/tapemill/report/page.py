@@ -1,0 +1,100 @@
+"""A page of the report: one HTML file that needs nothing else, runs nothing but our own script, and asks no network.
+
+Texts of strangers (titles, subtitles, reasons) reach it through Jinja's escaping alone. Should a mistake let markup
+through all the same, the page's own policy lets no script run but the one whose hash it names.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import unicodedata
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..tables import DECEIVING, NO_TEXT
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+def readable(text: str) -> str:
+    """A text as it can be shown: control characters, and those that turn its direction, become escapes."""
+    return "".join(
+        character.encode("unicode_escape").decode()
+        if character in DECEIVING or unicodedata.category(character) in NO_TEXT
+        else character
+        for character in text
+    )
+
+
+def render(template: str, **values: Any) -> str:
+    """The page that a template of `templates/` makes of some values."""
+    return _environment().get_template(template).render(**values)
+
+
+@cache
+def _environment() -> Environment:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup
+
+    def finalize(value: Any) -> Any:
+        return readable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=finalize,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"clock": clock, "duration": length, "svg": _as_image, "share": lambda value: f"{value:.0%}"}
+    environment.globals |= {"style": Markup(_source("page.css")), "script": _script, "policy": _policy}  # noqa: S704
+    return environment
+
+
+def clock(seconds: float) -> str:
+    """A place on a tape, `1:02:03.4` or `2:03.4`."""
+    tenths = round(seconds * 10)
+    minutes, rest = divmod(tenths, 600)
+    hours, minutes = divmod(minutes, 60)
+    start = f"{hours}:{minutes:02d}" if hours else f"{minutes}"
+    return f"{start}:{rest // 10:02d}.{rest % 10}"
+
+
+def length(seconds: float) -> str:
+    """How long something took, in units that suit it."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes = round(seconds / 60)
+    return f"{seconds / 60:.1f} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def _as_image(svg: str) -> str:
+    """An SVG as the source of an image: nothing in it can run."""
+    start = svg.index("<svg")
+    return f"data:image/svg+xml;base64,{base64.b64encode(svg[start:].encode()).decode('ascii')}"
+
+
+def _policy(script: str = "") -> str:
+    """Content security policy of a page that has this script, and no other."""
+    allowed = "'none'"
+    if script:
+        digest = base64.b64encode(hashlib.sha256(_source(script).encode()).digest()).decode("ascii")
+        allowed = f"'sha256-{digest}'"
+    return f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src {allowed}"
+
+
+def _script(name: str) -> Any:
+    from markupsafe import Markup
+
+    return Markup(_source(name))  # noqa: S704  ours
+
+
+@cache
+def _source(name: str) -> str:
+    return (TEMPLATES / name).read_text(encoding="utf-8")

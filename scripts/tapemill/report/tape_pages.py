@@ -1,0 +1,249 @@
+"""The pages of one tape, drawn from its sample, its subtitles, the records of its scenes and the events of its runs."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+from .. import bounded, files
+from ..errors import InputError
+from ..timing import Span, parse_fraction
+from . import charts
+from .making import Otherwise, attempts_by_run, newest, otherwise, troubles, work_by_stage
+from .page import length, render
+from .places import MOST_THUMBNAILS
+from .sampling import MAKE_ANEW, WIDEST_STILL, read_sample
+from .score import read_score
+from .tagged import Tagged, made_with, read_tags
+from .words import DOUBTFUL, Words, words
+
+MARKS: Final[Mapping[str, str]] = {
+    "kept": "as on the capture",
+    "stands_in": "damaged",
+    "empty": "no subtitles",
+    "lowered": "less memory",
+}
+
+
+@dataclass(frozen=True)
+class TapePages:
+    """Where the pages go."""
+
+    before_after: Path
+    scenes: Path
+    subtitles: Path
+    quality: Path
+    making: Path
+    headlines: Path
+    """What each page says, in a line: for the table of contents."""
+
+
+@dataclass(frozen=True)
+class _Tape:
+    """What is known of the tape."""
+
+    path: Path
+    sample: Mapping[str, Any]
+    tagged: Tagged
+    words: Words
+    score: Mapping[str, Any] | None
+    provenance: Path | None
+
+    @property
+    def folder(self) -> Path:
+        """Its results."""
+        return self.path.parent
+
+    @property
+    def name(self) -> str:
+        """Its id."""
+        return self.folder.name
+
+    @cached_property
+    def rate(self) -> Fraction:
+        """Of the capture's frames, in which scenes are counted."""
+        return parse_fraction(self.sample["rate"])
+
+    @cached_property
+    def scenes(self) -> dict[str, Span]:
+        """By name."""
+        return {each["scene"]: Span(each["start_frame"], each["stop_frame"]) for each in self.sample["scenes"]}
+
+    @cached_property
+    def length_s(self) -> float:
+        """From the first frame to the last one's end."""
+        return max(float(span.stop_s(self.rate)) for span in self.scenes.values())
+
+    @cached_property
+    def otherwise(self) -> list[Otherwise]:
+        """Scenes that came out otherwise than asked."""
+        return otherwise(self.folder, self.scenes)
+
+    @property
+    def measured(self) -> list[Mapping[str, Any]]:
+        """Places where something was measured."""
+        return [look for look in self.sample["looks"] if look["measures"]]
+
+
+def draw_tape(
+    *,
+    tape: Path,
+    sample: Path,
+    subtitles: Path,
+    pages: TapePages,
+    score: Path | None = None,
+    provenance: Path | None = None,
+) -> None:
+    """Write the pages of a tape. `sample` is what `sample_tape` wrote, `score` what `score_demo` did, for the demo.
+
+    Raises InputError if one of these files cannot be read.
+    """
+    read = read_sample(sample)
+    spans = {each["scene"]: Span(each["start_frame"], each["stop_frame"]) for each in read["scenes"]}
+    of = _Tape(
+        path=tape,
+        sample=read,
+        tagged=read_tags(tape),
+        words=words(
+            srt=subtitles,
+            records=tape.parent / "subtitles",
+            scenes=spans,
+            rate=parse_fraction(read["rate"]),
+        ),
+        score=None if score is None else read_score(score),
+        provenance=provenance,
+    )
+    drawn = {
+        "before_after": _before_after(of),
+        "scenes": _scenes(of),
+        "subtitles": _subtitles(of),
+        "quality": _quality(of),
+        "making": _making(of),
+    }
+    for name, (page, _) in drawn.items():
+        files.write_text(getattr(pages, name), page)
+    files.write_json(pages.headlines, {name: line for name, (_, line) in drawn.items()})
+
+
+def headline(headlines: Path, page: str) -> str:
+    """What a page says, in a line: words of ours and numbers alone."""
+    return str(bounded.read_json(headlines, error=InputError, remedy=MAKE_ANEW)[page])
+
+
+def _before_after(tape: _Tape) -> tuple[str, str]:
+    marks = _marks(tape)
+    stills = [
+        {
+            "time_s": float(look["frame"] / tape.rate),
+            "before": look["stills"][0],
+            "after": look["stills"][1],
+            "mark": ", ".join(marks.get(look["scene"], ())),
+        }
+        for look in tape.sample["looks"]
+        if "stills" in look
+    ]
+    is_smaller = tape.tagged.width > WIDEST_STILL
+    page = render("before_after.html", tape=tape.tagged, stills=stills, is_smaller=is_smaller)
+    return page, _count(len(stills), "place")
+
+
+def _scenes(tape: _Tape) -> tuple[str, str]:
+    marks = _marks(tape)
+    thumbnails = tape.sample["thumbnails"]
+    # Of a longer tape only some were looked at; of the others, those that there is something to say of.
+    shown = [
+        {
+            "number": number,
+            "name": name,
+            "start_s": float(span.start_s(tape.rate)),
+            "length_s": float(span.duration_s(tape.rate)),
+            "picture": thumbnails.get(name),
+            "marks": marks.get(name, ()),
+        }
+        for number, (name, span) in enumerate(tape.scenes.items(), start=1)
+        if len(tape.scenes) <= MOST_THUMBNAILS or name in thumbnails or name in marks
+    ]
+    page = render("scenes.html", tape=tape.tagged, scenes=shown, all_scenes=len(tape.scenes))
+    return page, f"{_count(len(tape.scenes), 'scene')}, {length(tape.length_s)}"
+
+
+def _subtitles(tape: _Tape) -> tuple[str, str]:
+    heard = tape.words
+    known = any(cue.confidence is not None for cue in heard.cues)
+    page = render(
+        "subtitles.html",
+        tape=tape.tagged,
+        words=heard,
+        doubtful=DOUBTFUL,
+        score=tape.score,
+        chart=charts.confidence(heard.cues, tape.length_s) if known else None,
+    )
+    doubtful = f", {heard.doubtful} doubtful" if heard.doubtful else ""
+    return page, f"{_count(len(heard.cues), 'cue')}{doubtful}" if heard.cues else "no speech"
+
+
+def _quality(tape: _Tape) -> tuple[str, str]:
+    measured = tape.measured
+    medians = {
+        name: [statistics.median(look["measures"][name][place] for look in measured) for place in (0, 1)]
+        for name in (measured[0]["measures"] if measured else ())
+    }
+    page = render(
+        "quality.html",
+        tape=tape.tagged,
+        score=tape.score,
+        chart=charts.measures(measured, float(tape.rate), tape.length_s) if measured else None,
+        places=len(measured),
+        medians=medians,
+    )
+    if tape.score:
+        likes = [tape.score[name]["psnr_y_db"] for name in ("capture", "restored")]
+        return page, "PSNR {:.1f} to {:.1f} dB".format(*likes)
+    return page, "noise {:.1f} to {:.1f}".format(*medians["noise_levels"]) if medians else "not measured"
+
+
+def _making(tape: _Tape) -> tuple[str, str]:
+    runs = attempts_by_run()
+    made = newest(runs, {tape.name: tape.scenes})
+    stages = work_by_stage(made, tape.scenes, tape.rate)
+    failed = troubles(runs, made)
+    replaced = len({each.scene for each in tape.otherwise if each.kind != "lowered"})
+    lowered = len({each.scene for each in tape.otherwise if each.kind == "lowered"})
+    page = render(
+        "making.html",
+        tape=tape.tagged,
+        scenes=len(tape.scenes),
+        length_s=tape.length_s,
+        otherwise=tape.otherwise,
+        replaced=replaced,
+        lowered=lowered,
+        starts={name: float(span.start_s(tape.rate)) for name, span in tape.scenes.items()},
+        troubles=failed,
+        stages=stages,
+        chart=charts.work(stages) if stages else None,
+        made_with=made_with(tape.tagged, tape.provenance),
+    )
+    said = [
+        f"{_count(replaced, 'scene')} not as asked" if replaced else "",
+        f"{lowered} with less memory" if lowered else "",
+        f"{_count(len(failed), 'failed attempt')}" if failed else "",
+    ]
+    return page, ", ".join(filter(None, said)) or "all as asked"
+
+
+def _marks(tape: _Tape) -> dict[str, Sequence[str]]:
+    """What there is to say of scenes, in two words each."""
+    marks: dict[str, list[str]] = {}
+    for each in tape.otherwise:
+        if MARKS[each.kind] not in marks.setdefault(each.scene, []):
+            marks[each.scene].append(MARKS[each.kind])
+    return dict(marks)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

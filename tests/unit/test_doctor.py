@@ -157,6 +157,13 @@ def status():
     return subprocess.run(arguments, capture_output=True, text=True, check=True).stdout
 
 
+def test_a_reader_that_has_seen_enough_is_no_trouble(machine):
+    command = f"{sys.executable} -m tapemill doctor --only software --only machine | head -n 1"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.startswith("ok      Python ")
+    assert done.stderr == ""
+
+
 def test_help_names_the_commands():
     done = subprocess.run([sys.executable, "-m", "tapemill", "--help"], capture_output=True, text=True, check=True)
     assert "doctor" in done.stdout

@@ -15,6 +15,8 @@ from smalldisk import small_disk
 from tapemill import diskspace
 from tapemill.doctor import disk, mounts
 from tapemill.doctor.mounts import Mount, ignores_case, mount_of, synced_by
+from tapemill.lanes import lease
+from tapemill.lanes.runtime import runtime_folder
 
 MOUNTINFO = """\
 1 0 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
@@ -164,6 +166,17 @@ def test_an_active_run_is_a_warning_and_its_lock_is_left_alone(patient):
     assert patient.found("check_runs")[0].level == "ok"
     patient.path(LOCK).write_text(holder(host="elsewhere"))
     assert "the last run here was on elsewhere" in patient.found("check_runs")[0].title
+
+
+def test_a_card_in_use_is_named_with_who_has_it(patient):
+    assert patient.found("check_leases") == []
+    folder = runtime_folder()
+    with lease.leased(folder, "xpu0", "run 4711", lambda said: None) as held:
+        held.tell("enhance_scene T01 0000000")
+        (found,) = patient.found("check_leases")
+        assert found.level == "ok"
+        assert found.title.startswith("xpu0 is in use: run 4711 (process ")
+    assert patient.found("check_leases") == []
 
 
 def test_what_a_killed_run_left_is_counted(patient):

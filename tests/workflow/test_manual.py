@@ -181,7 +181,7 @@ STAGE = ROOT / "docs" / "adding-a-stage.md"
 
 def apply(page, checkout):
     """Do in a checkout what the page says: write new files, put lines before or after others."""
-    steps = re.findall(r"([^\n]*(?:\n[^\n`]+)?)\n\n```(?:yaml|python)\n(.*?)```", page.read_text(), re.DOTALL)
+    steps = re.findall(r"([^\n]*(?:\n[^\n`]+)?)\n\n```\w+\n(.*?)```", page.read_text(), re.DOTALL)
     assert len(steps) == 7
     for words, text in steps:
         sentence = " ".join(words.split())

@@ -34,6 +34,7 @@ CHECKS: Final = (
     ("disk", "disk", "check_places"),
     ("disk", "disk", "check_plan"),
     ("runs", "runs", "check_runs"),
+    ("runs", "runs", "check_leases"),
     ("runs", "runs", "check_leftovers"),
     ("machine", "machine", "check_limits"),
     ("machine", "machine", "check_memory"),
@@ -61,7 +62,14 @@ def add_command(commands: Any) -> None:
 
 def _command(options: argparse.Namespace) -> int:
     tell = tell_json if options.json else tell_lines
-    return tell(examine(Asked(options.kind, options.profile), options.only or SUBJECTS), sys.stdout)
+    try:
+        return tell(examine(Asked(options.kind, options.profile), options.only or SUBJECTS), sys.stdout)
+    except BrokenPipeError:
+        # Whoever reads has seen enough (`| head`); Python would complain when it closes the stream.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        return 130
 
 
 def examine(asked: Asked, subjects: Collection[str] = SUBJECTS) -> Iterator[tuple[str, Finding]]:

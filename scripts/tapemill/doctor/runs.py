@@ -5,9 +5,11 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from .. import diskspace, runlock, workplace
+from ..lanes import lease
+from ..lanes.runtime import runtime_folder
 from .findings import Asked, Finding, ok, warning
 
 FOLDER: Final = Path(".snakemake")
@@ -21,7 +23,7 @@ def check_runs(asked: Asked) -> Iterator[Finding]:
         yield ok("no run is active in this folder")
     elif holder["host"] != socket.gethostname():
         yield ok(f"the last run here was on {holder['host']}; whether it goes on is not seen from this machine")
-    elif _holds(holder, FOLDER / runlock.LOCK):
+    elif _holds(holder["pid"], FOLDER / runlock.LOCK):
         yield warning(
             "a run is active in this folder, and another would be refused",
             "wait for it, or stop it; nothing needs to be unlocked afterwards",
@@ -33,6 +35,14 @@ def check_runs(asked: Asked) -> Iterator[Finding]:
         )
     else:
         yield ok(f"no run is active in this folder; the last began at {holder['since']}")
+
+
+def check_leases(asked: Asked) -> Iterator[Finding]:
+    """Cards that a run of this user, in whatever folder, computes on: another would wait for them."""
+    folder = runtime_folder()
+    for file in sorted(folder.glob("*.lease")):
+        if (pid := lease.facts(folder, file.stem).get("pid")) is not None and _holds(pid, file):
+            yield ok(f"{file.stem} is in use: {lease.holder(folder, file.stem)}")
 
 
 def check_leftovers(asked: Asked) -> Iterator[Finding]:
@@ -53,13 +63,16 @@ def check_leftovers(asked: Asked) -> Iterator[Finding]:
         )
 
 
-def _holds(holder: dict[str, Any], lock: Path) -> bool:
-    """Whether the kernel knows of the lock. Not tried by taking it: a run that starts just then would be refused."""
+def _holds(pid: object, lock: Path) -> bool:
+    """Whether the kernel knows of a process's lock on a file.
+
+    Not tried by taking it: a run that starts just then would be refused.
+    """
     inode = str(lock.stat().st_ino)
     for line in KERNEL_LOCKS.read_text(encoding="ascii").splitlines():
         # 1: FLOCK  ADVISORY  WRITE 4711 08:01:1234 0 EOF   (proc(5))
         fields = line.split()
-        if fields[1] == "FLOCK" and fields[4] == str(holder["pid"]) and fields[5].rpartition(":")[2] == inode:
+        if fields[1] == "FLOCK" and fields[4] == str(pid) and fields[5].rpartition(":")[2] == inode:
             return True
     return False
 

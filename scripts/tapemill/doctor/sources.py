@@ -32,7 +32,7 @@ def check_sheet(asked: Asked) -> Iterator[Finding]:
         yield warning(f"{sheet} names no tape", "add a row for each; config/README.md explains the columns")
     elif not wrong:
         tapes = "tape" if len(rows) == 1 else "tapes"
-        yield ok(f"{sheet}: {len(rows)} {tapes}, with nothing that keeps them from being read")
+        yield ok(f"{sheet}: {len(rows)} {tapes}, and no source at fault")
 
 
 def _look(tape: Tape, where: str) -> Iterator[Finding]:

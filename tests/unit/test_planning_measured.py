@@ -34,8 +34,9 @@ def record(name, content):
 
 
 def enhanced(scene, *sha256, encoder="libx264", **more):
-    networks = [{"sha256": each} for each in sha256]
-    record(f"enhanced/{scene}.json", {"networks": networks, "encoder_asked": encoder} | more)
+    # Records of filters alone do not speak of networks.
+    networks = {"networks": [{"sha256": each} for each in sha256]} if sha256 else {}
+    record(f"enhanced/{scene}.json", {"encoder_asked": encoder} | networks | more)
 
 
 def told(scene, start_s, stop_s, *, rule="transcribe_scene", **facts):

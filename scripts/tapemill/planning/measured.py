@@ -81,7 +81,9 @@ def _way(rule: str, tape: str, scene: str) -> Way | None:
     try:
         if rule == "enhance_scene":
             record = json.loads((folder / f"enhanced/{scene}.json").read_text(encoding="utf-8"))
-            return None if "kept_original" in record else way_of_enhancing(record["networks"], record["encoder_asked"])
+            if "kept_original" in record:
+                return None
+            return way_of_enhancing(record.get("networks", ()), record["encoder_asked"])
         if rule in ("transcribe_scene", "translate_scene"):
             kept = "subtitles" if rule == "transcribe_scene" else "translated"
             record = json.loads((folder / f"{kept}/{scene}.json").read_text(encoding="utf-8"))

@@ -93,7 +93,8 @@ def _scenes(one: Sequence[Mapping[str, Any]], other: Sequence[Mapping[str, Any]]
     borders = [{scene["scene"]: (scene["start_frame"], scene["stop_frame"]) for scene in each} for each in (one, other)]
     if borders[0] != borders[1]:
         moved = sorted({name for name, _ in borders[0].items() ^ borders[1].items()})
-        yield Difference("frames", *(_frames(each.get(moved[0])) for each in borders), tuple(moved))
+        first, second = (_frames(each.get(moved[0])) for each in borders)
+        yield Difference("frames", first, second, tuple(moved))
     others = {scene["scene"]: scene for scene in other}
     found: dict[tuple[str, str, str], list[str]] = {}
     for scene in one:

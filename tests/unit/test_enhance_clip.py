@@ -1,6 +1,8 @@
 import hashlib
 import json
 import os
+import shlex
+import subprocess
 from dataclasses import replace
 from fractions import Fraction
 
@@ -14,6 +16,7 @@ from tapemill.device import CPU
 from tapemill.enhance import enhance_scene, output_picture
 from tapemill.errors import GateError, SceneError, ToolFailed
 from tapemill.media import frame_count, packet_times, probe
+from tapemill.programs import ffmpeg_build
 from tapemill.timing import milliseconds
 from told import facts, progressed, tell_all
 
@@ -226,3 +229,15 @@ def test_it_tells_how_many_pictures_came_out(tmp_path, monkeypatch, caplog, orde
     _, record = enhanced(tmp_path, clip, 12, replace(LOSSLESS, field_order_by_scene=True), field_order="tff")
     assert (progressed(caplog)[-1]["frames"], progressed(caplog)[-1]["total_frames"]) == (24, 24)
     assert facts(caplog) == {"frames": record["frames_out"], "model": []}
+
+
+def test_the_commands_of_the_record_make_the_same_clip(tmp_path):
+    clip = field_scene(tmp_path / "scene.mkv", "tff", 6)
+    target, record = enhanced(tmp_path, clip, 6, replace(PLAIN, preset="fast"), field_order="tff")
+    (command,) = record["commands"]
+    again = tmp_path / "again.mkv"
+    _, *arguments = shlex.split(command.replace("{cut}", str(clip)).replace("{clip}", str(again)))
+    subprocess.run([ffmpeg.binary(), *arguments], check=True, stdin=subprocess.DEVNULL)
+    assert again.read_bytes() == target.read_bytes()
+    assert record["programs"] == {"ffmpeg": ffmpeg_build().id}
+    assert "cut_with" not in record

@@ -1,3 +1,4 @@
+import shlex
 import signal
 import socket
 import subprocess
@@ -225,3 +226,15 @@ def test_a_file_has_time_to_be_read(tmp_path):
     with path.open("wb") as stream:
         stream.truncate(100 * 10**9)
     assert time_limit_s(reads=[path]) > 3600
+
+
+def test_a_command_is_described_without_places():
+    source, target = Path("a b/tape.mkv"), Path("/home/anna/results/.partial/1f/T01/clip.mkv")
+    arguments = ["-qsv_device", "/dev/dri/renderD129", *ffmpeg.source(source), "-vf", "crop=w=2:h='2'"]
+    arguments += ["-stats", f"file:{target}.scratch/shown.txt", *ffmpeg.target(target, "matroska")]
+    said = ffmpeg.described(arguments, {target: "clip", source: "capture", "/dev/dri/renderD129": "card"})
+    assert said.startswith("ffmpeg -hide_banner ")
+    assert "-qsv_device {card} " in said
+    assert " -i file:{capture} " in said
+    assert said.endswith(" -stats file:{clip}.scratch/shown.txt -f matroska file:{clip}")
+    assert shlex.split(said)[-6] == "crop=w=2:h='2'"

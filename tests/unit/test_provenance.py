@@ -204,3 +204,26 @@ def test_scenes_that_differ_alike_are_one_line():
     assert line == (
         "picture.networks.precision (scenes 0000000, 0000001, 0000002, 0000003, 0000004 and 3 more): float32 | float16"
     )
+
+
+def document(**scene):
+    """As much of a provenance as a comparison reads; one scene."""
+    scenes = [{"scene": "0000000", "start_frame": 0, "stop_frame": 50, **scene}]
+    how = {"capture": {"kind": "file", "files": [{"sha256": "0" * 64}]}, "scenes": scenes}
+    return Known(Path("provenance.json"), {"how": how, "results": [scene]}, {})
+
+
+def test_of_a_long_command_the_place_is_shown_where_it_differs():
+    chain = ",".join(f"filter{number}=1" for number in range(40))
+    one, other = (f"ffmpeg -i file:{{cut}} -vf '{chain}{end}' -y file:{{clip}}" for end in ("", ",sharpen=2"))
+    (found,) = compare(document(picture={"commands": [one]}), document(picture={"commands": [other]})).differences
+    assert found.what == "picture.commands"
+    assert found.first == "…ilter38=1,filter39=1"
+    assert found.second == "…ilter38=1,filter39=1,sharpen=2"
+
+
+def test_scenes_with_other_borders_are_named_and_not_compared_further():
+    moved = document(picture={"frames_out": 100})
+    moved.document["how"]["scenes"][0]["stop_frame"] = 60
+    (found,) = compare(document(picture={"frames_out": 98}), moved).differences
+    assert str(found) == "frames (scene 0000000): 0 to 50 | 0 to 60"

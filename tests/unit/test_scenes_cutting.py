@@ -1,5 +1,6 @@
 """Every frame of a capture is in exactly one scene, once, in order; each beep is where it was."""
 
+import json
 from fractions import Fraction
 from itertools import pairwise
 
@@ -12,6 +13,8 @@ from counting import beep_times, irregular_times, make_capture, read_numbers
 from smears import MJPEG, spoil
 from tapemill import ffmpeg
 from tapemill.errors import GateError, InputError, SceneError
+from tapemill.notices import CUT_WITH_TAG
+from tapemill.programs import ffmpeg_build
 from tapemill.scenes import cutting
 from tapemill.scenes.cutting import cut_scene
 from tapemill.timing import Span
@@ -198,9 +201,27 @@ def test_turned_pictures_come_out_upright_with_their_shape(tmp_path):
         assert float(stream.sample_aspect_ratio) == pytest.approx(11 / 16, rel=0.002)
 
 
-def tag_of(scene):
+def tag_of(scene, name="TAPEMILL_STANDS_IN"):
     with av.open(str(scene)) as container:
-        return container.metadata.get("TAPEMILL_STANDS_IN")
+        return container.metadata.get(name)
+
+
+def test_a_cut_says_how_it_was_made_and_not_where(tmp_path):
+    truth = make_capture(tmp_path / "a.mkv", frames=30, interlaced="tff")
+    capture = capture_of(truth.path, interlaced="tff")
+    other = tmp_path / "elsewhere" / "b.mkv"
+    other.parent.mkdir()
+    other.write_bytes(truth.path.read_bytes())
+
+    one = cut(truth.path, capture, 5, 25, tmp_path / "one.mkv", threads=1)
+    two = cut(other, capture, 5, 25, tmp_path / "two.mkv", threads=4)
+
+    assert one.read_bytes() == two.read_bytes()
+    said = json.loads(tag_of(one, CUT_WITH_TAG))
+    assert said["ffmpeg"] == ffmpeg_build().id
+    assert " -i file:{capture} " in said["command"]
+    assert "start_pts=5:end_pts=25" in said["command"]
+    assert said["command"].endswith(" file:{cut}")
 
 
 @pytest.mark.parametrize(
@@ -251,6 +272,7 @@ def test_damage_in_the_middle_is_filled_up_and_told_whatever_the_policy(tmp_path
     assert [r.number for r in read_numbers(scene)] == [*range(40, 50), 49, 49, 49, *range(53, 80)]
     assert told == [("stands_in", "3 of 40 pictures cannot be decoded; their neighbours stand in")]
     assert tag_of(scene) == told[0][1]
+    assert "file:{capture}" in json.loads(tag_of(scene, CUT_WITH_TAG))["command"]
     whole, told = told_cut(truth.path, capture, 60, 80, tmp_path / "whole.mkv")
     assert (tag_of(whole), told) == (None, [])
 

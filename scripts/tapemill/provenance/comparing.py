@@ -20,6 +20,8 @@ OF_THE_CAPTURE: Final = frozenset({"language", "scenes", "sound"})
 CODE: Final = "tapemill.code_sha256"
 NOTHING: Final = "–"
 MOST_SCENES_NAMED: Final = 5
+# Characters of a value that are shown, and of those how many before the first difference.
+LONGEST, BEFORE = 120, 20
 
 
 @dataclass(frozen=True)
@@ -90,8 +92,9 @@ def _scenes(one: Sequence[Mapping[str, Any]], other: Sequence[Mapping[str, Any]]
     """What differs in the same way in several scenes is one difference."""
     borders = [{scene["scene"]: (scene["start_frame"], scene["stop_frame"]) for scene in each} for each in (one, other)]
     if borders[0] != borders[1]:
-        moved = tuple(sorted(name for name, _ in borders[0].items() ^ borders[1].items()))
-        yield Difference("scenes", f"{len(one)} scenes", f"{len(other)} scenes", tuple(dict.fromkeys(moved)))
+        moved = sorted({name for name, _ in borders[0].items() ^ borders[1].items()})
+        first, second = (_frames(each.get(moved[0])) for each in borders)
+        yield Difference("frames", first, second, tuple(moved))
     others = {scene["scene"]: scene for scene in other}
     found: dict[tuple[str, str, str], list[str]] = {}
     for scene in one:
@@ -101,6 +104,10 @@ def _scenes(one: Sequence[Mapping[str, Any]], other: Sequence[Mapping[str, Any]]
                 found.setdefault((each.what, each.first, each.second), []).append(scene["scene"])
     for (what, first_text, second_text), names in found.items():
         yield Difference(what, first_text, second_text, tuple(names))
+
+
+def _frames(span: tuple[int, int] | None) -> str:
+    return NOTHING if span is None else f"{span[0]} to {span[1]}"
 
 
 def _leaves(what: str, one: Any, other: Any) -> Iterator[tuple[str, Any, Any]]:
@@ -117,8 +124,23 @@ def _leaves(what: str, one: Any, other: Any) -> Iterator[tuple[str, Any, Any]]:
 
 def _difference(what: str, first: Any, second: Any) -> Difference:
     if "command" in what and isinstance(first, str) and isinstance(second, str):
-        return Difference(what, *_words_that_differ(first, second))
-    return Difference(what, _text(first), _text(second))
+        first, second = _words_that_differ(first, second)
+    return Difference(what, *_shortened(_text(first), _text(second)))
+
+
+def _shortened(first: str, second: str) -> tuple[str, str]:
+    """Of long texts, a chain of filters for instance, the part from shortly before the first difference on."""
+    if max(len(first), len(second)) <= LONGEST:
+        return first, second
+    pairs = enumerate(zip(first, second, strict=False))
+    differs = next((place for place, (left, right) in pairs if left != right), min(len(first), len(second)))
+    start = max(0, differs - BEFORE)
+    return _part_of(first, start), _part_of(second, start)
+
+
+def _part_of(text: str, start: int) -> str:
+    stop = start + LONGEST
+    return ("…" if start else "") + text[start:stop] + ("…" if text[stop:] else "")
 
 
 def _words_that_differ(first: str, second: str) -> tuple[str, str]:

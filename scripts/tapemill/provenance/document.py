@@ -232,5 +232,7 @@ def _anonymous(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_anonymous(each) for each in value]
     if isinstance(value, str):
-        return value.replace(f"{Path.cwd()}/", "").replace(f"{Path.home()}/", "~/")
+        for folder, name in ((Path.cwd(), ""), (Path.home(), "~/")):
+            # Whoever has no home of his own has "/".
+            value = value.replace(f"{folder}/", name) if folder != Path("/") else value
     return value

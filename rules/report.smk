@@ -78,7 +78,7 @@ rule draw_tape:
         tape=f"results/{{tape}}/{{tape}}.{config['tape']['container']}",
         sample="results/{tape}/report/sample.json",
         subtitles="results/{tape}/{tape}.srt",
-        score=lambda wildcards: ["results/demo/score.json"] if IS_SCORED and wildcards.tape == "demo" else [],
+        score=lambda wildcards: "results/demo/score.json" if IS_SCORED and wildcards.tape == "demo" else [],
     output:
         before_after=page("before_after", "Before and after"),
         scenes=page("scenes", "Scenes"),

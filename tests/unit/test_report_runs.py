@@ -90,6 +90,7 @@ def test_only_runs_that_made_what_is_there_are_shown():
         "2": [attempt("enhance_scene", "0000000"), attempt("mux_tape", outcome="failed")],
         "3": [attempt("mux_tape")],
         "4": [attempt("mux_tape", tape="another")],
+        "4a": [attempt("draw_tape")],
     }
     assert [run.name for run in views(runs, SCENES)] == ["2", "3"]
     # Of a tape that is not finished, what failed last counts too.

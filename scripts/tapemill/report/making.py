@@ -86,12 +86,12 @@ def newest(
 ) -> dict[str, tuple[str, Attempt]]:
     """Of each job of some tapes its last attempt that ended so, with its run; by the job's log.
 
-    `tapes` has the names of each tape's scenes: jobs of scenes that are no more do not count. None where they are not
-    known.
+    `tapes` has the names of each tape's scenes, None where they are not known. Jobs of scenes that are no more do not
+    count, nor do those of no stage, such as drawing these pages.
     """
 
     def counts(attempt: Attempt) -> bool:
-        if attempt.outcome not in outcomes or attempt.tape not in tapes:
+        if attempt.outcome not in outcomes or attempt.tape not in tapes or stage_of(attempt.rule) == OTHER:
             return False
         scenes = tapes[attempt.tape]
         return not attempt.scene or scenes is None or attempt.scene in scenes
@@ -128,12 +128,11 @@ def work_by_stage(
     whole_s = sum(float(span.duration_s(rate)) for span in scenes.values())
     for _, attempt in made.values():
         stage = stage_of(attempt.rule)
-        if stage != OTHER:
-            jobs[stage] = jobs.get(stage, 0) + 1
-            seconds[stage] = seconds.get(stage, 0.0) + seconds_of(attempt)
-            video_s = float(scenes[attempt.scene].duration_s(rate)) if attempt.scene else whole_s
-            by_rule = covered_s.setdefault(stage, {})
-            by_rule[attempt.rule] = by_rule.get(attempt.rule, 0.0) + video_s
+        jobs[stage] = jobs.get(stage, 0) + 1
+        seconds[stage] = seconds.get(stage, 0.0) + seconds_of(attempt)
+        video_s = float(scenes[attempt.scene].duration_s(rate)) if attempt.scene else whole_s
+        by_rule = covered_s.setdefault(stage, {})
+        by_rule[attempt.rule] = by_rule.get(attempt.rule, 0.0) + video_s
     return [
         StageWork(stage, jobs[stage], seconds[stage], min(whole_s, max(covered_s[stage].values())))
         for stage in STAGES

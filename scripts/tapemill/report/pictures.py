@@ -27,7 +27,7 @@ MOST_FRAMES = 1500
 # By PyAV's names; all others are BT.601's.
 MATRICES: Final = {"bt709": "ITU709", "smpte240m": "SMPTE240M", "fcc": "FCC", "bt2020nc": "BT2020"}
 # Still in the scene, and beyond the black that it may begin with.
-THUMBNAIL_FRAMES = 12
+THUMBNAIL_FRAMES = 60
 
 
 class Tape:

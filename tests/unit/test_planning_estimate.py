@@ -142,6 +142,13 @@ def test_when_all_is_done_there_is_nothing_to_do(lookup):
     assert "Time" not in text
 
 
+def test_what_belongs_to_no_tape_is_shown_while_it_is_to_do(lookup):
+    for to_do in (True, False):
+        text = shown(plan(lookup, [*jobs(), PlannedJob("make_demo_capture", "demo", "", "", to_do)]))
+        assert ("Of no tape" in text) == to_do
+        assert "Tapes finished after" not in text
+
+
 def test_this_machines_own_times_replace_what_is_stated(lookup):
     probed(lookup)
     ids = divided(lookup)

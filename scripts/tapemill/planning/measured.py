@@ -31,7 +31,7 @@ NEWEST_FILES: Final = 200
 NEWEST_RUNS: Final = 5
 
 Way = Mapping[str, str | tuple[str, ...]]
-"""How a job is done, as far as its time depends on it: SHA-256 of `networks` and `model`, `encoder`, `names` of both."""
+"""How a job is done, as far as its time depends on it: `networks`, `model` (SHA-256), `encoder`, `names` of models."""
 
 
 @dataclass(frozen=True)

@@ -36,9 +36,14 @@ def estimate(
 
     Reads tables, records, benchmarks and events, and of captures that nobody has looked into yet their heads.
     """
-    # Tapes that this run does not concern still tell how long jobs take.
-    loads = {tape: load_of(lookup, enhance, config["scenes"]["longest_s"]) for tape, lookup in lookups.items()}
-    concerned = {tape: loads[tape] for tape in lookups if any(job.tape == tape for job in jobs)}
+    tapes = {job.tape for job in jobs}
+    loads = {
+        tape: load_of(lookup, enhance, config["scenes"]["longest_s"])
+        for tape, lookup in lookups.items()
+        # Tapes that this run does not concern still tell how long jobs take, if they were begun.
+        if tape in tapes or lookup.facts_path.exists()
+    }
+    concerned = {tape: load for tape, load in loads.items() if tape in tapes}
     jobs = [*jobs, *passed(jobs, concerned)]
     tasks = tasks_of(jobs, concerned, language_scenes=config["subtitles"]["language_scenes"])
     paces = _Paces(enhance, lookups, config, run, measured.samples(loads, has_cards=run.has_cards))

@@ -108,7 +108,7 @@ def test_a_tape_whose_language_is_voted_on_is_planned_before_the_vote(copy):
     found, _ = plan(copy)
     assert Counter(found["jobs"]) == to_do(copy)
     assert found["jobs"]["detect_language"] == 1
-    assert found["jobs"]["transcribe_scene"] == 2
+    assert found["jobs"]["transcribe_scene"] == SCENES
     assert not any(to_come(found).values())
 
 

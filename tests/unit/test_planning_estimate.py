@@ -2,6 +2,7 @@
 
 import io
 import json
+import sys
 from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -142,6 +143,13 @@ def test_when_all_is_done_there_is_nothing_to_do(lookup):
     assert "Time" not in text
 
 
+def test_what_belongs_to_no_tape_is_shown_while_it_is_to_do(lookup):
+    for to_do in (True, False):
+        text = shown(plan(lookup, [*jobs(), PlannedJob("make_demo_capture", "demo", "", "", to_do)]))
+        assert ("Of no tape" in text) == to_do
+        assert "Tapes finished after" not in text
+
+
 def test_this_machines_own_times_replace_what_is_stated(lookup):
     probed(lookup)
     ids = divided(lookup)
@@ -228,11 +236,19 @@ class Dag:
         return job in self.needed
 
 
-def workflow(planned):
-    resources = {"_cores": 2, "_nodes": 9, "gpu0": 0, "gpu": 1}
+def workflow(planned=(), **more):
+    resources = {"_cores": 2, "_nodes": sys.maxsize, "gpu0": 0, "gpu": 1} | more
     trigger = SimpleNamespace(name="MTIME")
     scheduler = SimpleNamespace(global_resources=resources, _scheduler=SimpleNamespace(settings=None))
     return SimpleNamespace(dag=Dag(planned), scheduler=scheduler, main_snakefile="Snakefile", rerun_triggers=[trigger])
+
+
+def test_how_a_run_was_started():
+    assert Run.of(workflow()) == Run("Snakefile", ["MTIME"], cores=2, lanes={}, device="cpu")
+    assert Run.of(workflow(gpu10=2, gpu1=1)).lanes == {"gpu1": 1, "gpu10": 2}
+    assert Run.of(workflow(_cores=sys.maxsize, _nodes=5)).cores == 5
+    assert LANES.has_cards
+    assert not Run("Snakefile", [], cores=2, lanes={"gpu0": 2}, device="cpu").has_cards
 
 
 def check(lookup, planned, **limits):

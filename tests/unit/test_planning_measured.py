@@ -58,39 +58,75 @@ def heard(scene, sha256="m"):
     record(f"subtitles/{scene}.json", {"made_from": {"model_sha256": sha256}})
 
 
+def plain(rule, planned=None, **how):
+    """Samples of a rule, the newest file first."""
+    return measured.alike(found(**how).get(rule, ()), planned or {})
+
+
 def test_jobs_come_with_their_work():
     benchmark("cut_scene", 3.5, scene=A)
     benchmark("cut_scene", 6.5, scene=B)
     benchmark("detect_scenes", 13.0)
-    assert found() == {
-        ("cut_scene", ()): [Sample(8.0, 6.5), Sample(4.0, 3.5)],
-        ("detect_scenes", ()): [Sample(12.0, 13.0)],
-    }
+    assert set(found()) == {"cut_scene", "detect_scenes"}
+    assert plain("cut_scene") == [Sample(8.0, 6.5), Sample(4.0, 3.5)]
+    assert plain("detect_scenes") == [Sample(12.0, 13.0)]
 
 
 def test_other_networks_encoders_and_models_are_kept_apart():
-    for scene, networks, encoder in ((A, (), "libx264"), (B, ("n",), "libx265")):
-        benchmark("enhance_scene", 10.0, scene=scene)
+    for scene, networks, encoder, seconds in ((A, (), "libx264", 10.0), (B, ("n",), "libx265", 20.0)):
+        benchmark("enhance_scene", seconds, scene=scene)
         enhanced(scene, *networks, encoder=encoder)
-        benchmark("transcribe_scene", 1.0, scene=scene)
+        benchmark("transcribe_scene", seconds, scene=scene)
         heard(scene, sha256=f"model {scene}")
-    assert set(found()) == {
-        ("enhance_scene", ("libx264",)),
-        ("enhance_scene", ("n", "libx265")),
-        ("transcribe_scene", (f"model {A}",)),
-        ("transcribe_scene", (f"model {B}",)),
-    }
-    assert measured.way_of_enhancing([{"sha256": "n"}], "libx265") == ("n", "libx265")
+    assert plain("enhance_scene", {"networks": (), "encoder": "libx264", "names": ()}) == [Sample(200.0, 10.0)]
+    assert plain("enhance_scene", {"networks": ("n",), "encoder": "libx265", "names": ("N",)}) == [Sample(400.0, 20.0)]
+    assert not plain("enhance_scene", {"networks": (), "encoder": "libx265", "names": ()})
+    assert plain("transcribe_scene", {"model": f"model {B}", "names": ("b",)}) == [Sample(8.0, 20.0)]
 
 
 def test_what_was_not_done_as_planned_says_nothing():
     benchmark("enhance_scene", 10.0, scene=A)
     enhanced(A, kept_original={"reason": "no network can do this"})
-    benchmark("enhance_scene", 10.0, scene=B)  # without a record
+    benchmark("transcribe_scene", 10.0, scene=A)
+    record(f"subtitles/{A}.json", {"left_empty": {"error": "SceneError"}})
     benchmark("cut_scene", 3.0, tape="not_in_the_sheet", scene=A)
     Path("benchmarks/probe_capture").mkdir()
     Path("benchmarks/probe_capture/T.tsv").write_text("cut off")
     assert not found()
+
+
+def test_without_a_record_the_events_tell_which_models_were_used():
+    benchmark("enhance_scene", 10.0, scene=A)
+    told(A, 0, 10, rule="enhance_scene", model=["denoiser"])
+    planned = {"networks": ("n",), "encoder": "libx264", "names": ("denoiser",)}
+    assert plain("enhance_scene", planned) == [Sample(200.0, 10.0)]
+    assert not plain("enhance_scene", planned | {"names": ()})
+
+
+def test_where_nothing_tells_how_it_was_done_it_counts_if_nothing_better_is_known():
+    planned = {"networks": (), "encoder": "libx264", "names": ()}
+    benchmark("enhance_scene", 10.0, scene=A)
+    assert plain("enhance_scene", planned) == [Sample(200.0, 10.0)]
+    benchmark("enhance_scene", 30.0, scene=B)
+    enhanced(B)
+    assert plain("enhance_scene", planned) == [Sample(400.0, 30.0)]
+
+
+def test_scenes_of_a_tape_that_was_deleted_have_the_lengths_that_their_names_say():
+    gone = {"T": TapeLoad((SceneLoad("unknown 0", 12.0),), False, False, 1.0, 25.0, 2)}
+    for scene, seconds in ((A, 3.5), (B, 6.5)):
+        benchmark("cut_scene", seconds, scene=scene)
+    benchmark("detect_scenes", 13.0)
+    cuts, detected = (measured.alike(measured.samples(gone, has_cards=False)[rule], {}) for rule in
+                      ("cut_scene", "detect_scenes"))  # fmt: skip
+    assert cuts == [Sample(8.0, 6.5), Sample(4.0, 3.5)]
+    assert detected == [Sample(12.0, 13.0)]
+
+
+def test_scenes_that_were_divided_otherwise_by_now_are_left_out():
+    benchmark("cut_scene", 6.5, scene=B)
+    benchmark("cut_scene", 99.0, scene="0000150")
+    assert plain("cut_scene") == [Sample(8.0, 6.5)]
 
 
 def test_waiting_at_a_lane_is_no_work():
@@ -99,7 +135,7 @@ def test_waiting_at_a_lane_is_no_work():
         heard(scene)
     told(A, 0, 4, lane="gpu0")
     told(B, 1, 10, lane="gpu0")
-    assert found() == {("transcribe_scene", ("m",)): [Sample(8.0, 6.0), Sample(4.0, 4.0)]}
+    assert plain("transcribe_scene", {"model": "m"}) == [Sample(8.0, 6.0), Sample(4.0, 4.0)]
 
 
 def test_other_lanes_make_nobody_wait():
@@ -108,31 +144,29 @@ def test_other_lanes_make_nobody_wait():
         heard(scene)
     told(A, 0, 9, lane="gpu0")
     told(B, 0, 9, lane="gpu1")
-    assert [sample.seconds for sample in found()["transcribe_scene", ("m",)]] == [9.0, 9.0]
+    assert [sample.seconds for sample in plain("transcribe_scene", {"model": "m"})] == [9.0, 9.0]
 
 
 def test_cores_say_nothing_of_cards_and_the_reverse():
     benchmark("transcribe_scene", 9.0, scene=A)
-    heard(A)
     told(A, 0, 9, lane="gpu0", device_uuid="of a card")
     benchmark("cut_scene", 2.0, scene=A)
     told(A, 0, 2, rule="cut_scene")
-    assert set(found(has_cards=True)) == {("transcribe_scene", ("m",)), ("cut_scene", ())}
-    assert set(found(has_cards=False)) == {("cut_scene", ())}
+    assert set(found(has_cards=True)) == {"transcribe_scene", "cut_scene"}
+    assert set(found(has_cards=False)) == {"cut_scene"}
 
 
 def test_the_newest_files_count(monkeypatch):
     monkeypatch.setattr(measured, "NEWEST_FILES", 1)
     benchmark("cut_scene", 99.0, scene=A, when=1)
     benchmark("cut_scene", 3.0, scene=B, when=2)
-    assert found() == {("cut_scene", ()): [Sample(8.0, 3.0)]}
+    assert plain("cut_scene") == [Sample(8.0, 3.0)]
 
 
 def test_events_of_jobs_that_failed_are_passed_over():
-    told(A, 0, 4, lane="gpu0")
+    told(A, 0, 4, lane="gpu0", device_uuid="of a card")
     path = next(Path("events").iterdir())
     path.write_text(path.read_text().replace("job_done", "job_failed") + "half a li")
     benchmark("transcribe_scene", 9.0, scene=A)
-    heard(A)
-    assert found() == {("transcribe_scene", ("m",)): [Sample(4.0, 9.0)]}
+    assert plain("transcribe_scene", {"model": "m"}) == [Sample(4.0, 9.0)]
     assert events.runs()

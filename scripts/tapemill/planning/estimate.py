@@ -14,8 +14,8 @@ from ..spaceplan import DiskPlan
 from ..tapes import TapeLookup
 from . import measured, pace
 from .jobs import PlannedJob, Run
-from .measured import PLAIN, Way
-from .pace import Pace, Sample
+from .measured import Made, Way
+from .pace import Pace
 from .plans import Energy, Plan, Space, StagePlan, TapePlan
 from .simulation import CORES, Outcome, Timed, simulate
 from .tasks import Task, passed, tasks_of
@@ -36,9 +36,14 @@ def estimate(
 
     Reads tables, records, benchmarks and events, and of captures that nobody has looked into yet their heads.
     """
-    # Tapes that this run does not concern still tell how long jobs take.
-    loads = {tape: load_of(lookup, enhance, config["scenes"]["longest_s"]) for tape, lookup in lookups.items()}
-    concerned = {tape: loads[tape] for tape in lookups if any(job.tape == tape for job in jobs)}
+    tapes = {job.tape for job in jobs}
+    loads = {
+        tape: load_of(lookup, enhance, config["scenes"]["longest_s"])
+        for tape, lookup in lookups.items()
+        # Tapes that this run does not concern still tell how long jobs take, if they were begun.
+        if tape in tapes or lookup.facts_path.exists()
+    }
+    concerned = {tape: load for tape, load in loads.items() if tape in tapes}
     jobs = [*jobs, *passed(jobs, concerned)]
     tasks = tasks_of(jobs, concerned, language_scenes=config["subtitles"]["language_scenes"])
     paces = _Paces(enhance, lookups, config, run, measured.samples(loads, has_cards=run.has_cards))
@@ -73,7 +78,7 @@ class _Paces:
         lookups: Mapping[str, TapeLookup],
         config: Mapping[str, Any],
         run: Run,
-        samples: Mapping[tuple[str, Way], Sequence[Sample]],
+        samples: Mapping[str, Sequence[Made]],
     ) -> None:
         self._enhance, self._lookups, self._samples = enhance, lookups, samples
         section = EnhanceSettings(**enhance.of_tape)
@@ -81,8 +86,8 @@ class _Paces:
         self._encodes_on_card = needs_choice(section)
         self._subtitles = config["subtitles"]
         self._has_cards = run.has_cards
-        self._model_sha256 = find_model(self._subtitles["model"], {"speech"}).sha256
-        self._made: dict[tuple[str, Way], Pace] = {}
+        self._model = find_model(self._subtitles["model"], {"speech"})
+        self._made: dict[tuple[str, tuple[str, ...]], Pace] = {}
 
     @property
     def measured_jobs(self) -> int:
@@ -92,8 +97,8 @@ class _Paces:
     def of(self, task: Task) -> Pace:
         """Of one task."""
         networks = self._networks(task) if task.rule == "enhance_scene" else ()
-        way = self._way(task, networks)
-        if (task.rule, way) not in self._made:
+        key = task.rule, tuple(step.sha256 for step in networks)
+        if key not in self._made:
             stated = pace.stated(
                 task.rule,
                 on_card=self._has_cards and self._wants_card(task, networks),
@@ -101,8 +106,9 @@ class _Paces:
                 model=str(self._subtitles["model"]),
                 language_scenes=int(self._subtitles["language_scenes"]),
             )
-            self._made[task.rule, way] = pace.fitted(self._samples.get((task.rule, way), ()), stated)
-        return self._made[task.rule, way]
+            alike = measured.alike(self._samples.get(task.rule, ()), self._way(task, networks))
+            self._made[key] = pace.fitted(alike, stated)
+        return self._made[key]
 
     def timed(self, task: Task) -> Timed:
         """The task with its time."""
@@ -129,10 +135,11 @@ class _Paces:
 
     def _way(self, task: Task, networks: Sequence[NetworkStep]) -> Way:
         if task.rule == "enhance_scene":
-            return measured.way_of_enhancing(({"sha256": step.sha256} for step in networks), self._encoder)
+            names = tuple(step.model for step in networks)
+            return {"networks": tuple(step.sha256 for step in networks), "encoder": self._encoder, "names": names}
         if task.rule in ("transcribe_scene", "translate_scene"):
-            return measured.way_of_hearing(self._model_sha256)
-        return PLAIN
+            return {"model": self._model.sha256, "names": (self._model.path.stem,)}
+        return {}
 
 
 def _tapes(

@@ -55,7 +55,8 @@ class Run:
         return cls(
             snakefile=str(workflow.main_snakefile),
             triggers=sorted(trigger.name for trigger in workflow.rerun_triggers),
-            cores=int(resources["_cores"]),
+            # On a cluster cores are without limit, and jobs are counted instead.
+            cores=min(resources["_cores"], resources["_nodes"]),
             lanes=dict(sorted(lanes.items(), key=lambda lane: int(lane[0][3:]))),
             device=str(getattr(settings, "device", "cpu")),
         )

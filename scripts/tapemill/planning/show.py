@@ -26,6 +26,8 @@ def show(plan: Plan, now: datetime, stream: IO[str] | None = None) -> None:
     console = Console(file=stream or sys.stdout, highlight=False)
     console.width = max(NARROWEST, console.width)
     for tape in plan.tapes:
+        if not tape.tape and not tape.ends_s:
+            continue
         console.print(_table(tape, has_lanes=len(plan.busy_s) > 1 or CORES not in plan.busy_s))
     for line in lines(plan, now):
         console.print(Text(line))
@@ -96,8 +98,8 @@ def _time(plan: Plan, now: datetime) -> Iterator[str]:
     finish = plan.finish(now)
     day = "" if finish.date() == now.date() else f"{finish:%A, %d %B %Y}, "
     yield f"Time: {duration(plan.total_s)} on {where}{cores}; started now, finished {day}{finish:%H:%M}"
-    if len(plan.tapes) > 1:
-        ends = (f"{tape.tape} {duration(tape.ends_s)}" for tape in plan.tapes if tape.tape and tape.ends_s)
+    ends = [f"{tape.tape} {duration(tape.ends_s)}" for tape in plan.tapes if tape.tape and tape.ends_s]
+    if len(ends) > 1:
         yield f"Tapes finished after: {', '.join(ends)}"
     if lanes:
         yield f"Lanes at work: {', '.join(f'{lane} {duration(plan.busy_s[lane])}' for lane in lanes)}"

@@ -73,6 +73,19 @@ class TapeLoad:
             return self.video_s
         return self._lengths.get(scene, self.video_s / max(1, len(self.scenes)))
 
+    def lengths_of(self, ids: Sequence[str]) -> dict[str, float]:
+        """Seconds of scenes by their names, also of such as are in no table any more; of the tape for an empty one.
+
+        `ids` are all scenes of one division of the tape, in order. A scene is named after its first frame, so that it
+        ends where the next one begins; those of a folder are not, and unknown ones have no length.
+        """
+        if self.are_scenes_known or ids == [""]:
+            return {id: self.video_s if not id else self._lengths[id] for id in ids if not id or id in self._lengths}
+        starts = [int(id) for id in ids if id.isdecimal()]
+        stops = [*starts[1:], round(self.video_s * self.frames_per_s)]
+        pairs = zip(ids, starts, stops, strict=True) if len(starts) == len(ids) else ()
+        return {id: (stop - start) / self.frames_per_s for id, start, stop in pairs if stop > start}
+
     @cached_property
     def _lengths(self) -> Mapping[str, float]:
         return {scene.id: scene.video_s for scene in self.scenes}

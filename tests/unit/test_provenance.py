@@ -8,6 +8,7 @@ import pytest
 
 from tapemill import events, files, programs, records
 from tapemill.provenance import checkout, hashing, working
+from tapemill.provenance import document as document_module
 from tapemill.provenance.comparing import Difference, compare
 from tapemill.provenance.reading import Known
 
@@ -227,3 +228,26 @@ def test_scenes_with_other_borders_are_named_and_not_compared_further():
     moved.document["how"]["scenes"][0]["stop_frame"] = 60
     (found,) = compare(document(picture={"frames_out": 98}), moved).differences
     assert str(found) == "frames (scene 0000000): 0 to 50 | 0 to 60"
+
+
+@pytest.mark.parametrize("home", ["/home/anna", "/"])
+def test_folders_of_a_person_are_taken_out_of_messages(tmp_path, monkeypatch, home):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", home)
+    said = {"kept_original": [f"{tmp_path}/results/a.mkv", "/home/anna/tapes/a.mkv", "https://ffmpeg.org/"]}
+    tapes = "~/tapes/a.mkv" if home == "/home/anna" else "/home/anna/tapes/a.mkv"
+    assert document_module._anonymous(said) == {"kept_original": ["results/a.mkv", tapes, "https://ffmpeg.org/"]}
+
+
+@pytest.mark.parametrize(
+    ("path", "portable"),
+    [
+        ("captures/a.mkv", "captures/a.mkv"),
+        ("{here}/captures/a.mkv", "captures/a.mkv"),
+        ("/home/anna/tapes/a.mkv", "a.mkv"),
+        ("../anna/a.mkv", "a.mkv"),
+    ],
+)
+def test_of_files_outside_the_working_folder_the_name_stays(tmp_path, monkeypatch, path, portable):
+    monkeypatch.chdir(tmp_path)
+    assert document_module._portable(Path(path.format(here=tmp_path))) == portable

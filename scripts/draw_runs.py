@@ -1,15 +1,16 @@
-"""Rule draw_runs: map Snakemake's job onto tapemill.report.draw_runs."""
+"""Rule draw_runs: map Snakemake's job onto tapemill.report.run_page.draw_runs."""
 
 from pathlib import Path
 from typing import Any
 
-from tapemill import report, script
+from tapemill import script
+from tapemill.report.run_page import draw_runs
 
 
 def main(job: Any) -> None:
     """Run the job."""
     samples = {Path(sample).parts[-3]: Path(sample) for sample in job.input.samples}
-    report.draw_runs(tapes=job.params.tapes, samples=samples, target=Path(job.output.page))
+    draw_runs(tapes=job.params.tapes, samples=samples, target=Path(job.output.page))
 
 
 if __name__ == "__main__":

@@ -1,20 +1,21 @@
-"""Rule draw_tape: map Snakemake's job onto tapemill.report.draw_tape."""
+"""Rule draw_tape: map Snakemake's job onto tapemill.report.tape_pages.draw_tape."""
 
 from pathlib import Path
 from typing import Any
 
-from tapemill import report, script
+from tapemill import script
+from tapemill.report.tape_pages import TapePages, draw_tape
 
 
 def main(job: Any) -> None:
     """Run the job."""
-    report.draw_tape(
+    draw_tape(
         tape=Path(job.input.tape),
         sample=Path(job.input.sample),
         subtitles=Path(job.input.subtitles),
         score=Path(job.input.score) if job.input.get("score") else None,
         provenance=Path(job.input.provenance) if job.input.get("provenance") else None,
-        pages=report.TapePages(**{name: Path(path) for name, path in job.output.items()}),
+        pages=TapePages(**{name: Path(path) for name, path in job.output.items()}),
     )
 
 

@@ -1,18 +1,19 @@
-"""Rule sample_tape: map Snakemake's job onto tapemill.report.sample_tape."""
+"""Rule sample_tape: map Snakemake's job onto tapemill.report.sampling.sample_tape."""
 
 from pathlib import Path
 from typing import Any
 
-from tapemill import report, script
+from tapemill import script
 from tapemill.enhance import OutputPicture
 from tapemill.facts import Capture
+from tapemill.report.sampling import TapeFacts, sample_tape
 from tapemill.timing import Span
 
 
 def main(job: Any) -> None:
     """Run the job."""
     capture = Capture.read(Path(job.input.facts))
-    facts = report.TapeFacts(
+    facts = TapeFacts(
         sources=[Path(source) for source in job.params.sources],
         takes=capture.takes,
         picture=capture.picture,
@@ -22,7 +23,7 @@ def main(job: Any) -> None:
         spans=[Span(*span) for span in job.params.spans],
     )
     tape = Path(job.input.tape)
-    report.sample_tape(tape=tape, facts=facts, stills=job.params.stills, target=Path(job.output.sample))
+    sample_tape(tape=tape, facts=facts, stills=job.params.stills, target=Path(job.output.sample))
 
 
 if __name__ == "__main__":

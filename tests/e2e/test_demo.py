@@ -7,6 +7,7 @@ from dataclasses import asdict
 import pytest
 import yaml
 
+from reading_report import asked_for_nothing_else, needs_browser, opened_report, pages, statistics
 from running import ROOT, Project
 from tapemill.demo import SCENES
 from tapemill.demo.score import likeness
@@ -23,7 +24,7 @@ def demo(tmp_path_factory):
         shutil.copy(ROOT / name, project.path(name))
     # The whole tape by filters, which is quick; one scene by what the demo's config asks for, below.
     set_preset(project, "fast")
-    project.make("results/demo/score.json")
+    project.make("all")
     return project
 
 
@@ -52,6 +53,36 @@ def test_the_planned_scenes_are_found(demo):
 
 def test_all_has_nothing_left_to_do(demo):
     assert not demo.make("all").jobs
+
+
+@needs_browser
+def test_the_report_of_the_demo_shows_every_figure_in_a_browser(demo, tmp_path):
+    report = demo.path("report.html")
+    demo.make("all", "--report", str(report))
+    score = json.loads(demo.path("results/demo/score.json").read_text())
+    browser = opened_report(report, tmp_path)
+    try:
+        landing = browser.evaluate("document.querySelector('#app').innerText")
+        assert "10 scenes, 1.0 min" in landing
+        assert "all as asked" in landing
+        found = {page.name: page for page in (*pages(browser, "Tapes"), *pages(browser, "Runs"))}
+        statistics(browser)
+        assert asked_for_nothing_else(browser, report)
+    finally:
+        browser.__exit__()
+    assert {name: (page.charts, page.images) for name, page in found.items()} == {
+        "Before and after": (0, 15),
+        "How it was made": (1, 1),
+        "Picture": (1, 1),
+        "Scenes": (0, 10),
+        "Subtitles": (1, 1),
+        "Lanes and jobs": (1, 1),
+    }
+    assert all("A summer with the family" in page.text for name, page in found.items() if name != "Lanes and jobs")
+    for like in ("capture", "restored"):
+        assert f"{score[like]['psnr_y_db']:.2f} dB" in found["Picture"].text
+    assert f"{100 * score['word_error_rate']:.1f} %" in found["Subtitles"].text
+    assert report.stat().st_size < 6_000_000
 
 
 def test_the_network_that_comes_along_brings_the_picture_nearer_to_the_truth(demo):

@@ -1,12 +1,10 @@
 """The report: pages that show what became of a tape, and of the runs that made it. Everything in them is text or drawn.
 
-It stands above the stages, whose records it reads. Importing this is light: OpenCV and matplotlib are imported by the
-functions that use them.
+It stands above the stages, whose records it reads. Here is what the rules ask while they are read, for every job anew,
+so this imports next to nothing; the jobs take `sampling`, `tape_pages` and `run_page` by themselves.
 """
 
-from .run_page import draw_runs
-from .sampling import TapeFacts, sample_tape
+from .headlines import headline
 from .score import can_be_scored
-from .tape_pages import TapePages, draw_tape, headline
 
-__all__ = ["TapeFacts", "TapePages", "can_be_scored", "draw_runs", "draw_tape", "headline", "sample_tape"]
+__all__ = ["can_be_scored", "headline"]

@@ -10,14 +10,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
-from .. import bounded, files
-from ..errors import InputError
+from .. import files
 from ..timing import Span, parse_fraction
 from . import charts
 from .making import Otherwise, attempts_by_run, newest, otherwise, troubles, work_by_stage
 from .page import length, render
 from .places import MOST_THUMBNAILS
-from .sampling import MAKE_ANEW, WIDEST_STILL, read_sample
+from .sampling import WIDEST_STILL, read_sample
 from .score import read_score
 from .tagged import Tagged, made_with, read_tags
 from .words import DOUBTFUL, Words, words
@@ -128,11 +127,6 @@ def draw_tape(
     for name, (page, _) in drawn.items():
         files.write_text(getattr(pages, name), page)
     files.write_json(pages.headlines, {name: line for name, (_, line) in drawn.items()})
-
-
-def headline(headlines: Path, page: str) -> str:
-    """What a page says, in a line: words of ours and numbers alone."""
-    return str(bounded.read_json(headlines, error=InputError, remedy=MAKE_ANEW)[page])
 
 
 def _before_after(tape: _Tape) -> tuple[str, str]:

@@ -11,12 +11,13 @@ import shlex
 import subprocess
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache, partial
 from pathlib import Path
 from typing import IO
 
+from .commands import command_line
 from .ending import TAIL_LINES, Limits, check_ending
 from .errors import SetupError, TapemillError, ToolFailed
 from .limits import MOST_PIXELS
@@ -89,30 +90,6 @@ def source(path: Path, *, options: Sequence[str] = ()) -> list[str]:
 def target(path: Path, muxer: str) -> list[str]:
     """Arguments that name the output file, whatever its name and suffix."""
     return ["-f", muxer, f"file:{path}"]
-
-
-def described(arguments: Sequence[str | Path], names: Mapping[str | Path, str]) -> str:
-    """The command line that `run`, `reading` and `writing` make of `arguments`, for records: without places.
-
-    `names` are of files, and of arguments that are places by themselves: each becomes its name in braces, also where a
-    file's path is only the beginning of another. What is left is the same for the same work on any machine.
-    """
-    command = [_named(argument, names) for argument in _command("ffmpeg", arguments, "warning")]
-    return " ".join(command).encode("utf-8", "backslashreplace").decode()
-
-
-def _named(argument: str, names: Mapping[str | Path, str]) -> str:
-    for place, name in names.items():
-        if argument == str(place):
-            return f"{{{name}}}"
-        if argument.startswith(f"file:{place}"):
-            rest = argument.removeprefix(f"file:{place}")
-            return f"file:{{{name}}}" + (shlex.quote(rest) if rest else "")
-    return shlex.quote(argument)
-
-
-def _command(program: str, arguments: Sequence[str | Path], verbosity: str) -> list[str]:
-    return [program, "-hide_banner", "-nostdin", "-nostats", "-y", "-loglevel", verbosity, *map(str, arguments)]
 
 
 def run(
@@ -191,7 +168,7 @@ def _started(
     capture: int | None,
     feed: int = subprocess.DEVNULL,
 ) -> Iterator[tuple[subprocess.Popen[bytes], Sequence[str]]]:
-    command = _command(binary(), arguments, verbosity)
+    command = command_line(binary(), arguments, verbosity)
     LOG.info("%s", shlex.join(command).encode("utf-8", "backslashreplace").decode())
     try:
         process = subprocess.Popen(

@@ -11,6 +11,7 @@ import pytest
 
 from badffmpeg import program
 from tapemill import ffmpeg
+from tapemill.commands import described
 from tapemill.errors import SetupError, ToolFailed, ToolKilled
 from tapemill.limits import MOST_PIXELS, time_limit_s
 
@@ -232,7 +233,7 @@ def test_a_command_is_described_without_places():
     source, target = Path("a b/tape.mkv"), Path("/home/anna/results/.partial/1f/T01/clip.mkv")
     arguments = ["-qsv_device", "/dev/dri/renderD129", *ffmpeg.source(source), "-vf", "crop=w=2:h='2'"]
     arguments += ["-stats", f"file:{target}.scratch/shown.txt", *ffmpeg.target(target, "matroska")]
-    said = ffmpeg.described(arguments, {target: "clip", source: "capture", "/dev/dri/renderD129": "card"})
+    said = described(arguments, {target: "clip", source: "capture", "/dev/dri/renderD129": "card"})
     assert said.startswith("ffmpeg -hide_banner ")
     assert "-qsv_device {card} " in said
     assert " -i file:{capture} " in said

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import ffmpeg, programs
+from ..commands import described
 from ..diskspace import explained
 from ..errors import GateError
 from ..facts import SoundFacts, TakeFacts
@@ -127,7 +128,7 @@ def _encode(jobs: Sequence[_Job], partial: Path, target: Path, settings: AudioSe
         most_bytes=most_bytes(sound_bytes=sum(job.laid.path.stat().st_size for job in jobs)),
     )
     names: dict[str | Path, str] = {job.laid.path: f"track {place}" for place, job in enumerate(jobs, 1)}
-    return ffmpeg.described(arguments, {**names, partial: "sound"})
+    return described(arguments, {**names, partial: "sound"})
 
 
 def _codec(job: _Job, place: int, settings: AudioSettings) -> list[str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from .. import ffmpeg, files, programs
+from ..commands import described
 from ..device import Device
 from ..errors import OnSceneFailure, SceneError, ToolFailed, TransientError
 from ..facts import PictureFacts
@@ -190,7 +191,7 @@ def _made(clip: Path, partial: Path, scene: Scene, frames: int, encoder: str, de
         forbidden=ffmpeg.CUT_DAMAGE,
         reached=Progress(frames * scene.output.frames_per_frame).reach,
     )
-    commands = [ffmpeg.described(arguments, named(clip, partial, on_card))]
+    commands = [described(arguments, named(clip, partial, on_card))]
     return {"filters": chain, "commands": commands, "programs": _programs()}
 
 

@@ -170,7 +170,7 @@ def device_arguments(name: str, device: Device) -> list[str]:
 
 
 def named(clip: Path, partial: Path, on_card: Sequence[str]) -> dict[str | Path, str]:
-    """Names, for `ffmpeg.described`, of what in the commands of a clip is a place. `on_card`: `device_arguments`."""
+    """Names, for `described`, of what in the commands of a clip is a place. `on_card`: `device_arguments`."""
     return {partial: "clip", clip: "cut", **dict.fromkeys(on_card[1:2], "card")}
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import ffmpeg
+from ..commands import described
 from ..device import Device, seeded, torch_threads
 from ..errors import SceneError
 from ..memory import Decision
@@ -143,7 +144,7 @@ def _stream(
         shown = 2 if scene.doubled else 1
         write_all(Progress(count * shown).counting(pictures, shown), sink)
     names = named(clip, partial, device_arguments)
-    return [ffmpeg.described(arguments, names) for arguments in (decoding, encode)]
+    return [described(arguments, names) for arguments in (decoding, encode)]
 
 
 def _mixed(pictures: Iterator[Tensor], count: int, fitted: Fitted) -> Iterator[Tensor]:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from .. import ffmpeg, programs, sound
+from ..commands import described
 from ..facts import PictureFacts, TakeFacts
 from ..limits import most_bytes, time_limit_s
 from ..media import opened
@@ -68,7 +69,7 @@ def _cut_with(job: CutJob, arguments: Sequence[str], partial: Path) -> str:
     """What the cut says of how it was made: nothing that depends on places or on the number of cores."""
     place = arguments.index("-threads:v") + 1
     lasting = [*arguments[:place], "1", *arguments[place + 1 :]]
-    command = ffmpeg.described(lasting, {job.source: "capture", partial: "cut"})
+    command = described(lasting, {job.source: "capture", partial: "cut"})
     return json.dumps({**programs.used(with_ffmpeg=True), "command": command})
 
 

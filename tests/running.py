@@ -26,8 +26,8 @@ DEMO_MODEL = "resources/models/demo-en.pt"
 JOB = re.compile(r"^Finished jobid: \d+ \(Rule: (\w+)\)", re.MULTILINE)
 
 
-# In a tape's provenance and its crate: when, where and by whom.
-OF_THE_RUN = {"run", "places", "startTime", "endTime", "datePublished"}
+# In a tape's provenance and its crate: when, where, by whom, and from which commit.
+OF_THE_RUN = {"run", "places", "startTime", "endTime", "datePublished", "version"}
 
 
 def digest(path: Path) -> str:

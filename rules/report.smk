@@ -15,7 +15,7 @@ as they are.
 """
 
 from tapemill import events
-from tapemill.report import can_be_scored, headline
+from tapemill.report import can_be_scored, entry
 
 PAGES = 1
 PAGED = list(TAPES) if config["report"]["pages"] else []
@@ -26,20 +26,6 @@ IS_SCORED = "demo" in TAPES and can_be_scored(
 
 
 report: "report/workflow.rst"
-
-
-def page(name, title):
-    """An output of draw_tape: a page for the report, its title, and what it says in a line."""
-    return report(
-        f"results/{{tape}}/report/{name}.html",
-        category="Tapes",
-        subcategory="{tape}",
-        labels=lambda wildcards: {
-            "page": title,
-            "in short": headline(Path(f"results/{wildcards.tape}/report/headlines.json"), name),
-        },
-        caption=f"report/{name}.rst",
-    )
 
 
 rule sample_tape:
@@ -80,11 +66,11 @@ rule draw_tape:
         subtitles="results/{tape}/{tape}.srt",
         score=lambda wildcards: "results/demo/score.json" if IS_SCORED and wildcards.tape == "demo" else [],
     output:
-        before_after=page("before_after", "Before and after"),
-        scenes=page("scenes", "Scenes"),
-        subtitles=page("subtitles", "Subtitles"),
-        quality=page("quality", "Picture"),
-        making=page("making", "How it was made"),
+        before_after=report(**entry("before_after", "Before and after")),
+        scenes=report(**entry("scenes", "Scenes")),
+        subtitles=report(**entry("subtitles", "Subtitles")),
+        quality=report(**entry("quality", "Picture")),
+        making=report(**entry("making", "How it was made")),
         headlines="results/{tape}/report/headlines.json",
     log:
         "logs/draw_tape/{tape}.log",

@@ -1,11 +1,29 @@
-"""What each page of a tape says, in a line: for the table of contents, and for the first page of the report."""
+"""Where a page of a tape stands in the report, and what it says in a line."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from .. import bounded
 from ..errors import InputError
+
+
+def entry(name: str, title: str) -> Mapping[str, Any]:
+    """What Snakemake's `report` has to know of an output of draw_tape. Labels are asked for when it is put together."""
+
+    def labels(wildcards: Any) -> dict[str, str]:
+        headlines = Path(f"results/{wildcards.tape}/report/headlines.json")
+        return {"page": title, "in short": headline(headlines, name)}
+
+    return {
+        "value": f"results/{{tape}}/report/{name}.html",
+        "category": "Tapes",
+        "subcategory": "{tape}",
+        "labels": labels,
+        "caption": f"report/{name}.rst",
+    }
 
 
 def headline(headlines: Path, page: str) -> str:

@@ -80,6 +80,7 @@ class Sample:
 # On one core. The unit is that of the rule (`tasks.RULES`).
 STATED: Final[Mapping[str, Pace]] = {
     "probe_capture": Pace(1.0, 0.07),
+    "hash_capture": Pace(0.4, 0.02),
     "detect_scenes": Pace(0.5, 0.22),
     "cut_scene": Pace(1.0, 0.57),
     "extract_audio": Pace(0.4, 0.003),

@@ -27,6 +27,7 @@ class RuleFacts:
 
 RULES: Final[Mapping[str, RuleFacts]] = {
     "probe_capture": RuleFacts("video"),
+    "hash_capture": RuleFacts("video", priority=-1, after=("probe_capture",)),
     "detect_scenes": RuleFacts("video", after=("probe_capture",)),
     "cut_scene": RuleFacts("video", after=("probe_capture", "detect_scenes")),
     "extract_audio": RuleFacts("sound", after=("probe_capture", "detect_scenes")),
@@ -39,6 +40,7 @@ RULES: Final[Mapping[str, RuleFacts]] = {
     "choose_encoder": RuleFacts("once", asks_for_card=True, after=("probe_capture",)),
     "enhance_scene": RuleFacts("pictures", asks_for_card=True, priority=1, after=("cut_scene", "choose_encoder")),
     "mux_tape": RuleFacts("sound", after=("enhance_scene", "clean_sound", "join_subtitles", "join_translations")),
+    "write_provenance": RuleFacts("once", after=("mux_tape", "hash_capture")),
 }
 OTHER: Final = RuleFacts("once", after=("mux_tape",))
 """A rule that is not named above: of a finished tape."""

@@ -64,6 +64,7 @@ rule draw_tape:
         tape=f"results/{{tape}}/{{tape}}.{config['tape']['container']}",
         sample="results/{tape}/report/sample.json",
         subtitles="results/{tape}/{tape}.srt",
+        provenance="results/{tape}/provenance.json",
         score=lambda wildcards: "results/demo/score.json" if IS_SCORED and wildcards.tape == "demo" else [],
     output:
         before_after=report(**entry("before_after", "Before and after")),

@@ -14,7 +14,7 @@ def main(job: Any) -> None:
         sample=Path(job.input.sample),
         subtitles=Path(job.input.subtitles),
         score=Path(job.input.score) if job.input.get("score") else None,
-        provenance=Path(job.input.provenance) if job.input.get("provenance") else None,
+        provenance=Path(job.input.provenance),
         pages=TapePages(**{name: Path(path) for name, path in job.output.items()}),
     )
 

@@ -136,6 +136,13 @@ def test_failures_retries_and_a_kept_original_count_the_same_everywhere(copy, tm
     assert kept.facts["peak_memory_bytes"] > 100 << 20
     assert {lane["name"] for lane in read[0].facts["lanes"]} == {"cpu0", "cpu1"}
 
+    copy.make("so_far")
+    page = copy.path("results/report/so_far.html").read_text()
+    for count in ("1</b> failed", "2</b> tried again, then done", "0</b> with less memory", "1</b> scene not as asked"):
+        assert f"<b>{count}" in page
+    for row in ("probe_capture, attempt 1, failed", "cut_scene, attempt 1, failed", "its picture is only deinterlaced"):
+        assert row in page
+
 
 @pytest.mark.long
 def test_a_killed_run_is_told_apart_from_one_that_is_over(copy):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 from ..history import Attempt
@@ -191,13 +191,9 @@ def _side_by_side(attempts: Iterable[Attempt], start: datetime) -> Iterator[Bar]
 
 
 def _bar(attempt: Attempt, start: datetime) -> Bar:
-    ended = attempt.ended or attempt.started
-    # From its start a job may wait: after a failed attempt, or for the disk. The work is what counts back from its end.
-    worked = timedelta(seconds=float(attempt.facts.get("seconds", attempt.duration.total_seconds())))
-    began = max(attempt.started, ended - worked)
-    stage = stage_of(attempt.rule)
-    stop_s = (ended - start).total_seconds()
-    return Bar(max(0.0, (began - start).total_seconds()), stop_s, stage, attempt.outcome in FAILED)
+    stop_s = ((attempt.ended or attempt.started) - start).total_seconds()
+    start_s = min(stop_s, max(0.0, (attempt.began - start).total_seconds()))
+    return Bar(start_s, stop_s, stage_of(attempt.rule), attempt.outcome in FAILED)
 
 
 def _device(attempts: Iterable[Attempt]) -> str:

@@ -205,3 +205,10 @@ def test_the_snakefile_is_a_table_of_contents():
     assert len(text.splitlines()) <= 60
     assert set(re.findall(r'include: "rules/(\w+)\.smk"', text)) == {path.stem for path in RULE_FILES}
     assert len((ROOT / "rules" / "common.smk").read_text().splitlines()) <= 150
+
+
+def test_what_processes_tell_one_another_by_the_environment_has_a_name_of_its_own():
+    source = "\n".join(path.read_text() for path in (ROOT / "scripts").rglob("*.py"))
+    names = re.findall(r'^VARIABLE\b.* = "(\w+)"', source, re.MULTILINE)
+    assert len(names) > 1
+    assert len(set(names)) == len(names), names

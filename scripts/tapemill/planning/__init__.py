@@ -17,7 +17,7 @@ from .budget import check_budget
 __all__ = ["begin", "show_plan"]
 
 # Tells the job of the rule `plan` how its run was started. As a param it would be asked for before lanes are declared.
-VARIABLE: Final = "TAPEMILL_RUN"
+VARIABLE: Final = "TAPEMILL_PLANNED_RUN"
 
 
 def begin(workflow: Any, lookups: Mapping[str, TapeLookup], enhance: SceneSettings, config: Mapping[str, Any]) -> None:

@@ -27,9 +27,9 @@ PLACES = (FOLDER, f"*/{FOLDER}", f"*/*/{FOLDER}")
 def partial_of(target: Path) -> Path:
     """Where to write what becomes `target`: the same path for the same target, its suffix kept, its folder made.
 
-    The folder of the target has to be there.
+    The folder of the target has to be there. What lies in such a place already, as a `scratch` does, is written beside.
     """
-    place = _place(target)
+    place = None if FOLDER in target.parts else _place(target)
     if place is None:
         return target.with_name(f".{target.stem}.partial{target.suffix}")
     partial = place / FOLDER / folder_id() / _absolute(target).relative_to(_absolute(place))
@@ -77,6 +77,9 @@ def sweep() -> None:
     """
     for root in map(Path, ROOTS):
         for folder in [found for pattern in PLACES for found in root.glob(pattern)]:
+            if not folder.exists():
+                # It was inside one that is gone by now.
+                continue
             shutil.rmtree(folder if _is_ours_alone(folder) else folder / folder_id(), ignore_errors=True)
             with suppress(OSError):
                 folder.rmdir()

@@ -80,6 +80,21 @@ def test_an_attempt_begins_with_an_empty_folder(folder):
         assert list(scratch.iterdir()) == []
 
 
+def test_what_is_written_whole_on_the_way_makes_no_place_inside_the_place(folder):
+    with workplace.scratch(folder / "results/T01/T01.mkv") as scratch, staged(scratch / "part.mkv") as partial:
+        partial.write_bytes(b"part")
+        assert partial.parent == scratch
+        assert hidden(folder) == sorted({path.relative_to(folder) for path in [folder / "results/.partial", partial]})
+    workplace.sweep()
+    assert not hidden(folder)
+
+
+def test_a_place_inside_a_place_as_earlier_versions_made_it_is_swept(folder):
+    (folder / f"results/.partial/{workplace.folder_id()}/.partial/T01").mkdir(parents=True)
+    workplace.sweep()
+    assert not hidden(folder)
+
+
 def test_a_tape_on_another_disk_is_written_there(folder, tmp_path):
     with small_disk(tmp_path / "other", "1m") as disk:
         (folder / "results/T02").symlink_to(disk.path)

@@ -25,6 +25,7 @@ from tapemill import (
 
 shell.prefix(stopping.PREFIX)
 mainprocess.look_for_garbage_seldom()
+mainprocess.see_beyond_ancient_input()
 PLANNED_ON = runlock.footprint(starting.FOLDER)
 
 

@@ -1,4 +1,4 @@
-"""What keeps Snakemake's main process quick with thousands of jobs, and its words to what concerns the operator.
+"""What keeps Snakemake's main process right, quick with thousands of jobs, and its words to what concerns the operator.
 
 For 9.27.1; the time is measured by `make bench-resume`.
 
@@ -10,6 +10,9 @@ from __future__ import annotations
 import gc
 import logging
 import threading
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Final
 
 NEW_OBJECTS: Final = 50_000
@@ -33,6 +36,36 @@ def keep_logging_faults_quiet() -> None:
     gone, for the next attempt or as the job was killed before it had one, and the writer's traceback would be shown.
     """
     logging.raiseExceptions = False
+
+
+def see_beyond_ancient_input() -> None:
+    """Let a plan look at jobs that need a file as `ancient` from a job that is to run, or runs, and has written it.
+
+    Snakemake does not ask such jobs, nor those after them, for reasons of their own to run: it takes for granted that
+    they run because the job before them does (`DAG.update_needrun`), but an `ancient` file that is there is no reason. If
+    a checkpoint ends at that moment, all that is left to do of a tape is forgotten, and the run ends as if it were done.
+    """
+    from snakemake.dag import DAG
+
+    everywhere = DAG.bfs
+    if everywhere.__name__ == "reached":
+        return
+
+    def reached(dag: Any, direction: Any, *jobs: Any, **how: Any) -> Iterator[Any]:
+        # Anything but the question which jobs need not be asked.
+        if direction is not dag.depending or how or dag.omitrules or dag.omitfiles:
+            yield from everywhere(dag, direction, *jobs, **how)
+            return
+        queue, seen = deque(jobs), set(jobs)
+        while queue:
+            job = queue.popleft()
+            yield job
+            for after, files in direction[job].items():
+                if after not in seen and not all(file.is_ancient and Path(file).exists() for file in files):
+                    seen.add(after)
+                    queue.append(after)
+
+    DAG.bfs = reached
 
 
 def reschedule_once_a_second(scheduler: Any) -> None:

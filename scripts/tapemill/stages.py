@@ -12,6 +12,7 @@ OTHER: Final = "other"
 STAGE_OF: Final = MappingProxyType(
     {
         "probe_capture": "capture",
+        "hash_capture": "capture",
         "detect_scenes": "scenes",
         "cut_scene": "scenes",
         "extract_audio": "audio",

@@ -75,6 +75,54 @@ def test_a_log_that_vanished_costs_no_traceback_on_the_terminal(tmp_path):
     assert "Traceback" not in done.stdout + done.stderr
 
 
+ANCIENT = """
+from tapemill import mainprocess
+HELP
+
+rule all:
+    input: "tape"
+
+rule choose:
+    output: "encoder"
+    shell: "touch {output}; sleep 4"
+
+checkpoint vote:
+    output: "vote"
+    shell: "sleep 2; touch {output}"
+
+rule clip:
+    input: ancient("encoder")
+    output: "clip"
+    shell: "touch {output}"
+
+rule tape:
+    input: "clip", lambda wildcards: checkpoints.vote.get().output
+    output: "tape"
+    shell: "touch {output}"
+"""
+
+
+def tape_after_a_vote_beside_a_choice(folder, help):
+    """Whether a tape is made if a checkpoint ends while a job runs whose file, `ancient` for others, is there."""
+    (folder / "Snakefile").write_text(ANCIENT.replace("HELP", help))
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--scheduler", "greedy", "--keep-going"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "scripts")}
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return (folder / "tape").exists()
+
+
+def test_a_vote_beside_a_choice_loses_no_tape(tmp_path):
+    assert tape_after_a_vote_beside_a_choice(tmp_path, "mainprocess.see_beyond_ancient_input()")
+
+
+def test_without_help_it_does(tmp_path):
+    # If this fails Snakemake has mended it, and `see_beyond_ancient_input` can go.
+    assert not tape_after_a_vote_beside_a_choice(tmp_path, "")
+
+
 def test_the_collector_looks_seldom_and_keeps_its_generations():
     before = gc.get_threshold()
     try:

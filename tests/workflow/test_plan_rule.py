@@ -22,8 +22,8 @@ def test_a_new_tape_on_lanes_of_a_profile_is_planned_and_nothing_is_made(project
     assert "on 1 lane and 3 cores" in run.output
     assert "Energy: " in run.output
     found = json.loads(project.path("out/plan.json").read_text())
-    rules = {"probe_capture", "clean_sound", "detect_scenes", "join_subtitles", "mux_tape"}
-    assert found["jobs"] == dict.fromkeys(rules, 1)
+    rules = {"probe_capture", "hash_capture", "clean_sound", "detect_scenes", "join_subtitles", "mux_tape"}
+    assert found["jobs"] == dict.fromkeys({*rules, "write_provenance"}, 1)
     assert set(found["busy_s"]) == {"gpu0", "cores"}
     assert not project.path("results").exists()
 

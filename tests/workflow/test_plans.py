@@ -40,7 +40,8 @@ def test_a_new_tape(project, profile):
 def test_a_tape_that_was_looked_into_and_not_divided_yet(project):
     make_capture(project.path("a.mkv"), frames=10, size=(128, 96))
     write_json(project.path("results/T/capture.json"), capture_of(project.path("a.mkv")).to_plain())
-    assert set(plan(project)) == {"clean_sound", "detect_scenes", "join_subtitles", "mux_tape", "all"}
+    of_tape = {"hash_capture", "clean_sound", "detect_scenes", "join_subtitles", "mux_tape"}
+    assert set(plan(project)) == {*of_tape, "write_provenance", "all"}
 
 
 def test_a_tape_whose_language_is_voted_on(project):

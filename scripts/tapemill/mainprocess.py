@@ -42,8 +42,9 @@ def see_beyond_ancient_input() -> None:
     """Let a plan look at jobs that need a file as `ancient` from a job that is to run, or runs, and has written it.
 
     Snakemake does not ask such jobs, nor those after them, for reasons of their own to run: it takes for granted that
-    they run because the job before them does (`DAG.update_needrun`), but an `ancient` file that is there is no reason. If
-    a checkpoint ends at that moment, all that is left to do of a tape is forgotten, and the run ends as if it were done.
+    they run because the job before them does (`DAG.update_needrun`), but an `ancient` file that is there is no reason.
+    If a checkpoint ends at that moment, all that is left to do of a tape is forgotten, and the run ends as if it were
+    done.
     """
     from snakemake.dag import DAG
 

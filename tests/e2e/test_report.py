@@ -79,7 +79,8 @@ def test_a_corrected_subtitle_reaches_its_page_and_makes_no_picture(copy):
     clip = copy.path("results/T01/enhanced/0000050.mkv").stat().st_mtime_ns
     srt = copy.path("results/T01/subtitles/0000050.srt")
     srt.write_text("1\n00:00:00,200 --> 00:00:01,500\nWhat she <i>really</i> said\n\n")
-    assert dict(copy.make("all").jobs) == {"join_subtitles": 1, "mux_tape": 1} | PAGES
+    together = {"join_subtitles": 1, "mux_tape": 1, "write_provenance": 1}
+    assert dict(copy.make("all").jobs) == together | PAGES
     assert copy.path("results/T01/enhanced/0000050.mkv").stat().st_mtime_ns == clip
     page = copy.path("results/T01/report/subtitles.html").read_text()
     assert "What she &lt;i&gt;really&lt;/i&gt; said" in page

@@ -31,7 +31,7 @@ FORMATS: Final = {
     **{"json": "application/json", "tsv": "text/tab-separated-values"},
 }
 HOMES: Final = {
-    "av": "https://pypi.org/project/av/",
+    "av": "https://github.com/PyAV-Org/PyAV",
     "ffmpeg": "https://ffmpeg.org/",
     "numpy": "https://numpy.org/",
     "openai-whisper": "https://github.com/openai/whisper",
@@ -128,7 +128,8 @@ def _workflow(made: ROCrate, document: Mapping[str, Any], workflow: str) -> Enti
     main["conformsTo"] = made.add(ContextEntity(made, WORKFLOW_PROFILE, properties=profile))
     needed = []
     for name, versions in _programs(document).items():
-        home = HOMES.get(name, f"https://pypi.org/project/{name}/")
+        # A package URL (github.com/package-url/purl-spec) for those without a page of their own.
+        home = HOMES.get(name, f"pkg:pypi/{name}")
         properties = {"name": name, "url": home, "softwareVersion": ", ".join(versions)}
         needed.append(made.add(SoftwareApplication(made, home, properties=properties)))
     main["softwareRequirements"] = needed

@@ -42,9 +42,14 @@ class Event:
 
 def begin(run_id: str) -> str:
     """Name the run whose main process this is; whatever it starts from now on writes events of this run."""
-    name = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{socket.gethostname()}-{run_id}"
+    name = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{_host()}-{run_id}"
     os.environ[VARIABLE] = name
     return name
+
+
+def _host() -> str:
+    # Without its domain: a file's name is the run's up to the first dot.
+    return socket.gethostname().partition(".")[0]
 
 
 def write(event: str, **facts: Any) -> None:
@@ -155,4 +160,4 @@ class Work(logging.Handler):
 
 
 def _path(run: str) -> Path:
-    return FOLDER / f"{run}.{socket.gethostname().partition('.')[0]}{SUFFIX}"
+    return FOLDER / f"{run}.{_host()}{SUFFIX}"

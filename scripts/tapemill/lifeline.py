@@ -48,10 +48,16 @@ def run_of(pid: int) -> Run | None:
     return None if ticks is None else Run(pid, ticks)
 
 
-def begin_run() -> Run:
-    """Make this process the main process of a run: whatever it starts from now on finds it with `current_run`."""
+def own_run() -> Run:
+    """The run whose main process this is."""
     run = run_of(os.getpid())
     assert run is not None
+    return run
+
+
+def begin_run() -> Run:
+    """Make this process the main process of a run: whatever it starts from now on finds it with `current_run`."""
+    run = own_run()
     os.environ[VARIABLE] = f"{_boot_id()} {run.id}"
     return run
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import itertools
 import logging
-import os
 import random
 import shutil
 import sys
@@ -40,8 +39,7 @@ def begin(scheduler: Any) -> None:
 
     What does not pass by itself is not tried again, and a fatal error lets no more jobs start.
     """
-    run = lifeline.run_of(os.getpid())
-    assert run is not None
+    run = lifeline.own_run()
     attempts.begin(run.id)
     fatal.watch(run.id, scheduler.exit_gracefully)
     report = scheduler.error_callback

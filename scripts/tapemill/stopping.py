@@ -71,10 +71,9 @@ def finish_at_signals() -> None:
     `JobScheduler.exit_gracefully`). So that handler gets a thread of its own, and both signals lead to it.
     """
     finish = signal.getsignal(signal.SIGTERM)
-    run = lifeline.run_of(os.getpid())
-    if not callable(finish) or run is None:
+    if not callable(finish):
         return
-    note = _note(run.id)
+    note = _note(lifeline.own_run().id)
 
     def ask(number: int, _frame: FrameType | None) -> None:
         threading.Thread(target=finish, args=(number, None), daemon=True).start()

@@ -6,7 +6,6 @@ The facts come from the notes that jobs leave (`attempts`), so that a report can
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -159,8 +158,7 @@ def _count(number: int, what: str) -> str:
 
 def tell(workflow: Any, logger: logging.Logger, *, is_ok: bool) -> None:
     """At the end of a run, in Snakemake's main process: tell the terminal, Snakemake's log and the events."""
-    run = lifeline.run_of(os.getpid())
-    assert run is not None
+    run = lifeline.own_run()
     found = facts(run.id, _failed_logs(workflow))
     plain = asdict(found) | {"stopped": found.stopped and found.stopped.message}
     events.write("run_ended", is_ok=is_ok, **plain)

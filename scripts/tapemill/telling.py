@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import socket
 import sys
 import threading
@@ -27,8 +26,7 @@ _metrics: _Metrics | None = None
 def begin(workflow: Any) -> None:
     """Called with Snakemake's workflow when it is about to start its first job."""
     global _metrics  # noqa: PLW0603  a process is the main process of one run
-    run = lifeline.run_of(os.getpid())
-    assert run is not None
+    run = lifeline.own_run()
     name = events.begin(run.id)
     logs = planned(workflow.dag)
     events.write(

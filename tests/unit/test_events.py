@@ -1,8 +1,8 @@
 """Events: written whole by many at once, read whatever happened, and as the schema says."""
 
 import json
-import logging
 import multiprocessing
+import socket
 import subprocess
 import sys
 import time
@@ -18,6 +18,8 @@ from tapemill import events, history, progress, script
 from tapemill.errors import GateError
 from tapemill.notices import Notice
 
+pytestmark = pytest.mark.usefixtures("handlers")
+
 SCHEMA = yaml.safe_load((Path(__file__).parents[2] / "config/schemas/event.schema.yaml").read_text())
 JOB = {"rule": "enhance_scene", "tape": "T01", "scene": "0000050", "log": "logs/enhance_scene/T01/0000050.log"}
 
@@ -27,17 +29,6 @@ def run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv(events.VARIABLE, "")
     return events.begin("1-1")
-
-
-@pytest.fixture(autouse=True)
-def handlers():
-    root = logging.getLogger()
-    before, level = list(root.handlers), root.level
-    yield
-    for handler in set(root.handlers) - set(before):
-        root.removeHandler(handler)
-        handler.close()
-    root.setLevel(level)
 
 
 def lines():
@@ -64,6 +55,14 @@ def test_many_writers_do_not_mix_their_lines(run):
     assert {(event.facts["attempt"], event.facts["pid"]) for event in found} == {
         (number + 1, index) for number in range(8) for index in range(200)
     }
+
+
+def test_a_run_is_found_on_a_machine_that_knows_its_domain(monkeypatch):
+    monkeypatch.setattr(socket, "gethostname", lambda: "attic.home.example")
+    run = events.begin("2-2")
+    events.write("job_started", **JOB, attempt=1)
+    assert events.runs() == [run]
+    assert [event.run for event in events.read(run)] == [run]
 
 
 def test_a_line_that_was_cut_off_costs_no_other(run):

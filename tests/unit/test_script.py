@@ -15,16 +15,7 @@ from tapemill.attempts import Failure, JobNote
 from tapemill.errors import FatalError, InputError
 from waiting import wait_for
 
-
-@pytest.fixture(autouse=True)
-def handlers():
-    root = logging.getLogger()
-    before, level = list(root.handlers), root.level
-    yield
-    for handler in set(root.handlers) - set(before):
-        root.removeHandler(handler)
-        handler.close()
-    root.setLevel(level)
+pytestmark = pytest.mark.usefixtures("handlers")
 
 
 def job(tmp_path):

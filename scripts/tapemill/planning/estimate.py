@@ -11,6 +11,7 @@ from .. import spaceplan
 from ..enhance import EnhanceSettings, NetworkStep, SceneSettings, needs_choice
 from ..models import find_model
 from ..spaceplan import DiskPlan
+from ..stages import STAGES
 from ..tapes import TapeLookup
 from . import measured, pace
 from .jobs import PlannedJob, Run
@@ -21,7 +22,6 @@ from .simulation import CORES, Outcome, Timed, simulate
 from .tasks import Task, passed, tasks_of
 from .workload import TapeLoad, load_of
 
-STAGES: Final = ("capture", "scenes", "audio", "subtitles", "enhance", "tape")
 J_OF_KWH: Final = 3_600_000
 
 

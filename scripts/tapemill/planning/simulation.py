@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from ..lanes.assignment import SHORT_S
+from ..stages import CHECKPOINTS
 from .jobs import Key
-from .tasks import CHECKPOINTS, Task
+from .tasks import Task
 
 TURN_S: Final = 0.3
 """From the end of a job to the start of the next (docs/lanes.md, "Who gets which card")."""

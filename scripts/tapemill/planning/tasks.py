@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
+from ..stages import stage_of
 from ..tapes import spread
 from .jobs import Key, PlannedJob
 from .workload import TapeLoad, Unit
@@ -58,20 +59,8 @@ SCENE_RULES: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
         "translate_scene": ("translated/{}.srt",),
     },
 }
-STAGES: Final[Mapping[str, str]] = {
-    "cut_scene": "scenes",
-    "enhance_scene": "enhance",
-    "extract_audio": "audio",
-    "transcribe_scene": "subtitles",
-    "translate_scene": "subtitles",
-}
-
-
-# Checkpoints by their stage and what they leave.
-CHECKPOINTS: Final[Mapping[str, tuple[str, str]]] = {
-    "detect_scenes": ("scenes", "scenes.tsv"),
-    "detect_language": ("subtitles", "language.json"),
-}
+# Checkpoints, by what they leave.
+LEFT_BY: Final[Mapping[str, str]] = {"detect_scenes": "scenes.tsv", "detect_language": "language.json"}
 
 
 @dataclass(frozen=True)
@@ -120,9 +109,9 @@ def passed(jobs: Sequence[PlannedJob], tapes: Iterable[str], results: Path = Pat
     """Checkpoints that are done: Snakemake drops them from its graph."""
     there = {job.key for job in jobs}
     for tape in tapes:
-        for rule, (stage, left) in CHECKPOINTS.items():
+        for rule, left in LEFT_BY.items():
             if (rule, tape, "") not in there and (results / tape / left).exists():
-                yield PlannedJob(rule, stage, tape, "", is_to_do=False)
+                yield PlannedJob(rule, stage_of(rule), tape, "", is_to_do=False)
 
 
 def _to_come(tape: str, load: TapeLoad, rules: set[str], folder: Path) -> Iterator[Task]:
@@ -135,7 +124,7 @@ def _to_come(tape: str, load: TapeLoad, rules: set[str], folder: Path) -> Iterat
                 is_done = load.are_scenes_known and any((folder / file.format(scene.id)).exists() for file in files)
                 if key not in told and not is_done:
                     told.add(key)
-                    yield Task(rule, STAGES[rule], tape, scene.id, _units(key, {tape: load}), is_estimate=True)
+                    yield Task(rule, stage_of(rule), tape, scene.id, _units(key, {tape: load}), is_estimate=True)
 
 
 def _units(key: Key, loads: Mapping[str, TapeLoad]) -> float:

@@ -10,10 +10,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from .. import bounded, events, history
-from ..errors import InputError
+from .. import events, history, records
 from ..history import Attempt
 from ..stages import OTHER, STAGES, stage_of
 from ..summary import REPLACED
@@ -146,7 +145,7 @@ def seconds_of(attempt: Attempt) -> float:
 
 
 def _of_scene(tape: Path, scene: str) -> Iterator[Otherwise]:
-    clip = _record(tape / "enhanced" / f"{scene}.json")
+    clip = records.picture(tape, scene)
     if "kept_original" in clip:
         yield Otherwise(scene, "kept", "{error}: {message}".format(**clip["kept_original"]))
     if "stands_in" in clip:
@@ -159,17 +158,10 @@ def _of_scene(tape: Path, scene: str) -> Iterator[Otherwise]:
 
 
 def _of_words(cues: Path) -> Iterator[Otherwise]:
-    record = _record(cues.with_suffix(".json"))
+    record = records.read(cues.with_suffix(".json"))
     # Where somebody has written cues since, nothing is amiss.
     if "left_empty" in record and not (cues.exists() and cues.stat().st_size):
         yield Otherwise(cues.stem, "empty", "{error}: {message}".format(**record["left_empty"]))
     if "lowered" in record:
         lowered = record["lowered"]
         yield Otherwise(cues.stem, "lowered", f"heard with {lowered['model']}, beam of {lowered['beam_size']}")
-
-
-def _record(path: Path) -> dict[str, Any]:
-    try:
-        return bounded.read_json(path, error=InputError, remedy="delete it")
-    except (FileNotFoundError, InputError):
-        return {}

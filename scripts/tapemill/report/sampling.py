@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from .. import bounded, files
+from .. import bounded, files, records
 from ..colour import Colour
 from ..enhance import OutputPicture
 from ..enhance.picture import source_colour
@@ -131,7 +131,7 @@ class _Looker:
         if after is None or file is None or frames is None:
             LOG.warning("frame %d cannot be decoded and is left out", frame)
             return _Look(frame, name)
-        record = _record(self._records / f"{name}.json")
+        record = records.read(self._records / f"{name}.json")
         crop = record.get("crop")
         order = record.get("field_order", self._facts.picture.field_order)
         plain = _cropped(file.deinterlaced(frames, order), crop)
@@ -189,15 +189,6 @@ def _thumbnails(tape: Tape, facts: TapeFacts) -> Iterator[tuple[str, str]]:
         if picture is not None:
             height = max(1, nearest(Fraction(picture.shape[0] * THUMBNAIL_WIDTH, picture.shape[1])))
             yield facts.scenes[place], _webp(_resized(picture, THUMBNAIL_WIDTH, height), THUMBNAIL_QUALITY)
-
-
-def _record(path: Path) -> dict[str, Any]:
-    """A scene's record; empty if it is gone."""
-    try:
-        return bounded.read_json(path, error=InputError, remedy=MAKE_ANEW)
-    except (FileNotFoundError, InputError) as error:
-        LOG.warning("the record of a scene is left out: %s", error)
-        return {}
 
 
 def _cropped(picture: np.ndarray, crop: Mapping[str, int] | None) -> np.ndarray:

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from .. import bounded
+from .. import bounded, records
 from ..errors import InputError
 from ..media import opened
 
-PREFIX: Final = "TAPEMILL_"
 # Of a folder of scenes there may be a thousand.
 MOST_FILES: Final = 3
 
@@ -36,13 +35,7 @@ def read_tags(tape: Path) -> Tagged:
     with opened(tape) as container:
         tags = {name: str(value) for name, value in container.metadata.items()}
         width = container.streams.video[0].width
-    facts = {name: value for name, value in tags.items() if name.startswith(PREFIX)}
-    # MP4 has the facts in its comment, one a line.
-    for line in tags.get("comment", "").splitlines():
-        name, _, value = line.partition("=")
-        if name.startswith(PREFIX):
-            facts[name] = value
-    rows = tuple((name.removeprefix(PREFIX).lower().replace("_", " "), value) for name, value in sorted(facts.items()))
+    rows = tuple((name.replace("_", " "), value) for name, value in sorted(records.tags_of(tags).items()))
     return Tagged(tags.get("title") or tape.stem, tags.get("date", ""), width, rows)
 
 

@@ -10,8 +10,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
 
-from .. import bounded
-from ..errors import InputError, SceneError
+from ..errors import SceneError
+from ..records import read as read_record
 from ..subtitles.segments import Segment
 from ..subtitles.srt import Cue, read_srt
 from ..timing import Span, milliseconds
@@ -75,7 +75,7 @@ def words(*, srt: Path, records: Path, scenes: Mapping[str, Span], rate: Fractio
     by_hand: list[str] = []
     waiting = _by_scene(_cues(srt), scenes, rate)
     for name, span in scenes.items():
-        record = _record(records / f"{name}.json")
+        record = read_record(records / f"{name}.json")
         start_ms = milliseconds(span.start_s(rate))
         if "note" in record:
             by_hand.append(name)
@@ -128,11 +128,3 @@ def _cues(srt: Path) -> list[Cue]:
     except (SceneError, FileNotFoundError) as error:
         LOG.warning("the subtitles are left out: %s", error)
         return []
-
-
-def _record(path: Path) -> dict[str, Any]:
-    try:
-        return bounded.read_json(path, error=InputError, remedy="delete it")
-    except (FileNotFoundError, InputError) as error:
-        LOG.warning("the record of a scene is left out: %s", error)
-        return {}

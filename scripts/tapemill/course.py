@@ -209,6 +209,11 @@ def find(name: str | None, folder: Path = events.FOLDER) -> Course:
         raise ConfigError(
             f"{len(fitting) or 'no'} runs here begin with {name}", file=folder, remedy=f"the latest are: {latest}"
         )
-    course = Course(name if name in fitting else fitting[-1], folder)
+    return of_run(name if name in fitting else fitting[-1], folder)
+
+
+def of_run(run: str, folder: Path = events.FOLDER) -> Course:
+    """A run as it stands."""
+    course = Course(run, folder)
     course.update()
     return course

@@ -66,6 +66,11 @@ class RunFacts:
     stopped: Cause | None = None
     """Why no more jobs were started before all was done."""
 
+    @property
+    def scenes_replaced(self) -> int:
+        """Scenes that are in their tape in another way than they should be, each once."""
+        return len({(each.tape, each.scene) for each in self.replaced})
+
 
 def facts(run: str, failed_logs: Iterable[str] = ()) -> RunFacts:
     """How the run with this id ended.
@@ -128,8 +133,7 @@ def told(run: RunFacts) -> Iterator[tuple[int, str]]:
         lines = [f"{_count(len(run.failed), 'job')} failed:", *map(_line_of_failed, run.failed)]
         yield logging.ERROR, "\n".join(lines)
     if run.replaced:
-        scenes = len({(each.tape, each.scene) for each in run.replaced})
-        lines = [f"{_count(scenes, 'scene')} could not be processed as asked:", *map(_line_of_replaced, run.replaced)]
+        lines = [f"{_count(run.scenes_replaced, 'scene')} could not be processed as asked:", *map(_line_of_replaced, run.replaced)]
         yield logging.WARNING, "\n".join(lines)
     counts = {
         "tried again, then done": run.tried_again,

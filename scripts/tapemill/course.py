@@ -21,8 +21,8 @@ from .notices import Notice
 from .stages import OTHER, stage_of
 from .summary import Failed, RunFacts, replaced
 
-State = Literal["active", "ended", "killed", "elsewhere"]
-"""`killed`: its main process is gone and left no word. `elsewhere`: on another machine, or nobody knows where."""
+State = Literal["active", "ended", "broken off", "killed", "elsewhere"]
+"""`broken off`: Snakemake itself stumbled, and ended it before its time. `killed`: its main process is gone and left no word. `elsewhere`: on another machine, or nobody knows where."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,7 @@ class Course:
         self.started: Event | None = None
         """None if the first line is lost."""
         self.ended: Event | None = None
+        self.broken_off: Event | None = None
         self.heard: datetime | None = None
         """Time of the last event."""
         self.workers_started: Counter[str] = Counter()
@@ -81,6 +82,8 @@ class Course:
         """What is known of the run's main process."""
         if self.ended is not None:
             return "ended"
+        if self.broken_off is not None:
+            return "broken off"
         if self._was_alive is None:
             return "elsewhere"
         return "active" if self._was_alive else "killed"
@@ -88,7 +91,7 @@ class Course:
     @property
     def is_over(self) -> bool:
         """Whether nothing more will come."""
-        return self.state in {"ended", "killed"}
+        return self.state in {"ended", "broken off", "killed"}
 
     @property
     def lanes(self) -> list[Mapping[str, Any]]:
@@ -136,6 +139,8 @@ class Course:
             self.started = event
         elif event.kind == "run_ended":
             self.ended = event
+        elif event.kind == "run_broken_off":
+            self.broken_off = event
         elif event.kind == "worker_started":
             self.workers_started[str(event.facts.get("lane", ""))] += 1
         if event.kind in {"run_started", "jobs_planned"}:

@@ -52,8 +52,13 @@ def _head(course: Course, counts: Mapping[tuple[str, str], Count], ahead: Foreca
         how = "all that was asked for is there" if is_ok else "not all that was asked for is there"
         yield Text(f"ended {_clock(heard, now)}, after {span(heard - started)}; {done}")
         yield Text(how, style="green" if is_ok else "red")
+    elif course.state == "broken off" and course.broken_off is not None:
+        said = str(course.broken_off.facts.get("reason") or "without a word")
+        yield Text(f"broken off {_clock(heard, now)}, after {span(heard - started)}; {done}")
+        yield Text(f"Snakemake itself stumbled: {' '.join(said.split())}", style="red")
+        yield Text("the same command goes on where it was", style="red")
     elif course.state == "killed":
-        yield Text(f"killed or broken off, last heard of {_clock(heard, now)}; {done}")
+        yield Text(f"killed, last heard of {_clock(heard, now)}; {done}")
         yield Text("its main process is gone; the same command goes on where it was", style="red")
     else:
         yield Text(f"running for {span(now - started)}; {done}")

@@ -131,6 +131,7 @@ class Course:
             ),
             not_started=sum(attempt.outcome == "not started" for attempt in latest),
             stopped=Cause(str(stopped), "") if stopped else None,
+            missing=tuple(map(str, self.ended.facts.get("missing", ()))) if self.ended else (),
         )
 
     def _take(self, event: Event) -> None:

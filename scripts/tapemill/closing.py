@@ -16,8 +16,8 @@ MOST_NAMED: Final = 10
 def end(workflow: Any, logger: logging.Logger, *, is_ok: bool) -> None:
     """Called with Snakemake's workflow when no job runs any more; `is_ok` is what Snakemake thinks of it.
 
-    Raises FatalError if Snakemake calls a run well whose results are not all there. A process that does not hold the run
-    lock has only looked (`starting`), and leaves all as it is.
+    Raises FatalError if Snakemake calls a run well whose results are not all there. A process that does not hold the
+    run lock has only looked (`starting`), and leaves all as it is.
     """
     if not runlock.is_held():
         return
@@ -38,9 +38,9 @@ def end(workflow: Any, logger: logging.Logger, *, is_ok: bool) -> None:
 def _missing(dag: Any) -> Iterator[str]:
     """Files that this run was asked for, and that are not there.
 
-    Snakemake 9.27.1 calls a run well as soon as no job is left to start and none has failed; with `keep-going` it does not
-    ask whether some of its plan were never started (`JobScheduler.schedule`), as after a change of the plan by a checkpoint
-    (`mainprocess.see_beyond_ancient_input` mends one such case).
+    Snakemake 9.27.1 calls a run well as soon as no job is left to start and none has failed; with `keep-going` it does
+    not ask whether some of its plan were never started (`JobScheduler.schedule`), as after a change of the plan by a
+    checkpoint (`mainprocess.see_beyond_ancient_input` mends one such case).
     """
     from snakemake.io import is_flagged
 

@@ -22,7 +22,8 @@ from .stages import OTHER, stage_of
 from .summary import Failed, RunFacts, replaced
 
 State = Literal["active", "ended", "broken off", "killed", "elsewhere"]
-"""`broken off`: Snakemake itself stumbled, and ended it before its time. `killed`: its main process is gone and left no word. `elsewhere`: on another machine, or nobody knows where."""
+"""`broken off`: Snakemake itself stumbled and ended it before its time. `killed`: its main process is gone and left no
+word. `elsewhere`: on another machine, or nobody knows where."""
 
 
 @dataclass(frozen=True)

@@ -80,9 +80,7 @@ def _state(file: Path) -> tuple[int, int]:
     return found.st_size, found.st_mtime_ns
 
 
-def examine(
-    file: Path, settings: CaptureSettings, reached: Callable[[int, int], None] | None = None
-) -> Examined:
+def examine(file: Path, settings: CaptureSettings, reached: Callable[[int, int], None] | None = None) -> Examined:
     """Read all packets of a file and look at some of its pictures. Raises InputError if it cannot be a capture.
 
     `reached` is told on the way how far it is, as by `read_packets`.

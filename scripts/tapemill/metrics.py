@@ -65,8 +65,8 @@ def _of_run(course: Course) -> Iterator[Metric]:
     yield _gauge("run_info", "Always 1. The run that all other metrics are about.", ("run",), {(course.run,): 1})
     yield _gauge(
         "run_state",
-        "1 for what was known of the run when this was written: active, ended, broken off by an error of Snakemake's own,"
-        " killed, or elsewhere (another machine).",
+        "1 for what was known of the run when this was written: active, ended, broken off (by an error of Snakemake's"
+        " own), killed, or elsewhere (another machine).",
         ("state",),
         {(state,): int(course.state == state) for state in get_args(State)},
     )

@@ -57,7 +57,8 @@ class Packets:
 def read_packets(path: Path, stream_index: int, reached: Callable[[int, int], None] | None = None) -> Packets:
     """Read a file from end to end. `stream_index` is its picture. Raises InputError if that has no packets.
 
-    `reached` is told how many packets of the picture are read, and where in the file the last one begins, if that is known.
+    `reached` is told how many packets of the picture are read, and where in the file the last one begins, if that is
+    known.
     """
     with opened(path) as container:
         picture = next(stream for stream in container.streams.video if stream.index == stream_index)

@@ -75,7 +75,7 @@ class Progress:
 
 
 class Reading:
-    """Progress through files of which nobody knows yet how many frames they hold: judged by the bytes they took so far."""
+    """Progress through files of which nobody knows yet how many frames they hold: judged by the bytes these take."""
 
     def __init__(self, sizes_bytes: Sequence[int], step: str = "") -> None:
         self._progress = Progress(0, step)

@@ -15,8 +15,8 @@ LOOKING = frozenset({"plan"})
 def begin(workflow: Any, planned_on: int | None) -> None:
     """Called with Snakemake's workflow once it is planned. Raises FatalError if the run may not start.
 
-    `planned_on` is what `runlock.footprint` said before the planning. Whoever only wants to see the plan takes no lock, so
-    that it can be seen beside a run, and touches nothing that a run needs.
+    `planned_on` is what `runlock.footprint` said before the planning. Whoever only wants to see the plan takes no lock,
+    so that it can be seen beside a run, and touches nothing that a run needs.
     """
     if _only_looks(workflow.dag):
         lifeline.begin_run()

@@ -135,7 +135,8 @@ def told(run: RunFacts) -> Iterator[tuple[int, str]]:
         lines = [f"{_count(len(run.failed), 'job')} failed:", *map(_line_of_failed, run.failed)]
         yield logging.ERROR, "\n".join(lines)
     if run.replaced:
-        lines = [f"{_count(run.scenes_replaced, 'scene')} could not be processed as asked:", *map(_line_of_replaced, run.replaced)]
+        count = _count(run.scenes_replaced, "scene")
+        lines = [f"{count} could not be processed as asked:", *map(_line_of_replaced, run.replaced)]
         yield logging.WARNING, "\n".join(lines)
     counts = {
         "tried again, then done": run.tried_again,

@@ -7,10 +7,8 @@ from hypothesis import strategies as st
 
 from tapemill.provenance.sharing import shared, text, whole
 
-COMMANDS = st.lists(
-    st.text(st.sampled_from("0123456789.{} abc-"), max_size=12) | st.builds("-ss {} -i {{cut}}".format, st.integers(0, 99)),
-    max_size=3,
-)
+COMMAND = st.builds("-ss {} -i {{cut}}".format, st.integers(0, 99))
+COMMANDS = st.lists(st.text(st.sampled_from("0123456789.{} abc-"), max_size=12) | COMMAND, max_size=3)
 RECORDS = st.fixed_dictionaries(
     {"cut_with": st.just({}) | st.fixed_dictionaries({"command": st.text(st.sampled_from("12{} x"), max_size=8)})},
     optional={"commands": COMMANDS, "frames_in": st.integers(0, 3), "width": st.sampled_from([1, 1.0, True, "1"])},
@@ -55,7 +53,10 @@ def test_what_looks_like_a_hole_is_none():
     assert whole(shared(document(pictures))) == document(pictures)
 
 
-@given(st.lists(RECORDS, max_size=6), st.lists(st.fixed_dictionaries({"seconds": st.floats(0, 9), "lane": st.just("x")})))
+JOBS = st.lists(st.fixed_dictionaries({"seconds": st.floats(0, 9), "lane": st.just("x")}))
+
+
+@given(st.lists(RECORDS, max_size=6), JOBS)
 def test_nothing_is_lost(pictures, jobs):
     said = document(pictures, jobs)
     read = whole(json.loads(text(shared(said))))

@@ -94,7 +94,8 @@ def test_lanes_are_named_as_jobs_name_them(tmp_path, device):
 
 
 def test_a_run_that_snakemake_itself_breaks_off_says_so(tmp_path):
-    read = run(tmp_path, snakefile=SNAKEFILE.replace("return [f", "raise ValueError('no such table')\n    return [f"), code=1)
+    stumbling = SNAKEFILE.replace("return [f", "raise ValueError('no such table')\n    return [f")
+    read = run(tmp_path, snakefile=stumbling, code=1)
     assert [event.kind for event in read] == ["run_started", "run_broken_off"]
     assert "no such table" in read[-1].facts["reason"]
     course = Course(read[-1].run, tmp_path / "events")

@@ -1,7 +1,7 @@
 """What scenes have in common is said once: a tape of 1,000 scenes would say the same commands and settings 1,000 times.
 
 `shared` takes out of a document what several scenes say alike, `whole` is its inverse. A part of a scene that has the
-key `like` is, together with its own facts, what `alike` calls so; in commands there, {1}, {2}, … stand for its `values`.
+key `like` is, together with its own facts, what `alike` calls so; {1}, {2}, … in commands there stand for its `values`.
 """
 
 from __future__ import annotations
@@ -96,7 +96,8 @@ def _template(rests: Sequence[Facts]) -> tuple[Facts, list[list[str]]]:
         ]
     )
     commands = [NUMBER.sub(lambda _: next(written), command) for command in first]
-    return _with_commands(rests[0], commands), [list(values) for values in zip(*holes, strict=True)] or [[]] * len(rests)
+    values = [list(each) for each in zip(*holes, strict=True)]
+    return _with_commands(rests[0], commands), values or [[]] * len(rests)
 
 
 def _variable(facts: Mapping[str, Any]) -> list[str]:
@@ -126,17 +127,16 @@ def _with_commands(facts: Mapping[str, Any], commands: Sequence[str]) -> Facts:
 def _section_whole(section: Mapping[str, Any]) -> Facts:
     alike = section.get("alike", {})
     scenes = [
-        {part: _whole(facts, alike[HOW.get(part, part)]) if _is_shared(facts) else facts for part, facts in scene.items()}
+        {part: _whole(facts, alike.get(HOW.get(part, part), {})) for part, facts in scene.items()}
         for scene in section.get("scenes", ())
     ]
     return {key: value for key, value in section.items() if key != "alike"} | ({"scenes": scenes} if scenes else {})
 
 
-def _is_shared(facts: Any) -> bool:
-    return isinstance(facts, Mapping) and "like" in facts
-
-
-def _whole(told: Mapping[str, Any], alike: Mapping[str, Any]) -> Facts:
+def _whole(told: Any, alike: Mapping[str, Any]) -> Any:
+    """What is told of a part of a scene, its name for instance, with what it has in common with others."""
+    if not isinstance(told, Mapping) or "like" not in told:
+        return told
     facts, values = alike[told["like"]], told.get("values")
     if values:
         filled = [HOLE.sub(lambda hole: values[int(hole[1]) - 1], command) for command in _commands(facts)]

@@ -9,6 +9,8 @@ from __future__ import annotations
 import atexit
 import logging
 import os
+from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 from . import events
@@ -33,14 +35,17 @@ class LastWords(logging.Handler):
 _words: LastWords | None = None
 
 
-def expect() -> None:
-    """From now on the end of this process is the end of a run that was broken off, until `ended` says otherwise."""
+def expect(then: Callable[[], None]) -> None:
+    """From now on the end of this process is the end of a run that was broken off, until `ended` says otherwise.
+
+    `then` is called once that is told, in the folder that is the working folder now.
+    """
     global _words  # noqa: PLW0603  a process is the main process of one run
     from snakemake.logging import logger
 
     _words = LastWords()
     logger.addHandler(_words)
-    atexit.register(_tell, os.getpid())
+    atexit.register(_tell, os.getpid(), Path.cwd(), then)
 
 
 def ended() -> None:
@@ -49,7 +54,11 @@ def ended() -> None:
     _words = None
 
 
-def _tell(pid: int) -> None:
+def _tell(pid: int, folder: Path, then: Callable[[], None]) -> None:
     # Not in what was forked of it.
-    if _words is not None and os.getpid() == pid:
-        events.write("run_broken_off", reason=_words.said)
+    if _words is None or os.getpid() != pid:
+        return
+    # By now Snakemake is back where it was started (`--directory`).
+    os.chdir(folder)
+    events.write("run_broken_off", reason=_words.said)
+    then()

@@ -39,10 +39,10 @@ def begin(workflow: Any) -> None:
         lanes=lanes(workflow.scheduler),
         **_counted(logs),
     )
-    lastwords.expect()
     _tell_growth(workflow.dag, logs)
     _metrics = _Metrics(name)
     _metrics.start()
+    lastwords.expect(_metrics.write_last)
 
 
 def ended() -> None:

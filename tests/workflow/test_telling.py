@@ -53,9 +53,10 @@ LANES = ("--scheduler", "lanes", "--resources", "gpu0=2", "gpu1=1")
 def run(folder, *arguments, snakefile=SNAKEFILE, code=0):
     (folder / "Snakefile").write_text(snakefile)
     command = [sys.executable, "-m", "snakemake", "--cores", "1", "--scheduler", "greedy", "--retries", "2", *arguments]
+    command += ["--snakefile", str(folder / "Snakefile"), "--directory", str(folder)]
     environment = os.environ | {"PYTHONPATH": str(ROOT / "scripts")}
     done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
+        command, cwd=folder.parent, env=environment, capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == code, done.stderr
     name = events.runs(folder / "events")[-1]
@@ -101,6 +102,7 @@ def test_a_run_that_snakemake_itself_breaks_off_says_so(tmp_path):
     course = Course(read[-1].run, tmp_path / "events")
     course.update()
     assert (course.state, course.is_over) == ("broken off", True)
+    assert 'tapemill_run_state{state="broken off"} 1.0' in (tmp_path / "events" / "metrics.prom").read_text()
 
 
 def test_a_hook_that_stumbles_breaks_the_run_off(tmp_path):

@@ -12,6 +12,7 @@ OUTPUT   .snakemake/tapemill.lock     who runs here; held while the run lasts
 from snakemake.logging import logger
 
 from tapemill import (
+    filesystem,
     mainprocess,
     planning,
     runlock,
@@ -23,6 +24,7 @@ from tapemill import (
     workplace,
 )
 
+filesystem.require_files(workflow)
 shell.prefix(stopping.PREFIX)
 mainprocess.look_for_garbage_seldom()
 mainprocess.see_beyond_ancient_input()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from . import bookkeeping, mainprocess, retrying, runlock, stopping
+from . import bookkeeping, filesystem, mainprocess, retrying, runlock, stopping
 
 FOLDER = Path(".snakemake")
 
@@ -15,6 +15,7 @@ def begin(workflow: Any, planned_on: int | None) -> None:
 
     `planned_on` is what `runlock.footprint` said before the planning.
     """
+    filesystem.check_run(FOLDER)
     # Held by this process until it ends, however it ends: the kernel releases it (profiles say nolock).
     runlock.hold(FOLDER, planned_on)
     bookkeeping.harden(workflow.persistence)

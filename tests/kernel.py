@@ -1,7 +1,7 @@
 """A kernel that answers some system calls by itself: file systems that cannot be mounted here, as programs see them.
 
-A filter of seccomp(2) ends a call before any file system hears of it, with an error, or with 0 as if it had been done. It
-holds for the process and for all that it starts, and only root, or who gives up gaining rights, may set one.
+A filter of seccomp(2) ends a call before any file system hears of it, with an error, or with 0 as if it had been done.
+It holds for the process and for all that it starts; who gives up gaining rights may set one.
 
     python tests/kernel.py flock=0 fsync=EINVAL -- COMMAND...
 """
@@ -37,4 +37,4 @@ if __name__ == "__main__":
     split = sys.argv.index("--")
     pairs = [word.split("=") for word in sys.argv[1:split]]
     refuse({name: int(getattr(errno, said, said)) for name, said in pairs})
-    os.execvp(sys.argv[split + 1], sys.argv[split + 1 :])  # noqa: S606
+    os.execvp(sys.argv[split + 1], sys.argv[split + 1 :])

@@ -1,7 +1,7 @@
 """What a run relies on from the file systems that it writes to, tried out before it does (docs/storage.md).
 
-Network disks, and programs that pass for disks, promise less than they seem to: locks that everybody gets, renaming that
-is refused between folders, file times of their own. What that does to a tape shows hours later, if ever.
+Network disks, and programs that pass for disks, promise less than they seem to: locks that everybody gets, no renaming
+from folder to folder, file times of their own. What that does to a tape shows hours later, if ever.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ LEFT_S: Final = 3600.0
 COARSEST_S: Final = 2.0
 # An odd second, and a fraction that only nanoseconds can tell.
 MOMENT_NS: Final = 1_000_000_001_987_654_321
-ELSEWHERE: Final = "put the working folder on another disk, or mount this one otherwise: docs/storage.md says what is needed"
+ELSEWHERE: Final = (
+    "put the working folder on another disk, or mount this one otherwise: docs/storage.md says what is needed"
+)
 
 
 @dataclass(frozen=True)
@@ -74,8 +76,8 @@ def require_files(workflow: Any) -> None:
         raise ConfigError(
             f"results are to be kept by the storage provider {provider!r}, but they have to be files in this folder:"
             " they are looked at while the run is planned, and each is put in its place by renaming",
-            remedy="leave out --default-storage-provider; mount the storage and work there, or copy finished tapes to it"
-            " (docs/storage.md)",
+            remedy="leave out --default-storage-provider; mount the storage and work there, or copy finished tapes to"
+            " it (docs/storage.md)",
         )
 
 
@@ -121,12 +123,14 @@ def _try_renaming(folder: Path, place: Path) -> Path:
     for path in (new, old):
         path.parent.mkdir()
         path.write_text(path.parent.name, encoding="ascii")
-    with _doing("does not say when a file is written down (fsync), so that a power cut could take finished work", folder):
+    with _doing(
+        "does not say when a file is written down (fsync), so that a power cut could take finished work", folder
+    ):
         files.sync(new)
         files.sync(old.parent)
-    with _doing("cannot put a file in the place of another (rename), which every result is finished with", folder):
-        with old.open("rb"):
-            new.replace(old)
+    renaming = _doing("cannot put a file in the place of another (rename), which every result is finished with", folder)
+    with renaming, old.open("rb"):
+        new.replace(old)
     if new.exists() or old.read_text(encoding="ascii") != new.parent.name:
         raise UnfitDisk(
             f"the disk of {folder} does not put one file in the place of another (rename), although it says so",

@@ -14,6 +14,7 @@ from snakemake.logging import logger
 
 from tapemill import (
     closing,
+    filesystem,
     mainprocess,
     planning,
     runlock,
@@ -23,6 +24,7 @@ from tapemill import (
     telling,
 )
 
+filesystem.require_files(workflow)
 shell.prefix(stopping.PREFIX)
 mainprocess.look_for_garbage_seldom()
 mainprocess.see_beyond_ancient_input()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from . import bookkeeping, lifeline, mainprocess, retrying, runlock, stopping
+from . import bookkeeping, filesystem, lifeline, mainprocess, retrying, runlock, stopping
 
 FOLDER = Path(".snakemake")
 LOOKING = frozenset({"plan"})
@@ -23,6 +23,7 @@ def begin(workflow: Any, planned_on: int | None) -> None:
         mainprocess.keep_logging_faults_quiet()
         stopping.finish_at_signals()
         return
+    filesystem.check_run(FOLDER)
     # Held by this process until it ends, however it ends: the kernel releases it (profiles say nolock).
     runlock.hold(FOLDER, planned_on)
     bookkeeping.harden(workflow.persistence)

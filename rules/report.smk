@@ -42,6 +42,9 @@ rule sample_tape:
         "logs/sample_tape/{tape}.log",
     benchmark:
         "benchmarks/sample_tape/{tape}.tsv"
+    resources:
+        mem_mb=QUEUE.mem_mb,
+        runtime=QUEUE.minutes,
     params:
         sources=known("sources"),
         fingerprint=known("fingerprint"),

@@ -1,4 +1,4 @@
-"""A real Slurm on this machine alone: one node with two graphics cards that are none. Needs root, and Debian or its kin.
+"""A real Slurm on this machine alone: one node with two graphics cards that are none. Needs root, and Debian.
 
     python tests/slurm/onenode.py                        until Ctrl-C
     python tests/slurm/onenode.py squeue --long          while a command runs
@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import re
 import shlex
 import shutil
 import signal
@@ -40,7 +39,7 @@ CPUS = 4
 START_S = 20.0
 
 
-class NotHere(Exception):  # noqa: N818  says what it means
+class NotHere(Exception):
     """Slurm cannot be brought up on this machine, or must not be."""
 
 
@@ -58,7 +57,6 @@ class Slurm:
                 ["munged", "--foreground", *_munge_files(self.folder)],
                 ["munge", "-S", _socket(self.folder), "-n"],
             ),
-            # -i: a state of an earlier cluster would be a mistake.
             "slurmctld": (["slurmctld", "-D"], ["scontrol", "ping"]),
             "slurmd": (["slurmd", "-D"], ["sinfo", "--noheader", "--format=%T"]),
         }[name]
@@ -238,7 +236,7 @@ def _kill_all(folder: Path, but: Iterable[int] = ()) -> None:
     marks, spared = {f"{FOLDER}={folder}".encode(), f"SLURM_CLUSTER_NAME={folder.name}".encode()}, {os.getpid(), *but}
 
     def gone() -> bool:
-        found = [pid for pid in map(int, filter(str.isdecimal, os.listdir("/proc"))) if pid not in spared]
+        found = {int(path.name) for path in Path("/proc").iterdir() if path.name.isdecimal()} - spared
         marked = [pid for pid in found if not marks.isdisjoint(_environ(pid))]
         for pid in marked:
             with suppress(ProcessLookupError):

@@ -23,6 +23,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 CONFIGURATION = Path("/etc/slurm")
@@ -37,10 +38,25 @@ CARDS = ("/dev/null", "/dev/zero")
 """Files of the cards: Slurm wants to see that they exist, and hands out their numbers."""
 CPUS = 4
 START_S = 20.0
+DIARY = """#!/bin/sh
+echo "$SLURM_JOB_ID ${{SLURM_JOB_GPUS:--}} $(date +%s.%N)" >> {file}
+"""
+"""What Slurm runs before the first process of a job, and after its last."""
 
 
 class NotHere(Exception):
     """Slurm cannot be brought up on this machine, or must not be."""
+
+
+@dataclass(frozen=True)
+class Stay:
+    """A job on the node."""
+
+    job: str
+    card: str
+    """Number of the card that Slurm gave it; - for none."""
+    began_s: float
+    ended_s: float
 
 
 class Slurm:
@@ -94,10 +110,20 @@ class Slurm:
         _kill_all(self.folder, but=[daemon.pid for daemon in self._daemons.values()])
 
     def jobs(self, states: str = "all") -> list[dict[str, str]]:
-        """Jobs that Slurm knows, or those in some states: `id`, `state`, `name`, `comment`, `gres`, `folder`."""
-        keys = {"id": "%i", "state": "%T", "name": "%j", "comment": "%k", "gres": "%b", "folder": "%Z"}
+        """Jobs that Slurm knows, or those in some states.
+
+        `id`; `state`; `name`, that of the run; `comment`, with the rule; `mb` and `limit`, what it asked for.
+        """
+        keys = {"id": "%A", "state": "%T", "name": "%j", "comment": "%k", "mb": "%m", "limit": "%l"}
         said = self.ask("squeue", "--noheader", f"--states={states}", f"--format={'|'.join(keys.values())}")
         return [dict(zip(keys, line.split("|"), strict=True)) for line in said.splitlines()]
+
+    def stays(self) -> list[Stay]:
+        """Jobs that were on the node and have left it; of one that was there twice the last time."""
+        began, ended = ((self.folder / name).read_text().splitlines() for name in ("began", "ended"))
+        ends = {line.split()[0]: float(line.split()[2]) for line in ended}
+        stays = {job: (card, float(time_s)) for job, card, time_s in map(str.split, began) if job in ends}
+        return [Stay(job, card, began_s, ends[job]) for job, (card, began_s) in stays.items()]
 
     def ask(self, *command: str) -> str:
         """What a program of Slurm says."""
@@ -175,6 +201,10 @@ def _configure(folder: Path) -> None:
     control_port, node_port = _free_ports(2)
     for name in ("state", "spool"):
         (folder / name).mkdir()
+    for name in ("began", "ended"):
+        (folder / name).touch()
+        (folder / f"{name}.sh").write_text(DIARY.format(file=folder / name))
+        (folder / f"{name}.sh").chmod(0o755)
     (folder / "munge.key").write_bytes(os.urandom(128))
     (folder / "munge.key").chmod(0o600)
     settings: dict[str, object] = {
@@ -199,6 +229,9 @@ def _configure(folder: Path) -> None:
         "SelectTypeParameters": "CR_CPU_Memory",
         "SchedulerParameters": "batch_sched_delay=0,sched_interval=2,bf_interval=2",
         "GresTypes": "gpu",
+        "Prolog": folder / "began.sh",
+        "Epilog": folder / "ended.sh",
+        # A node that was lost is used again once it answers.
         "ReturnToService": 2,
         # A cancelled job has so long to end before it is killed.
         "KillWait": 10,

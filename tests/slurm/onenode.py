@@ -265,11 +265,16 @@ def _clear_up() -> None:
 
 
 def _kill_all(folder: Path, but: Iterable[int] = ()) -> None:
-    """Kill all processes that a cluster has started, known by their environment, again and again until none is left."""
-    marks, spared = {f"{FOLDER}={folder}".encode(), f"SLURM_CLUSTER_NAME={folder.name}".encode()}, {os.getpid(), *but}
+    """Kill all processes that a cluster has started, known by their environment, again and again until none is left.
+
+    `but` are spared, and their children.
+    """
+    marks = {f"{FOLDER}={folder}".encode(), f"SLURM_CLUSTER_NAME={folder.name}".encode()}
+    spared = set(but)
 
     def gone() -> bool:
-        found = {int(path.name) for path in Path("/proc").iterdir() if path.name.isdecimal()} - spared
+        found = {int(path.name) for path in Path("/proc").iterdir() if path.name.isdecimal()} - {os.getpid(), *spared}
+        found = {pid for pid in found if _parent(pid) not in spared}
         marked = [pid for pid in found if not marks.isdisjoint(_environ(pid))]
         for pid in marked:
             with suppress(ProcessLookupError):
@@ -277,6 +282,14 @@ def _kill_all(folder: Path, but: Iterable[int] = ()) -> None:
         return not marked
 
     _wait(gone, START_S, lambda: f"processes of {folder} cannot be killed")
+
+
+def _parent(pid: int) -> int:
+    try:
+        # The name, in brackets before it, may hold anything.
+        return int(Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[1])
+    except OSError:
+        return 0
 
 
 def _environ(pid: int) -> list[bytes]:

@@ -75,13 +75,13 @@ class OnSlurm:
         found = [job for job in self.slurm.jobs(states) if job["name"] in self.names]
         return [job for job in found if job["comment"].startswith(f"rule_{rule}")]
 
-    def at_work(self, rule, least=1):
-        """Jobs of a rule that are writing, as soon as there are so many. Their files have no final names yet."""
+    def at_work(self, rule):
+        """Jobs of a rule, once one of them is writing a clip."""
         deadline = time.monotonic() + LONGEST_S
         while True:
             running = self.jobs(rule, "RUNNING")
             begun = [path for path in self.folder.glob("results/.partial/*/T/enhanced/*.mkv") if path.stat().st_size]
-            if len(running) >= least and len(begun) >= least:
+            if running and begun:
                 return running
             assert self._run.poll() is None, self.said()
             assert time.monotonic() < deadline, self.said()

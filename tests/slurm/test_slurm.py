@@ -88,7 +88,7 @@ def test_a_cancelled_job_and_a_lost_daemon_do_no_harm(half_done, slurm):
 
 def test_a_node_that_dies_with_all_its_jobs_does_no_harm(half_done, slurm):
     half_done.start()
-    half_done.at_work("enhance_scene", least=2)
+    half_done.at_work("enhance_scene")
     slurm.die()
     assert is_sound(half_done)
     slurm.start("slurmd")

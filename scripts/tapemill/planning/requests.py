@@ -29,7 +29,7 @@ UNSTATED: Final[Mapping[str, Pace]] = {"sample_tape": Pace(60.0, 0.1)}
 """55 s for the demo tape of 60 s, most of it for stills whose number does not depend on the tape."""
 
 PROCESSES_MB: Final = 1_000
-"""Snakemake twice and the script."""
+"""Snakemake twice, 155 MB each for a short tape, and the script."""
 PICTURES_MB: Final = 500
 """An ffmpeg that filters and encodes 576i: 215 MB on the demo tape."""
 TORCH_MB: Final = 4_000

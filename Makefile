@@ -3,6 +3,7 @@
 # make test-crash   50 kills at random moments (KILLS=, SEED=): the tape must come out byte for byte; half an hour
 # make test-gpu   run the tests that need a card, and fail without one (DEVICE=cuda|xpu)
 # make test-hostile   hundreds of damaged captures through all stages (SEED=number repeats a run)
+# make test-slurm   a tape through a real Slurm of one node, set up for that in /etc/slurm and removed again; Debian, root
 # make bench   the filter path; make bench-lanes, make bench-subtitles: a quarter of an hour each
 # make bench-resume   planning a tape of 1,000 scenes, and going on with it after kill -9: a quarter of an hour
 # make bench-plan   what the plan says of the demo tape, twice, against what then happens: half an hour
@@ -22,8 +23,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed-$(DEVICE)
 
-.PHONY: setup demo test test-long test-crash test-hostile test-gpu check bench bench-lanes bench-subtitles bench-resume \
-	bench-networks bench-plan docs
+.PHONY: setup demo test test-long test-crash test-hostile test-gpu test-slurm check bench bench-lanes bench-subtitles \
+	bench-resume bench-networks bench-plan docs
 
 setup: $(INSTALLED)
 
@@ -58,6 +59,10 @@ test-hostile: setup
 # The card is promised here, so that nothing passes by being skipped.
 test-gpu: setup
 	TAPEMILL_EXPECT_GPU=$(DEVICE) $(BIN)/pytest tests/gpu
+
+# Slurm is promised here, as the card is above.
+test-slurm: setup
+	TAPEMILL_EXPECT_SLURM=1 $(BIN)/pytest tests/slurm
 
 check: setup
 	$(BIN)/ruff check .

@@ -20,6 +20,8 @@ rule extract_audio:
         "benchmarks/extract_audio/{tape}/{scene}.tsv"
     resources:
         writes_mb=writes("speech"),
+        mem_mb=REQUESTS.mem_mb,
+        runtime=REQUESTS.minutes,
     params:
         source=known("source"),
         fingerprint=known("fingerprint"),
@@ -49,6 +51,8 @@ rule clean_sound:
         "benchmarks/clean_sound/{tape}.tsv"
     resources:
         writes_mb=writes("sound"),
+        mem_mb=REQUESTS.mem_mb,
+        runtime=REQUESTS.minutes,
     params:
         sources=known("sources"),
         fingerprint=known("fingerprint"),

@@ -17,6 +17,9 @@ rule probe_capture:
         "logs/probe_capture/{tape}.log",
     benchmark:
         "benchmarks/probe_capture/{tape}.tsv"
+    resources:
+        mem_mb=REQUESTS.mem_mb,
+        runtime=REQUESTS.minutes,
     params:
         source=from_sheet("source"),
         fingerprint=known("fingerprint"),
@@ -46,6 +49,9 @@ rule hash_capture:
         "benchmarks/hash_capture/{tape}.tsv"
     # Nobody waits for it but the provenance.
     priority: -1
+    resources:
+        mem_mb=REQUESTS.mem_mb,
+        runtime=REQUESTS.minutes,
     params:
         sources=known("sources"),
         fingerprint=known("fingerprint"),

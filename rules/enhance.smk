@@ -57,6 +57,8 @@ rule enhance_scene:
         expected_s=expected("picture"),
         lanes_at_most=config["lanes"]["enhance_lanes"] or 0,
         writes_mb=writes("clip"),
+        mem_mb=REQUESTS.mem_mb,
+        runtime=REQUESTS.minutes,
     params:
         fingerprint=known("fingerprint"),
         cut=known("span_in_file"),

@@ -42,6 +42,9 @@ rule sample_tape:
         "logs/sample_tape/{tape}.log",
     benchmark:
         "benchmarks/sample_tape/{tape}.tsv"
+    resources:
+        mem_mb=REQUESTS.mem_mb,
+        runtime=REQUESTS.minutes,
     params:
         sources=known("sources"),
         fingerprint=known("fingerprint"),

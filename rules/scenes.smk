@@ -24,6 +24,9 @@ checkpoint detect_scenes:
         "logs/detect_scenes/{tape}.log",
     benchmark:
         "benchmarks/detect_scenes/{tape}.tsv"
+    resources:
+        mem_mb=REQUESTS.mem_mb,
+        runtime=REQUESTS.minutes,
     params:
         source=known("source"),
         fingerprint=known("fingerprint"),
@@ -53,6 +56,8 @@ rule cut_scene:
         ahead=1,
         ahead_at_most=config["disk"]["cut_ahead"],
         writes_mb=writes("cut"),
+        mem_mb=REQUESTS.mem_mb,
+        runtime=REQUESTS.minutes,
     params:
         source=known("source"),
         fingerprint=known("fingerprint"),

@@ -24,6 +24,8 @@ checkpoint detect_language:
     resources:
         gpu=1,
         expected_s=expected("language"),
+        mem_mb=REQUESTS.mem_mb,
+        runtime=REQUESTS.minutes,
     params:
         model_sha256=SPEECH_MODEL.sha256,
         settings=config["subtitles"],
@@ -53,6 +55,8 @@ rule transcribe_scene:
     resources:
         gpu=1,
         expected_s=expected("speech"),
+        mem_mb=REQUESTS.mem_mb,
+        runtime=REQUESTS.minutes,
     params:
         model_sha256=SPEECH_MODEL.sha256,
         language=language,

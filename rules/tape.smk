@@ -29,6 +29,8 @@ rule mux_tape:
         "benchmarks/mux_tape/{tape}.tsv"
     resources:
         writes_mb=writes("tape"),
+        mem_mb=REQUESTS.mem_mb,
+        runtime=REQUESTS.minutes,
     params:
         spans=known("enhanced_spans"),
         rate=known("enhanced_rate"),

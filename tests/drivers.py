@@ -53,6 +53,8 @@ _cards = _visible()
 _device = SimpleNamespace(
     device_count=lambda: len(_cards),
     get_device_properties=lambda index: SimpleNamespace(**_cards[index]),
+    max_memory_allocated=lambda: 0,
+    reset_peak_memory_stats=lambda: None,
 )
 _nothing = SimpleNamespace(device_count=lambda: 0)
 device = str

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from . import bookkeeping, filesystem, lifeline, mainprocess, retrying, runlock, stopping
+from . import bookkeeping, filesystem, lifeline, mainprocess, retrying, runlock, slurm, stopping
 
 FOLDER = Path(".snakemake")
 LOOKING = frozenset({"plan"})
@@ -26,6 +26,7 @@ def begin(workflow: Any, planned_on: int | None) -> None:
     filesystem.check_run(FOLDER)
     # Held by this process until it ends, however it ends: the kernel releases it (profiles say nolock).
     runlock.hold(FOLDER, planned_on)
+    slurm.begin(workflow, FOLDER)
     bookkeeping.harden(workflow.persistence)
     bookkeeping.clear_up(FOLDER, workflow.dag)
     retrying.begin(workflow.scheduler)

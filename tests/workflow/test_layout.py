@@ -161,6 +161,26 @@ def test_every_profile_keeps_what_the_design_depends_on():
         assert profile["retries"] == 3, path
 
 
+def test_a_cluster_is_asked_for_memory_and_time_by_every_job_and_more_at_each_attempt():
+    profile = yaml.safe_load((ROOT / "profiles" / "slurm" / "config.yaml").read_text())
+    assert profile["executor"] == "slurm"
+    assert all("attempt" in profile["default-resources"][name] for name in ("mem_mb", "runtime"))
+    # Slurm hands out the cards.
+    assert "resources" not in profile
+    for name, (_, body) in RULES.items():
+        assert body.count("QUEUE.mem_mb") == body.count("QUEUE.minutes"), name
+    for name in ("cut_scene", "enhance_scene", "transcribe_scene", "mux_tape"):
+        assert "runtime=QUEUE.minutes" in RULES[name][1]
+
+
+def test_no_other_profile_limits_what_a_cluster_is_asked_for():
+    for path in (ROOT / "profiles").glob("*/config.yaml"):
+        profile = yaml.safe_load(path.read_text())
+        if profile.get("executor", "local") == "local":
+            assert not {"mem_mb", "runtime"} & set(profile.get("resources", {})), path
+            assert "default-resources" not in profile, path
+
+
 def test_no_rule_has_retries_of_its_own():
     # They would hide those of the profile, and `--retries` of the command line.
     assert not [name for name, (_, body) in RULES.items() if re.search(r"^    retries:", body, re.MULTILINE)]

@@ -13,8 +13,9 @@ from typing import Any, Final
 from ..enhance import SceneSettings
 from ..tapes import TapeLookup
 from .budget import check_budget
+from .requests import Requests
 
-__all__ = ["begin", "show_plan"]
+__all__ = ["Requests", "begin", "show_plan"]
 
 # Tells the job of the rule `plan` how its run was started. As a param it would be asked for before lanes are declared.
 VARIABLE: Final = "TAPEMILL_PLANNED_RUN"

@@ -1,0 +1,132 @@
+"""The same workflow through a real Slurm, in peace and disturbed: the tape is the workstation's, byte for byte."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import drivers
+from running import ROOT, digest
+from undisturbed import results
+from waiting import wait_for
+
+
+def test_the_tape_is_the_same_byte_for_byte(finished, in_peace):
+    assert {name: digest(path) for name, path in results(finished.project).items()} == in_peace
+    assert not (finished.folder / ".snakemake" / "slurm_runs").exists()
+
+
+def test_both_cards_work_and_each_for_one_job_at_a_time(finished, slurm):
+    ours = {job["id"]: job["comment"] for job in finished.jobs()}
+    stays = [stay for stay in slurm.stays() if stay.job in ours]
+    assert len(stays) == len(ours)
+    on_card = {stay.job: stay for stay in stays if stay.card != "-"}
+    asking = {id for id, rule in ours.items() if rule.startswith(("rule_enhance", "rule_transcribe", "rule_detect_l"))}
+    assert set(on_card) == asking
+    assert {stay.card for stay in on_card.values()} == {"0", "1"}
+    for one in on_card.values():
+        for other in on_card.values():
+            if one is not other and one.card == other.card:
+                assert one.ended_s <= other.began_s or other.ended_s <= one.began_s
+
+
+def test_jobs_ask_for_memory_and_time_of_their_own(finished):
+    asked = {job["comment"].split("_wildcards")[0]: (job["mb"], job["limit"]) for job in finished.jobs()}
+    assert asked["rule_join_subtitles"] == ("2000M", "30:00")
+    # torch, for one.
+    assert int(asked["rule_enhance_scene"][0].removesuffix("M")) > 5000
+    assert asked["rule_cut_scene"][1] == "6:00"
+
+
+@pytest.mark.parametrize("kind", ["xpu", "cuda"])
+def test_a_job_computes_on_the_card_that_slurm_gave_it(slurm, tmp_path, kind):
+    cards = [{"xpu": drivers.arc, "cuda": drivers.geforce}[kind](place) for place in (0, 1)]
+    torch = drivers.install(tmp_path / "torch", kind, cards)
+    (tmp_path / "run").mkdir(mode=0o700)
+    paths = [torch, ROOT / "scripts", Path(__file__).parent]
+    environ = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, paths)), "XDG_RUNTIME_DIR": str(tmp_path / "run")}
+    diary, submitted = tmp_path / "diary", time.time()
+    command = ["srun", "--gpus=1", "--mem=100", sys.executable, str(Path(__file__).with_name("oncard.py"))]
+    jobs = [
+        subprocess.Popen([*command, str(diary), "3"], env=environ, stderr=subprocess.PIPE, text=True) for _ in range(3)
+    ]
+    said = [job.communicate(timeout=120)[1] for job in jobs]
+    assert [job.returncode for job in jobs] == [0, 0, 0], said
+    at_work, given = [], []
+    for entry in map(json.loads, diary.read_text().splitlines()):
+        assert entry["kind"] == kind
+        if entry["what"] == "began":
+            assert entry["uuid"] not in at_work
+            at_work.append(entry["uuid"])
+            given.append(entry["uuid"])
+        else:
+            at_work.remove(entry["uuid"])
+    assert set(given[:2]) == {drivers.uuid_of(0), drivers.uuid_of(1)}
+    # It is written down only after a job has ended.
+    wait_for(lambda: len(stays_since(slurm, submitted)) == len(jobs), 30)
+    stays = stays_since(slurm, submitted)
+    assert sorted(drivers.uuid_of(int(stay.card)) for stay in stays) == sorted(given)
+
+
+def test_a_cancelled_job_and_a_lost_daemon_do_no_harm(half_done, slurm):
+    half_done.start()
+    (struck, *_) = half_done.at_work("enhance_scene")
+    slurm.ask("scancel", struck["id"])
+    wait_for(lambda: {"id": struck["id"], "state": "CANCELLED"}.items() <= job_of(slurm, struck).items(), 60)
+    assert is_sound(half_done)
+    half_done.at_work("enhance_scene")
+    slurm.kill("slurmd")
+    time.sleep(1)
+    assert is_sound(half_done)
+    slurm.start("slurmd")
+    assert half_done.end() == 0, half_done.said()
+
+
+def test_a_node_that_dies_with_all_its_jobs_does_no_harm(half_done, slurm):
+    half_done.start()
+    half_done.at_work("enhance_scene")
+    slurm.die()
+    assert is_sound(half_done)
+    slurm.start("slurmd")
+    assert half_done.end() == 0, half_done.said()
+
+
+def test_the_jobs_of_a_killed_run_are_cancelled_before_the_next_one_works(half_done, slurm):
+    half_done.start()
+    half_done.at_work("enhance_scene")
+    half_done.kill()
+    assert is_sound(half_done)
+    before = {job["id"] for job in half_done.jobs()}
+    half_done.start()
+    assert half_done.end() == 0, half_done.said()
+    after = {job["id"] for job in half_done.jobs()} - before
+    stays = slurm.stays()
+    first_s = min(stay.began_s for stay in stays if stay.job in after)
+    assert max(stay.ended_s for stay in stays if stay.job in before) < first_s
+
+
+def stays_since(slurm, time_s):
+    """Jobs that have come to the node since, and have left it."""
+    return [stay for stay in slurm.stays() if stay.began_s > time_s]
+
+
+def job_of(slurm, job):
+    """What Slurm says of a job now."""
+    return next(found for found in slurm.jobs() if found["id"] == job["id"])
+
+
+def is_sound(project):
+    """Whether everything under a final name can be played to its end, or read."""
+    for path in results(project.project).values():
+        if path.suffix == ".mkv":
+            import av
+
+            with av.open(str(path)) as container:
+                assert sum(1 for _ in container.decode(video=0)) > 0, path
+        elif path.suffix == ".json":
+            json.loads(path.read_text())
+    return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from . import bookkeeping, mainprocess, retrying, runlock, stopping
+from . import bookkeeping, mainprocess, retrying, runlock, settled, stopping
 
 FOLDER = Path(".snakemake")
 
@@ -22,4 +22,6 @@ def begin(workflow: Any, planned_on: int | None) -> None:
     retrying.begin(workflow.scheduler)
     mainprocess.keep_logging_faults_quiet()
     mainprocess.reschedule_once_a_second(workflow.scheduler)
+    mainprocess.remove_temporary_files_at_once(workflow.dag)
+    settled.forget({job.wildcards_dict.get("tape", "") for job in workflow.dag.needrun_jobs()})
     stopping.finish_at_signals()

@@ -89,6 +89,27 @@ def remove_temporary_files_at_once(dag: Any) -> None:
     dag.finish = finish_and_remove
 
 
+def see_behind_checkpoints_of_a_queue(dag: Any) -> None:
+    """Let what enters a plan through a queue be planned like all else, behind checkpoints that are done already.
+
+    Snakemake looks behind those when it makes its first plan, and behind others as they end. A tape whose scene table is
+    there when it enters would stand in the plan without its scenes, and have nothing to do for ever.
+    """
+    move_on = dag.update_queue_input_jobs
+
+    async def move_on_and_see() -> bool:
+        before = set(dag.jobs)
+        is_updated = bool(await move_on())
+        # None of those that were there: what depends on them may be running.
+        new = [job for job in dag.jobs if job.is_checkpoint and job not in before and not dag.needrun(job)]
+        done = [job for job in new if all(Path(file).exists() for file in job.output)]
+        if done:
+            await dag.update_checkpoint_dependencies(done)
+        return is_updated
+
+    dag.update_queue_input_jobs = move_on_and_see
+
+
 _gone: Final = itertools.count(1)
 
 

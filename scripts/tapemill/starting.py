@@ -23,5 +23,6 @@ def begin(workflow: Any, planned_on: int | None) -> None:
     mainprocess.keep_logging_faults_quiet()
     mainprocess.reschedule_once_a_second(workflow.scheduler)
     mainprocess.remove_temporary_files_at_once(workflow.dag)
+    mainprocess.see_behind_checkpoints_of_a_queue(workflow.dag)
     settled.forget({job.wildcards_dict.get("tape", "") for job in workflow.dag.needrun_jobs()})
     stopping.finish_at_signals()

@@ -117,6 +117,11 @@ class TapeQueue:
         return is_execution and not flow.touch and not cut_short and _only is None
 
     @property
+    def _most_looks(self) -> int:
+        # What is forced would be forced again.
+        return 1 if self._is_forced else MOST_LOOKS
+
+    @property
     def _is_forced(self) -> bool:
         chosen = self.workflow.dag_settings
         return bool(chosen.forceall or chosen.forcerun or chosen.forcetargets)
@@ -171,7 +176,7 @@ class TapeQueue:
             was = self._inside.pop(tape)
             if tape in stuck:
                 self._broken = True
-            elif self._looks[tape] < MOST_LOOKS and was is not None and settled.read(tape) != was:
+            elif self._looks[tape] < self._most_looks and was is not None and settled.read(tape) != was:
                 again.append(tape)
         self.waiting[:0] = again
 

@@ -92,8 +92,8 @@ def remove_temporary_files_at_once(dag: Any) -> None:
 def see_behind_checkpoints_of_a_queue(dag: Any) -> None:
     """Let what enters a plan through a queue be planned like all else, behind checkpoints that are done already.
 
-    Snakemake looks behind those when it makes its first plan, and behind others as they end. A tape whose scene table is
-    there when it enters would stand in the plan without its scenes, and have nothing to do for ever.
+    Snakemake looks behind those when it makes its first plan, and behind others as they end. A tape whose scene table
+    is there when it enters would stand in the plan without its scenes, and seem to have nothing to do.
     """
     move_on = dag.update_queue_input_jobs
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
+from base64 import urlsafe_b64decode
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,6 +21,7 @@ from . import files
 from .tapes import DEMO_CAPTURE, TapeLookup
 
 FOLDER: Final = Path(".snakemake/tapemill/settled")
+INCOMPLETE: Final = Path(".snakemake/incomplete")
 ROOT: Final = Path(__file__).parents[2]
 
 
@@ -71,9 +72,11 @@ def forget(tapes: Iterable[str]) -> None:
             _path(tape).unlink()
 
 
-def forget_all() -> None:
-    """Have all tapes judged again."""
-    shutil.rmtree(FOLDER, ignore_errors=True)
+def interrupted(folder: Path = INCOMPLETE) -> set[str]:
+    """Outputs of jobs that began and did not end, by Snakemake's markers (9.27.1, `persistence/file.py`)."""
+    markers = (path for path in folder.rglob("*") if path.is_file())
+    keys = ("".join(part.removeprefix("@") for part in path.relative_to(folder).parts) for path in markers)
+    return {urlsafe_b64decode(key).decode(errors="replace") for key in keys if len(key) % 4 == 0}
 
 
 def program() -> str:

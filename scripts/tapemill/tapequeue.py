@@ -83,15 +83,19 @@ class TapeQueue:
             self._begin()
         elif not self.finished:
             self._advance()
-        last = self.last() if self.finished and not self._broken else ()
+        last = self.last() if self.finished and not self._broken and _only is None else ()
         return [*(file for tape in self._inside or () for file in self.wanted(tape)), *last]
 
     @cached_property
     def settled(self) -> Mapping[str, State]:
         """Tapes that need not be looked at in this run, with their states. None for anything but a run of jobs."""
-        if not self._is_run or self._is_forced:
-            return {}
-        return {tape: was for tape in self.lookups if (was := settled.read(tape)) and was == self._state(tape)}
+        return {} if not self._is_run or self._is_forced else self.unchanged()
+
+    def unchanged(self) -> dict[str, State]:
+        """Tapes that Snakemake found nothing to do for when it looked last, and of which nothing changed since."""
+        begun = {Path(name).parts[1] for name in settled.interrupted() if len(Path(name).parts) > 1}
+        records = {tape: was for tape in self.lookups if tape not in begun and (was := settled.read(tape))}
+        return {tape: was for tape, was in records.items() if was == self._state(tape)}
 
     def taken_in(self, tapes: Iterable[str]) -> list[str]:
         """Those of some tapes whose jobs are in the plan."""
@@ -103,6 +107,18 @@ class TapeQueue:
 
     def _is_left_out(self, tape: str) -> bool:
         return tape in self.settled if self._inside is None else tape not in self._inside
+
+    def batches(self) -> list[list[str]]:
+        """All tapes that are not unchanged, in parts that make a plan of bearable size each."""
+        parts: list[list[str]] = [[]]
+        unchanged, scenes = self.unchanged(), 0
+        for tape in (tape for tape in self.lookups if tape not in unchanged):
+            if scenes >= self.limits["scenes"]:
+                parts.append([])
+                scenes = 0
+            parts[-1].append(tape)
+            scenes += self._scenes(tape)
+        return parts
 
     @property
     def _is_run(self) -> bool:
@@ -203,7 +219,8 @@ class TapeQueue:
         if self.settled:
             self.say(f"Tapes that are finished and unchanged: {len(self.settled)} of {len(self.lookups)}")
         if self.waiting:
-            self.say(f"Tapes in the queue, which enter as others end: {len(self.waiting)} ({', '.join(self.waiting[:5])} …)")
+            some = ", ".join(self.waiting[:5]) + (" …" if len(self.waiting) > 5 else "")
+            self.say(f"Tapes in the queue, which enter as others end: {len(self.waiting)} ({some})")
 
     def _turn(self, tape: str) -> tuple[int, int]:
         """What was begun comes first, then what was not, last what looks finished; else in the sheet's order."""
@@ -225,7 +242,7 @@ class TapeQueue:
             return 1 + size // BYTES_PER_SCENE
 
     def _state(self, tape: str) -> State | None:
-        return settled.state(self.lookups[tape], self.settings(tape) | self._common)
+        return settled.state(self.lookups[tape], {**self.settings(tape), **self._common})
 
     @cached_property
     def _common(self) -> Mapping[str, Any]:

@@ -22,11 +22,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-import psutil  # noqa: E402  they are found through the line above
-from bench_resume import ROOT, Tapes, so_far, started, whole  # noqa: E402
-from counting import make_capture, read_numbers  # noqa: E402
-from running import JOB, Project  # noqa: E402
-from tapemill.scenes import read_scenes  # noqa: E402
+import psutil
+from bench_resume import ROOT, Cost, Tapes, started, whole
+
+from counting import make_capture, read_numbers
+from running import JOB, Project
+from tapemill.scenes import read_scenes
 
 FRAMES = 25
 """A scene: one second."""
@@ -92,14 +93,13 @@ def main() -> None:
         with started(archive, "all", *options) as run:
             if arguments.sample:
                 threading.Thread(target=sample, args=(run.pid, arguments.sample), daemon=True).start()
-            cost = so_far(run, start)
-            while run.poll() is None:
-                if not first_s and any(archive.project.path("logs").rglob("*.log")):
-                    first_s = time.perf_counter() - start
-                time.sleep(0.2)
-                # The kernel forgets with the process.
-                if psutil.pid_exists(run.pid) and psutil.Process(run.pid).status() != psutil.STATUS_ZOMBIE:
-                    cost = so_far(run, start)
+            while not first_s:
+                assert run.poll() is None, archive.project.path("terminal").read_text(errors="replace")[-5000:]
+                first_s = time.perf_counter() - start if any(archive.project.path("logs").rglob("*.log")) else 0.0
+                time.sleep(0.05)
+            _, status, used = os.wait4(run.pid, 0)
+            run.returncode = os.waitstatus_to_exitcode(status)
+            cost = Cost(time.perf_counter() - start, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
         told = archive.project.path("terminal").read_text(errors="replace")
         assert run.returncode == 0, told[-5000:]
         logs = archive.project.path(".snakemake/log").glob("*.log")

@@ -1,14 +1,14 @@
 """What an archive costs Snakemake's main process: 1, 10, 100 tapes of 700 scenes, in one plan and in the queue.
 
-One tape is made as in bench_resume.py: capture, table and first scene by real jobs, the other scenes copies of it, their
-records by Snakemake itself (`--touch`). The other tapes are hard links to its files and copies of its records under
-other names, since a record of each output of 100 tapes would take Snakemake hours to write; a tape made in this way is
-judged as one that was touched, which is checked. All figures are of the main process, from its start.
+One tape is made as in bench_resume.py: capture, table and first scene by real jobs, the other scenes copies of it,
+their records by Snakemake itself (`--touch`). The other tapes are hard links to its files and copies of its records
+under other names. That they are what Snakemake would have written is checked: it finds nothing to do for them. All
+figures are of the main process, from its start.
 
-States: `finished` (all made, never judged), `settled` (judged before), `new` (captures alone), `half` (the second half of
-each tape's scenes missing, as after a stop in all of them at once: the worst case, since tapes are worked on a few at a
-time). `in one plan` sets the queue's limits so high that all tapes are in the first plan: what a workflow without a
-queue does. It is left out for 100 tapes unless --all is given: ten minutes and five gigabytes for each.
+States: `finished` (all made, never judged), `settled` (judged before), `new` (captures alone), `half` (the second half
+of each tape's scenes missing, as after a stop in all of them at once: the worst case, since tapes are worked on a few
+at a time). `in one plan` sets the queue's limits so high that all tapes are in the first plan: what a workflow without
+a queue does. It is left out for more than 20 tapes unless --all is given: minutes and gigabytes for each.
 
     python tests/benchmarks/bench_scale.py --tapes 1 10 100 --scenes 700
 """
@@ -20,7 +20,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -29,7 +28,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from bench_resume import OF_A_SCENE, ROOT, Cost, Tapes, so_far, started  # noqa: E402  found through the line above
+from bench_resume import ROOT, Cost, Tapes, so_far, started
 
 TOTAL = re.compile(r"^\W*total\W+(\d+)", re.MULTILINE)
 WAYS = {"queue": {}, "in one plan": {"queue": {"tapes": 1000, "scenes": 100_000}}}

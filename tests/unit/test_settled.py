@@ -1,6 +1,7 @@
 """What a settled tape is recognised by."""
 
 import os
+from base64 import urlsafe_b64encode
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,19 @@ def test_a_record_that_is_damaged_is_none(tape):
         assert settled.read("T") is None
     settled.forget(["T", "none"])
     assert not record.exists()
+
+
+def test_jobs_that_began_and_did_not_end_are_known(tmp_path):
+    names = {"results/T/sound.mka", f"results/{'long' * 70}/enhanced/0000000.mkv"}
+    for name in names:
+        key = urlsafe_b64encode(name.encode()).decode()
+        parts = [key[start : start + 254] for start in range(0, len(key), 254)]
+        path = tmp_path.joinpath(*(f"@{part}" for part in parts[:-1]), parts[-1])
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    (tmp_path / "other").touch()
+    assert settled.interrupted(tmp_path) == names
+    assert settled.interrupted(tmp_path / "none") == set()
 
 
 def test_the_program_is_its_contents(tmp_path, monkeypatch):

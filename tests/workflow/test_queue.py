@@ -70,7 +70,9 @@ rule enhance:
     output: "results/{tape}/{scene,[0-9]+}.clip"
     log: "logs/enhance/{tape}/{scene}.log"
     params: config["text"]
-    shell: "echo {params} {wildcards.tape}-{wildcards.scene} >> done.txt; test ! -e fails-{wildcards.tape}-{wildcards.scene}; echo > {output}"
+    shell:
+        "echo {params} {wildcards.tape}-{wildcards.scene} >> done.txt;"
+        " test ! -e fails-{wildcards.tape}-{wildcards.scene}; echo > {output}"
 
 rule mux:
     input: clips
@@ -203,7 +205,8 @@ def test_forced_jobs_run_for_settled_tapes_too(archive):
 def test_a_correction_made_while_the_run_goes_on_is_not_missed(archive):
     """A tape is settled as it was before Snakemake looked at all of it, not as it was when the run ended."""
     while_b_is_made = "while ! test -e results/A/A.mkv; do sleep 0.1; done; sleep 1.2; echo mine > results/A/2.clip"
-    text = SNAKEFILE.replace("{output}; echo {w", "{output}; test {wildcards.tape} != B || (" + while_b_is_made + "); echo {w")
+    made = "{output}; echo {w"
+    text = SNAKEFILE.replace(made, f"{{output}}; test {{wildcards.tape}} != B || ({while_b_is_made}); echo {{w")
     assert text != SNAKEFILE
     (archive / "Snakefile").write_text(text)
     # Now, or as the next run begins; the one after that has nothing to do.

@@ -72,6 +72,7 @@ class TapeQueue:
     """Tapes in the plan, with their state from before they were planned."""
     _looks: Counter[str] = field(default_factory=Counter)
     _broken: bool = False
+    """Whether tapes are missing for good in this run."""
 
     def __hash__(self) -> int:
         """Snakemake keeps it in a set."""
@@ -83,7 +84,8 @@ class TapeQueue:
             self._begin()
         elif not self.finished:
             self._advance()
-        last = self.last() if self.finished and not self._broken and _only is None else ()
+        is_whole = self.finished and not self.waiting and not self._broken and _only is None
+        last = self.last() if is_whole else ()
         return [*(file for tape in self._inside or () for file in self.wanted(tape)), *last]
 
     @cached_property
@@ -167,7 +169,8 @@ class TapeQueue:
         mainprocess.forget_gone(self.workflow.dag, self.workflow.scheduler)
         left = _Left(self.workflow)
         self._settle()
-        if fatal.cause(lifeline.own_run().id):
+        if self.waiting and fatal.cause(lifeline.own_run().id):
+            self._broken = True
             self.waiting.clear()
         ended = [tape for tape in self._inside if tape not in left.scenes]
         stuck = [tape for tape in self._inside if tape in left.scenes and tape not in left.alive]

@@ -12,6 +12,7 @@ What it does not know goes to snakemake.
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import sys
 import tempfile
@@ -50,8 +51,8 @@ def made(folder: Path, tapes: int, scenes: int, at_a_time: int) -> Tapes:
         )
     project.sheet(
         *(
-            {"tape": name, "source": f"{name}.mkv", "language": "en", "field_order": "progressive"}
-            for name in archive.names
+            {"tape": name, "source": f"{name}.mkv", "language": language, "field_order": "progressive"}
+            for name, language in zip(archive.names, itertools.cycle(("en", "auto")), strict=False)
         )
     )
     return archive

@@ -130,6 +130,9 @@ def forget_gone(dag: Any, scheduler: Any) -> None:
     for book in (dag._seen_outputs, dag.job_factory.cache):
         for name in [name for name, job in book.items() if job not in there]:
             del book[name]
+    groups = dag.group_job_factory.cache
+    for key in [key for key in groups if not key[1] <= there.keys()]:
+        del groups[key]
     for names in (dag._checked_jobs, dag._checked_needrun_jobs, scheduler._validated_jobs):
         names.difference_update([job for job in names if job not in there])
 

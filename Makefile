@@ -6,6 +6,8 @@
 # make test-slurm   a tape through a real Slurm of one node, set up for that in /etc/slurm and removed again; Debian, root
 # make bench   the filter path; make bench-lanes, make bench-subtitles: a quarter of an hour each
 # make bench-resume   planning a tape of 1,000 scenes, and going on with it after kill -9: a quarter of an hour
+# make bench-scale   planning 1, 10 and 100 tapes of 700 scenes: half an hour; make bench-archive: 10 tapes of 50
+#   scenes end to end: half an hour
 # make bench-plan   what the plan says of the demo tape, twice, against what then happens: half an hour
 # make bench-networks   the engine over a bare frame model, and VRT by itself
 # make docs    the generated parts of the manual: reference tables, rule graph
@@ -24,7 +26,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed-$(DEVICE)
 
 .PHONY: setup demo test test-long test-crash test-hostile test-gpu test-slurm check bench bench-lanes bench-subtitles \
-	bench-resume bench-networks bench-plan docs
+	bench-resume bench-scale bench-archive bench-networks bench-plan docs
 
 setup: $(INSTALLED)
 
@@ -83,6 +85,12 @@ bench-subtitles: setup
 
 bench-resume: setup
 	$(BIN)/python tests/benchmarks/bench_resume.py
+
+bench-scale: setup
+	$(BIN)/python tests/benchmarks/bench_scale.py
+
+bench-archive: setup
+	$(BIN)/python tests/benchmarks/archive.py
 
 bench-plan: setup
 	$(BIN)/python tests/benchmarks/bench_plan.py

@@ -24,26 +24,20 @@ include: "rules/subtitles.smk"
 include: "rules/enhance.smk"
 include: "rules/tape.smk"
 include: "rules/report.smk"
+include: "rules/queue.smk"
 include: "rules/plan.smk"
 include: "rules/clean.smk"
 
 
 rule all:
-    """Every tape of the sheet, and the pages of the report."""
+    """Every tape of the sheet, and the pages of the report. Archives: a few tapes at a time, see docs/scale.md."""
     default_target: True
     input:
-        collect(
-            "results/{tape}/{tape}.{suffix}",
-            tape=TAPES,
-            suffix=[config["tape"]["container"], "srt", "vtt"],
-        ),
-        collect("results/{tape}/{file}", tape=TAPES, file=["provenance.json", "ro-crate-metadata.json"]),
-        collect("results/{tape}/report/making.html", tape=PAGED),
-        branch(PAGED, then="results/report/runs.html", otherwise=[]),
+        QUEUE_OF_TAPES,
 
 
 rule so_far:
     """The pages of the tapes that are finished by now, for a report while others run, or after some failed."""
     input:
-        collect("results/{tape}/report/making.html", tape=FINISHED),
+        lambda _: collect("results/{tape}/report/making.html", tape=QUEUE.taken_in(FINISHED)),
         "results/report/so_far.html",

@@ -93,7 +93,9 @@ rule draw_tape:
 rule draw_runs:
     """Draw what ran where and when. All tapes are there by then, so it is the last of a run."""
     input:
-        samples=collect("results/{tape}/report/sample.json", tape=TAPES),
+        samples=lambda _: collect("results/{tape}/report/sample.json", tape=QUEUE.taken_in(TAPES)),
+        # As they are: who made them is not in the plan.
+        others=before_update(lambda _: collect("results/{tape}/report/sample.json", tape=QUEUE.left_out(TAPES))),
     output:
         page=report(
             "results/report/runs.html",
@@ -118,7 +120,8 @@ rule draw_runs:
 
 use rule draw_runs as draw_runs_so_far with:
     input:
-        samples=collect("results/{tape}/report/sample.json", tape=FINISHED),
+        samples=lambda _: collect("results/{tape}/report/sample.json", tape=QUEUE.taken_in(FINISHED)),
+        others=before_update(lambda _: collect("results/{tape}/report/sample.json", tape=QUEUE.left_out(FINISHED))),
     output:
         page=report(
             "results/report/so_far.html",

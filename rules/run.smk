@@ -37,9 +37,14 @@ onstart:
     try:
         starting.begin(workflow, PLANNED_ON)
         spaceplan.check_run(
-            workflow.dag.needrun_jobs(), TAPES, config, enhance=ENHANCE.of_tape, cores=workflow.cores
+            workflow.dag.needrun_jobs(),
+            TAPES,
+            config,
+            later=QUEUE.waiting,
+            enhance=ENHANCE.of_tape,
+            cores=workflow.cores,
         )
-        planning.begin(workflow, TAPES, ENHANCE, config)
+        planning.begin(workflow, TAPES, ENHANCE, config, later=QUEUE.waiting)
         if runlock.is_held():
             telling.begin(workflow)
     except TapemillError as error:

@@ -9,7 +9,7 @@ from tapemill.report.run_page import draw_runs
 
 def main(job: Any) -> None:
     """Run the job."""
-    samples = {Path(sample).parts[-3]: Path(sample) for sample in job.input.samples}
+    samples = {Path(sample).parts[-3]: Path(sample) for sample in job.input}
     draw_runs(tapes=job.params.tapes, samples=samples, target=Path(job.output.page))
 
 

@@ -190,6 +190,8 @@ class Scheduler(greedy.Scheduler):
         used = {name: most - free[name] for name, most in lanes.items()}
         now_s = time.monotonic()
         self._ledger.settle(used=used, ready=asking.keys(), finished=self._is_finished, now_s=now_s)
+        # Of an archive a hundred thousand others would stay in memory.
+        self._running = {key: self._running[key] for key in self._ledger.keys}
         return assign(
             [self._wish(key, job, lanes, input_sizes) for key, job in asking.items()],
             self._ledger.lanes(lanes, used, now_s),

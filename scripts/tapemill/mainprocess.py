@@ -8,6 +8,7 @@ tests/workflow/test_mainprocess.py fails if a new Snakemake makes one of these u
 from __future__ import annotations
 
 import gc
+import itertools
 import logging
 import threading
 from collections import deque
@@ -67,6 +68,73 @@ def see_beyond_ancient_input() -> None:
                     queue.append(after)
 
     DAG.bfs = reached
+
+
+def remove_temporary_files_at_once(dag: Any) -> None:
+    """Let a temporary file go when its last reader is done, also while a checkpoint has yet to run.
+
+    Snakemake keeps them all until no checkpoint is left, since one might bring readers that nobody knows of yet. Here
+    none does: who reads a cut comes into the plan with it. While other tapes are looked into, or one of them failed at
+    that, the disk would fill with cuts.
+    """
+    finish = dag.finish
+
+    async def finish_and_remove(job: Any, *arguments: Any, **more: Any) -> Any:
+        is_more_ready = await finish(job, *arguments, **more)
+        put_off, dag._deferred_temp_jobs = dag._deferred_temp_jobs, []
+        for each in put_off:
+            await dag.handle_temp(each)
+        return is_more_ready
+
+    dag.finish = finish_and_remove
+
+
+def see_behind_checkpoints_of_a_queue(dag: Any) -> None:
+    """Let what enters a plan through a queue be planned like all else, behind checkpoints that are done already.
+
+    Snakemake looks behind those when it makes its first plan, and behind others as they end. A tape whose scene table
+    is there when it enters would stand in the plan without its scenes, and seem to have nothing to do.
+    """
+    move_on = dag.update_queue_input_jobs
+
+    async def move_on_and_see() -> bool:
+        before = set(dag.jobs)
+        is_updated = bool(await move_on())
+        # None of those that were there: what depends on them may be running.
+        new = [job for job in dag.jobs if job.is_checkpoint and job not in before and not dag.needrun(job)]
+        done = [job for job in new if all(Path(file).exists() for file in job.output)]
+        if done:
+            await dag.update_checkpoint_dependencies(done)
+        return is_updated
+
+    dag.update_queue_input_jobs = move_on_and_see
+
+
+_gone: Final = itertools.count(1)
+
+
+def forget_gone(dag: Any, scheduler: Any) -> None:
+    """Let go of jobs that left the plan: Snakemake keeps every job of a run, 19 KiB each, in one book or another.
+
+    How many have finished, and the numbers that were given, stay as they are: small numbers take the jobs' places.
+    """
+    there = dag._dependencies
+    for job in [job for job in dag._finished if not isinstance(job, int) and job not in there]:
+        dag._finished.remove(job)
+        dag._finished.add(-next(_gone))
+    for job in [job for job in dag._jobid if not isinstance(job, int) and job not in there]:
+        dag._jobid[-next(_gone)] = dag._jobid.pop(job)
+    for book in (dag._reason, dag._priority):
+        for job in [job for job in book if job not in there]:
+            del book[job]
+    for book in (dag._seen_outputs, dag.job_factory.cache):
+        for name in [name for name, job in book.items() if job not in there]:
+            del book[name]
+    groups = dag.group_job_factory.cache
+    for key in [key for key in groups if not key[1] <= there.keys()]:
+        del groups[key]
+    for names in (dag._checked_jobs, dag._checked_needrun_jobs, scheduler._validated_jobs):
+        names.difference_update([job for job in names if job not in there])
 
 
 def reschedule_once_a_second(scheduler: Any) -> None:

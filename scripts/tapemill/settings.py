@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
@@ -113,22 +113,23 @@ def read_sheet(path: Path) -> Iterator[tuple[str, Tape]]:
     Raises ConfigError naming the row.
     """
     columns = list(schema("tapes")["properties"])
-    before: set[str] = set()
+    before: dict[str, str] = {}
     for number, row in read_table(path, columns, required=("tape", "source"), verbatim=("source",)):
         where = f"row {number} of {path}"
         # An empty cell means the column's default, like a column that is not there at all.
         values = with_defaults({key: value for key, value in row.items() if value}, schema("tapes"))
         validate(values, schema("tapes"), where)
         _check_id(values["tape"], before, where)
-        before.add(values["tape"])
+        before[values["tape"].lower()] = values["tape"]
         values["title"] = values["title"] or values["tape"]
         yield where, Tape(source=Path(values.pop("source")), **values)
 
 
-def _check_id(tape: str, before: Collection[str], where: str) -> None:
-    if tape in before:
+def _check_id(tape: str, before: Mapping[str, str], where: str) -> None:
+    """`before` are the ids of rows above, by what they are in small letters."""
+    alike = before.get(tape.lower())
+    if alike == tape:
         raise ConfigError(f"{where}: the tape id {tape!r} is used twice", remedy="give each tape its own")
-    alike = next((other for other in before if other.lower() == tape.lower()), None)
     if alike is not None:
         raise ConfigError(
             f"{where}: the tape ids {alike!r} and {tape!r} differ in capitals alone",

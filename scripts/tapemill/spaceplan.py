@@ -100,16 +100,27 @@ def plan(
     return [DiskPlan(found[0].folder, diskspace.free_bytes(found[0].folder), tuple(found)) for found in disks.values()]
 
 
-def check_run(jobs: Iterable[Any], lookups: Mapping[str, TapeLookup], config: Mapping[str, Any], **how: Any) -> None:
+def check_run(
+    jobs: Iterable[Any],
+    lookups: Mapping[str, TapeLookup],
+    config: Mapping[str, Any],
+    *,
+    later: Iterable[str] = (),
+    **how: Any,
+) -> None:
     """See, before a run begins, that there is room for it, that it may write, and that no capture is from the future.
 
-    `jobs` are Snakemake's, those that are to run; `how` is passed on to `plan`. Raises DiskFull, NotWritable and
-    InputError.
+    `jobs` are Snakemake's, those that are to run; `later` are tapes that wait in the queue, of which what is missing
+    counts; `how` is passed on to `plan`. Raises DiskFull, NotWritable and InputError.
     """
     wanted: defaultdict[str, set[str]] = defaultdict(set)
     for job in jobs:
         if (tape := job.wildcards.get("tape")) in lookups:
             wanted[tape].add(job.rule.name)
+    for tape in later:
+        folder = lookups[tape].facts_path.parent
+        if not (folder / f"{tape}.{config['tape']['container']}").exists():
+            wanted[tape].update(MAKES)
     filetimes.check(file for tape in wanted for file in lookups[tape].files)
     reserve_bytes = int(config["disk"]["reserve_gb"] * diskspace.GB)
     for tape in wanted:

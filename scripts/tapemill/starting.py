@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from . import bookkeeping, filesystem, lifeline, mainprocess, retrying, runlock, slurm, stopping
+from . import bookkeeping, filesystem, lifeline, mainprocess, retrying, runlock, settled, slurm, stopping
 
 FOLDER = Path(".snakemake")
 LOOKING = frozenset({"plan"})
@@ -32,6 +32,9 @@ def begin(workflow: Any, planned_on: int | None) -> None:
     retrying.begin(workflow.scheduler)
     mainprocess.keep_logging_faults_quiet()
     mainprocess.reschedule_once_a_second(workflow.scheduler)
+    mainprocess.remove_temporary_files_at_once(workflow.dag)
+    mainprocess.see_behind_checkpoints_of_a_queue(workflow.dag)
+    settled.forget({job.wildcards_dict.get("tape", "") for job in workflow.dag.needrun_jobs()})
     stopping.finish_at_signals()
 
 

@@ -72,27 +72,41 @@ def lanes(scheduler: Any) -> list[dict[str, Any]]:
 
 
 def _tell_growth(dag: Any, logs: AbstractSet[str]) -> None:
-    """Tell whenever there are other jobs to do than there were: a checkpoint knows more of them when it is done.
+    """Tell whenever there are other jobs to do than there were: a checkpoint is done, or a tape enters the queue.
 
-    There is no public call for this (Snakemake 9.27.1, `DAG.finish`): tests/workflow/test_telling.py fails if a new one
-    does it elsewhere. It costs next to nothing beside what Snakemake does there itself.
+    There is no public call for this (Snakemake 9.27.1, `DAG.finish`): tests/workflow/test_telling.py and test_queue.py
+    fail if a new one does it elsewhere. It costs next to nothing beside what Snakemake does there itself.
     """
-    update = dag.update_checkpoint_dependencies
+    update, move_on = dag.update_checkpoint_dependencies, dag.update_queue_input_jobs
     told = logs
     done: set[str] = set()
 
-    async def update_and_tell(jobs: Any = None) -> bool:
+    def tell() -> None:
         nonlocal told
+        if (now := done | planned(dag)) != told:
+            told = now
+            events.write("jobs_planned", **_counted(now))
+
+    async def update_and_tell(jobs: Any = None) -> bool:
         # Called for each job that is done. A checkpoint that nobody depends on any more leaves the plan.
         if jobs is None or any(job.is_checkpoint for job in jobs):
             done.update(str(job.log[0]) for job in dag.finished_jobs if job.log)
         is_updated = bool(await update(jobs))
-        if is_updated and (now := done | planned(dag)) != told:
-            told = now
-            events.write("jobs_planned", **_counted(now))
+        if is_updated:
+            tell()
+        return is_updated
+
+    async def move_on_and_tell() -> bool:
+        before = planned(dag)
+        is_updated = bool(await move_on())
+        if is_updated:
+            # Tapes that leave the queue leave the plan, and still belong to the run.
+            done.update(before - planned(dag))
+            tell()
         return is_updated
 
     dag.update_checkpoint_dependencies = update_and_tell
+    dag.update_queue_input_jobs = move_on_and_tell
 
 
 def _counted(logs: Iterable[str]) -> dict[str, Any]:

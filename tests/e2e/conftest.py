@@ -12,7 +12,10 @@ FRAMES = 275
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory):
-    """A finished tape that no test may change: take a `copy` of it."""
+    """A finished tape that no test may change: take a `copy` of it.
+
+    It is settled, too: what is to be made again must be made again, although Snakemake need not look at it.
+    """
     project = Project(tmp_path_factory.mktemp("tape") / "project")
     (project.folder / "captures").mkdir()
     make_capture(project.path("captures/T01.mkv"), frames=FRAMES, interlaced="tff", size=(360, 288), cuts=CUTS)
@@ -20,6 +23,7 @@ def finished(tmp_path_factory):
         {"tape": "T01", "source": "captures/T01.mkv", "language": "en", "title": "Counting", "field_order": "tff"}
     )
     project.make("all")
+    assert not project.make("all").jobs
     return project
 
 

@@ -25,8 +25,11 @@ def test_everything_is_made_once(finished):
     assert not list(finished.path("results").rglob("*partial*"))
 
 
-def test_a_second_run_has_nothing_to_do(copy):
-    assert not copy.make("all").jobs
+def test_a_second_run_has_nothing_to_do_and_nothing_to_look_at(copy):
+    run = copy.make("all")
+    assert not run.jobs
+    assert "finished and unchanged: 1 of 1" in run.output
+    assert "Nothing to be done" in run.output
 
 
 @contextmanager

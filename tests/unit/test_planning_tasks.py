@@ -3,8 +3,10 @@ from pathlib import Path
 import pytest
 
 from tapemill.planning.jobs import PlannedJob
-from tapemill.planning.tasks import tasks_of
+from tapemill.planning.tasks import missing, tasks_of
 from tapemill.planning.workload import SceneLoad, TapeLoad
+from tapemill.settings import Tape
+from tapemill.tapes import TapeLookup
 
 IDS = [f"{number:07d}" for number in range(0, 1000, 100)]
 TAPE_RULES = ("probe_capture", "detect_scenes", "clean_sound", "join_subtitles", "mux_tape")
@@ -91,3 +93,30 @@ def test_ntsc_is_as_much_work_a_second_and_a_quarter_of_the_samples_a_quarter():
 def test_a_scene_of_unknown_length_is_as_long_as_the_mean():
     assert load().video_of("new") == pytest.approx(4.0)
     assert load().video_of("") == pytest.approx(40.0)
+
+
+def test_what_a_tape_in_the_queue_lacks_is_told_by_its_files(tmp_path):
+    """Of a folder of three scenes."""
+    takes = tmp_path / "takes"
+    takes.mkdir()
+    for number in (1, 2, 3):
+        (takes / f"{number}.avi").touch()
+    lookup = TapeLookup(Tape("T", takes, "", "", "en", "auto", "auto"), tmp_path / "results")
+    first, second, _ = lookup.folder
+    for name in ("capture.json", "sound.mka", f"enhanced/{first}.mkv", f"subtitles/{first}.srt", f"audio/{second}.wav"):
+        path = tmp_path / "results/T" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    found = [job.rule for job in missing(lookup, "mkv")]
+    assert {rule: found.count(rule) for rule in found} == {
+        "hash_capture": 1,
+        "join_subtitles": 1,
+        "mux_tape": 1,
+        "write_provenance": 1,
+        "cut_scene": 2,
+        "enhance_scene": 2,
+        "extract_audio": 1,
+        "transcribe_scene": 2,
+    }
+    (tmp_path / "results/T/T.mkv").touch()
+    assert missing(lookup, "mkv") == []

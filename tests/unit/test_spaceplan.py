@@ -147,6 +147,11 @@ def test_a_run_without_room_is_refused_before_it_begins(tape, tmp_path):
         for words in ("(T01)", "GB", "8.4 MB are free", "link to a larger disk"):
             assert words in str(caught.value)
         spaceplan.check_run([a_job("detect_scenes")], {"T01": tape}, config, enhance=enhance(), cores=2)
+        # In the queue, without a job of its own yet.
+        with pytest.raises(DiskFull):
+            spaceplan.check_run([], {"T01": tape}, config, later=["T01"], enhance=enhance(), cores=2)
+        tape.facts_path.with_name("T01.mkv").touch()
+        spaceplan.check_run([], {"T01": tape}, config, later=["T01"], enhance=enhance(), cores=2)
         disk.lock()
         with pytest.raises(NotWritable):
             spaceplan.check_run([a_job("detect_scenes")], {"T01": tape}, config, enhance=enhance(), cores=2)

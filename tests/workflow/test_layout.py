@@ -168,9 +168,9 @@ def test_a_cluster_is_asked_for_memory_and_time_by_every_job_and_more_at_each_at
     # Slurm hands out the cards.
     assert "resources" not in profile
     for name, (_, body) in RULES.items():
-        assert body.count("QUEUE.mem_mb") == body.count("QUEUE.minutes"), name
+        assert body.count("REQUESTS.mem_mb") == body.count("REQUESTS.minutes"), name
     for name in ("cut_scene", "enhance_scene", "transcribe_scene", "mux_tape"):
-        assert "runtime=QUEUE.minutes" in RULES[name][1]
+        assert "runtime=REQUESTS.minutes" in RULES[name][1]
 
 
 def test_no_other_profile_limits_what_a_cluster_is_asked_for():

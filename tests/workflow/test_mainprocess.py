@@ -155,3 +155,57 @@ def test_the_collector_looks_seldom_and_keeps_its_generations():
         assert gc.get_threshold() == (mainprocess.NEW_OBJECTS, *before[1:])
     finally:
         gc.set_threshold(*before)
+
+
+TEMPORARY = """
+from tapemill import mainprocess
+
+onstart:
+    HELP
+
+rule all:
+    input: "read", "late.done"
+
+rule cut:
+    output: temp("cut")
+    shell: "touch {output}"
+
+rule read:
+    input: "cut"
+    output: "read"
+    shell: "touch {output}"
+
+# Snakemake is done with `read` before it starts this one.
+checkpoint find:
+    input: "read"
+    output: "found"
+    shell: "if [ -e cut ]; then echo kept; else echo gone; fi > {output}"
+
+rule late:
+    input: lambda wildcards: checkpoints.find.get().output
+    output: "late.done"
+    shell: "cp {input} {output}"
+"""
+
+
+def cut_while_a_checkpoint_is_to_come(folder, hook):
+    """What has become of a temporary file that nobody needs any more."""
+    (folder / "Snakefile").write_text(TEMPORARY.replace("HELP", hook))
+    command = [sys.executable, "-m", "snakemake", "--cores", "1", "--scheduler", "greedy"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "scripts")}
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert not (folder / "cut").exists()
+    return (folder / "late.done").read_text().strip()
+
+
+def test_a_temporary_file_goes_although_a_checkpoint_is_to_come(tmp_path):
+    hook = "mainprocess.remove_temporary_files_at_once(workflow.dag)"
+    assert cut_while_a_checkpoint_is_to_come(tmp_path, hook) == "gone"
+
+
+def test_without_help_it_stays_until_then(tmp_path):
+    # If this fails Snakemake has mended it, and `remove_temporary_files_at_once` can go.
+    assert cut_while_a_checkpoint_is_to_come(tmp_path, "pass") == "kept"

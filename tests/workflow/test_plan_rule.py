@@ -36,6 +36,24 @@ def test_a_new_tape_on_lanes_of_a_profile_is_planned_and_nothing_is_made(project
     assert not project.path("results").exists()
 
 
+def test_an_archive_is_planned_in_parts_and_its_tapes_in_the_queue_count_for_the_budget(project):
+    rows = [{"tape": tape, "source": "a.mkv", "language": "en"} for tape in ("T", "U", "V")]
+    project.sheet(*rows)
+    project.configure(plan={"json": "out/plan.json"}, queue={"scenes": 1, "tapes": 1})
+    assert project.run("plan").exit_code == 0
+    found = json.loads(project.path("out/plan.json").read_text())
+    assert [tape["tape"] for tape in found["tapes"]] == ["T", "U", "V"]
+    assert found["jobs"]["mux_tape"] == found["jobs"]["probe_capture"] == 3
+    # What one tape takes is less, and what all take is more.
+    hours = found["total_s"] / 3600 * 0.75
+    project.configure(budget={"hours": hours}, queue={"scenes": 1, "tapes": 1})
+    run = project.run("all")
+    assert run.exit_code != 0
+    assert "exceeds the budget" in run.output
+    project.sheet(*rows[:1])
+    assert "exceeds the budget" not in project.run("all").output
+
+
 def test_a_plan_that_snakemake_cannot_make_says_why(project):
     project.sheet({"tape": "T", "source": "a.mkv", "language": "en"}, {"tape": "U", "source": "b", "language": "en"})
     assert project.run("plan").exit_code != 0

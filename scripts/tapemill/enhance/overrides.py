@@ -114,6 +114,11 @@ class SceneSettings:
             if row.tape == tape
         ]
 
+    def sections_of(self, tape: str) -> list[dict[str, Any]]:
+        """Every section that scenes of a tape may get: the tape's, and one for each row about it."""
+        rows = [number for number, row in enumerate(self.overrides) if row.tape == tape]
+        return [self.of_tape, *(self._with((number,)) for number in rows)]
+
     @property
     def networks_of_tape(self) -> tuple[NetworkStep, ...]:
         """The networks of scenes that the table says nothing of."""

@@ -32,6 +32,11 @@ class Ledger:
         """Remember that a job starts at a lane, or waits there."""
         self._given.append(_Given(wish, lane, now_s))
 
+    @property
+    def keys(self) -> set[str]:
+        """Keys of the jobs at lanes."""
+        return {given.wish.key for given in self._given}
+
     def failed_at(self, key: str) -> frozenset[str]:
         """Lanes where a job failed."""
         return frozenset(self._failed_at.get(key, ()))

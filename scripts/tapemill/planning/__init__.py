@@ -21,13 +21,23 @@ __all__ = ["Requests", "begin", "show_plan"]
 VARIABLE: Final = "TAPEMILL_PLANNED_RUN"
 
 
-def begin(workflow: Any, lookups: Mapping[str, TapeLookup], enhance: SceneSettings, config: Mapping[str, Any]) -> None:
-    """Before the first job of a run, in its main process: raise FatalError if it would exceed its budget."""
+def begin(
+    workflow: Any,
+    lookups: Mapping[str, TapeLookup],
+    enhance: SceneSettings,
+    config: Mapping[str, Any],
+    *,
+    later: Sequence[str] = (),
+) -> None:
+    """Before the first job of a run, in its main process: raise FatalError if it would exceed its budget.
+
+    `later` are tapes that wait in the queue.
+    """
     if any(job.rule.name == "plan" for job in workflow.dag.needrun_jobs()):
         from .jobs import Run
 
         os.environ[VARIABLE] = json.dumps(asdict(Run.of(workflow)))
-    check_budget(workflow, lookups, enhance, config)
+    check_budget(workflow, lookups, enhance, config, later)
 
 
 def show_plan(*, config: Mapping[str, Any], producible: Sequence[str]) -> None:

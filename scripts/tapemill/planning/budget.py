@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..diskspace import GB, size
@@ -12,17 +12,27 @@ from ..tapes import TapeLookup
 
 
 def check_budget(
-    workflow: Any, lookups: Mapping[str, TapeLookup], enhance: SceneSettings, config: Mapping[str, Any]
+    workflow: Any,
+    lookups: Mapping[str, TapeLookup],
+    enhance: SceneSettings,
+    config: Mapping[str, Any],
+    later: Sequence[str] = (),
 ) -> None:
-    """Raise FatalError if the plan of this run exceeds the section `budget`. Without one, nothing is planned."""
+    """Raise FatalError if the plan of this run exceeds the section `budget`. Without one, nothing is planned.
+
+    Of tapes that come `later`, and are in no plan yet, what is missing counts.
+    """
     hours, gb = config["budget"]["hours"], config["budget"]["gb"]
     if hours is None and gb is None:
         return
     from .estimate import estimate
     from .jobs import Run, of_dag
     from .show import basis, duration
+    from .tasks import missing
 
     jobs = of_dag(workflow.dag)
+    for tape in later:
+        jobs += missing(lookups[tape], config["tape"]["container"])
     if not any(job.is_to_do and job.tape in lookups for job in jobs):
         return
     plan = estimate(jobs, lookups, enhance, config, Run.of(workflow))

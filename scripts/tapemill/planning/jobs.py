@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from .. import tapequeue
 from ..errors import FatalError
+from ..stages import stage_of
+from ..tapes import TapeLookup
 
 Key = tuple[str, str, str]
 """Rule, tape and scene; empty where the job has none."""
@@ -88,8 +92,24 @@ def of_dag(dag: Any) -> list[PlannedJob]:
 def of_target(run: Run, config: Mapping[str, Any], target: str = "all") -> list[PlannedJob]:
     """The jobs of another target than this run's: Snakemake plans it here, as `-n` would, and nothing is run.
 
-    `config` is complete. Raises FatalError with Snakemake's reason if it cannot be planned.
+    An archive is planned in parts. Of tapes that are finished and unchanged all jobs are done. `config` is complete.
+    Raises FatalError with Snakemake's reason if it cannot be planned.
     """
+    with _planned(run, config, target) as workflow:
+        queue = workflow.globals["QUEUE"]
+        unchanged, batches = queue.unchanged(), queue.batches()
+        if not unchanged and len(batches) == 1:
+            return of_dag(_built(workflow))
+    jobs = {job.key: job for tape in unchanged for job in done(queue.lookups[tape])}
+    for batch in filter(None, batches):
+        with tapequeue.only(batch), _planned(run, config, target) as workflow:
+            jobs |= {job.key: job for job in of_dag(_built(workflow))}
+    return list(jobs.values())
+
+
+@contextmanager
+def _planned(run: Run, config: Mapping[str, Any], target: str) -> Iterator[Any]:
+    """Snakemake's workflow with the Snakefile read, to be planned in the block."""
     from snakemake.api import SnakemakeApi
     from snakemake.exceptions import WorkflowError
     from snakemake.settings.enums import RerunTrigger
@@ -105,7 +125,7 @@ def of_target(run: Run, config: Mapping[str, Any], target: str = "all") -> list[
                 snakefile=Path(run.snakefile),
             )
             planned.dag(DAGSettings(targets={target}, rerun_triggers=triggers, force_incomplete=True))
-            return of_dag(_built(planned._workflow))
+            yield planned._workflow
         except WorkflowError as error:
             raise FatalError(
                 f"there is no plan for {target}: {error}",
@@ -121,3 +141,22 @@ def _built(workflow: Any) -> Any:
     workflow._prepare_dag(forceall=False, ignore_incomplete=False, lock_warn_only=True, nolock=True)
     workflow._build_dag()
     return workflow.dag
+
+
+def done(lookup: TapeLookup) -> Iterator[PlannedJob]:
+    """The jobs of a tape for which there is nothing to do, by what they have left."""
+    tape, folder = lookup.row.tape, lookup.facts_path.parent
+    rules = ["probe_capture", "hash_capture", "clean_sound", "join_subtitles", "mux_tape", "write_provenance"]
+    of_scenes = ["cut_scene", "extract_audio", "transcribe_scene", "enhance_scene"]
+    if (folder / f"{tape}.en.srt").exists():
+        rules.append("join_translations")
+        of_scenes.append("translate_scene")
+    if (folder / "encoder.json").exists():
+        rules.append("choose_encoder")
+    for rule in rules:
+        yield PlannedJob(rule, stage_of(rule), tape, "", is_to_do=False)
+    for rule in ("sample_tape", "draw_tape") if (folder / "report" / "making.html").exists() else ():
+        yield PlannedJob(rule, "report", tape, "", is_to_do=False)
+    for scene in lookup.scenes(None if lookup.is_folder else folder / "scenes.tsv"):
+        for rule in of_scenes:
+            yield PlannedJob(rule, stage_of(rule), tape, scene, is_to_do=False)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from ..stages import stage_of
-from ..tapes import spread
+from ..tapes import TapeLookup, spread
 from .jobs import Key, PlannedJob
 from .workload import TapeLoad, Unit
 
@@ -112,6 +112,29 @@ def passed(jobs: Sequence[PlannedJob], tapes: Iterable[str], results: Path = Pat
         for rule, left in LEFT_BY.items():
             if (rule, tape, "") not in there and (results / tape / left).exists():
                 yield PlannedJob(rule, stage_of(rule), tape, "", is_to_do=False)
+
+
+def missing(lookup: TapeLookup, container: str) -> list[PlannedJob]:
+    """What a tape lacks, as jobs, without asking Snakemake: for a tape that is in no plan yet.
+
+    Snakemake may find more to do, where a setting changed. Of a tape whose scenes are not known, its own jobs alone.
+    """
+    tape, folder = lookup.row.tape, lookup.facts_path.parent
+    if (folder / f"{tape}.{container}").exists():
+        return []
+    left = {"probe_capture": "capture.json", "detect_scenes": "scenes.tsv", "clean_sound": "sound.mka"}
+    left |= {"hash_capture": "capture_sha256.json", "join_subtitles": f"{tape}.srt"}
+    table = folder / left["detect_scenes"]
+    if lookup.is_folder:
+        del left["detect_scenes"]
+    found = [(rule, "") for rule, name in left.items() if not (folder / name).exists()]
+    found += [("mux_tape", ""), ("write_provenance", "")]
+    if lookup.is_folder or table.exists():
+        scenes = list(lookup.folder if lookup.is_folder else lookup.scenes(table))
+        for of_tape in ("mux_tape", "join_subtitles"):
+            for rule, files in SCENE_RULES[of_tape].items():
+                found += [(rule, s) for s in scenes if not any((folder / file.format(s)).exists() for file in files)]
+    return [PlannedJob(rule, stage_of(rule), tape, scene, is_to_do=True) for rule, scene in found]
 
 
 def _to_come(tape: str, load: TapeLoad, rules: set[str], folder: Path) -> Iterator[Task]:

@@ -1,0 +1,126 @@
+"""An archive end to end: 10 tapes of 50 scenes, each a second, with the preset `fast`, by one `snakemake all`.
+
+Everything is real: counting captures with sound, a hard cut every second that the detection has to find, every job of
+every scene, pages and records. Every frame of every tape is read back and has to show its number. Printed are wall
+time, seconds a job and the memory of the main process; with --sample, its memory every so many seconds.
+
+    python tests/benchmarks/archive.py --tapes 10 --scenes 50
+
+What it does not know goes to snakemake.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import os
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import psutil
+from bench_resume import ROOT, Cost, Tapes, started, whole
+
+from counting import make_capture, read_numbers
+from running import JOB, Project
+from tapemill.scenes import read_scenes
+
+FRAMES = 25
+"""A scene: one second."""
+SIZE = (128, 96)
+
+
+def made(folder: Path, tapes: int, scenes: int, at_a_time: int) -> Tapes:
+    """Captures and their sheet."""
+    project = Project(folder)
+    project.configure(enhance={"preset": "fast"}, report={"pages": True}, queue={"tapes": at_a_time})
+    archive = Tapes(folder, tapes)
+    for name in archive.names:
+        frames = FRAMES * scenes
+        make_capture(
+            folder / f"{name}.mkv",
+            frames=frames,
+            size=SIZE,
+            cuts=range(FRAMES, frames, FRAMES),
+            sound_rate_hz=16_000,
+        )
+    project.sheet(
+        *(
+            {"tape": name, "source": f"{name}.mkv", "language": language, "field_order": "progressive"}
+            for name, language in zip(archive.names, itertools.cycle(("en", "auto")), strict=False)
+        )
+    )
+    return archive
+
+
+def sample(run: int, every_s: float) -> None:
+    """Print the memory of the main process now and then."""
+    start = time.monotonic()
+    while psutil.pid_exists(run):
+        try:
+            resident = psutil.Process(run).memory_info().rss
+        except psutil.NoSuchProcess:
+            return
+        sys.stdout.write(f"  {time.monotonic() - start:6.0f} s  {resident / 2**20:5.0f} MiB\n")
+        sys.stdout.flush()
+        time.sleep(every_s)
+
+
+def check(archive: Tapes, tape: str, scenes: int) -> None:
+    """Raise AssertionError unless each frame of the tape shows its number, and all scenes were found."""
+    folder = archive.project.path(f"results/{tape}")
+    assert len(read_scenes(folder / "scenes.tsv")) == scenes, tape
+    numbers = [reading.number for reading in read_numbers(folder / f"{tape}.mkv")]
+    assert numbers == list(range(FRAMES * scenes)), f"{tape}: {len(numbers)} frames"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tapes", type=int, default=10)
+    parser.add_argument("--scenes", type=int, default=50, help="of each tape")
+    parser.add_argument("--at-a-time", type=int, default=4, help="the setting queue: tapes")
+    parser.add_argument("--sample", type=float, default=0, help="print the memory every so many seconds")
+    arguments, options = parser.parse_known_args()
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    os.environ["PYTHONPATH"] = str(ROOT / "scripts")
+    with tempfile.TemporaryDirectory() as name:
+        archive = made(Path(name) / "archive", arguments.tapes, arguments.scenes, arguments.at_a_time)
+        start, first_s = time.perf_counter(), 0.0
+        with started(archive, "all", *options) as run:
+            if arguments.sample:
+                threading.Thread(target=sample, args=(run.pid, arguments.sample), daemon=True).start()
+            while not first_s:
+                assert run.poll() is None, archive.project.path("terminal").read_text(errors="replace")[-5000:]
+                first_s = time.perf_counter() - start if any(archive.project.path("logs").rglob("*.log")) else 0.0
+                time.sleep(0.05)
+            _, status, used = os.wait4(run.pid, 0)
+            run.returncode = os.waitstatus_to_exitcode(status)
+            cost = Cost(time.perf_counter() - start, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
+        told = archive.project.path("terminal").read_text(errors="replace")
+        assert run.returncode == 0, told[-5000:]
+        logs = archive.project.path(".snakemake/log").glob("*.log")
+        jobs = Counter(job for log in logs for job in JOB.findall(log.read_text(errors="replace")))
+        for tape in archive.names:
+            check(archive, tape, arguments.scenes)
+        number = jobs.total() - jobs["all"]
+        sys.stdout.write(f"{arguments.tapes} tapes of {arguments.scenes} scenes: every frame in its place\n")
+        sys.stdout.write(f"jobs: {number} ({', '.join(f'{rule} {count}' for rule, count in sorted(jobs.items()))})\n")
+        sys.stdout.write(
+            f"first job after {first_s:.1f} s; {cost.wall_s:.0f} s in all, {cost.wall_s / number:.2f} s a job; main "
+            f"process: {cost.processor_s:.0f} s of a processor, {cost.processor_s / number:.3f} s a job, "
+            f"{cost.peak_mib:.0f} MiB at its peak\n"
+        )
+        for attempt in ("all of it again", "and again"):
+            again, jobs_again = whole(archive, "all", *options)
+            sys.stdout.write(
+                f"{attempt}: {jobs_again} jobs, {again.wall_s:.1f} s, {again.processor_s:.1f} s of a processor\n"
+            )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,124 @@
+"""What a settled tape is recognised by."""
+
+import os
+from base64 import urlsafe_b64encode
+from pathlib import Path
+
+import pytest
+
+from tapemill import settled
+from tapemill.settings import Tape
+from tapemill.tapes import DEMO_CAPTURE, TapeLookup
+
+SETTINGS = {"row": {"source": Path("a.mkv")}, "config": {"crf": 18}}
+
+
+@pytest.fixture
+def tape(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("a.mkv").write_bytes(b"capture")
+    for name in ("T.mkv", "subtitles/0000000.srt", "subtitles/0000050.srt", "enhanced/0000000.mkv"):
+        path = Path("results/T") / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+    return TapeLookup(Tape("T", Path("a.mkv"), "T", "", "en", "auto", "auto"))
+
+
+def edit_in_place(path, text):
+    """Like an editor that does not rename: the folder's time stays."""
+    was = path.parent.stat()
+    path.write_text(text)
+    os.utime(path.parent, ns=(was.st_atime_ns, was.st_mtime_ns))
+
+
+CHANGES = {
+    "edited": lambda: edit_in_place(Path("results/T/subtitles/0000050.srt"), "corrected"),
+    "same length": lambda: edit_in_place(Path("results/T/subtitles/0000050.srt"), "subtitles/0000060.srt"),
+    "deleted": lambda: Path("results/T/enhanced/0000000.mkv").unlink(),
+    "added": lambda: Path("results/T/subtitles/0000051.srt").touch(),
+    "renamed": lambda: Path("results/T/T.mkv").rename("results/T/U.mkv"),
+    "touched": lambda: os.utime("results/T/T.mkv"),
+    "set back": lambda: os.utime("results/T/T.mkv", (0, 0)),
+    "capture touched": lambda: os.utime("a.mkv"),
+    "capture longer": lambda: Path("a.mkv").write_bytes(b"capture, again"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_another_file_is_another_state(tape, change):
+    before = settled.state(tape, SETTINGS)
+    change()
+    after = settled.state(tape, SETTINGS)
+    assert after.files != before.files
+    assert after.settings == before.settings
+
+
+def test_another_setting_is_another_state(tape):
+    before = settled.state(tape, SETTINGS)
+    after = settled.state(tape, SETTINGS | {"config": {"crf": 19}})
+    assert after.settings != before.settings
+    assert after.files == before.files
+
+
+def test_the_state_outlives_the_moving_of_the_folder(tape, tmp_path, monkeypatch):
+    before = settled.state(tape, SETTINGS)
+    settled.write("T", before)
+    moved = tmp_path.with_name(f"{tmp_path.name}-moved")
+    tmp_path.rename(moved)
+    monkeypatch.chdir(moved)
+    assert settled.read("T") == settled.state(tape, SETTINGS) == before
+
+
+def test_links_are_followed_and_one_that_leads_nowhere_is_no_obstacle(tape, tmp_path):
+    elsewhere = tmp_path / "other disk"
+    Path("results/T/enhanced").rename(elsewhere)
+    Path("results/T/enhanced").symlink_to(elsewhere)
+    Path("results/T/lost").symlink_to("nowhere")
+    before = settled.state(tape, SETTINGS)
+    (elsewhere / "0000000.mkv").write_text("another")
+    assert settled.state(tape, SETTINGS) != before
+
+
+def test_a_tape_without_its_capture_and_the_demo_are_never_settled(tape):
+    Path("a.mkv").unlink()
+    assert settled.state(tape, SETTINGS) is None
+    demo = TapeLookup(Tape("demo", Path(DEMO_CAPTURE), "demo", "", "en", "auto", "auto"))
+    Path(DEMO_CAPTURE).parent.mkdir(parents=True)
+    Path(DEMO_CAPTURE).touch()
+    assert settled.state(demo, SETTINGS) is None
+
+
+def test_a_record_that_is_damaged_is_none(tape):
+    settled.write("T", settled.state(tape, SETTINGS))
+    record = settled.FOLDER / "T.json"
+    for text in ("", "{", "[]", "{}", '{"files": "x", "settings": "y", "more": 1}'):
+        record.write_text(text)
+        assert settled.read("T") is None
+    settled.forget(["T", "none"])
+    assert not record.exists()
+
+
+def test_jobs_that_began_and_did_not_end_are_known(tmp_path):
+    names = {"results/T/sound.mka", f"results/{'long' * 70}/enhanced/0000000.mkv"}
+    for name in names:
+        key = urlsafe_b64encode(name.encode()).decode()
+        parts = [key[start : start + 254] for start in range(0, len(key), 254)]
+        path = tmp_path.joinpath(*(f"@{part}" for part in parts[:-1]), parts[-1])
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    (tmp_path / "other").touch()
+    assert settled.interrupted(tmp_path) == names
+    assert settled.interrupted(tmp_path / "none") == set()
+
+
+def test_the_program_is_its_contents(tmp_path, monkeypatch):
+    for name in ("Snakefile", "rules/a.smk", "scripts/tapemill/a.py", "config/schemas/a.yaml"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("old")
+    monkeypatch.setattr(settled, "ROOT", tmp_path)
+    before = settled.program()
+    for path in tmp_path.rglob("*.*"):
+        os.utime(path)
+    assert settled.program() == before
+    (tmp_path / "scripts/tapemill/a.py").write_text("new")
+    assert settled.program() != before

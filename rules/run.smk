@@ -12,6 +12,7 @@ OUTPUT   .snakemake/tapemill.lock     who runs here; held while the run lasts
 from snakemake.logging import logger
 
 from tapemill import (
+    groups,
     mainprocess,
     planning,
     runlock,
@@ -26,6 +27,8 @@ from tapemill import (
 shell.prefix(stopping.PREFIX)
 mainprocess.look_for_garbage_seldom()
 mainprocess.see_beyond_ancient_input()
+groups.prepare(workflow)
+in_group = groups.together(workflow, planned, config)
 PLANNED_ON = runlock.footprint(starting.FOLDER)
 
 

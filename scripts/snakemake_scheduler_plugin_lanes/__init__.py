@@ -19,6 +19,7 @@ from snakemake.scheduling import greedy
 from snakemake_interface_common.exceptions import WorkflowError
 
 from tapemill.device import KINDS
+from tapemill.groups import node
 from tapemill.lanes.ahead import AHEAD, AHEAD_AT_MOST, UNLIMITED, Waiting
 from tapemill.lanes.assignment import (
     CORES,
@@ -77,6 +78,8 @@ class Scheduler(greedy.Scheduler):
                 workflow.register_resource(name, most)
         if workflow is not None and any(AHEAD in rule.resources for rule in workflow.rules):
             workflow.register_resource(AHEAD, UNLIMITED)
+        if workflow is not None:
+            node.serve(self.dag)
         self._waiting = Waiting()
         self._made_ahead: dict[str, bool] = {}
         self._total: dict[str, int] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from . import bookkeeping, mainprocess, retrying, runlock, stopping
+from . import bookkeeping, groups, heartbeat, lifeline, mainprocess, retrying, runlock, stopping
 
 FOLDER = Path(".snakemake")
 
@@ -20,6 +20,9 @@ def begin(workflow: Any, planned_on: int | None) -> None:
     bookkeeping.harden(workflow.persistence)
     bookkeeping.clear_up(FOLDER, workflow.dag)
     retrying.begin(workflow.scheduler)
+    if workflow.non_local_exec:
+        heartbeat.begin(lifeline.own_run().id)
+        groups.begin(workflow)
     mainprocess.keep_logging_faults_quiet()
     mainprocess.reschedule_once_a_second(workflow.scheduler)
-    stopping.finish_at_signals()
+    stopping.finish_at_signals(workflow.scheduler._executor)

@@ -30,7 +30,7 @@ rule choose_encoder:
     message:
         "Trying the encoder for {wildcards.tape}"
     conda:
-        "../envs/cpu.yaml"
+        CARD_ENVIRONMENT
     script:
         "../scripts/choose_encoder.py"
 
@@ -70,6 +70,6 @@ rule enhance_scene:
     message:
         "Enhancing scene {wildcards.scene} of {wildcards.tape}"
     conda:
-        "../envs/cpu.yaml"
+        CARD_ENVIRONMENT
     script:
         "../scripts/enhance_scene.py"

@@ -1,5 +1,6 @@
 """
-What happens around a run, rather than in a job of it. Neither `-n` nor the processes of jobs do what the hooks say.
+What happens around a run, rather than in a job of it. Neither `-n` nor the processes of jobs do what the hooks say, and
+`plan` alone, which may be asked for beside a run, changes nothing.
 
 INPUT    the working folder as the last run left it
 OUTPUT   .snakemake/tapemill.lock     who runs here; held while the run lasts
@@ -12,6 +13,8 @@ OUTPUT   .snakemake/tapemill.lock     who runs here; held while the run lasts
 from snakemake.logging import logger
 
 from tapemill import (
+    closing,
+    filesystem,
     groups,
     mainprocess,
     planning,
@@ -19,11 +22,10 @@ from tapemill import (
     spaceplan,
     starting,
     stopping,
-    summary,
     telling,
-    workplace,
 )
 
+filesystem.require_files(workflow)
 shell.prefix(stopping.PREFIX)
 mainprocess.look_for_garbage_seldom()
 mainprocess.see_beyond_ancient_input()
@@ -39,18 +41,18 @@ onstart:
             workflow.dag.needrun_jobs(), TAPES, config, enhance=ENHANCE.of_tape, cores=workflow.cores
         )
         planning.begin(workflow, TAPES, ENHANCE, config)
-        telling.begin(workflow)
+        if runlock.is_held():
+            telling.begin(workflow)
     except TapemillError as error:
         raise WorkflowError(str(error)) from None
 
 
 onsuccess:
-    workplace.sweep()
-    summary.tell(workflow, logger, is_ok=True)
-    telling.ended()
+    try:
+        closing.end(workflow, logger, is_ok=True)
+    except TapemillError as error:
+        raise WorkflowError(str(error)) from None
 
 
 onerror:
-    workplace.sweep()
-    summary.tell(workflow, logger, is_ok=False)
-    telling.ended()
+    closing.end(workflow, logger, is_ok=False)

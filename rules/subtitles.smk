@@ -31,7 +31,7 @@ checkpoint detect_language:
     message:
         "Finding out which language {wildcards.tape} speaks"
     conda:
-        "../envs/cpu.yaml"
+        CARD_ENVIRONMENT
     script:
         "../scripts/detect_language.py"
 
@@ -66,7 +66,7 @@ rule transcribe_scene:
     message:
         "Transcribing scene {wildcards.scene} of {wildcards.tape}"
     conda:
-        "../envs/cpu.yaml"
+        CARD_ENVIRONMENT
     script:
         "../scripts/transcribe_scene.py"
 

@@ -6,7 +6,7 @@ A capture is one media file, or a folder of scene files that were cut already.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
@@ -19,6 +19,7 @@ from .files import scene_files, write_json
 from .intake import CaptureSettings, Examined, examine, unchanging
 from .limits import time_limit_s
 from .media import Media, Picture
+from .progress import Reading, tell
 from .timing import format_fraction
 
 __all__ = ["CaptureSettings", "probe_capture"]
@@ -48,7 +49,7 @@ def probe_capture(
     if not files:
         raise InputError("this folder holds no scene files", file=source, remedy="check the sheet's source")
     with unchanging(files):
-        examined = [examine(file, settings) for file in files]
+        examined = list(_examined(files, settings))
     media = [each.media for each in examined]
     takes = [_take(file, found) for file, found in zip(files, examined, strict=True)]
     _agree(files, media, takes)
@@ -72,8 +73,17 @@ def probe_capture(
             **_remarks(files, examined),
         },
     )
-    LOG.info("%d frames at %s, field order %s (%s)", capture.frames, takes[0].rate, order, order_notes["found_by"])
+    found_by = order_notes["found_by"]
+    tell(f"{capture.frames} frames at {takes[0].rate}, field order {order} ({found_by})", frames=capture.frames)
     write_json(target, capture.to_plain())
+
+
+def _examined(files: Sequence[Path], settings: CaptureSettings) -> Iterator[Examined]:
+    # One that cannot be looked at is told of when it is opened.
+    reading = Reading([file.stat().st_size if file.is_file() else 0 for file in files], "reading the capture")
+    for file in files:
+        reading.next_file()
+        yield examine(file, settings, reading.reach)
 
 
 def _remarks(files: Sequence[Path], examined: Sequence[Examined]) -> dict[str, list[str]]:

@@ -21,8 +21,9 @@ from .notices import Notice
 from .stages import OTHER, stage_of
 from .summary import Failed, RunFacts, replaced
 
-State = Literal["active", "ended", "killed", "elsewhere"]
-"""`killed`: its main process is gone and left no word. `elsewhere`: on another machine, or nobody knows where."""
+State = Literal["active", "ended", "broken off", "killed", "elsewhere"]
+"""`broken off`: Snakemake itself stumbled and ended it before its time. `killed`: its main process is gone and left no
+word. `elsewhere`: on another machine, or nobody knows where."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ class Course:
         self.started: Event | None = None
         """None if the first line is lost."""
         self.ended: Event | None = None
+        self.broken_off: Event | None = None
         self.heard: datetime | None = None
         """Time of the last event."""
         self.workers_started: Counter[str] = Counter()
@@ -81,6 +83,8 @@ class Course:
         """What is known of the run's main process."""
         if self.ended is not None:
             return "ended"
+        if self.broken_off is not None:
+            return "broken off"
         if self._was_alive is None:
             return "elsewhere"
         return "active" if self._was_alive else "killed"
@@ -88,7 +92,7 @@ class Course:
     @property
     def is_over(self) -> bool:
         """Whether nothing more will come."""
-        return self.state in {"ended", "killed"}
+        return self.state in {"ended", "broken off", "killed"}
 
     @property
     def lanes(self) -> list[Mapping[str, Any]]:
@@ -128,6 +132,7 @@ class Course:
             ),
             not_started=sum(attempt.outcome == "not started" for attempt in latest),
             stopped=Cause(str(stopped), "") if stopped else None,
+            missing=tuple(map(str, self.ended.facts.get("missing", ()))) if self.ended else (),
         )
 
     def _take(self, event: Event) -> None:
@@ -136,6 +141,8 @@ class Course:
             self.started = event
         elif event.kind == "run_ended":
             self.ended = event
+        elif event.kind == "run_broken_off":
+            self.broken_off = event
         elif event.kind == "worker_started":
             self.workers_started[str(event.facts.get("lane", ""))] += 1
         if event.kind in {"run_started", "jobs_planned"}:
@@ -209,6 +216,11 @@ def find(name: str | None, folder: Path = events.FOLDER) -> Course:
         raise ConfigError(
             f"{len(fitting) or 'no'} runs here begin with {name}", file=folder, remedy=f"the latest are: {latest}"
         )
-    course = Course(name if name in fitting else fitting[-1], folder)
+    return of_run(name if name in fitting else fitting[-1], folder)
+
+
+def of_run(run: str, folder: Path = events.FOLDER) -> Course:
+    """A run as it stands."""
+    course = Course(run, folder)
     course.update()
     return course

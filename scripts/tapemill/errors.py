@@ -109,6 +109,10 @@ class NotWritable(FatalError):
     """A folder that results go to cannot be written to."""
 
 
+class UnfitDisk(FatalError):
+    """A file system that does not do what a run relies on: locks, renaming, file times."""
+
+
 class ToolFailed(SceneError):
     """A media tool ended with an exit code other than zero."""
 

@@ -101,19 +101,21 @@ def run(
     most_bytes: int | None = None,
     forbidden: str | None = None,
     reached: Callable[[int], None] | None = None,
+    reached_s: Callable[[float], None] | None = None,
 ) -> str:
     """Run ffmpeg to its end and return what it wrote to stderr.
 
-    `concerns` is the file named in errors. `reached` is called every second with the number of pictures encoded so far.
+    `concerns` is the file named in errors. `reached` is called every second with the number of pictures encoded so far,
+    `reached_s` with the seconds.
     Raises ToolFailed on an exit code other than 0, if it writes a file larger than `most_bytes`, or says `forbidden`,
     which is a failure of which its exit code knows nothing; ToolKilled when it was ended by a signal or ran longer than
     `timeout_s` seconds, DiskFull, SetupError if there is no such program.
     """
     limits = Limits(timeout_s, most_bytes, forbidden)
-    asked, capture = (REPORTING, subprocess.PIPE) if reached else ((), None)
+    asked, capture = (REPORTING, subprocess.PIPE) if reached or reached_s else ((), None)
     with _started([*asked, *arguments], concerns, limits, verbosity, capture=capture) as (process, lines):
-        if reached and process.stdout:
-            _read_reports(process.stdout, reached)
+        if process.stdout:
+            _read_reports(process.stdout, reached, reached_s)
     return "\n".join(lines)
 
 
@@ -232,12 +234,17 @@ def _started(
         raise stumbled
 
 
-def _read_reports(stream: IO[bytes], reached: Callable[[int], None]) -> None:
+def _read_reports(
+    stream: IO[bytes], reached: Callable[[int], None] | None, reached_s: Callable[[float], None] | None
+) -> None:
     """Follow what `-progress` writes, key=value in each line, to its end."""
     while line := stream.readline(LONGEST_REPORT_BYTES):
         key, _, value = line.strip().partition(b"=")
-        if key == b"frame" and value.isdigit():
+        if reached and key == b"frame" and value.isdigit():
             reached(int(value))
+        # "N/A" while nothing is written.
+        if reached_s and key == b"out_time_us" and value.isdigit():
+            reached_s(int(value) / 1e6)
 
 
 def _drain(stream: IO[bytes], lines: deque[str], forbidden: str | None, said: list[str]) -> None:

@@ -11,6 +11,7 @@ from statistics import fmean
 from .course import Count, Course, key_of
 from .history import Attempt
 from .stages import CHECKPOINTS, stage_of
+from .timing import united
 
 # A job that takes so many times longer than others of its rule is not like them.
 OVERDUE = 2
@@ -130,25 +131,19 @@ def _least_s(whole: _Work, at_a_time: float, stages: Iterable[Pace]) -> float:
 
 def _at_a_time(tried: Iterable[Attempt], now: datetime) -> float | None:
     """How many of these worked at a time, while any did; None if none has worked yet."""
-    spans = sorted((attempt.began, attempt.ended or now) for attempt in tried)
+    spans = [(attempt.began, attempt.ended or now) for attempt in tried]
     busy_s = sum((stop - start).total_seconds() for start, stop in spans)
     active_s = _active_s(spans)
     return max(1.0, busy_s / active_s) if active_s > 0 else None
 
 
 def _active_s(spans: Iterable[tuple[datetime, datetime]]) -> float:
-    """How long at least one of them lasted; they are sorted."""
-    total, until = 0.0, None
-    for start, stop in spans:
-        begin = start if until is None else max(start, until)
-        if stop > begin:
-            total += (stop - begin).total_seconds()
-            until = stop
-    return total
+    """How long at least one of them lasted."""
+    return sum((stop - start).total_seconds() for start, stop in united(spans))
 
 
 def _frames_per_s(tried: Iterable[Attempt], now: datetime) -> float | None:
     counted = [attempt for attempt in tried if "frames" in attempt.facts]
     frames = sum(int(attempt.facts["frames"]) for attempt in counted)
-    active_s = _active_s(sorted((attempt.began, attempt.ended or now) for attempt in counted))
+    active_s = _active_s((attempt.began, attempt.ended or now) for attempt in counted)
     return frames / active_s if frames and active_s > 0 else None

@@ -82,7 +82,7 @@ class History:
             self._lose(self._latest.get(log))
             self._latest[log] = len(self.attempts)
             self.attempts.append(_begun(event))
-        elif event.kind == "run_ended":
+        elif event.kind in {"run_ended", "run_broken_off"}:
             self.lose_running()
         elif log in self._latest:
             index = self._latest[log]

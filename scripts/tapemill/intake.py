@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -80,8 +80,11 @@ def _state(file: Path) -> tuple[int, int]:
     return found.st_size, found.st_mtime_ns
 
 
-def examine(file: Path, settings: CaptureSettings) -> Examined:
-    """Read all packets of a file and look at some of its pictures. Raises InputError if it cannot be a capture."""
+def examine(file: Path, settings: CaptureSettings, reached: Callable[[int, int], None] | None = None) -> Examined:
+    """Read all packets of a file and look at some of its pictures. Raises InputError if it cannot be a capture.
+
+    `reached` is told on the way how far it is, as by `read_packets`.
+    """
     _refuse_encrypted(file)
     media = probe(file)
     picture = media.picture
@@ -91,7 +94,7 @@ def examine(file: Path, settings: CaptureSettings) -> Examined:
             file=file,
             remedy=f"if they really are, raise capture.largest_side ({settings.largest_side})",
         )
-    packets = read_packets(file, picture.stream_index)
+    packets = read_packets(file, picture.stream_index, reached)
     remarks = _truncated(file, media.container, packets, settings)
     _check_times(file, packets, settings)
     looks = look_around(file, picture.stream_index, packets)

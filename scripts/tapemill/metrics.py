@@ -11,10 +11,10 @@ import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 from . import events
-from .course import Course, find
+from .course import Course, State, find
 from .history import Attempt
 from .stages import stage_of
 
@@ -65,9 +65,10 @@ def _of_run(course: Course) -> Iterator[Metric]:
     yield _gauge("run_info", "Always 1. The run that all other metrics are about.", ("run",), {(course.run,): 1})
     yield _gauge(
         "run_state",
-        "1 for what was known of the run when this was written: active, ended, killed, or elsewhere (another machine).",
+        "1 for what was known of the run when this was written: active, ended, broken off (by an error of Snakemake's"
+        " own), killed, or elsewhere (another machine).",
         ("state",),
-        {(state,): int(course.state == state) for state in ("active", "ended", "killed", "elsewhere")},
+        {(state,): int(course.state == state) for state in get_args(State)},
     )
     if course.ended is not None:
         done: Values = {(): int(bool(course.ended.facts.get("is_ok")))}

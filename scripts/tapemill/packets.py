@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -53,8 +54,12 @@ class Packets:
         return length * self.time_base, -start * self.time_base
 
 
-def read_packets(path: Path, stream_index: int) -> Packets:
-    """Read a file from end to end. `stream_index` is its picture. Raises InputError if that has no packets."""
+def read_packets(path: Path, stream_index: int, reached: Callable[[int, int], None] | None = None) -> Packets:
+    """Read a file from end to end. `stream_index` is its picture. Raises InputError if that has no packets.
+
+    `reached` is told how many packets of the picture are read, and where in the file the last one begins, if that is
+    known.
+    """
     with opened(path) as container:
         picture = next(stream for stream in container.streams.video if stream.index == stream_index)
         seen = _Seen(picture)
@@ -63,6 +68,8 @@ def read_packets(path: Path, stream_index: int) -> Packets:
         try:
             for packet in packets:
                 seen.add(packet)
+                if reached and packet.pos and packet.stream_index == stream_index:
+                    reached(len(seen.times), packet.pos)
         except av.error.FFmpegError as failure:
             error = str(failure.strerror)
         stated_s, of_all = _stated_s(container, picture)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 LOG = logging.getLogger("tapemill.progress")
@@ -72,3 +72,38 @@ class Progress:
             facts |= {"frames_per_s": round(frames_per_s, 3), "remaining_s": round(remaining_s, 1)}
             words += [f"{frames_per_s:.2f} frames/s", f"{remaining_s:.0f} s to go"]
         LOG.info("%s", ", ".join(words), extra={"job_progress": facts})
+
+
+class Reading:
+    """Progress through files of which nobody knows yet how many frames they hold: judged by the bytes these take."""
+
+    def __init__(self, sizes_bytes: Sequence[int], step: str = "") -> None:
+        self._progress = Progress(0, step)
+        self._all_bytes = sum(sizes_bytes)
+        self._sizes_bytes = iter(sizes_bytes)
+        self._size_bytes = self._before_bytes = self._before_frames = 0
+
+    def next_file(self) -> None:
+        """The file before is read; the next one, in the order of the sizes, begins."""
+        self._before_bytes += self._size_bytes
+        self._before_frames = self._progress.done_frames
+        self._size_bytes = next(self._sizes_bytes)
+
+    def reach(self, frames: int, read_bytes: int) -> None:
+        """So many frames of this file are read, within so many of its bytes. Without bytes nothing can be judged."""
+        done_frames, done_bytes = self._before_frames + frames, self._before_bytes + read_bytes
+        if done_bytes > 0:
+            self._progress.total_frames = max(done_frames, round(done_frames * self._all_bytes / done_bytes))
+            self._progress.reach(done_frames)
+
+
+def of_seconds(frames: int, seconds: float, step: str = "") -> Callable[[float], None]:
+    """Progress of work that counts seconds, of all there are, through what has so many frames."""
+    progress = Progress(frames, step)
+
+    def reached(done_s: float) -> None:
+        done = round(frames * done_s / seconds) if seconds > 0 else 0
+        # Of several tracks side by side the one that is ahead.
+        progress.reach(min(frames, max(done, progress.done_frames)))
+
+    return reached

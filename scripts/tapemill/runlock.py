@@ -69,6 +69,11 @@ def hold(folder: Path, planned_on: int | None = None) -> None:
     lifeline.begin_run()
 
 
+def is_held() -> bool:
+    """Whether this process holds the lock of a working folder."""
+    return _held is not None
+
+
 def holder(folder: Path) -> dict[str, Any] | None:
     """Who took the lock of a folder last (`pid`, `host`, `since`, `command`); None if nobody, or only just now."""
     try:

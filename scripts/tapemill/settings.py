@@ -23,6 +23,8 @@ from .tables import did_you_mean, read_table
 from .timing import parse_fraction
 
 SCHEMAS = Path(__file__).parents[2] / "config" / "schemas"
+# Of two slashes a path keeps one.
+ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)
 LONGEST_QUOTE = 200  # characters of a wrong value that a message repeats
 
 
@@ -146,11 +148,10 @@ def check_source(tape: Tape, where: str) -> None:
             remedy="see who may read the folders that lead to it (`namei -l`)",
         ) from error
     if not there:
-        raise ConfigError(
-            f"{where}: the source of tape {name!r} does not exist",
-            file=source,
-            remedy="correct the column `source`; a relative path counts from the folder you run snakemake in",
-        )
+        remedy = "correct the column `source`; a relative path counts from the folder you run snakemake in"
+        if ADDRESS.match(str(source)):
+            remedy = "an address is no file: mount what is there, or copy it, and name the file (docs/storage.md)"
+        raise ConfigError(f"{where}: the source of tape {name!r} does not exist", file=source, remedy=remedy)
     if not usable:
         raise ConfigError(
             f"{where}: the source of tape {name!r} is neither a file nor a folder",

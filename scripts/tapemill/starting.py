@@ -5,16 +5,27 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from . import bookkeeping, groups, heartbeat, lifeline, mainprocess, retrying, runlock, stopping
+from . import bookkeeping, filesystem, groups, heartbeat, lifeline, mainprocess, retrying, runlock, stopping
 
 FOLDER = Path(".snakemake")
+LOOKING = frozenset({"plan"})
+"""Rules that make nothing."""
 
 
 def begin(workflow: Any, planned_on: int | None) -> None:
     """Called with Snakemake's workflow once it is planned. Raises FatalError if the run may not start.
 
-    `planned_on` is what `runlock.footprint` said before the planning.
+    `planned_on` is what `runlock.footprint` said before the planning. Whoever only wants to see the plan takes no lock,
+    so that it can be seen beside a run, and touches nothing that a run needs.
     """
+    if _only_looks(workflow.dag):
+        run = lifeline.begin_run()
+        if workflow.non_local_exec:
+            heartbeat.begin(run.id)
+        mainprocess.keep_logging_faults_quiet()
+        stopping.finish_at_signals()
+        return
+    filesystem.check_run(FOLDER)
     # Held by this process until it ends, however it ends: the kernel releases it (profiles say nolock).
     runlock.hold(FOLDER, planned_on)
     bookkeeping.harden(workflow.persistence)
@@ -26,3 +37,8 @@ def begin(workflow: Any, planned_on: int | None) -> None:
     mainprocess.keep_logging_faults_quiet()
     mainprocess.reschedule_once_a_second(workflow.scheduler)
     stopping.finish_at_signals(workflow.scheduler._executor)
+
+
+def _only_looks(dag: Any) -> bool:
+    jobs = list(dag.needrun_jobs())
+    return bool(jobs) and all(job.rule.name in LOOKING for job in jobs)

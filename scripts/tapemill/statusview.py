@@ -52,8 +52,13 @@ def _head(course: Course, counts: Mapping[tuple[str, str], Count], ahead: Foreca
         how = "all that was asked for is there" if is_ok else "not all that was asked for is there"
         yield Text(f"ended {_clock(heard, now)}, after {span(heard - started)}; {done}")
         yield Text(how, style="green" if is_ok else "red")
+    elif course.state == "broken off" and course.broken_off is not None:
+        said = str(course.broken_off.facts.get("reason") or "without a word")
+        yield Text(f"broken off {_clock(heard, now)}, after {span(heard - started)}; {done}")
+        yield Text(f"Snakemake itself stumbled: {' '.join(said.split())}", style="red")
+        yield Text("the same command goes on where it was", style="red")
     elif course.state == "killed":
-        yield Text(f"killed or broken off, last heard of {_clock(heard, now)}; {done}")
+        yield Text(f"killed, last heard of {_clock(heard, now)}; {done}")
         yield Text("its main process is gone; the same command goes on where it was", style="red")
     else:
         yield Text(f"running for {span(now - started)}; {done}")
@@ -150,13 +155,15 @@ def _doing(attempt: Attempt, now: datetime) -> tuple[RenderableType, ...]:
 def _troubles(facts: RunFacts, most_rows: int) -> Iterator[Text]:
     if facts.stopped:
         yield Text(f"stopped: {facts.stopped.message.partition(chr(10))[0]}", style="red")
+    for file in facts.missing[:most_rows]:
+        yield Text(f"not made, although no job failed: {file}", style="red")
     for job in facts.failed[:most_rows]:
         yield Text(f"failed: {' '.join(filter(None, (job.rule, job.tape, job.scene)))}: {job.reason}", style="red")
         yield Text(f"  log: {job.log}", style="dim")
     for scene in facts.replaced[:most_rows]:
         yield Text(f"{scene.kind}: {scene.tape} {scene.scene}: {REPLACED[scene.kind]} ({scene.reason})", style="yellow")
         yield Text(f"  log: {scene.log}", style="dim")
-    more = max(0, len(facts.failed) - most_rows) + max(0, len(facts.replaced) - most_rows)
+    more = sum(max(0, len(told) - most_rows) for told in (facts.missing, facts.failed, facts.replaced))
     if more:
         yield Text(f"and {more} more", style="dim")
     counts = {

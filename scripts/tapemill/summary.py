@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -65,6 +65,13 @@ class RunFacts:
     not_started: int = 0
     stopped: Cause | None = None
     """Why no more jobs were started before all was done."""
+    missing: tuple[str, ...] = ()
+    """Files that the run was to make and that are not there, although Snakemake took all for done."""
+
+    @property
+    def scenes_replaced(self) -> int:
+        """Scenes that are in their tape in another way than they should be, each once."""
+        return len({(each.tape, each.scene) for each in self.replaced})
 
 
 def facts(run: str, failed_logs: Iterable[str] = ()) -> RunFacts:
@@ -128,8 +135,8 @@ def told(run: RunFacts) -> Iterator[tuple[int, str]]:
         lines = [f"{_count(len(run.failed), 'job')} failed:", *map(_line_of_failed, run.failed)]
         yield logging.ERROR, "\n".join(lines)
     if run.replaced:
-        scenes = len({(each.tape, each.scene) for each in run.replaced})
-        lines = [f"{_count(scenes, 'scene')} could not be processed as asked:", *map(_line_of_replaced, run.replaced)]
+        count = _count(run.scenes_replaced, "scene")
+        lines = [f"{count} could not be processed as asked:", *map(_line_of_replaced, run.replaced)]
         yield logging.WARNING, "\n".join(lines)
     counts = {
         "tried again, then done": run.tried_again,
@@ -140,7 +147,7 @@ def told(run: RunFacts) -> Iterator[tuple[int, str]]:
     words = [f"{_count(number, 'job')} {what}" for what, number in counts.items() if number]
     if words:
         yield logging.INFO, "; ".join(words) + "."
-    if not (run.stopped or run.failed or run.replaced or words):
+    if not (run.stopped or run.failed or run.replaced or run.missing or words):
         yield logging.INFO, "Nothing failed, nothing was replaced."
 
 
@@ -156,10 +163,13 @@ def _count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
-def tell(workflow: Any, logger: logging.Logger, *, is_ok: bool) -> None:
-    """At the end of a run, in Snakemake's main process: tell the terminal, Snakemake's log and the events."""
+def tell(workflow: Any, logger: logging.Logger, *, is_ok: bool, missing: Sequence[str] = ()) -> None:
+    """At the end of a run, in Snakemake's main process: tell the terminal, Snakemake's log and the events.
+
+    `missing` are files that it was to make and that are not there. The caller says so on the terminal.
+    """
     run = lifeline.own_run()
-    found = facts(run.id, _failed_logs(workflow))
+    found = replace(facts(run.id, _failed_logs(workflow)), missing=tuple(missing))
     plain = asdict(found) | {"stopped": found.stopped and found.stopped.message}
     events.write("run_ended", is_ok=is_ok, **plain)
     for level, text in told(found):

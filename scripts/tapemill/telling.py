@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from typing import Any
 
-from . import events, lifeline, metrics
+from . import events, lastwords, lifeline, metrics
 from .attempts import JobNote
 from .course import Course
 from .lanes.lane import LANE, Lane
@@ -42,10 +42,12 @@ def begin(workflow: Any) -> None:
     _tell_growth(workflow.dag, logs)
     _metrics = _Metrics(name)
     _metrics.start()
+    lastwords.expect(_metrics.write_last)
 
 
 def ended() -> None:
     """Called when the run's last event is written."""
+    lastwords.ended()
     if _metrics is not None:
         _metrics.write_last()
 

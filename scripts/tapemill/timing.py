@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from fractions import Fraction
+from typing import TypeVar
+
+Moment = TypeVar("Moment", float, datetime)
 
 
 def parse_fraction(text: str) -> Fraction:
@@ -63,3 +68,19 @@ class Span:
     def duration_s(self, rate: Fraction) -> Fraction:
         """Length in seconds."""
         return self.frames / rate
+
+
+def united(stretches: Iterable[tuple[Moment, Moment]]) -> Iterator[tuple[Moment, Moment]]:
+    """Stretches of time, from when to when, without their overlaps and in their order; empty ones are left out."""
+    current: tuple[Moment, Moment] | None = None
+    for start, stop in sorted(stretches):
+        if stop <= start:
+            continue
+        if current is None or start > current[1]:
+            if current is not None:
+                yield current
+            current = start, stop
+        else:
+            current = current[0], max(current[1], stop)
+    if current is not None:
+        yield current

@@ -64,7 +64,7 @@ def is_free(path):
     return lease.is_free(path.parent, path.stem)
 
 
-@pytest.mark.parametrize("warm", [True, False])
+@pytest.mark.parametrize("warm", [True, pytest.param(False, marks=pytest.mark.long)])
 def test_warm_and_cold_lanes_make_the_same_files_as_none(undisturbed, tmp_path, warm):
     project = talking_tape(tmp_path / "project", warm=warm)
     run = project.make("all", *LANES, cores=4)
@@ -79,7 +79,7 @@ def test_warm_and_cold_lanes_make_the_same_files_as_none(undisturbed, tmp_path, 
     ("fault", "told"),
     [
         ("memory", "OutOfMemory"),
-        ("die", "died during"),
+        pytest.param("die", "died during", marks=pytest.mark.long),
         pytest.param("hang", "did not end within", marks=pytest.mark.long),
     ],
 )

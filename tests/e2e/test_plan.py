@@ -1,14 +1,21 @@
 """The rule `plan` against `all -n`, with which it has to agree, and against what is there before and after it."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 from base64 import urlsafe_b64encode
 from collections import Counter
 
 import pytest
 
 from counting import make_capture
-from running import Project
+from running import ROOT, Project, digest, this_checkout
+from tapemill import events
+from tapemill.course import of_run
+from tapemill.summary import RunFacts
+from waiting import wait_for
 
 COUNT = re.compile(r"^ ([a-z_ ]+?)  +(\d+) $", re.MULTILINE)
 JSON = {"plan": {"json": "plan.json"}}
@@ -64,6 +71,34 @@ def test_a_changed_setting_and_a_deleted_transcript_are_planned_as_snakemake_doe
     assert not any(to_come(found).values())
     assert "measured here" in output
     assert found["measured_jobs"] > 2 * SCENES
+
+
+@pytest.mark.long
+def test_the_plan_beside_a_run_that_is_at_work_disturbs_nothing(copy, finished):
+    names = ["T01.mkv", *(f"enhanced/{scene:07d}.mkv" for scene in (0, 50, 100, 150))]
+    for name in names:
+        copy.path(f"results/T01/{name}").unlink()
+    before = events.runs(copy.path("events"))
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--cores", "1", "all"]
+    environment = os.environ | {"PYTHONPATH": this_checkout()}
+    with subprocess.Popen(
+        [*command, "--profile", str(ROOT / "profiles" / "cpu"), "--directory", str(copy.folder)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        stdin=subprocess.DEVNULL,
+        env=environment,
+    ) as main:
+        wait_for(lambda: copy.path("results/.partial").exists(), seconds=120)
+        # Which of its jobs are done by then is a matter of luck.
+        run = copy.run("plan")
+        assert run.exit_code == 0, run.output
+        assert main.wait() == 0
+    (name,) = set(events.runs(copy.path("events"))) - set(before)
+    found = of_run(name, copy.path("events"))
+    assert found.ended.facts["is_ok"] is True
+    assert found.facts() == RunFacts()
+    for name in names:
+        assert digest(copy.path(f"results/T01/{name}")) == digest(finished.path(f"results/T01/{name}"))
 
 
 @pytest.mark.long

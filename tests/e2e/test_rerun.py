@@ -92,6 +92,7 @@ def test_another_branch_and_back_redoes_nothing(copy, tmp_path):
     assert "Nothing to be done" in done.stdout + done.stderr
 
 
+@pytest.mark.long
 def test_another_capture_of_the_same_length_redoes_everything(copy):
     make_capture(
         copy.path("captures/T01.mkv"), frames=275, interlaced="tff", size=(360, 288), cuts=(50, 100, 150), gop=25

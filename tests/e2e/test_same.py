@@ -8,6 +8,7 @@ import re
 import shutil
 import socket
 import stat
+from datetime import datetime
 from pathlib import Path
 
 import jsonschema
@@ -16,6 +17,7 @@ import pytest
 from running import DEMO_MODEL, Project, digest, same
 from tapemill import ffmpeg
 from tapemill.cleaning import clean_tape
+from tapemill.provenance import sharing
 from tapemill.settings import schema
 
 SCENES = ["0000000", "0000050", "0000100", "0000150"]
@@ -34,10 +36,15 @@ def sha256(path):
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def provenance(project):
+def stored(project):
     document = json.loads(project.path("results/T01/provenance.json").read_text())
     jsonschema.Draft202012Validator(schema("provenance")).validate(document)
     return document
+
+
+def provenance(project):
+    """What it says, each scene whole."""
+    return sharing.whole(stored(project))
 
 
 def crate(project):
@@ -94,8 +101,40 @@ def test_it_says_how_each_scene_was_made_and_by_whom(finished):
         assert scene.keys() == {"scene", *JOBS}
         for rule in JOBS:
             assert scene[rule]["attempts"] == 1
-            assert run["started"] <= scene[rule]["started"] <= scene[rule]["ended"] <= run["ended"]
+            started = datetime.fromisoformat(scene[rule]["run_started"])
+            since_s = [(datetime.fromisoformat(run[edge]) - started).total_seconds() for edge in ("started", "ended")]
+            assert since_s[0] <= scene[rule]["span_s"][0] < scene[rule]["span_s"][1] <= since_s[1]
     assert {"probe_capture", "hash_capture", "clean_sound", "mux_tape"} <= run["jobs"].keys()
+
+
+def test_what_scenes_have_in_common_is_said_once(finished):
+    document, scenes = stored(finished), provenance(finished)["how"]["scenes"]
+    assert [scene["picture"].get("values") for scene in document["how"]["scenes"]][:2] == [["0", "50"], ["50", "100"]]
+    assert "trim=start_pts={1}:end_pts={2}" in document["how"]["alike"]["picture"]["1"]["cut_with"]["command"]
+    assert "trim=start_pts=50:end_pts=100" in scenes[1]["picture"]["cut_with"]["command"]
+    # A longer tape: the same work at other places, with other sounds and words, and other times.
+    long = provenance(finished)
+    for section, times in (("how", {}), ("run", {"span_s": [36_000.123, 36_060.456]})):
+        long[section]["scenes"] = [
+            changed(scene, number, times) for number in range(250) for scene in long[section]["scenes"]
+        ]
+    text = sharing.text(sharing.shared(long))
+    assert len(text.encode()) < 850_000
+    jsonschema.Draft202012Validator(schema("provenance")).validate(json.loads(text))
+    assert sharing.whole(json.loads(text)) == json.loads(json.dumps(long))
+
+
+def changed(scene, number, times):
+    """A scene of a longer tape that is made in the same way."""
+    start = f"{int(scene['scene']) + 200 * number:07d}"
+    text = json.dumps(scene).replace(f"={int(scene['scene'])}:", f"={int(start)}:")
+    found = json.loads(text) | {"scene": start}
+    for part in [part for part in found.values() if isinstance(part, dict)]:
+        part.update({key: value for key, value in times.items() if key in part})
+        for name in ("audio_sha256", "srt_sha256"):
+            if name in part:
+                part[name] = hashlib.sha256(f"{start} {name}".encode()).hexdigest()
+    return found
 
 
 def test_it_names_no_person_no_machine_and_no_folder_elsewhere(finished):
@@ -232,7 +271,7 @@ def test_a_corrected_subtitle_is_a_difference_of_its_scene(copy, finished):
 
 def test_another_model_code_and_capture_are_named(copy, finished):
     """What would take hours to make differently: the documents are changed instead."""
-    document = provenance(finished)
+    document = stored(finished)
 
     def compared(change):
         changed = copying.deepcopy(document)

@@ -12,6 +12,8 @@ from tapemill.audio import AudioSettings, clean_sound
 from tapemill.audio.laying import lay
 from tapemill.errors import InputError
 from tapemill.timing import nearest
+from told import facts as told_facts
+from told import progressed, tell_all
 
 DEFAULTS = {
     **{"tracks": "all", "hum_hz": 0, "hiss_db": 0.0, "loudness_lufs": None, "true_peak_db": -1.0},
@@ -170,7 +172,16 @@ def test_hundreds_of_ready_scenes_do_not_drift(tmp_path):
     source = capture(tmp_path / "scene.mkv", [(beeping(0.5, 8000), 8000, PCM)], frames=7)
     take, sounds = facts(source)
     count = 300
-    laid = lay(sources=[source] * count, takes=[take] * count, sounds=sounds, paths=[tmp_path / "x.raw"])[0]
+    reached_s = []
+    (laid,) = lay(
+        sources=[source] * count,
+        takes=[take] * count,
+        sounds=sounds,
+        paths=[tmp_path / "x.raw"],
+        reached_s=reached_s.append,
+    )
+    assert reached_s == sorted(reached_s)
+    assert reached_s[-1] == pytest.approx(7 * count / NTSC, abs=0.5)
     assert laid.counts.samples == nearest(7 * count / NTSC * 8000)
     samples = laid.samples()[:, 0]
     first = found_beeps(samples[:1860], 8000)[0]
@@ -277,6 +288,24 @@ def test_the_same_sound_makes_the_same_file(tmp_path):
     changes = {"codec": "aac", "hiss_db": 6.0, "loudness_lufs": -20.0}
     first = clean(tmp_path, [source], **changes)[0].read_bytes()
     assert clean(tmp_path, [source], **changes)[0].read_bytes() == first
+
+
+def test_each_step_tells_how_far_it_is(tmp_path, monkeypatch, caplog):
+    tell_all(monkeypatch, caplog)
+    track = (beeping(5, 48_000), 48_000, PCM)
+    source = capture(tmp_path / "a.mkv", [track, track])
+    clean(tmp_path, [source], loudness_lufs=-20.0)
+    take, _ = facts(source)
+    steps = {}
+    for word in progressed(caplog):
+        assert word["total_frames"] == take.frames
+        steps.setdefault(word["step"], []).append(word["frames"])
+    assert list(steps) == ["reading", "measuring", "encoding", "checking"]
+    for frames in steps.values():
+        assert frames[-1] == pytest.approx(take.frames, abs=40)
+    # Two tracks are read side by side, and looked at one after the other.
+    assert steps["reading"] == sorted(steps["reading"])
+    assert told_facts(caplog)["frames"] == take.frames
 
 
 def test_a_capture_without_sound_makes_an_empty_file(tmp_path):

@@ -8,6 +8,7 @@ from tapemill import ffmpeg
 from tapemill.capture import probe_capture
 from tapemill.errors import InputError
 from tapemill.facts import Capture
+from told import facts, progressed, tell_all
 
 SETTINGS = capture_settings()
 
@@ -106,6 +107,23 @@ def test_a_folder_is_read_in_natural_order(tmp_path):
     assert capture.kind == "folder"
     assert [take.frames for take in capture.takes] == [50, 25]
     assert capture.frames == 75
+
+
+def test_reading_tells_how_far_it_is_over_all_files(tmp_path, monkeypatch, caplog):
+    folder = tmp_path / "scenes"
+    for name, seconds in (("1.mkv", 4), ("2.mkv", 2)):
+        make(folder / name, size="320x240", seconds=seconds)
+    tell_all(monkeypatch, caplog)
+    look(folder, tmp_path)
+    words = progressed(caplog)
+    assert {word["step"] for word in words} == {"reading the capture"}
+    frames = [word["frames"] for word in words]
+    assert frames == sorted(frames)
+    assert frames[-1] == 150
+    # How many there are is judged by bytes: roughly at first, and well in the end.
+    assert words[len(words) // 2]["total_frames"] == pytest.approx(150, rel=0.4)
+    assert words[-1]["total_frames"] == pytest.approx(150, rel=0.05)
+    assert facts(caplog)["frames"] == 150
 
 
 @pytest.mark.parametrize("difference", [{"size": "80x48"}, {"rate": "30"}, {"sound": False}])

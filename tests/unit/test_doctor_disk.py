@@ -13,7 +13,7 @@ import pytest
 from running import this_checkout
 from smalldisk import small_disk
 from tapemill import diskspace
-from tapemill.doctor import disk, mounts
+from tapemill.doctor import mounts
 from tapemill.doctor.mounts import Mount, ignores_case, mount_of, synced_by
 from tapemill.lanes import lease
 from tapemill.lanes.runtime import runtime_folder
@@ -112,7 +112,7 @@ def test_a_disk_without_locks_is_a_fault(patient, monkeypatch):
     def refuse(descriptor, operation):
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
-    monkeypatch.setattr(disk.fcntl, "flock", refuse)
+    monkeypatch.setattr(fcntl, "flock", refuse)
     assert "has no locks (flock)" in patient.only("check_places").title
 
 

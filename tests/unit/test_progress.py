@@ -1,7 +1,7 @@
 import pytest
 
 from tapemill import progress
-from tapemill.progress import Progress
+from tapemill.progress import Progress, Reading, of_seconds
 
 
 class Clock:
@@ -77,3 +77,26 @@ def test_items_count_when_they_have_been_used(clock, caplog):
     assert counter.done_frames == 6
     assert told(caplog) == [{"frames": 2, "total_frames": 6, "step": "joining"}]
     assert caplog.messages == ["joining, 2 of 6 frames"]
+
+
+def test_frames_of_files_are_judged_by_their_bytes(clock, caplog):
+    reading = Reading([3000, 1000], "reading")
+    for file in ([(0, 0), (20, 500), (75, 2900)], [(10, 300), (30, 990)]):
+        reading.next_file()
+        for frames, read_bytes in file:
+            clock.wait(10)
+            reading.reach(frames, read_bytes)
+    # Before the first bytes nothing is known.
+    assert [(word["frames"], word["total_frames"]) for word in told(caplog)] == [
+        (20, 160), (75, 103), (85, 103), (105, 105)
+    ]  # fmt: skip
+
+
+def test_seconds_are_told_as_frames_and_never_go_back(clock, caplog):
+    reached = of_seconds(250, 10.0, "measuring")
+    for seconds in (2.0, 1.0, 9.0, 11.0):
+        clock.wait(10)
+        reached(seconds)
+    assert [(word["step"], word["frames"]) for word in told(caplog)] == [
+        ("measuring", frames) for frames in (50, 50, 225, 250)
+    ]

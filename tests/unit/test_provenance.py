@@ -2,12 +2,14 @@
 
 import json
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from tapemill import events, files, programs, records
-from tapemill.provenance import checkout, hashing, working
+from tapemill.errors import InputError
+from tapemill.provenance import checkout, hashing, reading, sharing, working
 from tapemill.provenance import document as document_module
 from tapemill.provenance.comparing import Difference, compare
 from tapemill.provenance.reading import Known
@@ -116,6 +118,8 @@ def test_each_job_is_told_by_the_latest_run_that_did_it(tmp_path, monkeypatch):
     assert scene["cut_scene"]["run_started"] == "2026-01-01T10:00:00.000+00:00"
     made = scene["enhance_scene"]
     assert (made["run_started"], made["attempts"]) == ("2026-01-02T10:00:00.000+00:00", 2)
+    told = [event.time for event in events.read("20260102T100000Z-annas-laptop-1-1")][-1]
+    assert made["span_s"][1] == (told - datetime(2026, 1, 2, 10, tzinfo=UTC)).total_seconds()
     assert {key: made[key] for key in lane} == lane
     assert made["notices"][0]["kind"] == "lowered"
     assert plain["jobs"].keys() == {"mux_tape"}
@@ -221,6 +225,34 @@ def test_of_a_long_command_the_place_is_shown_where_it_differs():
     assert found.what == "picture.commands"
     assert found.first == "…ilter38=1,filter39=1"
     assert found.second == "…ilter38=1,filter39=1,sharpen=2"
+
+
+def stored(tmp_path, **changes):
+    """A provenance on disk, as much of it as is read."""
+    path = tmp_path / "provenance.json"
+    how = document(words={"audio_sha256": "1", "language": "en"}).document["how"]
+    plain = {"format": 1, "tape": "T01", "how": how, "results": [{"sha256": "0"}], "tags": {}, **changes}
+    path.write_text(json.dumps(plain))
+    return str(path)
+
+
+def test_a_provenance_of_an_earlier_format_compares_with_one_of_today(tmp_path):
+    old = reading.read(stored(tmp_path))
+    new = reading.read(stored(tmp_path, **sharing.shared({**old.document, "format": 2, "run": {"scenes": []}})))
+    assert new.document["how"]["scenes"] == old.document["how"]["scenes"]
+    assert compare(old, new).differences == ()
+
+
+@pytest.mark.parametrize("format", [None, 0, 3, "1"])
+def test_a_provenance_of_another_format_is_not_guessed_at(tmp_path, format):
+    with pytest.raises(InputError, match="has the format"):
+        reading.read(stored(tmp_path, format=format))
+
+
+def test_a_provenance_that_names_what_is_not_there_is_none(tmp_path):
+    how = {"alike": {"words": {}}, "scenes": [{"scene": "0000000", "words": {"like": "1"}}]}
+    with pytest.raises(InputError, match="no provenance of a tape"):
+        reading.read(stored(tmp_path, format=2, how=how))
 
 
 def test_scenes_with_other_borders_are_named_and_not_compared_further():

@@ -9,7 +9,7 @@ import pytest
 from tapemill.report import charts
 from tapemill.report.making import StageWork
 from tapemill.report.page import clock, length, readable, render
-from tapemill.report.runs import Bar, Row, RunView, Tally
+from tapemill.report.runs import Bar, Row, RunView
 from tapemill.report.tagged import Tagged
 from tapemill.report.words import Heard, LeftOut, Words
 
@@ -54,7 +54,7 @@ def test_a_page_lets_no_script_run_but_its_own():
 def run_view(device="", failed=True):
     bars = (Bar(0, 5, "enhance", False), Bar(5, 6, "subtitles", failed))
     rows = (Row("gpu0", bars, True, device, 0.25), Row("scenes", (Bar(0, 1, "scenes", False),), False))
-    return RunView("r", None, 6.0, rows, Tally())
+    return RunView("r", None, 6.0, rows)
 
 
 def test_charts_are_svg_and_the_same_each_time():
@@ -73,14 +73,14 @@ def test_charts_are_svg_and_the_same_each_time():
 
 def test_a_lanes_name_is_no_formula_and_no_markup():
     rows = (Row("gpu$x_1$<b>\x07", (Bar(0, 1, "enhance", False),), True, "", 0.0),)
-    svg = charts.timeline(RunView("r", None, 1.0, rows, Tally()))
+    svg = charts.timeline(RunView("r", None, 1.0, rows))
     text = "".join(ET.fromstring(svg).itertext())
     assert "gpu$x_1$<b>\\x07" in text
 
 
 def test_a_night_of_scenes_stays_a_small_picture():
     bars = tuple(Bar(n, n + 0.9, "enhance", False) for n in range(5000))
-    svg = charts.timeline(RunView("r", None, 5000.0, (Row("gpu0", bars, True, "", 0.1),), Tally()))
+    svg = charts.timeline(RunView("r", None, 5000.0, (Row("gpu0", bars, True, "", 0.1),)))
     assert len(svg) < 300_000
 
 

@@ -4,9 +4,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from courses import RUN, Script
+from tapemill.course import of_run
 from tapemill.history import Attempt
 from tapemill.report.making import newest, seconds_of, troubles, work_by_stage
-from tapemill.report.runs import tally, view, views
+from tapemill.report.run_page import draw_runs
+from tapemill.report.runs import view, views
 from tapemill.timing import Span
 
 SCENES = {"T": ["0000000", "0000050"]}
@@ -61,7 +64,7 @@ def test_what_still_runs_is_left_out():
     assert view("r", [attempt("draw_runs", begin=0, end=None, outcome="running")]).rows == ()
 
 
-def test_a_run_is_counted_as_its_summary_counts_it():
+def test_what_came_out_otherwise_is_told_once_and_what_failed_each_time():
     kept = [{"kind": "kept", "reason": "GateError: black", "scene": ""}]
     again = [{"kind": "kept", "reason": "GateError: black", "scene": "0000050"}]
     lowered = [{"kind": "lowered", "reason": "smaller tiles", "scene": ""}]
@@ -73,15 +76,33 @@ def test_a_run_is_counted_as_its_summary_counts_it():
         attempt("mux_tape", notices=again),
         attempt("clean_sound", outcome="failed", reason="SceneError: no"),
     ]
-    found = tally(attempts)
-    assert (found.done, found.failed, found.tried_again, found.attempts_lost) == (3, 1, 1, 2)
-    assert (found.lowered, found.replaced) == (1, 1)
     run = view("r", attempts)
+    assert run.done == 3
     assert [(tape, each.scene, each.kind) for tape, each in run.notices] == [
         ("T", "0000000", "lowered"),
         ("T", "0000050", "kept"),
     ]
     assert [each.reason for _, each in run.troubles][:2] == ["ToolKilled: gone", "ended without a word"]
+
+
+def test_a_run_is_counted_as_its_status_counts_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    script = Script(tmp_path)
+    script.begin({"T": {"enhance_scene": 3, "clean_sound": 1}}, retries=0)
+    lowered, kept = ({"kind": kind, "reason": "why", "scene": ""} for kind in ("lowered", "kept"))
+    script.job(0, 1, "enhance_scene", "T", "0000000", outcome="failed")
+    script.job(1, 2, "enhance_scene", "T", "0000000", attempt=2, notices=[lowered])
+    script.job(1, 2, "enhance_scene", "T", "0000050", notices=[kept])
+    script.job(2, None, "enhance_scene", "T", "0000100")
+    script.job(2, 3, "clean_sound", "T", outcome="failed", is_final=True)
+    script.end(4, is_ok=False)
+    found = of_run(RUN).facts()
+    # The one that was lost as the run ended is to be done again, which is no failure.
+    assert (len(found.failed), found.interrupted) == (1, 1)
+    draw_runs(tapes=["T"], samples={}, target=tmp_path / "runs.html")
+    page = (tmp_path / "runs.html").read_text()
+    for count in ("2</b> jobs done", "1</b> failed", "1</b> tried again", "1</b> with less", "1</b> scene not as"):
+        assert f"<b>{count}" in page
 
 
 def test_only_runs_that_made_what_is_there_are_shown():

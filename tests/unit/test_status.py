@@ -128,7 +128,7 @@ def test_a_killed_run_says_so(script):
     script.begin({"T01": {"probe_capture": 1}}, run_id="1-1")
     script.job(0, None, "probe_capture")
     text = shown(60)
-    assert "killed or broken off, last heard of 10:00:00; 0 of 1 jobs done" in text
+    assert "killed, last heard of 10:00:00; 0 of 1 jobs done" in text
     assert "its main process is gone; the same command goes on" in text
     assert columns(text, "capture") == ["capture", "0", "1"]
 
@@ -225,3 +225,16 @@ def test_ctrl_c_ends_it_without_a_traceback(script, tmp_path):
     assert "Traceback" not in rest
     assert "\x1b[?25h" in rest  # the cursor is back
     os.close(screen)
+
+
+def test_a_run_that_snakemake_broke_off_says_why(script):
+    script.begin({"T01": {"probe_capture": 1}})
+    script.job(0, None, "probe_capture")
+    script.write(30, "run_broken_off", reason="WorkflowError in rule x:\n  no such table")
+    text = shown(60)
+    assert "broken off 10:00:30, after 0:30; 0 of 1 jobs done" in text
+    assert "Snakemake itself stumbled: WorkflowError in rule x: no such table" in text
+    assert "the same command goes on" in text
+    assert columns(text, "capture") == ["capture", "0", "1"]
+    script.end(61)
+    assert "ended 10:01:01" in shown(62)

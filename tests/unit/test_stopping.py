@@ -74,6 +74,8 @@ def test_a_job_cleans_up_undisturbed_and_says_what_stopped_it(tmp_path, number):
 def test_a_job_that_cannot_hear_yet_that_its_run_is_asked_to_stop_hears_later(tmp_path):
     run = lifeline.run_of(os.getpid())
     (tmp_path / "job.py").write_text(f"import time; time.sleep(1)\n{JOB}")
+    # It hears at the start of its work or a moment later.
+    (tmp_path / "go").touch()
     environment = ENVIRONMENT | {lifeline.VARIABLE: f"{lifeline.BOOT_ID.read_text().strip()} {run.id}"}
     # The last command keeps bash from becoming the job.
     command = ["bash", "-c", f"{stopping.PREFIX}{sys.executable} job.py || exit $?"]

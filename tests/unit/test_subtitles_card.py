@@ -138,7 +138,7 @@ def heard_on_both(folder, model, settings, half):
     return on_cpu, on_card, used, peak
 
 
-@pytest.mark.parametrize("beam_size", [1, 3])
+@pytest.mark.parametrize("beam_size", [1, pytest.param(3, marks=pytest.mark.long)])
 def test_the_card_hears_the_words_and_times_that_the_cpu_hears(folder, beam_size):
     on_cpu, on_card, used, peak = apart(heard_on_both, folder, DEMO, replace(WORDS, beam_size=beam_size), False)
     assert on_card == on_cpu
@@ -149,6 +149,7 @@ def test_the_card_hears_the_words_and_times_that_the_cpu_hears(folder, beam_size
     assert peak > used
 
 
+@pytest.mark.long
 def test_a_model_that_talks_nonsense_says_the_same_on_the_card(folder):
     model = random_model(folder / "random.pt", seed=3)
     # Drawn at random, and all of it kept.
@@ -201,6 +202,7 @@ def large(folder):
     return random_model(folder / "large.pt", 1, 1024)
 
 
+@pytest.mark.long
 def test_before_loading_the_beam_is_given_up_first(folder):
     free_bytes = DEMO_NO_BEAM.need_bytes(CPU)
     ((lowered, text),) = apart(attempts, folder, [DEMO], free_bytes, True, [0])

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tapemill.timing import Span, format_fraction, milliseconds, nearest, parse_fraction, timestamp
+from tapemill.timing import Span, format_fraction, milliseconds, nearest, parse_fraction, timestamp, united
 
 
 @pytest.mark.parametrize(
@@ -47,3 +47,8 @@ def test_a_span_derives_seconds_exactly():
     rate = Fraction(30000, 1001)
     assert span.frames == 30
     assert span.start_s(rate) + span.duration_s(rate) == span.stop_s(rate) == Fraction(40 * 1001, 30000)
+
+
+def test_stretches_are_united_where_they_overlap_or_touch():
+    assert list(united([(5, 6), (0, 2), (1, 3), (3, 4), (7, 7), (5.5, 5.7)])) == [(0, 4), (5, 6)]
+    assert list(united([])) == []

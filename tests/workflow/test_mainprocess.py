@@ -6,7 +6,8 @@ import subprocess
 import sys
 
 from running import ROOT
-from tapemill import mainprocess
+from tapemill import events, mainprocess
+from tapemill.course import of_run
 
 JOBS = 12
 SNAKEFILE = f"""
@@ -76,8 +77,17 @@ def test_a_log_that_vanished_costs_no_traceback_on_the_terminal(tmp_path):
 
 
 ANCIENT = """
-from tapemill import mainprocess
+from pathlib import Path
+from snakemake.logging import logger
+from tapemill import closing, mainprocess, runlock, telling
 HELP
+
+onstart:
+    runlock.hold(Path(".snakemake"))
+    telling.begin(workflow)
+
+onsuccess:
+    closing.end(workflow, logger, is_ok=True)
 
 rule all:
     input: "tape"
@@ -102,25 +112,40 @@ rule tape:
 """
 
 
-def tape_after_a_vote_beside_a_choice(folder, help):
-    """Whether a tape is made if a checkpoint ends while a job runs whose file, `ancient` for others, is there."""
+def vote_beside_a_choice(folder, help):
+    """A run in which a checkpoint ends while a job runs whose file, `ancient` for others, is there."""
     (folder / "Snakefile").write_text(ANCIENT.replace("HELP", help))
     command = [sys.executable, "-m", "snakemake", "--cores", "2", "--scheduler", "greedy", "--keep-going"]
     environment = os.environ | {"PYTHONPATH": str(ROOT / "scripts")}
-    done = subprocess.run(
+    return subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
     )
-    assert done.returncode == 0, done.stderr
-    return (folder / "tape").exists()
 
 
 def test_a_vote_beside_a_choice_loses_no_tape(tmp_path):
-    assert tape_after_a_vote_beside_a_choice(tmp_path, "mainprocess.see_beyond_ancient_input()")
+    done = vote_beside_a_choice(tmp_path, "mainprocess.see_beyond_ancient_input()")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "tape").exists()
+    assert course(tmp_path).ended.facts["is_ok"] is True
 
 
-def test_without_help_it_does(tmp_path):
-    # If this fails Snakemake has mended it, and `see_beyond_ancient_input` can go.
-    assert not tape_after_a_vote_beside_a_choice(tmp_path, "")
+def test_without_help_it_does_and_that_run_does_not_end_as_if_all_were_done(tmp_path):
+    done = vote_beside_a_choice(tmp_path, "")
+    # If this is 0 Snakemake has mended it, and `see_beyond_ancient_input` can go.
+    assert done.returncode == 1
+    assert "1 of the files that it was to make are not there: tape" in done.stderr
+    assert "start the same command again" in done.stderr
+    assert "Nothing failed" not in done.stderr
+    ended = course(tmp_path)
+    assert (ended.state, ended.ended.facts["is_ok"], ended.facts().missing) == ("ended", False, ("tape",))
+    again = vote_beside_a_choice(tmp_path, "")
+    assert again.returncode == 0, again.stderr
+    assert (tmp_path / "tape").exists()
+
+
+def course(folder):
+    """The last run in a folder, by its events."""
+    return of_run(events.runs(folder / "events")[-1], folder / "events")
 
 
 def test_the_collector_looks_seldom_and_keeps_its_generations():

@@ -1,10 +1,18 @@
 """The rule `plan` and the budget where nothing was made yet: on a machine without any card, in real runs."""
 
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 
-from running import Project
+from running import Project, this_checkout
+
+RUN = (
+    "import sys; from pathlib import Path; from tapemill import runlock;"
+    "runlock.hold(Path('.snakemake')); print('held', flush=True); sys.stdin.read()"
+)
 
 
 @pytest.fixture
@@ -36,6 +44,32 @@ def test_a_plan_that_snakemake_cannot_make_says_why(project):
     run = project.run("plan")
     assert run.exit_code != 0
     assert "snakemake models" in run.output
+
+
+def test_beside_a_run_the_plan_is_shown_and_touches_nothing_of_it(project):
+    of_the_run = [
+        project.path(name)
+        for name in ("results/.partial/a.mkv", ".snakemake/backups/b", ".snakemake/attempts/1-1/jobs/cut_scene/T.json")
+    ]
+    for path in of_the_run:
+        path.parent.mkdir(parents=True)
+        path.touch()
+    command = [sys.executable, "-c", RUN]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    environment = os.environ | {"PYTHONPATH": this_checkout()}
+    with subprocess.Popen(command, cwd=project.folder, env=environment, **pipes) as active:
+        assert active.stdout.readline() == b"held\n"
+        run = project.run("plan")
+        assert run.exit_code == 0, run.output
+        assert "Working out what is to do" in run.output
+        # Anything else is a run.
+        refused = project.run("plan", "all")
+        active.stdin.close()
+    assert refused.exit_code != 0
+    assert "another run is active" in refused.output
+    assert all(path.exists() for path in of_the_run)
+    assert not project.path("events").exists()
+    assert json.loads(project.path(".snakemake/tapemill.lock").read_text())["pid"] == active.pid
 
 
 def test_a_run_beyond_its_budget_does_not_start(project):

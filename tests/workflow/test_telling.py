@@ -50,14 +50,15 @@ WHOLE = {"cut_scene": 3, "detect_scenes": 1, "mux_tape": 1}
 LANES = ("--scheduler", "lanes", "--resources", "gpu0=2", "gpu1=1")
 
 
-def run(folder, *arguments):
-    (folder / "Snakefile").write_text(SNAKEFILE)
+def run(folder, *arguments, snakefile=SNAKEFILE, code=0):
+    (folder / "Snakefile").write_text(snakefile)
     command = [sys.executable, "-m", "snakemake", "--cores", "1", "--scheduler", "greedy", "--retries", "2", *arguments]
+    command += ["--snakefile", str(folder / "Snakefile"), "--directory", str(folder)]
     environment = os.environ | {"PYTHONPATH": str(ROOT / "scripts")}
     done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
+        command, cwd=folder.parent, env=environment, capture_output=True, text=True, timeout=300, check=False
     )
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == code, done.stderr
     name = events.runs(folder / "events")[-1]
     read = events.read(name, folder / "events")
     for line in next((folder / "events").glob(f"{name}*.jsonl")).read_text().splitlines():
@@ -91,6 +92,24 @@ def test_lanes_are_named_as_jobs_name_them(tmp_path, device):
     assert start.facts["lanes"] == [
         {"name": f"{device}{number}", "kind": device, "jobs": jobs} for number, jobs in enumerate((2, 1))
     ]
+
+
+def test_a_run_that_snakemake_itself_breaks_off_says_so(tmp_path):
+    stumbling = SNAKEFILE.replace("return [f", "raise ValueError('no such table')\n    return [f")
+    read = run(tmp_path, snakefile=stumbling, code=1)
+    assert [event.kind for event in read] == ["run_started", "run_broken_off"]
+    assert "no such table" in read[-1].facts["reason"]
+    course = Course(read[-1].run, tmp_path / "events")
+    course.update()
+    assert (course.state, course.is_over) == ("broken off", True)
+    assert 'tapemill_run_state{state="broken off"} 1.0' in (tmp_path / "events" / "metrics.prom").read_text()
+
+
+def test_a_hook_that_stumbles_breaks_the_run_off(tmp_path):
+    hook = "onsuccess:\n    raise WorkflowError('no room for it')"
+    read = run(tmp_path, snakefile=SNAKEFILE.replace("onsuccess:\n    telling.ended()", hook), code=1)
+    assert read[-1].kind == "run_broken_off"
+    assert "no room for it" in read[-1].facts["reason"]
 
 
 def test_no_run_fails_for_its_metrics(tmp_path):

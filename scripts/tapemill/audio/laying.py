@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from fractions import Fraction
@@ -81,13 +81,19 @@ class Laid:
 
 
 def lay(
-    *, sources: Sequence[Path], takes: Sequence[TakeFacts], sounds: Sequence[SoundFacts], paths: Sequence[Path]
+    *,
+    sources: Sequence[Path],
+    takes: Sequence[TakeFacts],
+    sounds: Sequence[SoundFacts],
+    paths: Sequence[Path],
+    reached_s: Callable[[float], None],
 ) -> list[Laid]:
     """Decode `sounds` in one reading of all `sources` and write each, laid on the tape's clock, to its file of `paths`.
 
     One source is a whole capture: its sound ends where it ends. Several are ready scenes: each fills its frames' share
     of samples, counted from the first frame of the tape, so that no error adds up. A track of which nothing can be read
-    becomes silence as long as the picture. Raises InputError if a source cannot be opened.
+    becomes silence as long as the picture. `reached_s` is told how many seconds of the tape are laid. Raises InputError
+    if a source cannot be opened.
     """
     whole = len(sources) == 1
     formats = [_format(sources, place, sound, whole=whole) for place, sound in enumerate(sounds)]
@@ -101,7 +107,8 @@ def lay(
                 track.begin(offset_s=start_s - take.start_s, picture_end_s=stop_s, fill=not whole)
             with opened(source) as container:
                 streams = [_stream(container, place, sound, whole=whole) for place, sound in enumerate(sounds)]
-                _decode_all(container, {s.index: t for s, t in zip(streams, tracks, strict=True) if s}, source)
+                chosen = {s.index: t for s, t in zip(streams, tracks, strict=True) if s}
+                _decode_all(container, chosen, source, reached_s)
             for track in tracks:
                 track.end()
             start_s = stop_s
@@ -121,6 +128,11 @@ class _Track:
         self._resampler: AudioResampler | None = None
         self._resampled: tuple[str, str, int] | None = None
         """Format, layout and rate that the resampler was made for."""
+
+    @property
+    def laid_s(self) -> float:
+        """Length so far, in seconds."""
+        return self.placer.counts.samples / self.format.sample_rate_hz
 
     def begin(self, *, offset_s: Fraction, picture_end_s: Fraction, fill: bool) -> None:
         """Begin a take. `offset_s` leads from the file's clock to the tape's."""
@@ -205,7 +217,9 @@ def _first_frame(container: InputContainer, stream: AudioStream) -> AudioFrame |
     return None
 
 
-def _decode_all(container: InputContainer, tracks: Mapping[int, _Track], source: Path) -> None:
+def _decode_all(
+    container: InputContainer, tracks: Mapping[int, _Track], source: Path, reached_s: Callable[[float], None]
+) -> None:
     """Hand every frame of some streams to their tracks, as far as the file can be read."""
     for stream in container.streams:
         if stream.index not in tracks:
@@ -223,6 +237,7 @@ def _decode_all(container: InputContainer, tracks: Mapping[int, _Track], source:
             for frame in frames:
                 if isinstance(frame, AudioFrame):
                     tracks[packet.stream.index].add(frame)
+            reached_s(tracks[packet.stream.index].laid_s)
     except av.error.FFmpegError as error:
         LOG.warning("the sound cannot be read to its end (%s): %s", error.strerror, source)
     if errors:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from ..facts import SoundFacts, TakeFacts
 from ..files import staged, write_json
 from ..limits import most_bytes, time_limit_s
 from ..outputs import REMEDY, check_loudness, opened_output, peak
+from ..progress import of_seconds, tell
 from ..workplace import scratch
 from .cleaning import MEASURE, AudioSettings, Loudness, filters, gain_db, noise_floor_db, parse_loudness
 from .laying import Laid, lay
@@ -25,6 +27,8 @@ LOG = logging.getLogger("tapemill.audio")
 
 # Encoding runs at a hundred times the speed of the tape, with all filters at twenty; this is for a busy machine.
 SECONDS_PER_SECOND = 1.0
+Follow = Callable[[str], Callable[[float], None]]
+"""Begins to tell how far a step is; it is told the seconds of the tape that are done."""
 SAMPLE_FORMATS = {16: "s16", 24: "s32"}
 # Of the codecs that are not lossless, the most samples that a last packet may be filled up with.
 LONGEST_PACKET_SAMPLES = 2048
@@ -64,26 +68,29 @@ def clean_sound(
         write_json(record, {"codec": settings.codec, "tracks": []})
         return
     chosen = list(sounds[:1] if settings.tracks == "first" else sounds)
+    frames, seconds = sum(take.frames for take in takes), float(sum(take.frames / take.rate for take in takes))
+    follow = functools.partial(of_seconds, frames, seconds)
     with explained(target), scratch(target) as folder:
         # On the target's disk, where there is room for sound.
         paths = [folder / f"{place}.raw" for place in range(len(chosen))]
-        laid = lay(sources=sources, takes=takes, sounds=chosen, paths=paths)
-        jobs = [_prepare(track, sound, settings, target) for track, sound in zip(laid, chosen, strict=True)]
+        laid = lay(sources=sources, takes=takes, sounds=chosen, paths=paths, reached_s=follow("reading"))
+        jobs = [_prepare(track, sound, settings, target, follow) for track, sound in zip(laid, chosen, strict=True)]
         with staged(target) as partial:
-            command = _encode(jobs, partial, target, settings)
-            _check(jobs, partial, target, settings)
+            command = _encode(jobs, partial, target, settings, follow("encoding"))
+            _check(jobs, partial, target, settings, follow)
     made = {"commands": [command], "programs": programs.used("av", "numpy", with_ffmpeg=True)}
     write_json(record, {"codec": settings.codec, "tracks": [_to_plain(job, settings) for job in jobs], **made})
+    tell(f"the sound of {frames} frames, in {len(jobs)} tracks", frames=frames)
 
 
-def _prepare(laid: Laid, sound: SoundFacts, settings: AudioSettings, target: Path) -> _Job:
+def _prepare(laid: Laid, sound: SoundFacts, settings: AudioSettings, target: Path, follow: Follow) -> _Job:
     rate = laid.format.sample_rate_hz
     noise_db = noise_floor_db(laid.samples(), rate) if settings.hiss_db > 0 else None
     chain = filters(settings, sample_rate_hz=rate, noise_db=noise_db)
     loudness = None
     gain = 0.0
     if settings.loudness_lufs is not None:
-        loudness = _measure(laid, chain, target)
+        loudness = _measure(laid, chain, target, follow("measuring"))
         gain = gain_db(loudness, settings)
         if gain:
             # Two-pass normalisation without a change of dynamics is one constant gain: nothing is resampled.
@@ -93,7 +100,7 @@ def _prepare(laid: Laid, sound: SoundFacts, settings: AudioSettings, target: Pat
     return job
 
 
-def _measure(laid: Laid, chain: Sequence[str], target: Path) -> Loudness:
+def _measure(laid: Laid, chain: Sequence[str], target: Path, reached_s: Callable[[float], None]) -> Loudness:
     report = ffmpeg.run(
         [
             *ffmpeg.source(laid.path, options=laid.source_options()),
@@ -102,11 +109,18 @@ def _measure(laid: Laid, chain: Sequence[str], target: Path) -> Loudness:
         concerns=target,
         timeout_s=_time_limit([laid]),
         verbosity="info",
+        reached_s=reached_s,
     )
     return parse_loudness(report)
 
 
-def _encode(jobs: Sequence[_Job], partial: Path, target: Path, settings: AudioSettings) -> str:
+def _encode(
+    jobs: Sequence[_Job],
+    partial: Path,
+    target: Path,
+    settings: AudioSettings,
+    reached_s: Callable[[float], None],
+) -> str:
     """Write the tracks; returns the command for the record."""
     arguments: list[str] = []
     outputs: list[str] = []
@@ -126,6 +140,7 @@ def _encode(jobs: Sequence[_Job], partial: Path, target: Path, settings: AudioSe
         concerns=target,
         timeout_s=_time_limit([job.laid for job in jobs]),
         most_bytes=most_bytes(sound_bytes=sum(job.laid.path.stat().st_size for job in jobs)),
+        reached_s=reached_s,
     )
     names: dict[str | Path, str] = {job.laid.path: f"track {place}" for place, job in enumerate(jobs, 1)}
     return described(arguments, {**names, partial: "sound"})
@@ -145,10 +160,10 @@ def _time_limit(laid: Sequence[Laid]) -> float:
     return time_limit_s(seconds=SECONDS_PER_SECOND * sum(track.duration_s for track in laid))
 
 
-def _check(jobs: Sequence[_Job], partial: Path, target: Path, settings: AudioSettings) -> None:
+def _check(jobs: Sequence[_Job], partial: Path, target: Path, settings: AudioSettings, follow: Follow) -> None:
     """The gate: as many samples come out as went in, the first is at time zero, and sound is not silence."""
     for place, job in enumerate(jobs):
-        found, start_s, loudest = 0, None, 0.0
+        found, start_s, loudest, reached_s = 0, None, 0.0, follow("checking")
         with opened_output(partial, target=target) as container:
             if len(container.streams.audio) != len(jobs):
                 raise GateError(
@@ -162,6 +177,7 @@ def _check(jobs: Sequence[_Job], partial: Path, target: Path, settings: AudioSet
                 found += frame.samples
                 # Where anything is heard, it is not silent: no need to look at the rest.
                 loudest = loudest or peak(frame)
+                reached_s(found / frame.sample_rate)
             rate = stream.codec_context.sample_rate
         expected = job.laid.counts.samples * rate / job.laid.format.sample_rate_hz
         spare = 0 if settings.codec in ("flac", "pcm") else LONGEST_PACKET_SAMPLES

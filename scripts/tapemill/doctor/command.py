@@ -51,7 +51,8 @@ def add_command(commands: Any) -> None:
         help="look at this machine, folder and settings: what would a run lack?",
         description="Look at software, settings, tapes, models, encoders, cards, disk and machine. Each finding is "
         "ok, a warning or a fault, with what to do. The exit code is 1 if a run would fail. The cards are recorded, "
-        "so that jobs can tell whether they are on the right one; nothing else is written.",
+        "so that jobs can tell whether they are on the right one, and the disks are tried out with files that are gone "
+        "a moment later; nothing else is written.",
     )
     parser.add_argument("--profile", default=os.environ.get("SNAKEMAKE_PROFILE"), help="the profile to run with")
     parser.add_argument("--kind", choices=[kind for kind in KINDS if kind != "cpu"], help="cards of this kind alone")

@@ -1,15 +1,15 @@
-"""The disks that results, records and models go to: room, kind, locks. Looked at without writing anything."""
+"""The disks that results, records and models go to: room, kind, and whether they do what a run relies on."""
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from .. import diskspace
+from .. import diskspace, filesystem
+from ..errors import DiskFull, NotWritable, UnfitDisk
+from ..filetimes import TOLERANCE_S
 from . import mounts
 from .findings import Asked, Finding, fault, ok, warning
 from .mounts import Mount
@@ -18,7 +18,8 @@ from .project import config, enhancement, setting
 RESULTS: Final = Path("results")
 # Everything that a run writes to.
 PLACES: Final = (RESULTS, *map(Path, (".snakemake", "logs", "benchmarks", "events", "resources/models")))
-NO_LOCKS: Final = frozenset({errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.EBADF})
+# As far apart as files made one after the other by hand.
+COARSE_S: Final = 0.5
 
 
 def check_places(asked: Asked) -> Iterator[Finding]:
@@ -27,12 +28,12 @@ def check_places(asked: Asked) -> Iterator[Finding]:
     tapes = sorted(path for path in RESULTS.glob("*") if path.is_dir()) if RESULTS.is_dir() else []
     seen: dict[int, Path] = {}
     for place in (*PLACES, *tapes):
-        there = _there(place)
+        there = filesystem.existing(place)
         if (number := there.stat().st_dev) not in seen:
             seen[number] = place
             yield from _look(place, there)
     for place in (*PLACES, *tapes):
-        there = _there(place)
+        there = filesystem.existing(place)
         if not os.access(there, os.W_OK | os.X_OK):
             yield fault(
                 f"nothing can be written to {place}",
@@ -79,25 +80,34 @@ def _look(place: Path, there: Path) -> Iterator[Finding]:
         )
     else:
         yield ok(f"{place}: {_free(there)} on {kind}", facts)
-    yield from _locks(place, there, facts)
+    yield from _tried(place, there, facts)
     if mount is not None:
         yield from _kind(place, mount)
 
 
-def _locks(place: Path, there: Path, facts: list[tuple[str, str]]) -> Iterator[Finding]:
-    descriptor = os.open(there, os.O_RDONLY)
+def _tried(place: Path, there: Path, facts: list[tuple[str, str]]) -> Iterator[Finding]:
+    """What a run tries out before it begins."""
     try:
-        # Of the folder itself, shared and for a moment: nobody else locks folders, and nothing is written.
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno in NO_LOCKS:
-            yield fault(
-                f"the disk of {place} has no locks (flock): two runs there could not tell of each other",
-                "put the working folder on another disk",
-                facts,
-            )
-    finally:
-        os.close(descriptor)
+        times = filesystem.try_out(there)
+    except (DiskFull, UnfitDisk) as error:
+        yield Finding("fault", error.what.replace(str(there), str(place)), facts, error.remedy)
+        return
+    except NotWritable:
+        # Told of every place, also of those that share a disk.
+        return
+    if times.steps_s > COARSE_S:
+        yield warning(
+            f"{place}: file times are counted in steps of more than {times.steps_s:.1f} s there",
+            "wait some seconds after changing a file by hand, or its change may go unnoticed",
+            facts,
+        )
+    if abs(times.ahead_s) > TOLERANCE_S:
+        side = "ahead of" if times.ahead_s > 0 else "behind"
+        yield warning(
+            f"{place}: the clock of its disk is {abs(times.ahead_s):.0f} s {side} this machine's",
+            "have both set by one time server (`timedatectl`); captures from the future are refused",
+            facts,
+        )
 
 
 def _kind(place: Path, mount: Mount) -> Iterator[Finding]:
@@ -141,8 +151,3 @@ def _other_traps() -> Iterator[Finding]:
 
 def _free(place: Path) -> str:
     return f"{diskspace.size(diskspace.free_bytes(place))} free"
-
-
-def _there(place: Path) -> Path:
-    """The place, or the nearest folder above it that is there."""
-    return next(path for path in (place, *place.absolute().parents) if path.is_dir())

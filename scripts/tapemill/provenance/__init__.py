@@ -1,7 +1,8 @@
 """How a tape was made, for whoever has to trust it: `provenance.json`, an RO-Crate, and the comparison of two tapes.
 
 `hashing` reads the capture once; `checkout` knows the code, `working` who did which job, `document` puts together what
-records, tables and events say, `crate` describes it for archives, and `comparing` tells two tapes apart.
+records, tables and events say, `sharing` says once what
+scenes have in common, `crate` describes it for archives, and `comparing` tells two tapes apart.
 """
 
 from .document import FORMAT, TapeFiles, Wishes

@@ -18,9 +18,9 @@ from ..facts import Capture
 from ..media import opened
 from ..models import ModelFile
 from ..programs import package_version
-from . import checkout, working
+from . import checkout, sharing, working
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 # silero-vad's wheel brings several; this is what it loads when it is asked for its detector (6.2.3).
 DETECTOR: Final = "silero_vad.jit"
 OF_THE_RUN: Final = ("on_scene_failure", "lanes", "disk")
@@ -106,7 +106,7 @@ def describe(made: TapeFiles, wishes: Wishes, scenes: Mapping[str, Sequence[int]
             "ffmpeg": _portable(Path(wishes.config["ffmpeg"])) if wishes.config["ffmpeg"] else None,
         },
     }
-    return dict(_anonymous(document))
+    return sharing.shared(_anonymous(document))
 
 
 def _tags(tape: Path) -> dict[str, str]:

@@ -10,6 +10,8 @@ from typing import Any, Final
 from .. import bounded, records
 from ..errors import ConfigError, InputError
 from ..media import opened
+from . import sharing
+from .document import FORMAT
 
 RESULTS: Final = Path("results")
 NAME: Final = "provenance.json"
@@ -23,7 +25,7 @@ class Known:
     source: Path
     """The file that says it."""
     document: Mapping[str, Any] | None
-    """The content of `provenance.json`; None if only the tape's file is there."""
+    """What `provenance.json` says, each scene whole; None if only the tape's file is there."""
     tags: Mapping[str, str]
     """What the tape's file says of how it was made."""
 
@@ -67,7 +69,16 @@ def _of_document(path: Path) -> Known:
     document = bounded.read_json(path, error=InputError, remedy=remedy)
     if any(not isinstance(document.get(part), dict) for part in ("how", "tags")) or not document.get("results"):
         raise InputError("this is no provenance of a tape", file=path, remedy=remedy)
-    return Known(path, document, document["tags"])
+    if document.get("format") not in range(1, FORMAT + 1):
+        raise InputError(
+            f"this provenance has the format {document.get('format')}, and this version knows those up to {FORMAT}",
+            file=path,
+            remedy="compare with the version that wrote it, or a newer one",
+        )
+    try:
+        return Known(path, sharing.whole(document), document["tags"])
+    except (LookupError, TypeError, AttributeError, ValueError) as error:
+        raise InputError("this is no provenance of a tape", file=path, remedy=remedy) from error
 
 
 def _of_file(path: Path) -> Known:

@@ -35,20 +35,22 @@ SIMD = re.compile(r"^(sse4_2|avx|avx2|avx_vnni|avx512\w*|amx_\w*|fma|f16c|asimd|
 class Work:
     """One job that was done: its last attempt that ended well."""
 
-    run_started: str
-    """When its run was started, ISO 8601."""
+    run_started: datetime
+    """When its run was started."""
     attempt: Attempt
 
     def to_plain(self) -> dict[str, Any]:
         """As JSON values."""
         attempt = self.attempt
         return {
-            "run_started": self.run_started,
-            "started": _iso(attempt.started),
-            "ended": _iso(attempt.ended or attempt.started),
+            "run_started": _iso(self.run_started),
+            "span_s": [self._since_run_s(attempt.started), self._since_run_s(attempt.ended or attempt.started)],
             "attempts": attempt.number,
             **{name: attempt.facts[name] for name in FACTS if attempt.facts.get(name) not in (None, [], "")},
         }
+
+    def _since_run_s(self, time: datetime) -> float:
+        return round((time - self.run_started).total_seconds(), 3)
 
 
 def works(tape: str, scenes: Sequence[str], folder: Path = events.FOLDER) -> dict[tuple[str, str], Work]:
@@ -62,9 +64,10 @@ def works(tape: str, scenes: Sequence[str], folder: Path = events.FOLDER) -> dic
         if wanted <= found.keys():
             break
         latest: dict[tuple[str, str], Work] = {}
+        started = _run_started(run)
         for attempt in history.attempts(events.read(run, folder)):
             if attempt.tape == tape and attempt.outcome == "done":
-                latest[attempt.rule, attempt.scene] = Work(_run_started(run), attempt)
+                latest[attempt.rule, attempt.scene] = Work(started or attempt.started, attempt)
         found = latest | found
     current = {"", *scenes}
     return {key: work for key, work in sorted(found.items()) if key[1] in current}
@@ -123,13 +126,12 @@ def _cpuinfo() -> Iterator[tuple[str, str]]:
         yield name.strip(), value.strip()
 
 
-def _run_started(run: str) -> str:
-    """From the name of the run. Its host, which may bear its owner's name, stays behind."""
-    stamp = run.partition("-")[0]
+def _run_started(run: str) -> datetime | None:
+    """From the name of the run; None if it has another one. Its host, which may bear its owner's name, stays behind."""
     try:
-        return _iso(datetime.strptime(stamp, "%Y%m%dT%H%M%S%z"))
+        return datetime.strptime(run.partition("-")[0], "%Y%m%dT%H%M%S%z")
     except ValueError:
-        return ""
+        return None
 
 
 def _iso(time: datetime) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from .. import files
+from . import sharing
 from .checkout import ROOT
 from .crate import crate
 from .document import TapeFiles, Wishes, describe
@@ -33,7 +34,7 @@ def write_provenance(
     with files.staged(workflow) as partial:
         shutil.copyfile(ROOT / "Snakefile", partial)
     files.write_json(metadata, crate(document, folder=made.folder, workflow=workflow.name))
-    files.write_json(target, document)
+    files.write_text(target, sharing.text(document))
     changed = document["run"]["checkout"]["changed"]
     if changed:
         LOG.info("made with code that is in no commit: %s", ", ".join(changed[:5]) + (", …" if changed[5:] else ""))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from .. import files
+from ..course import of_run
 from . import charts
 from .making import attempts_by_run
 from .page import render
@@ -32,5 +33,6 @@ def draw_runs(*, tapes: Sequence[str], samples: Mapping[str, Path], target: Path
         tapes=len(tapes),
         finished=len(samples),
         charts={run.name: charts.timeline(run) for run in shown if run.rows},
+        facts={run.name: of_run(run.name).facts() for run in shown},
     )
     files.write_text(target, page)

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from ..history import Attempt
 from ..stages import OTHER, STAGES, stage_of
+from ..timing import united
 from .making import FAILED, NOTICES, Otherwise, Trouble, newest, seconds_of, trouble
 
 # Stages of jobs without a lane have their rows below those of the lanes, in this order.
@@ -48,24 +49,7 @@ class Row:
     @property
     def busy_s(self) -> float:
         """Time with at least one job."""
-        return sum(stop - start for start, stop in _united((bar.start_s, bar.stop_s) for bar in self.bars))
-
-
-@dataclass(frozen=True)
-class Tally:
-    """What went otherwise than asked, counted as the summary at the end of a run counts it."""
-
-    done: int = 0
-    failed: int = 0
-    """Jobs that failed for good."""
-    tried_again: int = 0
-    """Jobs that succeeded, but not at once."""
-    attempts_lost: int = 0
-    """Attempts of these that failed."""
-    lowered: int = 0
-    """Jobs that did with less memory than they should have."""
-    replaced: int = 0
-    """Scenes that are in their tape in another way than they should be."""
+        return sum(stop - start for start, stop in united((bar.start_s, bar.stop_s) for bar in self.bars))
 
 
 @dataclass(frozen=True)
@@ -77,13 +61,17 @@ class RunView:
     length_s: float
     """From the beginning of its first job to the end of its last one."""
     rows: tuple[Row, ...]
-    tally: Tally
     troubles: tuple[tuple[str, Trouble], ...] = ()
     """Tape, and the attempt that failed."""
     notices: tuple[tuple[str, Otherwise], ...] = ()
     """Tape, and the scene that came out otherwise."""
     stages: Mapping[str, tuple[int, float]] = field(default_factory=dict)
     """Of each stage the jobs done and the seconds they took together."""
+
+    @property
+    def done(self) -> int:
+        """Jobs that were done."""
+        return sum(jobs for jobs, _ in self.stages.values())
 
 
 def views(runs: Mapping[str, Sequence[Attempt]], tapes: Mapping[str, Collection[str] | None]) -> list[RunView]:
@@ -108,28 +96,9 @@ def view(run: str, attempts: Sequence[Attempt]) -> RunView:
         started=start,
         length_s=(stop - start).total_seconds(),
         rows=tuple(_rows(ended, start)),
-        tally=tally(attempts),
         troubles=tuple((each.tape, trouble(each)) for each in ended if each.outcome in FAILED),
         notices=tuple(_notices(attempts)),
         stages={stage: stages[stage] for stage in WITHOUT_LANE if stage in stages},
-    )
-
-
-def tally(attempts: Iterable[Attempt]) -> Tally:
-    """Count a run's attempts."""
-    by_job: dict[str, list[Attempt]] = {}
-    for attempt in attempts:
-        by_job.setdefault(attempt.log, []).append(attempt)
-    done = {log: job for log, job in by_job.items() if job[-1].outcome == "done"}
-    lost = [sum(attempt.outcome in FAILED for attempt in job) for job in done.values()]
-    told = list(_notices(job[-1] for job in done.values()))
-    return Tally(
-        done=len(done),
-        failed=sum(job[-1].outcome in FAILED for job in by_job.values()),
-        tried_again=sum(bool(count) for count in lost),
-        attempts_lost=sum(lost),
-        lowered=sum(any(each["kind"] == "lowered" for each in _told(job[-1])) for job in done.values()),
-        replaced=len({(tape, each.scene) for tape, each in told if each.kind != "lowered"}),
     )
 
 
@@ -198,17 +167,3 @@ def _bar(attempt: Attempt, start: datetime) -> Bar:
 
 def _device(attempts: Iterable[Attempt]) -> str:
     return next((str(each.facts["device"]) for each in attempts if each.facts.get("device")), "")
-
-
-def _united(spans: Iterable[tuple[float, float]]) -> Iterator[tuple[float, float]]:
-    """Spans of time without their overlaps."""
-    current: tuple[float, float] | None = None
-    for start, stop in sorted(spans):
-        if current is None or start > current[1]:
-            if current is not None:
-                yield current
-            current = start, stop
-        else:
-            current = current[0], max(current[1], stop)
-    if current is not None:
-        yield current

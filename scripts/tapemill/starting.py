@@ -19,9 +19,7 @@ def begin(workflow: Any, planned_on: int | None) -> None:
     so that it can be seen beside a run, and touches nothing that a run needs.
     """
     if _only_looks(workflow.dag):
-        run = lifeline.begin_run()
-        if workflow.non_local_exec:
-            heartbeat.begin(run.id)
+        lifeline.begin_run()
         mainprocess.keep_logging_faults_quiet()
         stopping.finish_at_signals()
         return

@@ -19,7 +19,6 @@ from snakemake.scheduling import greedy
 from snakemake_interface_common.exceptions import WorkflowError
 
 from tapemill.device import KINDS
-from tapemill.groups import node
 from tapemill.lanes.ahead import AHEAD, AHEAD_AT_MOST, UNLIMITED, Waiting
 from tapemill.lanes.assignment import (
     CORES,
@@ -78,7 +77,9 @@ class Scheduler(greedy.Scheduler):
                 workflow.register_resource(name, most)
         if workflow is not None and any(AHEAD in rule.resources for rule in workflow.rules):
             workflow.register_resource(AHEAD, UNLIMITED)
-        if workflow is not None:
+        if workflow is not None and workflow.remote_exec:
+            from tapemill.groups import node  # its Snakefile has imported it
+
             node.serve(self.dag)
         self._waiting = Waiting()
         self._made_ahead: dict[str, bool] = {}

@@ -18,6 +18,9 @@ rule extract_audio:
         "logs/extract_audio/{tape}/{scene}.log",
     benchmark:
         "benchmarks/extract_audio/{tape}/{scene}.tsv"
+    # Where the language is voted for, some scenes are listened to first.
+    group:
+        in_group(lambda wildcards: "sound" if from_sheet("language")(wildcards) == "auto" else "speech")
     resources:
         writes_mb=writes("speech"),
         mem_mb=REQUESTS.mem_mb,

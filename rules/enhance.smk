@@ -51,6 +51,8 @@ rule enhance_scene:
         "benchmarks/enhance_scene/{tape}/{scene}.tsv"
     # Before cutting more: each clip that is done frees the room of its cut.
     priority: 1
+    group:
+        in_group("picture")
     threads: config["enhance"]["encoder_threads"]
     resources:
         gpu=lambda wildcards: int(HARDWARE_ENCODER or bool(planned(wildcards).networks)),

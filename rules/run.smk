@@ -15,6 +15,7 @@ from snakemake.logging import logger
 from tapemill import (
     closing,
     filesystem,
+    groups,
     mainprocess,
     planning,
     runlock,
@@ -30,6 +31,8 @@ mainprocess.look_for_garbage_seldom()
 mainprocess.see_beyond_ancient_input()
 # Resource functions: memory and time that a job asks of a cluster's queue.
 REQUESTS = planning.Requests(planned, config, SPEECH_MODEL.path)
+groups.prepare(workflow)
+in_group = groups.together(workflow, planned, config)
 PLANNED_ON = runlock.footprint(starting.FOLDER)
 
 

@@ -51,6 +51,8 @@ rule cut_scene:
         "logs/cut_scene/{tape}/{scene}.log",
     benchmark:
         "benchmarks/cut_scene/{tape}/{scene}.tsv"
+    group:
+        in_group("picture")
     resources:
         # For the scheduler `lanes`: no more than so many cuts wait for their enhancement.
         ahead=1,

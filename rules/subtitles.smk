@@ -52,6 +52,8 @@ rule transcribe_scene:
         "logs/transcribe_scene/{tape}/{scene}.log",
     benchmark:
         "benchmarks/transcribe_scene/{tape}/{scene}.tsv"
+    group:
+        in_group("speech")
     resources:
         gpu=1,
         expected_s=expected("speech"),

@@ -77,6 +77,10 @@ class Scheduler(greedy.Scheduler):
                 workflow.register_resource(name, most)
         if workflow is not None and any(AHEAD in rule.resources for rule in workflow.rules):
             workflow.register_resource(AHEAD, UNLIMITED)
+        if workflow is not None and workflow.remote_exec:
+            from tapemill.groups import node  # its Snakefile has imported it
+
+            node.serve(self.dag)
         self._waiting = Waiting()
         self._made_ahead: dict[str, bool] = {}
         self._total: dict[str, int] = {}

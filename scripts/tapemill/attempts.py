@@ -2,7 +2,8 @@
 
 Snakemake tries a failed job again without knowing why it failed. A note says: an error that will not pass is not tried
 again, and a job that ran out of memory begins one step lower. After the run the notes of all jobs say what failed, what
-was tried again and what was done differently than asked (`of_run`). A job of which there is nothing to say leaves none.
+was tried again and what was done differently than asked (`of_run`). A job of which there is nothing to say leaves none,
+but on a cluster it leaves a note that it is done, for the others of its group (`groups`).
 
 They are for the run that wrote them, and stay until the next one begins (`begin`). No damage is done if the machine
 stops while one is written, so nothing is synced to disk.
@@ -18,12 +19,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from . import heartbeat
 from .errors import OutOfMemory, SceneError, TapemillError, TransientError
 from .notices import Notice
 
 LOG = logging.getLogger("tapemill.attempts")
 
-NOTES = Path(".snakemake") / "attempts"
+NOTES = heartbeat.NOTES
 JOBS = "jobs"
 
 Kind = Literal["memory", "transient", "lost", "scene", "fatal", "fault"]
@@ -83,7 +85,7 @@ class JobNote:
     notices: tuple[Notice, ...] = ()
     """Of the attempt that succeeded."""
     rests_until_s: float = 0.0
-    """When the next attempt may begin, in seconds of this machine's monotonic clock (clock_gettime(2))."""
+    """When the next attempt may begin, in seconds since 1970. Clocks of two machines may disagree by some seconds."""
 
     @classmethod
     def from_plain(cls, plain: dict[str, Any]) -> JobNote:
@@ -154,9 +156,9 @@ def postponed(run: str | None, note: JobNote, until_s: float) -> None:
     _write(run, replace(note, state="failed", rests_until_s=until_s))
 
 
-def succeeded(run: str | None, note: JobNote, notices: Sequence[Notice] = ()) -> None:
-    """Note how it ended, if it succeeded."""
-    if note.failures or notices:
+def succeeded(run: str | None, note: JobNote, notices: Sequence[Notice] = (), *, always: bool = False) -> None:
+    """Note how it ended, if it succeeded; `always`, or if there is something to say."""
+    if note.failures or notices or always:
         _write(run, replace(note, state="done", notices=tuple(notices)))
     elif run is not None:
         _note(run, Path(note.log)).unlink(missing_ok=True)
@@ -170,6 +172,12 @@ def stopped(run: str | None, note: JobNote) -> None:
 def not_started(run: str | None, note: JobNote) -> None:
     """Note that the job was left alone, because the run is about to end."""
     _write(run, replace(note, state="not started"))
+
+
+def is_done(run: str, log: Path) -> bool:
+    """Whether the job that writes `log` left word that it is done."""
+    note = _read(run, log)
+    return note is not None and note.state == "done"
 
 
 def of_run(run: str) -> Iterator[JobNote]:

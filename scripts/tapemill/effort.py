@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-Stage = Literal["language", "speech", "encoder", "picture"]
+Stage = Literal["language", "speech", "encoder", "picture", "cut", "sound"]
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,12 @@ LANGUAGE_SHARE: Final = 0.2
 ENCODER_TRIAL_S: Final = 5
 # Filters and decoding run on the processor and take longer than any hardware encoder.
 PICTURE: Final = Pace(2.0, 0.7)
+# Work on the processor, with the start of its script.
+CUT: Final = Pace(2.0, 0.2)
+SOUND: Final = Pace(1.5, 0.02)
+WITHOUT_MODEL: Final[Mapping[str, Pace]] = {"picture": PICTURE, "cut": CUT, "sound": SOUND}
+LONGEST_S: Final = 30.0
+"""For a scene of unknown length: the longest that is cut."""
 # A network for one picture of 720 × 576 samples in half precision.
 NETWORK_S: Final[Mapping[str, float]] = {"frame": 0.1, "vrt": 2.0}
 
@@ -63,10 +69,13 @@ def networks_s(kinds: Iterable[str], pictures: int) -> int:
 
 
 def expected_s(stage: Stage, *, video_s: float, model: str) -> int:
-    """Seconds that one job is expected to take. `video_s` is what it sees or hears, `model` the speech model."""
+    """Seconds that one job is expected to take, on a card unless it needs none.
+
+    `video_s` is what it sees or hears, `model` the speech model.
+    """
     if stage == "encoder":
         return ENCODER_TRIAL_S
-    if stage == "picture":
-        return PICTURE.expected_s(video_s)
+    if stage in WITHOUT_MODEL:
+        return WITHOUT_MODEL[stage].expected_s(video_s)
     pace = speech_pace(model)
     return pace.expected_s(video_s if stage == "speech" else LANGUAGE_SHARE * video_s)

@@ -46,22 +46,31 @@ def begin(scheduler: Any) -> None:
 
     def error_callback(job: Any) -> None:
         """Called by Snakemake's executors for each job that failed, before it is decided whether it is tried again."""
-        if job.log and not job.is_group():
-            note = attempts.before(run.id, Path(job.log[0]))
-            if note.is_final:
-                # Snakemake (9.27.1, `JobScheduler._handle_error`) compares it with `restart_times` and asks nobody
-                # else. If a later version keeps it elsewhere, the next attempts say that there is no sense in them.
-                job._attempt = job.restart_times + 1
-            elif note.state != "stopped":
+        # Of a group, jobs that did not come to work have nothing to rest from; which are tried again is seen later.
+        for single in job if job.is_group() else [job] if job.log else ():
+            note = attempts.before(run.id, Path(single.log[0]))
+            if note.is_final and not job.is_group():
+                give_up(job)
+            elif note.state != "stopped" and not note.is_final and (note.failures or not job.is_group()):
                 _rest(run.id, note)
         report(job)
 
     scheduler.error_callback = error_callback
 
 
+def give_up(job: Any) -> None:
+    """Let a job, or a group of jobs, that failed not be tried again."""
+    # Snakemake (9.27.1, `JobScheduler._handle_error`) compares it with `restart_times` and asks nobody else. If a later
+    # version keeps it elsewhere, the next attempts say that there is no sense in them.
+    job._attempt = job.restart_times + 1
+
+
 def rests(job: Any) -> bool:
-    """Whether a job that failed is to be left alone for now. A scheduler that asks gives its card to others."""
-    return bool(_resting) and not job.is_group() and _resting.get(_log(job), 0.0) > time.monotonic()
+    """Whether a job that failed, or one of a group, is to be left alone for now. Its card is for others meanwhile."""
+    if not _resting:
+        return False
+    now_s = time.monotonic()
+    return any(_resting.get(_log(single), 0.0) > now_s for single in (job if job.is_group() else [job]))
 
 
 def leave_if_final(past: JobNote) -> None:
@@ -77,10 +86,12 @@ def leave_if_final(past: JobNote) -> None:
 
 def recover(run_id: str | None, past: JobNote) -> None:
     """Wait for what is left of the job's rest: all of it under a scheduler that knows nothing of `rests`."""
-    wait_s = past.rests_until_s - time.monotonic()
+    # It was another machine's clock that it was told by, perhaps.
+    wait_s = min(past.rests_until_s - time.time(), WAITS_S[-1] * (1 + SPREAD))
     if wait_s > 0:
         LOG.info("waiting for %.0f s before attempt %d", wait_s, len(past.failures) + 1)
-    while (left_s := past.rests_until_s - time.monotonic()) > 0 and not fatal.cause(run_id):
+    until_s = time.monotonic() + wait_s
+    while (left_s := until_s - time.monotonic()) > 0 and not fatal.cause(run_id):
         time.sleep(min(left_s, fatal.PAUSE_S))
 
 
@@ -121,7 +132,7 @@ def _rest(run_id: str, note: JobNote) -> None:
     # A job that never came to work has no failure noted.
     if note.failures and note.failures[-1].kind != "memory":
         wait_s = WAITS_S[min(len(note.failures), len(WAITS_S)) - 1] * random.uniform(1 - SPREAD, 1 + SPREAD)
-        attempts.postponed(run_id, note, time.monotonic() + wait_s)
+        attempts.postponed(run_id, note, time.time() + wait_s)
     _resting[str(Path(note.log))] = time.monotonic() + wait_s
 
 

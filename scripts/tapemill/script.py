@@ -35,7 +35,9 @@ def run(main: Callable[[Any], Sequence[Notice] | None], job: Any) -> None:
     log = Path(job.log[0])
     current = lifeline.current_run()
     run_id = current.id if current else None
-    if current and not current.alive:
+    # In a job of a cluster they are two: a process there, and the run's main process elsewhere.
+    masters = {master for master in (lifeline.keeper(), current) if master}
+    if not all(master.alive for master in masters):
         # Killed while this process was starting. The log may be the next run's by now.
         _stop()
     past = attempts.before(run_id, log)
@@ -49,8 +51,8 @@ def run(main: Callable[[Any], Sequence[Notice] | None], job: Any) -> None:
     work = events.Work(past.job)
     work.started(**_held(job))
     logging.getLogger().addHandler(work)
-    if current:
-        lifeline.on_end(current, _stop)
+    for master in masters:
+        lifeline.on_end(master, _stop)
     LOG.info("rule %s, Python %s on %s", job.rule, platform.python_version(), platform.machine())
     ffmpeg.use(job.config.get("ffmpeg"))
     started = time.monotonic()
@@ -79,7 +81,7 @@ def run(main: Callable[[Any], Sequence[Notice] | None], job: Any) -> None:
         LOG.exception("rule %s failed unexpectedly", job.rule)
         _failed(run_id, past, error, work)
         raise
-    attempts.succeeded(run_id, past, notices or ())
+    attempts.succeeded(run_id, past, notices or (), always=lifeline.is_kept())
     work.ended("job_done", notices=[asdict(notice) for notice in notices or ()])
     LOG.info("done in %.1f s", time.monotonic() - started)
 

@@ -5,7 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from . import bookkeeping, filesystem, lifeline, mainprocess, retrying, runlock, settled, slurm, stopping
+from . import (
+    bookkeeping,
+    filesystem,
+    groups,
+    heartbeat,
+    lifeline,
+    mainprocess,
+    retrying,
+    runlock,
+    settled,
+    slurm,
+    stopping,
+)
 
 FOLDER = Path(".snakemake")
 LOOKING = frozenset({"plan"})
@@ -30,12 +42,15 @@ def begin(workflow: Any, planned_on: int | None) -> None:
     bookkeeping.harden(workflow.persistence)
     bookkeeping.clear_up(FOLDER, workflow.dag)
     retrying.begin(workflow.scheduler)
+    if workflow.non_local_exec:
+        heartbeat.begin(lifeline.own_run().id)
+        groups.begin(workflow)
     mainprocess.keep_logging_faults_quiet()
     mainprocess.reschedule_once_a_second(workflow.scheduler)
     mainprocess.remove_temporary_files_at_once(workflow.dag)
     mainprocess.see_behind_checkpoints_of_a_queue(workflow.dag)
     settled.forget({job.wildcards_dict.get("tape", "") for job in workflow.dag.needrun_jobs()})
-    stopping.finish_at_signals()
+    stopping.finish_at_signals(workflow.scheduler._executor)
 
 
 def _only_looks(dag: Any) -> bool:

@@ -2,9 +2,10 @@
 
 SIGTERM to the main process: nothing new is started, running jobs finish. At Ctrl-C the main process leaves a note, and
 the job scripts remove what is half-made and end. Ctrl-C itself reaches them too, since they are in the terminal's
-foreground process group (termios(3)), but they ignore it (`PREFIX`): it may come before they can handle it.
-ffmpeg and workers lead sessions of their own and end with the job they work for. A second Ctrl-C ends the main process
-at once, and everything else with it (`lifeline`): as safe as `kill -9`, only less polite.
+foreground process group (termios(3)), but they ignore it (`PREFIX`): it may come before they can handle it. What was
+submitted to a cluster is cancelled. ffmpeg and workers lead sessions of their own and end with the job they work for.
+A second Ctrl-C ends the main process at once, and everything else with it (`lifeline`): as safe as `kill -9`, only less
+polite.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
-from . import attempts, lifeline
+from . import attempts, heartbeat, lifeline
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 PREFIX = "set -euo pipefail; trap '' INT; "
@@ -63,12 +65,13 @@ def obey(run: str | None) -> None:
         threading.Thread(target=_obey, args=(_note(run),), name="stopping", daemon=True).start()
 
 
-def finish_at_signals() -> None:
+def finish_at_signals(executor: Any = None) -> None:
     """For Snakemake's main process, once its scheduler is there: SIGTERM and Ctrl-C let running jobs come to their end.
 
     Left alone, Ctrl-C would raise KeyboardInterrupt in the middle of Snakemake's bookkeeping; and SIGTERM can hang for
     ever, since Snakemake's handler takes a lock that the very thread it interrupts may hold (9.27.1,
-    `JobScheduler.exit_gracefully`). So that handler gets a thread of its own, and both signals lead to it.
+    `JobScheduler.exit_gracefully`). So that handler gets a thread of its own, and both signals lead to it. With
+    Snakemake's `executor` of a cluster Ctrl-C cancels what was submitted: a queue can take hours.
     """
     finish = signal.getsignal(signal.SIGTERM)
     if not callable(finish):
@@ -77,6 +80,11 @@ def finish_at_signals() -> None:
 
     def ask(number: int, _frame: FrameType | None) -> None:
         threading.Thread(target=finish, args=(number, None), daemon=True).start()
+
+    def cancel() -> None:
+        with executor.lock:
+            jobs = list(executor.active_jobs)
+        executor.cancel_jobs(jobs)
 
     def first(number: int, frame: FrameType | None) -> None:
         signal.signal(signal.SIGINT, _end_at_once)
@@ -88,6 +96,8 @@ def finish_at_signals() -> None:
             note.parent.mkdir(parents=True, exist_ok=True)
             note.touch()
         ask(number, frame)
+        if hasattr(executor, "cancel_jobs"):
+            threading.Thread(target=cancel, daemon=True).start()
 
     signal.signal(signal.SIGTERM, ask)
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
@@ -106,6 +116,7 @@ def _note(run: str) -> Path:
 
 def _end_at_once(number: int, _frame: FrameType | None) -> None:
     _say("Ctrl-C: all ends now; the same command goes on later.")
+    heartbeat.end(lifeline.own_run().id)
     if os.isatty(2):
         os.write(2, SHOW_CURSOR)
     os._exit(128 + number)

@@ -43,3 +43,15 @@ def test_without_a_scheduler_the_config_says_the_kind():
     assert lane({"gpu": 1}, device="cpu") == Lane("cpu", None, warm=True, exclusive=False)
     assert lane({"gpu": 1}, device="xpu") == Lane("xpu", None, warm=True)
     assert lane({"gpu": 1}) == Lane("cpu", None, warm=True, exclusive=False)
+
+
+def test_slurm_says_which_card_so_that_all_jobs_of_a_submission_share_a_worker():
+    slurm = {"SLURM_JOB_ID": "4711", "SLURM_STEP_GPUS": "1", "ZE_AFFINITY_MASK": "1", "CUDA_VISIBLE_DEVICES": "1"}
+    assert lane({"gpu": 1}, slurm, device="xpu") == Lane("xpu", 1, warm=True)
+    # Of cards that are not there a job of the processor has the number, as its place.
+    assert lane({"gpu": 1}, slurm, device="cpu") == Lane("cpu", 1, warm=True)
+    assert lane({"gpu": 1}, {"SLURM_JOB_ID": "4711"}, device="cpu") == Lane("cpu", None, warm=True, exclusive=False)
+    # Two cards: which of them is the job's own choice.
+    both = {"SLURM_JOB_ID": "4711", "ZE_AFFINITY_MASK": "0,1"}
+    assert lane({"gpu": 1}, both, device="xpu") == Lane("xpu", None, warm=True)
+    assert lane({"gpu": 1}, {"ZE_AFFINITY_MASK": "1"}, device="xpu") == Lane("xpu", None, warm=True)

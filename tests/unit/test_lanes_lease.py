@@ -10,7 +10,7 @@ import pytest
 from tapemill.errors import SetupError
 from tapemill.lanes import lease
 from tapemill.lanes.lane import Lane
-from tapemill.lanes.runtime import run_folder, runtime_folder
+from tapemill.lanes.runtime import lease_folder, run_folder, runtime_folder
 from tapemill.lanes.seats import seated
 from tapemill.lifeline import Run, run_of
 
@@ -125,3 +125,20 @@ def test_a_card_that_another_run_has_is_taken_last_and_a_full_house_is_waited_fo
         waiter.join(5)
         assert seats
         holder.kill()
+
+
+def test_jobs_of_slurm_lease_what_slurm_gave_them_though_numbers_are_the_same(tmp_path, monkeypatch):
+    """Where Slurm confines a job to its cards, each job counts its own from 0."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    assert lease_folder() == runtime_folder()
+    monkeypatch.setenv("SLURM_JOB_ID", "4711")
+    with lease.leased(lease_folder(), "xpu0", "one", print):
+        assert not lease.is_free(lease_folder(), "xpu0")
+        monkeypatch.setenv("SLURM_JOB_ID", "4712")
+        assert lease.is_free(lease_folder(), "xpu0")
+    old = runtime_folder() / "slurm4711"
+    os.utime(old, (0, 0))
+    monkeypatch.setenv("SLURM_JOB_ID", "4713")
+    lease_folder()
+    assert not old.exists()

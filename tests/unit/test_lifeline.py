@@ -6,7 +6,7 @@ from pathlib import Path
 
 import psutil
 
-from tapemill import lifeline
+from tapemill import heartbeat, lifeline
 from waiting import wait_for
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(lifeline.__file__).parents[1])}
@@ -120,12 +120,39 @@ def test_a_script_that_somebody_starts_by_hand_works_without_a_run(tmp_path):
     assert (tmp_path / "worked").exists()
 
 
-def test_the_number_of_a_run_means_nothing_on_another_machine(monkeypatch):
+def test_on_another_machine_a_run_is_known_by_its_notes_and_its_heartbeat(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(heartbeat, "FIRST_LOOK_S", 0.1)
     run = lifeline.run_of(os.getpid())
     monkeypatch.setenv(lifeline.VARIABLE, f"{lifeline.BOOT_ID.read_text().strip()} {run.id}")
     assert lifeline.current_run() == run
     monkeypatch.setenv(lifeline.VARIABLE, f"2f1c1a4e-another-boot {run.id}")
-    assert lifeline.current_run() is None
+    there = lifeline.current_run()
+    assert (there.id, there.is_here) == (run.id, False)
+    # That a process here has its number says nothing.
+    assert not there.alive
+    heartbeat.begin(run.id)
+    assert there.alive
+    heartbeat.end(run.id)
+    assert not there.alive
+
+
+def test_scripts_and_workers_end_with_the_process_on_their_own_machine(monkeypatch):
+    run = lifeline.own_run()
+    boot_id = lifeline.BOOT_ID.read_text().strip()
+    monkeypatch.setenv(lifeline.VARIABLE, "2f1c1a4e-another-boot 1-1")
+    monkeypatch.delenv(lifeline.KEEPER, raising=False)
+    assert lifeline.keeper() is None
+    assert not lifeline.is_kept()
+    monkeypatch.setenv(lifeline.KEEPER, "")
+    lifeline.keep()
+    assert lifeline.keeper() == run
+    assert lifeline.is_kept()
+    # Handed on to a third machine.
+    monkeypatch.setenv(lifeline.KEEPER, f"2f1c1a4e-another-boot {run.id}")
+    assert lifeline.keeper() is None
+    monkeypatch.setenv(lifeline.VARIABLE, f"{boot_id} 1-1")
+    assert lifeline.keeper() == lifeline.Run(1, 1)
 
 
 STUCK = """

@@ -1,3 +1,4 @@
+import itertools
 import logging
 import os
 import signal
@@ -10,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from smalldisk import small_disk
-from tapemill import attempts, fatal, lifeline, script
+from tapemill import attempts, fatal, lifeline, retrying, script
 from tapemill.attempts import Failure, JobNote
 from tapemill.errors import FatalError, InputError
 from waiting import wait_for
@@ -170,13 +171,23 @@ def test_the_pause_ends_with_the_run(run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run_id, log = lifeline.run_of(run.pid).id, Path("logs/cut_scene/T01/0000000.log")
     note = JobNote(str(log), failures=3 * (Failure("transient", "ToolKilled", "told so", 75),))
-    attempts.postponed(run_id, note, time.monotonic() + 60)
+    attempts.postponed(run_id, note, time.time() + 60)
     run.stdin.write("nothing\n")
     run.stdin.flush()
     wait_for(lambda: log.exists() and "before attempt 4" in log.read_text(), told="no pause began")
     (job,) = children(run.pid)
     run.send_signal(signal.SIGKILL)
     wait_for(lambda: lifeline.run_of(job) is None, seconds=5, told="the job waits on for nobody")
+
+
+def test_a_pause_that_another_machine_told_is_no_longer_than_the_longest_whatever_its_clock_says(monkeypatch):
+    slept = []
+    clock = itertools.count(0, 5)
+    monkeypatch.setattr(retrying.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(retrying.time, "sleep", slept.append)
+    in_a_year = time.time() + 365 * 24 * 3600
+    retrying.recover(None, JobNote("log", failures=(Failure("transient", "", "", 75),), rests_until_s=in_a_year))
+    assert 0 < len(slept) <= retrying.WAITS_S[-1] * (1 + retrying.SPREAD) / 5
 
 
 def test_a_job_whose_run_is_gone_leaves_the_log_to_the_next_run(tmp_path):

@@ -12,7 +12,7 @@ from tapemill.settings import SCHEMAS, schema
 
 RULE_FILES = sorted((ROOT / "rules").glob("*.smk"))
 RULE = re.compile(r"^(?:rule|checkpoint) (\w+):\n(.*?)(?=^\S|\Z)", re.MULTILINE | re.DOTALL)
-SLOTS = ["input", "output", "log", "benchmark", "threads", "resources", "params", "message", "conda", "script"]
+SLOTS = ["input", "output", "log", "benchmark", "group", "threads", "resources", "params", "message", "conda", "script"]
 RULES = {name: (file, body) for file in RULE_FILES for name, body in RULE.findall(file.read_text())}
 STAGES = ["capture", "scenes", "audio", "subtitles", "enhance", "tape"]
 # They know what the stages make.

@@ -79,7 +79,7 @@ def test_beside_a_run_the_plan_is_shown_and_touches_nothing_of_it(project):
         assert active.stdout.readline() == b"held\n"
         run = project.run("plan")
         assert run.exit_code == 0, run.output
-        assert "Working out what is to do" in run.output
+        assert "Jobs to do: " in run.output
         # Anything else is a run.
         refused = project.run("plan", "all")
         active.stdin.close()

@@ -19,7 +19,7 @@ from . import cards, client, lease
 from .lane import Lane, lane_of
 from .opening import open_lane, step_back
 from .orders import Orders
-from .runtime import runtime_folder
+from .runtime import lease_folder
 from .seats import seated
 from .settings import LanesSettings
 from .tasks import Task, name_of, perform
@@ -43,7 +43,7 @@ def call(job: Any, function: Callable[..., Any], /, **arguments: Any) -> Any:
     lane = lane_of(resources, settings, os.environ)
     if lane is None:
         return function(**arguments, device=CPU)
-    run = lifeline.current_run()
+    run, keeper = lifeline.current_run(), lifeline.keeper()
     task = Task(
         function=name_of(function),
         arguments=arguments,
@@ -56,13 +56,13 @@ def call(job: Any, function: Callable[..., Any], /, **arguments: Any) -> Any:
     )
     with ExitStack() as held:
         if lane.number is None:
-            lane = held.enter_context(seated(lane, run, cards.numbers(lane.kind)))
+            lane = held.enter_context(seated(lane, keeper, cards.numbers(lane.kind)))
         tell(f"goes to lane {lane.name}", waits_for=lane.name)
-        if run is None or not lane.warm:
-            # Started by hand there is no run that a worker could live with.
+        if keeper is None or not lane.warm:
+            # Started by hand there is nothing that a worker could live and die with.
             return _cold(task, lane, settings)
         orders = Orders(
-            lane, run, settings.idle_s, settings.memory_share, settings.nice, start_limit_s=settings.limit_least_s
+            lane, keeper, settings.idle_s, settings.memory_share, settings.nice, start_limit_s=settings.limit_least_s
         )
         return client.perform(task, orders)
 
@@ -76,7 +76,7 @@ def _cold(task: Task, lane: Lane, settings: LanesSettings) -> Any:
     """The whole work in this process, which has to be the only one on the card."""
     with ExitStack() as held:
         if lane.exclusive:
-            tenant = lease.leased(runtime_folder(), lane.name, "a single job", lambda line: LOG.info("%s", line))
+            tenant = lease.leased(lease_folder(), lane.name, "a single job", lambda line: LOG.info("%s", line))
             held.enter_context(tenant).tell(task.label, task.limit_s)
         watch = threading.Timer(task.limit_s, _give_up, [task])
         watch.daemon = True

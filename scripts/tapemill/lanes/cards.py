@@ -17,7 +17,7 @@ from ..errors import LaneError
 from . import masks
 from .build import install_remedy, torch_build
 from .listing import Card, list_cards
-from .runtime import runtime_folder
+from .runtime import allocation, runtime_folder
 from .visible import Visible, visible
 
 LOG = logging.getLogger("tapemill.lanes")
@@ -146,9 +146,7 @@ def _is(card: Card, seen: Visible) -> bool:
 
 def _record(kind: Kind) -> Path:
     # Inside an allocation of Slurm other cards may be there, under the same numbers.
-    allocation = os.environ.get("SLURM_JOB_ID", "")
-    scope = f"-slurm{allocation}" if allocation.isdecimal() else ""
-    return runtime_folder() / f"cards-{kind}{scope}.json"
+    return runtime_folder() / f"{'-'.join(filter(None, ['cards', kind, allocation()]))}.json"
 
 
 def _circumstances() -> dict[str, str]:

@@ -23,7 +23,7 @@ from .. import events
 from ..errors import WorkerLost
 from . import lease, masks
 from .orders import Orders, read_key, read_pid, short_address, socket_of
-from .runtime import runtime_folder
+from .runtime import allocation, lease_folder
 from .tasks import Task
 
 LOG = logging.getLogger("tapemill.lanes")
@@ -120,7 +120,7 @@ def _reach(orders: Orders) -> Connection | None:
 
 def _await_turn(connection: Connection, orders: Orders) -> None:
     """Wait until the worker turns to us. One that neither works nor turns to us, or works too long, is stopped."""
-    base, name = runtime_folder(), orders.lane.name
+    base, name = lease_folder(), orders.lane.name
     if connection.poll(0.05):
         return
     said = lease.facts(base, name) if orders.lane.exclusive else {}
@@ -204,7 +204,8 @@ def _lines(descriptor: int, limit_s: float) -> Iterator[str]:
 
 def _log_of(orders: Orders) -> Path:
     """Where the worker's own output goes: what belongs to no job, and last words of libraries."""
-    return Path("logs") / "lanes" / f"{orders.lane.name}.log"
+    # Several machines of a cluster may have a lane of that name.
+    return Path("logs") / "lanes" / f"{'-'.join(filter(None, [orders.lane.name, allocation()]))}.log"
 
 
 def _lost(what: str, log: Path) -> WorkerLost:

@@ -1,7 +1,7 @@
 """Which lane a job has. This is the one place that reads what the scheduler told the job.
 
 The scheduler `lanes` adds resources to a job: `gpu1=1` (its lane), `lane_device=xpu` and `lane_warm=1`. Other
-schedulers add nothing: then a cluster's mask names the card, or the job looks for a free one itself.
+schedulers add nothing: then a cluster says which card it gave, or the job looks for a free one itself.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 from ..device import KINDS, Kind
 from ..errors import LaneError
 from . import masks
+from .runtime import allocation
 from .settings import LanesSettings
 
 LANE = re.compile(r"gpu(\d+)")
@@ -67,4 +68,8 @@ def lane_of(resources: Mapping[str, Any], settings: LanesSettings, environ: Mapp
 
 def _without_scheduler(settings: LanesSettings, environ: Mapping[str, str]) -> Lane:
     kind = masks.kind_of_environment(environ) if settings.device == "auto" else settings.device
+    given = masks.given_by_cluster(kind, environ) if allocation(environ) else None
+    if given is not None:
+        # All jobs of the submission go there, so that they share one worker.
+        return Lane(kind, given, warm=settings.warm)
     return Lane(kind, None, warm=settings.warm, exclusive=kind != "cpu")

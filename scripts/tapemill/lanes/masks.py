@@ -140,6 +140,19 @@ def left_by_mask(kind: Kind, environ: Mapping[str, str], cards: Sequence[Card] |
     return None if found is None else found.numbers(cards)
 
 
+def given_by_cluster(kind: Kind, environ: Mapping[str, str]) -> int | None:
+    """The one card that Slurm gave to a job; None if it gave none, or several. Raises LaneError like `mask_for`.
+
+    For work on the processor, which no mask concerns, it is a number to tell the job's place from others by.
+    """
+    if kind in MASKINGS:
+        left = left_by_mask(kind, environ) or []
+    else:
+        names = environ.get("SLURM_STEP_GPUS") or environ.get("SLURM_JOB_GPUS") or ""
+        left = [int(name) for name in names.split(",") if name.isdecimal()]
+    return left[0] if len(left) == 1 else None
+
+
 def kind_of_environment(environ: Mapping[str, str]) -> Kind:
     """The kind of card a job was given by a mask alone: one this torch computes on, with a card in it. Else the CPU.
 

@@ -8,10 +8,14 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from ..errors import SetupError
 from ..lifeline import Run, run_of
+
+WEEK_S = 7 * 24 * 3600
 
 
 def runtime_folder() -> Path:
@@ -31,6 +35,32 @@ def runtime_folder() -> Path:
             remedy="remove it, or set XDG_RUNTIME_DIR to a folder of your own",
         )
     return folder
+
+
+def allocation(environ: Mapping[str, str] = os.environ) -> str:
+    """Name of the job of Slurm that this process belongs to, such as slurm4711; empty outside of Slurm."""
+    number = environ.get("SLURM_JOB_ID", "")
+    return f"slurm{number}" if number.isdecimal() else ""
+
+
+def lease_folder() -> Path:
+    """Where the leases of cards are.
+
+    Slurm leases cards itself, and may count those of each job from 0: the same number is another card for another job.
+    """
+    name = allocation()
+    folder = runtime_folder() / name
+    if name and not folder.exists():
+        _forget_allocations(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
+    return folder
+
+
+def _forget_allocations(base: Path) -> None:
+    """Remove what jobs left a week ago: no job that is older asks for a lease any more."""
+    for other in base.glob("slurm*"):
+        if time.time() - other.stat().st_mtime > WEEK_S:
+            shutil.rmtree(other, ignore_errors=True)
 
 
 def run_folder(run: Run) -> Path:

@@ -16,7 +16,7 @@ from ..errors import LaneError
 from ..lifeline import Run
 from . import lease
 from .lane import Lane
-from .runtime import run_folder, runtime_folder
+from .runtime import lease_folder, run_folder, runtime_folder
 
 LOG = logging.getLogger("tapemill.lanes")
 
@@ -55,7 +55,7 @@ def _by_freedom(lane: Lane, numbers: Sequence[int]) -> Iterable[int]:
     """Cards that no other run computes on come first."""
     if lane.kind == "cpu":
         return itertools.count()
-    base = runtime_folder()
+    base = lease_folder()
     return sorted(numbers, key=lambda number: not lease.is_free(base, lane.numbered(number).name))
 
 

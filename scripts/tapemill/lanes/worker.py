@@ -32,7 +32,7 @@ from ..stopping import stoppable
 from . import lease
 from .opening import open_lane, step_back
 from .orders import Orders, announce, short_address, socket_of
-from .runtime import runtime_folder
+from .runtime import lease_folder
 from .tasks import Task, perform
 from .told import told
 
@@ -140,7 +140,7 @@ class Worker:
                 if self._idle_since is None:
                     continue
                 idle_s = time.monotonic() - self._idle_since
-                wanted = self._held is not None and lease.is_wanted(runtime_folder(), self._orders.lane.name)
+                wanted = self._held is not None and lease.is_wanted(lease_folder(), self._orders.lane.name)
                 if idle_s > self._orders.idle_s or (wanted and idle_s > TICK_S):
                     self._address.unlink(missing_ok=True)
                     os._exit(0)
@@ -190,7 +190,7 @@ def main() -> None:
         print(line, flush=True)  # noqa: T201  read by the client
 
     name = orders.lane.name
-    held = lease.take(runtime_folder(), name, f"run {orders.run.pid}", say) if orders.lane.exclusive else None
+    held = lease.take(lease_folder(), name, f"run {orders.run.pid}", say) if orders.lane.exclusive else None
     try:
         device = open_lane(orders.lane, orders.memory_share)
     except TapemillError as error:

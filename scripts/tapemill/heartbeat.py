@@ -1,0 +1,95 @@
+"""How a run tells other machines that it is there: its main process counts up a number in a file of the shared folder.
+
+A job on another machine cannot ask its kernel for that process. Clocks of two machines are never compared: the job
+looks whether the number changes while its own clock goes on. A run that ends well takes the file away, and so does the
+next run, with all notes of earlier ones.
+"""
+
+from __future__ import annotations
+
+import atexit
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+NOTES = Path(".snakemake") / "attempts"
+EVERY_S: Final = 10.0
+LOOK_S: Final = 5.0
+SILENT_S: Final = 300.0
+"""So long a network drive may stall. A job that nobody waits for wastes no more than that."""
+MISSING_S: Final = 30.0
+"""So long NFS may take to show a file that is there (nfs(5), acdirmax is twice that, but opening asks the server)."""
+FIRST_LOOK_S: Final = 5.0
+
+_over = threading.Event()
+
+
+def begin(run: str) -> None:
+    """In the main process of the run with this id, before it submits any job: give signs until it ends."""
+    path = _path(run)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _write(path, 0)
+    threading.Thread(target=_beat, args=(path,), name="heartbeat", daemon=True).start()
+    atexit.register(end, run)
+
+
+def end(run: str) -> None:
+    """Tell that the run is over."""
+    _over.set()
+    with suppress(OSError):
+        _path(run).unlink()
+
+
+def is_there(run: str) -> bool:
+    """Whether the run with this id has given a sign and not taken it back. It waits a moment for one to show."""
+    until_s = time.monotonic() + FIRST_LOOK_S
+    while not _path(run).exists():
+        if time.monotonic() > until_s:
+            return False
+        time.sleep(FIRST_LOOK_S / 10)
+    return True
+
+
+def watch(run: str, then: Callable[[], None]) -> None:
+    """Call `then` once the run with this id is over, or gives no sign any more. Returns after that."""
+    path = _path(run)
+    last, changed_s, seen_s = "", time.monotonic(), time.monotonic()
+    while True:
+        now_s = time.monotonic()
+        try:
+            number = path.read_text(encoding="ascii")
+            seen_s = now_s
+            if number != last:
+                last, changed_s = number, now_s
+        except FileNotFoundError:
+            if now_s - seen_s > MISSING_S:
+                break
+        except OSError:
+            # A drive that stalls says nothing of the run.
+            seen_s = now_s
+        if now_s - changed_s > SILENT_S:
+            break
+        time.sleep(LOOK_S)
+    then()
+
+
+def _beat(path: Path) -> None:
+    number = 0
+    while not _over.wait(EVERY_S):
+        number += 1
+        # A full or absent drive: the next one may get through.
+        with suppress(OSError):
+            _write(path, number)
+
+
+def _write(path: Path, number: int) -> None:
+    partial = path.with_suffix(".partial")
+    partial.write_text(str(number), encoding="ascii")
+    partial.replace(path)
+
+
+def _path(run: str) -> Path:
+    return NOTES / run / "alive"

@@ -54,7 +54,7 @@ def cancel_orphans(names: Path) -> None:
     try:
         orphans = _jobs(runs)
         if orphans:
-            LOG.warning("%d jobs of an earlier run are in the queue, and are cancelled", len(orphans))
+            LOG.warning("jobs of an earlier run are in the queue, and are cancelled: %s", ", ".join(orphans))
             _ask("scancel", f"--name={','.join(runs)}")
     except SetupError as error:
         what = f"jobs of an earlier run may be in the queue: {error.what}"

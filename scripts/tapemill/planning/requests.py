@@ -22,6 +22,8 @@ SAFETY: Final = 3.0
 """Stated paces are right within a factor of two or three (`pace`)."""
 START_S: Final = 300.0
 """Python starts three times for a job of Slurm, perhaps from a slow file system; a card's programs are compiled."""
+NEXT_S: Final = 60.0
+"""Of a scene that is submitted with others (`groups`): only the first has all that to wait for."""
 READ_BYTES_PER_S: Final = 30e6
 """Of a file system that many share: what a capture is read at by jobs that do little else."""
 READERS: Final = frozenset({"probe_capture", "hash_capture", "detect_scenes", "clean_sound", "mux_tape", "sample_tape"})
@@ -71,7 +73,8 @@ class Requests:
         seconds = SAFETY * self._pace(job, rulename).seconds(_units(job, rulename))
         if rulename in READERS:
             seconds += sum(_bytes(file) for file in job.tape.files) / READ_BYTES_PER_S
-        return _doubled((START_S + seconds) / 60, attempt)
+        start_s = START_S if job.scene_id is None else NEXT_S
+        return _doubled((start_s + seconds) / 60, attempt)
 
     def _pace(self, job: Job, rule: str) -> Pace:
         networks = job.networks if rule == "enhance_scene" else ()

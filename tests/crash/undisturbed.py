@@ -50,7 +50,9 @@ def make_project(folder: Path, *, keep_cuts: bool = False) -> Project:
     with_speech(silent, folder / "capture.mkv")
     silent.unlink()
     chain = ["deinterlace", "denoise", {"network": {"model": "demo-compact"}}]
-    project.configure(enhance={"preset": "good", "chain": chain}, disk={"keep_cuts": keep_cuts})
+    # On a cluster each scene is submitted by itself, so that there is always something to strike.
+    cluster = {"group_minutes": 0.1}
+    project.configure(enhance={"preset": "good", "chain": chain}, disk={"keep_cuts": keep_cuts}, cluster=cluster)
     project.sheet({"tape": "T", "source": "capture.mkv", "field_order": "tff", "title": "Struck"})
     return project
 

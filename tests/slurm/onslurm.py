@@ -70,10 +70,10 @@ class OnSlurm:
         return f"{self._log.read_text()}\n{self.slurm.jobs()}"
 
     def jobs(self, rule="", states="all"):
-        """Jobs of a rule, of all runs in this folder, that Slurm knows and that are in some states."""
+        """Jobs that do a rule, alone or with others, of all runs in this folder that Slurm knows, in some states."""
         self._note_name()
         found = [job for job in self.slurm.jobs(states) if job["name"] in self.names]
-        return [job for job in found if job["comment"].startswith(f"rule_{rule}")]
+        return [job for job in found if rule in job["comment"]]
 
     def at_work(self, rule):
         """Jobs of a rule, once one of them is writing a clip."""

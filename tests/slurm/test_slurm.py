@@ -25,7 +25,8 @@ def test_both_cards_work_and_each_for_one_job_at_a_time(finished, slurm):
     stays = [stay for stay in slurm.stays() if stay.job in ours]
     assert len(stays) == len(ours)
     on_card = {stay.job: stay for stay in stays if stay.card != "-"}
-    asking = {id for id, rule in ours.items() if rule.startswith(("rule_enhance", "rule_transcribe", "rule_detect_l"))}
+    rules = ("enhance_scene", "transcribe_scene", "detect_language")
+    asking = {id for id, comment in ours.items() if any(rule in comment for rule in rules)}
     assert set(on_card) == asking
     assert {stay.card for stay in on_card.values()} == {"0", "1"}
     for one in on_card.values():
@@ -35,11 +36,13 @@ def test_both_cards_work_and_each_for_one_job_at_a_time(finished, slurm):
 
 
 def test_jobs_ask_for_memory_and_time_of_their_own(finished):
-    asked = {job["comment"].split("_wildcards")[0]: (job["mb"], job["limit"]) for job in finished.jobs()}
-    assert asked["rule_join_subtitles"] == ("2000M", "30:00")
-    # torch, for one.
-    assert int(asked["rule_enhance_scene"][0].removesuffix("M")) > 5000
-    assert asked["rule_cut_scene"][1] == "6:00"
+    (joined,) = finished.jobs("join_subtitles")
+    assert (joined["mb"], joined["limit"]) == ("2000M", "30:00")
+    for job in finished.jobs("enhance_scene"):
+        # torch, for one.
+        assert int(job["mb"].removesuffix("M")) > 5000
+        # A scene of two seconds: two minutes for its cut, three for its clip.
+        assert job["limit"] == "5:00"
 
 
 @pytest.mark.parametrize("kind", ["xpu", "cuda"])

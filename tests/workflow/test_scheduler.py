@@ -129,16 +129,16 @@ def by_lane(events):
 
 def test_a_job_that_failed_rests_while_others_have_its_lane(tmp_path):
     begin = (
-        "from pathlib import Path; from tapemill import retrying, runlock\nretrying.WAITS_S = (6.0,)\n"
+        "from pathlib import Path; from tapemill import retrying, runlock\nretrying.WAITS_S = (12.0,)\n"
         "onstart:\n    runlock.hold(Path('.snakemake')); retrying.begin(workflow.scheduler)\n"
     )
-    expected = {"first-0": 100, **dict.fromkeys(names("later", 2), 1)}
+    expected = {"first-0": 100, "later-0": 1}
     first = rule("first", 1, params="fails=1", log="'logs/{i}.log'", retries=1)
     source = workflow(
-        begin, first, rule("later", 2, params="sleep_s=0.1"), targets=["first-0", *names("later", 2)], expected=expected
+        begin, first, rule("later", 1, params="sleep_s=0.1"), targets=["first-0", "later-0"], expected=expected
     )
     events, _ = run(tmp_path, source, "--resources", "gpu0=1")
-    assert [event.job for event in events] == ["first-0", *names("later", 2), "first-0"]
+    assert [event.job for event in events] == ["first-0", "later-0", "first-0"]
 
 
 def test_each_gpu_job_has_a_lane_to_itself_and_neither_kind_of_job_starves(tmp_path):

@@ -128,8 +128,9 @@ def by_lane(events):
 
 
 def test_a_job_that_failed_rests_while_others_have_its_lane(tmp_path):
+    # That long rests what leaves no note of why it failed.
     begin = (
-        "from pathlib import Path; from tapemill import retrying, runlock\nretrying.WAITS_S = (12.0,)\n"
+        "from pathlib import Path; from tapemill import retrying, runlock\nretrying.READING_S = 10.0\n"
         "onstart:\n    runlock.hold(Path('.snakemake')); retrying.begin(workflow.scheduler)\n"
     )
     expected = {"first-0": 100, "later-0": 1}

@@ -13,7 +13,7 @@ are in it from the start, and nothing else happens than ever did.
 from __future__ import annotations
 
 import atexit
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -24,6 +24,7 @@ from typing import Any, Final
 from . import fatal, lifeline, mainprocess, settled
 from .settled import State
 from .tapes import TapeLookup
+from .unfinished import Left
 
 BYTES_PER_SCENE: Final = 54_000_000
 """Of a capture nobody has looked into: 15 s of DV."""
@@ -167,7 +168,7 @@ class TapeQueue:
         """Let tapes leave that have come to their end, or to where nothing goes on, and others enter."""
         assert self._inside is not None
         mainprocess.forget_gone(self.workflow.dag, self.workflow.scheduler)
-        left = _Left(self.workflow)
+        left = Left(self.workflow)
         self._settle()
         if self.waiting and fatal.cause(lifeline.own_run().id):
             self._broken = True
@@ -251,23 +252,3 @@ class TapeQueue:
     def _common(self) -> Mapping[str, Any]:
         triggers = sorted(trigger.name for trigger in self.workflow.rerun_triggers)
         return {"program": settled.program(), "triggers": triggers}
-
-
-class _Left:
-    """What is left to do of the tapes in Snakemake's plan."""
-
-    def __init__(self, workflow: Any) -> None:
-        dag, scheduler = workflow.dag, workflow.scheduler
-        known: defaultdict[str, set[str]] = defaultdict(set)
-        for job in dag.needrun_jobs():
-            if tape := job.wildcards_dict.get("tape"):
-                known[tape].update(filter(None, [job.wildcards_dict.get("scene")]))
-        self.scenes = {tape: len(scenes) for tape, scenes in known.items()}
-        """Scenes with something to do, by tape; 0 if only jobs of the whole tape are left, or known."""
-        self.unknown = {job.wildcards_dict["tape"] for job in dag.checkpoint_jobs}
-        """Tapes whose scenes are not found yet."""
-        going = [each for job in (*dag.ready_jobs, *scheduler.running) for each in (job if job.is_group() else [job])]
-        self.alive = {job.wildcards_dict.get("tape") for job in going}
-        if any(job.wildcards_dict.get("tape") is None and not job.rule.norun for job in going):
-            # A job of no tape, such as the demo's capture: all may wait for it.
-            self.alive.update(self.scenes)

@@ -41,8 +41,8 @@ def test_jobs_ask_for_memory_and_time_of_their_own(finished):
     for job in finished.jobs("enhance_scene"):
         # torch, for one.
         assert int(job["mb"].removesuffix("M")) > 5000
-        # A scene of two seconds: two minutes for its cut, three for its clip.
-        assert job["limit"] == "5:00"
+        # A scene of two seconds: two minutes for its cut and two for its clip.
+        assert job["limit"] == "4:00"
 
 
 @pytest.mark.parametrize("kind", ["xpu", "cuda"])

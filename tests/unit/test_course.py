@@ -18,13 +18,14 @@ SCENES = {"detect_scenes": 1, "cut_scene": 3}
 # by its number, so that no lifeline ends the job.
 JOB = """
 import os, signal, sys
+from collections import namedtuple
 from types import SimpleNamespace
 from tapemill import attempts, lifeline, retrying, script
 from tapemill.errors import GateError, OutOfMemory, ToolKilled
 from tapemill.notices import Notice
 from tapemill.stopping import Stopped
 
-lifeline.current_run = lambda: SimpleNamespace(id="run", alive=True)
+lifeline.current_run = lambda: namedtuple("Run", "id alive is_here")("run", True, True)
 lifeline.on_end = lambda run, then: None
 retrying.WAITS_S = (0.0,)
 

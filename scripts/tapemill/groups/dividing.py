@@ -1,7 +1,7 @@
 """What becomes of a group that failed: what is done is done, what can be tried again is, the rest is given up.
 
 To Snakemake (9.27.1) a group is one job: it removes what all of its jobs made, tries again all of them, and writes its
-records of them when the last one is done. There are no public calls for anything else; tests/workflow/test_groups.py
+records of them when the last one is done. There are no public calls for anything else; tests/workflow/test_grouping.py
 fails if a new Snakemake does it elsewhere.
 """
 

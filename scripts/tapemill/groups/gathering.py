@@ -5,7 +5,7 @@ such parts are put together only by `--group-components NAME=NUMBER`, for names 
 also takes a group's jobs to run all at the same time, as far as resources of the whole run allow: thirty scenes would
 ask for thirty cards.
 
-tests/workflow/test_groups.py fails if a new Snakemake makes this unnecessary, or impossible.
+tests/workflow/test_grouping.py fails if a new Snakemake makes this unnecessary, or impossible.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ A job of a cluster fails three times (Snakemake 9.27.1): in the process on the n
 main process. Each removes what the job made, of a group what any of its jobs made. Only the first has to: where it was
 killed nothing half-made has a final name.
 
-tests/workflow/test_groups.py fails if a new Snakemake makes this unnecessary, or impossible.
+tests/workflow/test_grouping.py fails if a new Snakemake makes this unnecessary, or impossible.
 """
 
 from __future__ import annotations

@@ -110,7 +110,7 @@ def make_capture(
         video.width, video.height, video.pix_fmt = *size, pixel_format
         context = video.codec_context
         context.gop_size, context.max_b_frames = gop, b_frames if codec != "ffv1" else 0
-        # libx264 does not always write the same bytes where threads share interlaced frames: some 1 of 1,000 differ.
+        # libx264 does not always write the same bytes where threads share interlaced frames: some 1 of 2,000 differ.
         context.thread_count = 1 if interlaced else 2
         context.options = {**_speed(codec, interlaced), **(codec_options or {})}
         if sample_aspect_ratio:

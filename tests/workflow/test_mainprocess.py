@@ -42,14 +42,19 @@ rule one:
 """
 
 
+def snakemake(folder, *options, cores=1):
+    """A run in a folder, to its end."""
+    command = [sys.executable, "-m", "snakemake", "--cores", str(cores), "--scheduler", "greedy", *options]
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "scripts")}
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
+
+
 def timers(folder, hook):
     """How many timers for another look there are when all jobs are done."""
     (folder / "Snakefile").write_text(SNAKEFILE.replace("HOOK", hook))
-    command = [sys.executable, "-m", "snakemake", "--cores", "1", "--scheduler", "greedy"]
-    environment = os.environ | {"PYTHONPATH": str(ROOT / "scripts")}
-    done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
-    )
+    done = snakemake(folder)
     assert done.returncode == 0, done.stderr
     assert len(list((folder / "done").iterdir())) == JOBS
     return int(done.stdout.partition("timers:")[2].split()[0])
@@ -66,11 +71,7 @@ def test_without_help_they_do(tmp_path):
 
 def test_a_log_that_vanished_costs_no_traceback_on_the_terminal(tmp_path):
     (tmp_path / "Snakefile").write_text(FAILS)
-    command = [sys.executable, "-m", "snakemake", "--cores", "1", "--scheduler", "greedy", "--logger", "rich"]
-    environment = os.environ | {"PYTHONPATH": str(ROOT / "scripts")}
-    done = subprocess.run(
-        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300, check=False
-    )
+    done = snakemake(tmp_path, "--logger", "rich")
     assert done.returncode == 1
     assert "Failed one" in done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
@@ -115,11 +116,7 @@ rule tape:
 def vote_beside_a_choice(folder, help):
     """A run in which a checkpoint ends while a job runs whose file, `ancient` for others, is there."""
     (folder / "Snakefile").write_text(ANCIENT.replace("HELP", help))
-    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--scheduler", "greedy", "--keep-going"]
-    environment = os.environ | {"PYTHONPATH": str(ROOT / "scripts")}
-    return subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
-    )
+    return snakemake(folder, "--keep-going", cores=2)
 
 
 def test_a_vote_beside_a_choice_loses_no_tape(tmp_path):
@@ -191,11 +188,7 @@ rule late:
 def cut_while_a_checkpoint_is_to_come(folder, hook):
     """What has become of a temporary file that nobody needs any more."""
     (folder / "Snakefile").write_text(TEMPORARY.replace("HELP", hook))
-    command = [sys.executable, "-m", "snakemake", "--cores", "1", "--scheduler", "greedy"]
-    environment = os.environ | {"PYTHONPATH": str(ROOT / "scripts")}
-    done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
-    )
+    done = snakemake(folder)
     assert done.returncode == 0, done.stderr
     assert not (folder / "cut").exists()
     return (folder / "late.done").read_text().strip()

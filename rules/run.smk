@@ -28,6 +28,7 @@ from tapemill import (
 filesystem.require_files(workflow)
 shell.prefix(stopping.PREFIX)
 mainprocess.look_for_garbage_seldom()
+mainprocess.ask_once_what_functions_take()
 mainprocess.see_beyond_ancient_input()
 # Resource functions: memory and time that a job asks of a cluster's queue.
 REQUESTS = planning.Requests(planned, config, SPEECH_MODEL.path)

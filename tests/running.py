@@ -126,3 +126,8 @@ class Project:
     def path(self, name: str) -> Path:
         """A file of the project."""
         return self.folder / name
+
+    def half_made(self) -> list[Path]:
+        """Files that are being written; the run may go on meanwhile, so folders may vanish while this looks."""
+        found = [Path(folder, name) for folder, _, names in os.walk(self.path("results")) for name in names]
+        return [path for path in found if "partial" in str(path.relative_to(self.folder))]

@@ -48,10 +48,6 @@ def marked(project):
     return {urlsafe_b64decode(path.name).decode() for path in project.path(".snakemake/incomplete").glob("*")}
 
 
-def half_made(project):
-    return [path for path in project.path("results").rglob("*") if path.is_file() and "partial" in str(path)]
-
-
 def test_a_second_run_is_told_who_is_at_work_and_a_plan_is_not(copy):
     without_clips(copy)
     with subprocess.Popen(
@@ -114,7 +110,7 @@ def test_only_jobs_that_were_running_are_done_again(copy, finished):
 def test_a_run_that_is_asked_to_stop_leaves_nothing_half_made(copy, finished, how):
     without_clips(copy)
     run = start(copy, "all")
-    wait_for(lambda: half_made(copy), seconds=300)
+    wait_for(copy.half_made, seconds=300)
     if how == "Ctrl-C":
         os.killpg(run.pid, signal.SIGINT)
     else:
@@ -123,7 +119,7 @@ def test_a_run_that_is_asked_to_stop_leaves_nothing_half_made(copy, finished, ho
     assert run.wait(300) not in (0, -signal.SIGINT, -signal.SIGTERM)
     said = copy.path("said").read_text()
     assert "Traceback" not in said
-    assert not half_made(copy)
+    assert not copy.half_made()
     if how == "Ctrl-C":
         assert "running jobs clean up and end" in said
     else:
@@ -138,7 +134,7 @@ def test_a_run_that_is_asked_to_stop_leaves_nothing_half_made(copy, finished, ho
 def test_a_second_ctrl_c_ends_everything_at_once(copy):
     without_clips(copy)
     run = start(copy, "all")
-    wait_for(lambda: half_made(copy), seconds=300)
+    wait_for(copy.half_made, seconds=300)
     for _ in range(2):
         os.killpg(run.pid, signal.SIGINT)
         time.sleep(0.1)

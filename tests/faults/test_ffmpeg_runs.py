@@ -37,7 +37,7 @@ def test_a_run_fails_clearly_and_goes_on_once_ffmpeg_is_well(tmp_path, kind, onl
     # In the logs of the jobs: the logger of the terminal may trip over one that Snakemake removes for the next attempt.
     assert not [log for log in project.path("logs").rglob("*.log") if "Traceback" in log.read_text()]
     assert not project.path("results/T/T.mkv").exists()
-    assert not [path for path in project.path("results").rglob("*") if "partial" in path.name and path.is_file()]
+    assert not project.half_made()
 
     project.configure(enhance=ENHANCE)
     made = project.make("all")

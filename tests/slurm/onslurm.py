@@ -80,8 +80,7 @@ class OnSlurm:
         deadline = time.monotonic() + LONGEST_S
         while True:
             running = self.jobs(rule, "RUNNING")
-            begun = [path for path in self.folder.glob("results/.partial/*/T/enhanced/*.mkv") if path.stat().st_size]
-            if running and begun:
+            if running and any(map(_is_clip_with_content, self.project.half_made())):
                 return running
             assert self._run.poll() is None, self.said()
             assert time.monotonic() < deadline, self.said()
@@ -91,3 +90,9 @@ class OnSlurm:
         """Remember what the run is called in the queue: it forgets that when it ends."""
         with suppress(FileNotFoundError):
             self.names |= set((self.folder / ".snakemake" / "slurm_runs").read_text().split())
+
+
+def _is_clip_with_content(path):
+    with suppress(FileNotFoundError):
+        return path.parent.name == "enhanced" and path.suffix == ".mkv" and path.stat().st_size > 0
+    return False

@@ -154,6 +154,54 @@ def test_the_collector_looks_seldom_and_keeps_its_generations():
         gc.set_threshold(*before)
 
 
+LOOKED_AT = """
+import inspect
+from tapemill import mainprocess
+
+HELP
+
+class Source:
+    looks = 0
+
+    def __call__(self, wildcards, attempt=1):
+        return f"{wildcards.number}.in"
+
+    @property
+    def __signature__(self):
+        Source.looks += 1
+        return inspect.signature(Source.__call__.__get__(self))
+
+onsuccess:
+    print("looks:", Source.looks)
+
+rule all:
+    input: expand("{number}.out", number=range(20))
+
+rule begin:
+    output: "{number}.in"
+    shell: "touch {output}"
+
+rule one:
+    input: Source()
+    output: "{number}.out"
+    shell: "touch {output}"
+"""
+
+
+def looks(folder, help):
+    (folder / "Snakefile").write_text(LOOKED_AT.replace("HELP", help))
+    done = snakemake(folder)
+    assert done.returncode == 0, done.stderr
+    for path in [*folder.glob("*.in"), *folder.glob("*.out")]:
+        path.unlink()
+    return int(done.stdout.partition("looks:")[2].split()[0])
+
+
+def test_what_a_function_takes_is_looked_at_once(tmp_path):
+    assert looks(tmp_path, "") > 20
+    assert looks(tmp_path, "mainprocess.ask_once_what_functions_take()") == 1
+
+
 TEMPORARY = """
 from tapemill import mainprocess
 

@@ -12,7 +12,7 @@ import logging
 import re
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -41,7 +41,9 @@ def begin(workflow: Any, folder: Path) -> None:
     if workflow.executor_plugin is None or workflow.executor_plugin.name != EXECUTOR:
         return
     check_status_command(workflow.executor_settings.status_command, _ask("scontrol", "show", "config"))
-    (folder / NAMES).write_text(f"{workflow.scheduler._executor.run_uuid}\n", encoding="utf-8")
+    executor = workflow.scheduler._executor
+    (folder / NAMES).write_text(f"{executor.run_uuid}\n", encoding="utf-8")
+    take_preempted_for_failed(executor)
     atexit.register(forget, folder / NAMES)
 
 
@@ -94,6 +96,35 @@ def check_status_command(command: str | None, config: str) -> None:
             f"this Slurm forgets finished jobs after {age_s} s (MinJobAge), before squeue is asked for them",
             remedy="say slurm-status-command: sacct in the profile, or have MinJobAge set to 300 s, its default",
         )
+
+
+def take_preempted_for_failed(executor: Any) -> None:
+    """Let a job that made room for another, and is not in the queue again, be one that failed.
+
+    The executor (2.8.0) leaves it to Slurm to start it again, and waits for ever where Slurm cancels such jobs.
+    """
+    check = executor.check_active_jobs
+
+    async def check_and_look(jobs: list[Any]) -> AsyncIterator[Any]:
+        still = [job async for job in check(jobs)]
+        # squeue has none here that is to run again: its state is PENDING as soon as it is preempted.
+        gone = _ask_or_wait("squeue", "--noheader", "--states=PREEMPTED", "--format=%A", f"--name={executor.run_uuid}")
+        for job in still:
+            if str(job.external_jobid) in gone:
+                executor.report_job_error(job, msg=f"SLURM-job '{job.external_jobid}' had to make room for another.")
+            else:
+                yield job
+
+    executor.check_active_jobs = check_and_look
+
+
+def _ask_or_wait(*command: str) -> list[str]:
+    """Words that a program of Slurm says; none if it does not answer, since it is asked again soon."""
+    try:
+        return _ask(*command).split()
+    except SetupError as error:
+        LOG.warning("%s", error)
+        return []
 
 
 def _jobs(runs: Sequence[str]) -> list[str]:

@@ -26,8 +26,6 @@ from .settled import State
 from .tapes import TapeLookup
 from .unfinished import Left
 
-BYTES_PER_SCENE: Final = 54_000_000
-"""Of a capture nobody has looked into: 15 s of DV."""
 DRY_SCENES: Final = 5
 """A dry run plans so many times the scenes of a run: it makes one plan, not one for each checkpoint."""
 MOST_LOOKS: Final = 3
@@ -120,7 +118,7 @@ class TapeQueue:
                 parts.append([])
                 scenes = 0
             parts[-1].append(tape)
-            scenes += self._scenes(tape)
+            scenes += self.lookups[tape].about_scenes()
         return parts
 
     @property
@@ -135,10 +133,10 @@ class TapeQueue:
         is_execution = flow.is_main_process and flow.execution_settings is not None
         return is_execution and not flow.touch and not cut_short and _only is None
 
-    @property
-    def _most_looks(self) -> int:
-        # What is forced would be forced again.
-        return 1 if self._is_forced else MOST_LOOKS
+    @cached_property
+    def _pause_s(self) -> int:
+        """How long Snakemake was told to wait before it asks again."""
+        return int(self.workflow.execution_settings.queue_input_wait_time)
 
     @property
     def _is_forced(self) -> bool:
@@ -156,7 +154,7 @@ class TapeQueue:
         most = self.limits["scenes"] * (DRY_SCENES if self.workflow.dryrun else 1)
         scenes = 0
         while self.waiting and (self.workflow.dryrun or len(self._inside) < self.limits["tapes"]) and scenes < most:
-            scenes += self._scenes(self.waiting[0])
+            scenes += self.lookups[self.waiting[0]].about_scenes()
             self._enter()
         self._tell()
         self.finished = self.workflow.dryrun or not self.waiting
@@ -167,6 +165,7 @@ class TapeQueue:
     def _advance(self) -> None:
         """Let tapes leave that have come to their end, or to where nothing goes on, and others enter."""
         assert self._inside is not None
+        pause_s = self._pause_s
         mainprocess.forget_gone(self.workflow.dag, self.workflow.scheduler)
         left = Left(self.workflow)
         self._settle()
@@ -176,7 +175,9 @@ class TapeQueue:
         ended = [tape for tape in self._inside if tape not in left.scenes]
         stuck = [tape for tape in self._inside if tape in left.scenes and tape not in left.alive]
         going = [tape for tape in self._inside if tape not in ended and tape not in stuck]
-        scenes = sum(self._scenes(tape) if tape in left.unknown else left.scenes[tape] for tape in going)
+        # Finished tapes are judged one after the other, without a pause.
+        self.workflow.execution_settings.queue_input_wait_time = pause_s if going else 0
+        scenes = sum(self.lookups[tape].about_scenes() if tape in left.unknown else left.scenes[tape] for tape in going)
         may_enter = len(going) < self.limits["tapes"] and scenes < self.limits["scenes"]
         if not may_enter or not (self.waiting or ended or stuck):
             return
@@ -185,18 +186,19 @@ class TapeQueue:
             if self.waiting[0] in (*ended, *stuck):
                 # Snakemake has to see it leave before it can see it enter.
                 break
-            scenes += self._scenes(self.waiting[0])
+            scenes += self.lookups[self.waiting[0]].about_scenes()
             self._enter()
         self.finished = not self._inside and not self.waiting
 
     def _leave(self, ended: Sequence[str], stuck: Sequence[str]) -> None:
         assert self._inside is not None
-        again = []
+        # What is forced would be forced again.
+        again, most_looks = [], 1 if self._is_forced else MOST_LOOKS
         for tape in (*ended, *stuck):
             was = self._inside.pop(tape)
             if tape in stuck:
                 self._broken = True
-            elif self._looks[tape] < self._most_looks and was is not None and settled.read(tape) != was:
+            elif self._looks[tape] < most_looks and was is not None and settled.read(tape) != was:
                 again.append(tape)
         self.waiting[:0] = again
 
@@ -231,19 +233,6 @@ class TapeQueue:
         lookup = self.lookups[tape]
         is_made = all(Path(file).exists() for file in self.wanted(tape))
         return 2 if is_made else 0 if lookup.facts_path.exists() else 1, list(self.lookups).index(tape)
-
-    def _scenes(self, tape: str) -> int:
-        """How many scenes a tape has, or how many are usual in a capture of its size."""
-        lookup = self.lookups[tape]
-        table = lookup.facts_path.with_name("scenes.tsv")
-        if lookup.is_folder:
-            return len(lookup.folder)
-        try:
-            with table.open("rb") as lines:
-                return max(1, sum(1 for _ in lines) - 1)
-        except OSError:
-            size = sum(file.stat().st_size for file in lookup.files if file.exists())
-            return 1 + size // BYTES_PER_SCENE
 
     def _state(self, tape: str) -> State | None:
         return settled.state(self.lookups[tape], {**self.settings(tape), **self._common})

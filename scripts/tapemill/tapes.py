@@ -21,6 +21,8 @@ from .timing import Span
 
 DEMO_CAPTURE: Final = "resources/demo/capture.mkv"
 """A source that need not be there: the rule `make_demo_capture` makes it."""
+BYTES_PER_SCENE: Final = 54_000_000
+"""Of a capture nobody has looked into: 15 s of DV."""
 
 
 @dataclass
@@ -68,6 +70,16 @@ class TapeLookup:
             found = read_scenes(table) if table else self._folder_scenes()
             self._scenes = (changed_ns, {scene.id: scene for scene in found})
         return self._scenes[1]
+
+    def about_scenes(self) -> int:
+        """How many scenes the tape has, without a look into them, or how many are usual in a capture of its size."""
+        if self.is_folder:
+            return len(self.folder)
+        try:
+            with self.facts_path.with_name("scenes.tsv").open("rb") as lines:
+                return max(1, sum(1 for _ in lines) - 1)
+        except OSError:
+            return 1 + sum(file.stat().st_size for file in self.files if file.exists()) // BYTES_PER_SCENE
 
     def fingerprint(self, file: Path) -> str:
         """What tells a file of the capture, or its folder, from another: not its file time.

@@ -239,12 +239,20 @@ def _configure(folder: Path) -> None:
         # The node may say more than the machine has: jobs ask for the memory of real scenes, and small ones run here.
         "SlurmdParameters": "config_overrides",
         "NodeName": f"{NODE} NodeHostname={host} NodeAddr=127.0.0.1 CPUs={CPUS} RealMemory=65536 Gres=gpu:{len(CARDS)}",
-        "PartitionName": f"tapes Nodes={NODE} Default=YES MaxTime=INFINITE State=UP",
+        "PreemptType": "preempt/partition_prio",
+        "PreemptMode": "REQUEUE",
+    }
+    partitions = {
+        "tapes": "Default=YES PriorityTier=1 PreemptMode=REQUEUE",
+        "spot": "PriorityTier=1 PreemptMode=CANCEL",
+        "urgent": "PriorityTier=2 PreemptMode=OFF",
     }
     cards = [f"NodeName={NODE} Name=gpu File={file}\n" for file in CARDS]
     CONFIGURATION.mkdir(exist_ok=True)
     _write(CONFIGURATION / "gres.conf", folder, cards)
-    _write(CONFIGURATION / "slurm.conf", folder, [f"{key}={value}\n" for key, value in settings.items()])
+    lines = [f"{key}={value}\n" for key, value in settings.items()]
+    lines += [f"PartitionName={name} Nodes={NODE} State=UP {how}\n" for name, how in partitions.items()]
+    _write(CONFIGURATION / "slurm.conf", folder, lines)
 
 
 def _write(file: Path, folder: Path, lines: Iterable[str]) -> None:

@@ -54,6 +54,10 @@ class OnSlurm:
         self._run.send_signal(signal.SIGKILL)
         self._run.wait()
 
+    def interrupt(self):
+        """Ctrl-C in its terminal."""
+        os.killpg(self._run.pid, signal.SIGINT)
+
     def end(self):
         """The exit code of the run, once it ends."""
         deadline = time.monotonic() + LONGEST_S

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import drivers
+import onenode
 from running import ROOT, digest
 from undisturbed import results
 from waiting import wait_for
@@ -95,6 +96,36 @@ def test_a_node_that_dies_with_all_its_jobs_does_no_harm(half_done, slurm):
     slurm.die()
     assert is_sound(half_done)
     slurm.start("slurmd")
+    assert half_done.end() == 0, half_done.said()
+
+
+@pytest.mark.parametrize("partition", ["tapes", "spot"])
+def test_a_job_that_makes_room_for_another_is_done_again(half_done, slurm, partition):
+    half_done.start("--default-resources", f"slurm_partition='{partition}'", "mem_mb=500", "runtime=30")
+    struck = {job["id"] for job in half_done.at_work("enhance_scene")}
+    # It wants all of the node.
+    command = ["sbatch", "--parsable", "--partition=urgent", f"--cpus-per-task={onenode.CPUS}", "--mem=100"]
+    urgent = slurm.ask(*command, "--output=/dev/null", "--wrap=sleep 3").strip()
+    wait_for(lambda: job_of(slurm, {"id": urgent})["state"] == "COMPLETED", 120)
+    assert is_sound(half_done)
+    assert half_done.end() == 0, half_done.said()
+    if partition == "tapes":
+        assert all("Restarts=1" in slurm.ask("scontrol", "show", "job", job) for job in struck)
+        assert "to make room for another" not in half_done.said()
+    else:
+        assert {job_of(slurm, {"id": job})["state"] for job in struck} == {"PREEMPTED"}
+        assert all(f"'{job}' had to make room for another" in half_done.said() for job in struck)
+
+
+def test_ctrl_c_cancels_the_jobs_and_leaves_nothing_half_made(half_done, slurm):
+    half_done.start()
+    half_done.at_work("enhance_scene")
+    half_done.interrupt()
+    assert half_done.end() != 0
+    wait_for(lambda: not half_done.jobs(states="PENDING,RUNNING,COMPLETING"), 60, half_done.said())
+    assert is_sound(half_done)
+    assert not half_done.project.half_made()
+    half_done.start()
     assert half_done.end() == 0, half_done.said()
 
 

@@ -1,5 +1,8 @@
 """What a run sees to in Slurm's queue, with programs that stand for Slurm's; the real ones are those of tests/slurm."""
 
+import asyncio
+from types import SimpleNamespace
+
 import pytest
 
 from tapemill import slurm
@@ -73,6 +76,52 @@ def test_an_end_with_jobs_that_have_yet_to_end_leaves_their_name(queue):
     (queue / "queue").write_text("")
     slurm.forget(names)
     assert not names.exists()
+
+
+class Executor:
+    """Waits for all of its jobs, as Snakemake's does for those that are in no state it knows the end of."""
+
+    run_uuid = "one-run"
+
+    def __init__(self):
+        self.failed = {}
+
+    async def check_active_jobs(self, jobs):
+        for job in jobs:
+            yield job
+
+    def report_job_error(self, job, msg):
+        self.failed[job.external_jobid] = msg
+
+
+def waited_for(executor, *jobs):
+    """Those of some jobs that are still waited for after a look."""
+
+    async def look():
+        return [job.external_jobid async for job in executor.check_active_jobs(submitted)]
+
+    submitted = [SimpleNamespace(external_jobid=job) for job in jobs]
+    return asyncio.run(look())
+
+
+def test_a_job_that_was_preempted_and_is_not_in_the_queue_again_has_failed(queue):
+    executor = Executor()
+    slurm.take_preempted_for_failed(executor)
+    assert waited_for(executor, "11", "12") == ["11", "12"]
+    (queue / "queue").write_text("11\n")
+    assert waited_for(executor, "11", "12") == ["12"]
+    assert list(executor.failed) == ["11"]
+    asked = (queue / "asked").read_text()
+    assert "--states=PREEMPTED" in asked
+    assert "--name=one-run" in asked
+
+
+def test_jobs_are_waited_for_while_the_queue_does_not_answer(queue):
+    executor = Executor()
+    slurm.take_preempted_for_failed(executor)
+    (queue / "squeue").write_text("#!/bin/sh\necho 'no controller' >&2\nexit 1\n")
+    assert waited_for(executor, "11") == ["11"]
+    assert not executor.failed
 
 
 def config(accounting="accounting_storage/slurmdbd", age="300 sec"):

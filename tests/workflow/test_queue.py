@@ -91,10 +91,10 @@ def archive(tmp_path):
     return tmp_path
 
 
-def run(folder, *arguments, tapes="ABCDEFG", text="one", code=0):
+def run(folder, *arguments, tapes="ABCDEFG", text="one", code=0, pause_s=0):
     """Of what is printed, all."""
     command = [sys.executable, "-m", "snakemake", "--cores", "2", "--scheduler", "greedy", "--keep-going", "--nolock"]
-    command += ["--rerun-triggers", "mtime", "params", "input", "--queue-input-wait-time", "0"]
+    command += ["--rerun-triggers", "mtime", "params", "input", "--queue-input-wait-time", str(pause_s)]
     done = subprocess.run(
         [*command, *arguments, "--config", f"tapes={'-'.join(tapes)}", f"text={text}"],
         cwd=folder,
@@ -135,6 +135,17 @@ def test_tapes_enter_as_others_end_and_then_need_no_look(archive):
     told = run(archive)
     assert "finished and unchanged: 7 of 7" in told
     assert "Nothing to be done" in told
+
+
+def test_finished_tapes_are_judged_without_a_pause_between_them(archive):
+    run(archive)
+    for path in (archive / ".snakemake/tapemill/settled").iterdir():
+        path.unlink()
+    lines(archive, "made.txt")
+    # With a pause anywhere it would not end in time.
+    run(archive, pause_s=3600)
+    assert settled(archive) == set("ABCDEFG")
+    assert not lines(archive, "made.txt")
 
 
 @pytest.mark.long

@@ -122,7 +122,7 @@ def missing(lookup: TapeLookup, container: str) -> list[PlannedJob]:
     tape, folder = lookup.row.tape, lookup.facts_path.parent
     if (folder / f"{tape}.{container}").exists():
         return []
-    left = {"probe_capture": "capture.json", "detect_scenes": "scenes.tsv", "clean_sound": "sound.mka"}
+    left = {"probe_capture": "capture.json", "detect_scenes": LEFT_BY["detect_scenes"], "clean_sound": "sound.mka"}
     left |= {"hash_capture": "capture_sha256.json", "join_subtitles": f"{tape}.srt"}
     table = folder / left["detect_scenes"]
     if lookup.is_folder:

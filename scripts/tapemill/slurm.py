@@ -111,7 +111,10 @@ def take_preempted_for_failed(executor: Any) -> None:
         gone = _ask_or_wait("squeue", "--noheader", "--states=PREEMPTED", "--format=%A", f"--name={executor.run_uuid}")
         for job in still:
             if str(job.external_jobid) in gone:
-                executor.report_job_error(job, msg=f"SLURM-job '{job.external_jobid}' had to make room for another.")
+                why = f"SLURM-job '{job.external_jobid}' had to make room for another, and is not in the queue again"
+                # Of a group Snakemake does not tell it.
+                executor.logger.warning(why)
+                executor.report_job_error(job, msg=why)
             else:
                 yield job
 

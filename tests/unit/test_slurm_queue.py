@@ -1,6 +1,7 @@
 """What a run sees to in Slurm's queue, with programs that stand for Slurm's; the real ones are those of tests/slurm."""
 
 import asyncio
+import logging
 from types import SimpleNamespace
 
 import pytest
@@ -82,6 +83,7 @@ class Executor:
     """Waits for all of its jobs, as Snakemake's does for those that are in no state it knows the end of."""
 
     run_uuid = "one-run"
+    logger = logging.getLogger("executor")
 
     def __init__(self):
         self.failed = {}
@@ -104,13 +106,14 @@ def waited_for(executor, *jobs):
     return asyncio.run(look())
 
 
-def test_a_job_that_was_preempted_and_is_not_in_the_queue_again_has_failed(queue):
+def test_a_job_that_was_preempted_and_is_not_in_the_queue_again_has_failed(queue, caplog):
     executor = Executor()
     slurm.take_preempted_for_failed(executor)
     assert waited_for(executor, "11", "12") == ["11", "12"]
     (queue / "queue").write_text("11\n")
     assert waited_for(executor, "11", "12") == ["12"]
     assert list(executor.failed) == ["11"]
+    assert "'11' had to make room for another" in caplog.text
     asked = (queue / "asked").read_text()
     assert "--states=PREEMPTED" in asked
     assert "--name=one-run" in asked

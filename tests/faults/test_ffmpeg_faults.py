@@ -166,6 +166,8 @@ def test_no_stage_believes_an_ffmpeg_that_has_gone_wrong(tmp_path, tape, standin
         monkeypatch.setattr(limits, "START_UP_S", 60.0)
         monkeypatch.setattr(clip_module, "START_S", 60.0)
     standin(kind)
+    # What goes to a relative name is seen, too.
+    monkeypatch.chdir(tmp_path)
     target = tmp_path / f"result.{'mp4' if stage == 'convert_subtitles' else 'mkv'}"
     with pytest.raises(TapemillError) as caught:
         getattr(tape, stage)(target)

@@ -104,7 +104,7 @@ def _measure(laid: Laid, chain: Sequence[str], target: Path, reached_s: Callable
     report = ffmpeg.run(
         [
             *ffmpeg.source(laid.path, options=laid.source_options()),
-            *("-af", ",".join([*chain, MEASURE]), *ffmpeg.target(Path("-"), "null")),
+            *("-af", ",".join([*chain, MEASURE]), "-f", "null", "-"),
         ],
         concerns=target,
         timeout_s=_time_limit([laid]),

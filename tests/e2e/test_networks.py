@@ -55,6 +55,7 @@ def test_a_network_of_ones_own_is_pinned_used_and_replaced_knowingly(project):
     assert "not the one that was pinned" in refused.output
 
 
+@pytest.mark.long
 def test_a_scene_of_its_own_is_made_again_alone(project):
     project.make("models")
     project.make("all")

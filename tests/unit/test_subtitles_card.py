@@ -160,6 +160,7 @@ def test_a_model_that_talks_nonsense_says_the_same_on_the_card(folder):
     assert on_card[1]["heard"]["segments"]
 
 
+@pytest.mark.long
 def test_in_half_precision_the_words_are_the_same_and_the_weights_take_half(folder):
     _, _, in_single, _ = apart(heard_on_both, folder, DEMO, WORDS, False)
     on_cpu, on_card, in_half, _ = apart(heard_on_both, folder, DEMO, WORDS, True)

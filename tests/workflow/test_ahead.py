@@ -39,6 +39,7 @@ def test_without_a_limit_cutting_does_run_ahead(tmp_path):
     assert most_cuts(events) > 5
 
 
+@pytest.mark.long
 def test_without_lanes_the_limit_holds_too_even_if_enhancement_takes_all_cores(tmp_path):
     """A core that falls free is not enough for the next enhancement, and would be given to one cut after another."""
     source = workflow(CUT.format(at_most=2), enhance(6, gpu=False, threads=3), targets=names("enhance", 6))

@@ -186,7 +186,7 @@ def test_what_can_pass_is_tried_again_and_what_is_done_is_not(cluster):
     assert {job: times for job, times in cluster.did.items() if times > 1} == {"clip 0000001": 2}
 
 
-@pytest.mark.parametrize("error", ["SceneError", "death"])
+@pytest.mark.parametrize("error", ["SceneError", pytest.param("death", marks=pytest.mark.long)])
 def test_one_scene_does_not_take_the_others_along(cluster, error):
     cluster.workflow(clip=FAILS.format(often=9, error=error)).run("--retries", "2", exit_code=1)
     assert cluster.clips == [scene for scene in SCENES if scene != "0000001"]
@@ -294,6 +294,7 @@ def test_what_is_done_is_recorded_while_the_group_is_at_work_for_a_run_that_is_k
     assert cluster.sizes[1:] == [("T01-picture-001", 1)]
 
 
+@pytest.mark.long
 def test_without_a_record_it_is_done_again_rather_than_believed(cluster):
     """What ended on the node after the main process was gone: nobody noted with which settings it was made."""
     never = "groups.dividing.RECORD_EVERY_S = 9999; groups.begin(workflow)"

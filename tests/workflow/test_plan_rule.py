@@ -36,6 +36,7 @@ def test_a_new_tape_on_lanes_of_a_profile_is_planned_and_nothing_is_made(project
     assert not project.path("results").exists()
 
 
+@pytest.mark.long
 def test_an_archive_is_planned_in_parts_and_its_tapes_in_the_queue_count_for_the_budget(project):
     rows = [{"tape": tape, "source": "a.mkv", "language": "en"} for tape in ("T", "U", "V")]
     project.sheet(*rows)

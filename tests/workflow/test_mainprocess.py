@@ -51,13 +51,19 @@ def snakemake(folder, *options, cores=1):
     )
 
 
-def timers(folder, hook):
-    """How many timers for another look there are when all jobs are done."""
-    (folder / "Snakefile").write_text(SNAKEFILE.replace("HOOK", hook))
+def made(folder, snakefile):
+    """What a run prints that ends well."""
+    (folder / "Snakefile").write_text(snakefile)
     done = snakemake(folder)
     assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def timers(folder, hook):
+    """How many timers for another look there are when all jobs are done."""
+    told = made(folder, SNAKEFILE.replace("HOOK", hook))
     assert len(list((folder / "done").iterdir())) == JOBS
-    return int(done.stdout.partition("timers:")[2].split()[0])
+    return int(told.partition("timers:")[2].split()[0])
 
 
 def test_looks_for_ready_jobs_do_not_multiply(tmp_path):
@@ -189,12 +195,11 @@ rule one:
 
 
 def looks(folder, help):
-    (folder / "Snakefile").write_text(LOOKED_AT.replace("HELP", help))
-    done = snakemake(folder)
-    assert done.returncode == 0, done.stderr
+    """How often Snakemake looked at what the input function takes."""
+    told = made(folder, LOOKED_AT.replace("HELP", help))
     for path in [*folder.glob("*.in"), *folder.glob("*.out")]:
         path.unlink()
-    return int(done.stdout.partition("looks:")[2].split()[0])
+    return int(told.partition("looks:")[2].split()[0])
 
 
 def test_what_a_function_takes_is_looked_at_once(tmp_path):
@@ -235,9 +240,7 @@ rule late:
 
 def cut_while_a_checkpoint_is_to_come(folder, hook):
     """What has become of a temporary file that nobody needs any more."""
-    (folder / "Snakefile").write_text(TEMPORARY.replace("HELP", hook))
-    done = snakemake(folder)
-    assert done.returncode == 0, done.stderr
+    made(folder, TEMPORARY.replace("HELP", hook))
     assert not (folder / "cut").exists()
     return (folder / "late.done").read_text().strip()
 

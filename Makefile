@@ -23,22 +23,30 @@ TORCH_INDEX ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
+DEPENDENCIES := $(VENV)/dependencies-$(DEVICE)
 INSTALLED := $(VENV)/installed-$(DEVICE)
 
-.PHONY: setup demo test test-long test-crash test-hostile test-gpu test-slurm check bench bench-lanes bench-subtitles \
+.PHONY: setup dependencies demo test test-long test-crash test-hostile test-gpu test-slurm check bench bench-lanes bench-subtitles \
 	bench-resume bench-scale bench-archive bench-networks bench-plan docs
 
 setup: $(INSTALLED)
 
+# All packages that Tapemill uses, without Tapemill itself: an image has the project mounted later.
+dependencies: $(DEPENDENCIES)
+
 # torch comes first and exact: left to the resolver, other packages would pull a newer one with gigabytes of CUDA.
 # The lock is complete, so pip need not resolve anything after that; triton is torch's own affair (README, Set-up).
-$(INSTALLED): requirements.lock
+$(DEPENDENCIES): requirements.lock
 	@case "$(DEVICE)" in cpu|cuda|xpu) ;; *) echo "DEVICE is '$(DEVICE)': it must be cpu, cuda or xpu" >&2; exit 2;; esac
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Tapemill needs Python 3.11 or newer: make PYTHON=python3.12 ..." >&2; exit 2; }
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch==2.13.0
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -r requirements.lock
-	echo '$(CURDIR)/scripts' > "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/tapemill.pth"
+	touch $@
+
+# Editable: the library is run from this folder, and so is the scheduler plugin, which Snakemake finds by its name.
+$(INSTALLED): $(DEPENDENCIES) pyproject.toml
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
 	touch $@
 
 demo: setup
@@ -100,4 +108,4 @@ bench-networks: setup
 	$(BIN)/python tests/benchmarks/bench_vrt.py
 
 docs: setup
-	$(BIN)/python -m tapemill.manual
+	$(BIN)/python -m tools.docs

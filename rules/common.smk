@@ -10,18 +10,20 @@ import sys
 from functools import cache
 from pathlib import Path
 
-sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
+# The library beside the rules, and the demo beside the library, also where neither is installed.
+sys.path[:0] = [str(Path(workflow.basedir) / "scripts"), str(workflow.basedir)]
 
 from snakemake.exceptions import WorkflowError
 
 from tapemill.enhance import EnhanceSettings, SceneSettings, needs_choice
-from tapemill.errors import TapemillError
-from tapemill.lookup import Job, of_wildcards
+from tapemill.core.errors import TapemillError
+from tapemill.workflow.job_params import Job, of_wildcards
 from tapemill.models import find_model
-from tapemill.settings import load_config, load_sheet
-from tapemill.spaceplan import writes_mb
+from tapemill.config.schema import load_config
+from tapemill.config.tape_sheet import load_sheet
+from tapemill.planning.disk_usage import writes_mb
 from tapemill.subtitles import read_language
-from tapemill.tapes import DEMO_CAPTURE, as_inputs, lookups, spread
+from tapemill.workflow.tape import DEMO_CAPTURE, as_inputs, lookups, spread
 
 RECIPE = {
     "capture": 1,
@@ -72,7 +74,7 @@ def planned(wildcards):
 
 
 def known(fact):
-    """A params or input function: a fact of the job's tape or scene, by its name in `tapemill.lookup.Job`."""
+    """A params or input function: a fact of the job's tape or scene, by its name in `tapemill.workflow.job_params.Job`."""
     return of_wildcards(lambda wildcards: getattr(planned(wildcards), fact))
 
 

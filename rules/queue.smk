@@ -7,7 +7,7 @@ OUTPUT   .snakemake/tapemill/settled/{tape}.json   what Snakemake found nothing 
 
 from snakemake.io import flag
 
-from tapemill.tapequeue import TapeQueue
+from tapemill.workflow.tape_queue import TapeQueue
 
 
 def files_of_tape(tape):

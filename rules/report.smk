@@ -14,8 +14,9 @@ nothing. No param and no label of a rule with pages may hold text of a stranger:
 as they are.
 """
 
+from demo.score_page import can_be_scored
 from tapemill import events
-from tapemill.report import can_be_scored, entry
+from tapemill.report import entry
 
 PAGES = 1
 PAGED = list(TAPES) if config["report"]["pages"] else []

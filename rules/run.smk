@@ -12,35 +12,29 @@ OUTPUT   .snakemake/tapemill.lock     who runs here; held while the run lasts
 
 from snakemake.logging import logger
 
-from tapemill import (
-    closing,
-    filesystem,
-    groups,
-    mainprocess,
-    planning,
-    runlock,
-    spaceplan,
-    starting,
-    stopping,
-    telling,
-)
+from tapemill import cluster, planning
+from tapemill.planning import disk_usage
+from tapemill.process import run_lock, signals
+from tapemill.run import event_publisher, hooks
+from tapemill.snakemake_compat import main_process
+from tapemill.storage import filesystem_checks
 
-filesystem.require_files(workflow)
-shell.prefix(stopping.PREFIX)
-mainprocess.look_for_garbage_seldom()
-mainprocess.ask_once_what_functions_take()
-mainprocess.see_beyond_ancient_input()
+filesystem_checks.require_files(workflow)
+shell.prefix(signals.PREFIX)
+main_process.look_for_garbage_seldom()
+main_process.ask_once_what_functions_take()
+main_process.see_beyond_ancient_input()
 # Resource functions: memory and time that a job asks of a cluster's queue.
 REQUESTS = planning.Requests(planned, config, SPEECH_MODEL.path)
-groups.prepare(workflow)
-in_group = groups.together(workflow, planned, config)
-PLANNED_ON = runlock.footprint(starting.FOLDER)
+cluster.prepare(workflow)
+in_group = cluster.together(workflow, planned, config)
+PLANNED_ON = run_lock.footprint(hooks.FOLDER)
 
 
 onstart:
     try:
-        starting.begin(workflow, PLANNED_ON)
-        spaceplan.check_run(
+        hooks.begin(workflow, PLANNED_ON)
+        disk_usage.check_run(
             workflow.dag.needrun_jobs(),
             TAPES,
             config,
@@ -49,18 +43,18 @@ onstart:
             cores=workflow.cores,
         )
         planning.begin(workflow, TAPES, ENHANCE, config, later=QUEUE.waiting)
-        if runlock.is_held():
-            telling.begin(workflow)
+        if run_lock.is_held():
+            event_publisher.begin(workflow)
     except TapemillError as error:
         raise WorkflowError(str(error)) from None
 
 
 onsuccess:
     try:
-        closing.end(workflow, logger, is_ok=True)
+        hooks.end(workflow, logger, is_ok=True)
     except TapemillError as error:
         raise WorkflowError(str(error)) from None
 
 
 onerror:
-    closing.end(workflow, logger, is_ok=False)
+    hooks.end(workflow, logger, is_ok=False)

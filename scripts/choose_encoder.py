@@ -3,9 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-from tapemill import lanes, script
+from tapemill import lanes
 from tapemill.enhance import EnhanceSettings, choose_encoder
-from tapemill.facts import PictureFacts
+from tapemill.jobs import entrypoint
+from tapemill.media.capture_info import PictureFacts
 
 
 def main(job: Any) -> None:
@@ -19,4 +20,4 @@ def main(job: Any) -> None:
 
 
 if __name__ == "__main__":
-    script.run(main, snakemake)
+    entrypoint.run(main, snakemake)

@@ -1,9 +1,9 @@
-"""Rule clean: map Snakemake's job onto tapemill.cleaning.clean."""
+"""Rule clean: map Snakemake's job onto tapemill.storage.cleanup.clean."""
 
 from typing import Any
 
-from tapemill import script
-from tapemill.cleaning import clean
+from tapemill.jobs import entrypoint
+from tapemill.storage.cleanup import clean
 
 
 def main(job: Any) -> None:
@@ -11,4 +11,4 @@ def main(job: Any) -> None:
 
 
 if __name__ == "__main__":
-    script.run(main, snakemake)
+    entrypoint.run(main, snakemake)

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from tapemill import script
 from tapemill.audio import AudioSettings, clean_sound
-from tapemill.facts import SoundFacts, TakeFacts
+from tapemill.jobs import entrypoint
+from tapemill.media.capture_info import SoundFacts, TakeFacts
 
 
 def main(job: Any) -> None:
@@ -20,4 +20,4 @@ def main(job: Any) -> None:
 
 
 if __name__ == "__main__":
-    script.run(main, snakemake)
+    entrypoint.run(main, snakemake)

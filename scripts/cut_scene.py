@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-from tapemill import script
-from tapemill.facts import PictureFacts, TakeFacts
+from tapemill.core.timing import Span
+from tapemill.jobs import entrypoint
+from tapemill.media.capture_info import PictureFacts, TakeFacts
 from tapemill.scenes import cut_scene
-from tapemill.timing import Span
 
 
 def main(job: Any) -> Any:
@@ -23,4 +23,4 @@ def main(job: Any) -> Any:
 
 
 if __name__ == "__main__":
-    script.run(main, snakemake)
+    entrypoint.run(main, snakemake)

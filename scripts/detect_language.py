@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from tapemill import lanes, models, script
+from tapemill import lanes, models
+from tapemill.jobs import entrypoint
 from tapemill.subtitles import SubtitlesSettings, vote_language
 
 
@@ -20,4 +21,4 @@ def main(job: Any) -> None:
 
 
 if __name__ == "__main__":
-    script.run(main, snakemake)
+    entrypoint.run(main, snakemake)

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from tapemill import script
-from tapemill.facts import Capture
+from tapemill.jobs import entrypoint
+from tapemill.media.capture_info import Capture
 from tapemill.scenes import ScenesSettings, detect_scenes
 
 
@@ -20,4 +20,4 @@ def main(job: Any) -> None:
 
 
 if __name__ == "__main__":
-    script.run(main, snakemake)
+    entrypoint.run(main, snakemake)

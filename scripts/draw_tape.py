@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from tapemill import script
+from tapemill.jobs import entrypoint
 from tapemill.report.tape_pages import TapePages, draw_tape
 
 
@@ -20,4 +20,4 @@ def main(job: Any) -> None:
 
 
 if __name__ == "__main__":
-    script.run(main, snakemake)
+    entrypoint.run(main, snakemake)

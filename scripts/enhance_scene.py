@@ -3,13 +3,15 @@
 from pathlib import Path
 from typing import Any
 
-from tapemill import lanes, script, workplace
+from tapemill import lanes
 from tapemill.enhance import EnhanceSettings, OutputPicture, enhance_scene
-from tapemill.facts import PictureFacts
+from tapemill.jobs import entrypoint
+from tapemill.media.capture_info import PictureFacts
+from tapemill.storage import atomic
 
 
 def main(job: Any) -> Any:
-    with workplace.used_up(Path(job.input.clip), keep=job.config["disk"]["keep_cuts"]) as clip:
+    with atomic.used_up(Path(job.input.clip), keep=job.config["disk"]["keep_cuts"]) as clip:
         return lanes.call(
             job,
             enhance_scene,
@@ -26,4 +28,4 @@ def main(job: Any) -> Any:
 
 
 if __name__ == "__main__":
-    script.run(main, snakemake)
+    entrypoint.run(main, snakemake)

@@ -1,10 +1,10 @@
-"""Rule evaluate_demo_model: map Snakemake's job onto tapemill.demo.evaluation.evaluate_model."""
+"""Rule evaluate_demo_model: map Snakemake's job onto demo.training.evaluate_asr.evaluate_model."""
 
 from pathlib import Path
 from typing import Any
 
-from tapemill import script
-from tapemill.demo.evaluation import evaluate_model
+from demo.training.evaluate_asr import evaluate_model
+from tapemill.jobs import entrypoint
 
 
 def main(job: Any) -> None:
@@ -18,4 +18,4 @@ def main(job: Any) -> None:
 
 
 if __name__ == "__main__":
-    script.run(main, snakemake)
+    entrypoint.run(main, snakemake)

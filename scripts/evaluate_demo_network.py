@@ -1,10 +1,10 @@
-"""Rule evaluate_demo_network: map Snakemake's job onto tapemill.demo.restoration_evaluation.evaluate_network."""
+"""Rule evaluate_demo_network: map Snakemake's job onto demo.training.evaluate_restoration.evaluate_network."""
 
 from pathlib import Path
 from typing import Any
 
-from tapemill import script
-from tapemill.demo.restoration_evaluation import evaluate_network
+from demo.training.evaluate_restoration import evaluate_network
+from tapemill.jobs import entrypoint
 
 
 def main(job: Any) -> None:
@@ -19,4 +19,4 @@ def main(job: Any) -> None:
 
 
 if __name__ == "__main__":
-    script.run(main, snakemake)
+    entrypoint.run(main, snakemake)

@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-from tapemill import script
 from tapemill.audio import extract_audio
-from tapemill.facts import TakeFacts
-from tapemill.timing import Span
+from tapemill.core.timing import Span
+from tapemill.jobs import entrypoint
+from tapemill.media.capture_info import TakeFacts
 
 
 def main(job: Any) -> None:
@@ -20,4 +20,4 @@ def main(job: Any) -> None:
 
 
 if __name__ == "__main__":
-    script.run(main, snakemake)
+    entrypoint.run(main, snakemake)

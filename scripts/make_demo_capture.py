@@ -1,10 +1,10 @@
-"""Rule make_demo_capture: map Snakemake's job onto tapemill.demo.capture.make_capture."""
+"""Rule make_demo_capture: map Snakemake's job onto demo.tape.make_capture.make_capture."""
 
 from pathlib import Path
 from typing import Any
 
-from tapemill import script
-from tapemill.demo.capture import make_capture
+from demo.tape.make_capture import make_capture
+from tapemill.jobs import entrypoint
 
 
 def main(job: Any) -> None:
@@ -19,4 +19,4 @@ def main(job: Any) -> None:
 
 
 if __name__ == "__main__":
-    script.run(main, snakemake)
+    entrypoint.run(main, snakemake)

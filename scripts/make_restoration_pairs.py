@@ -1,10 +1,10 @@
-"""Rule make_restoration_pairs: map Snakemake's job onto tapemill.demo.restoration_data.make_pairs."""
+"""Rule make_restoration_pairs: map Snakemake's job onto demo.training.degraded_pairs.make_pairs."""
 
 from pathlib import Path
 from typing import Any
 
-from tapemill import script
-from tapemill.demo.restoration_data import SETTINGS, Size, make_pairs
+from demo.training.degraded_pairs import SETTINGS, Size, make_pairs
+from tapemill.jobs import entrypoint
 
 
 def main(job: Any) -> None:
@@ -19,4 +19,4 @@ def main(job: Any) -> None:
 
 
 if __name__ == "__main__":
-    script.run(main, snakemake)
+    entrypoint.run(main, snakemake)

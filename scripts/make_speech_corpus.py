@@ -1,10 +1,10 @@
-"""Rule make_speech_corpus: map Snakemake's job onto tapemill.demo.corpus.make_corpus."""
+"""Rule make_speech_corpus: map Snakemake's job onto demo.training.speech_corpus.make_corpus."""
 
 from pathlib import Path
 from typing import Any
 
-from tapemill import script
-from tapemill.demo.corpus import make_corpus
+from demo.training.speech_corpus import make_corpus
+from tapemill.jobs import entrypoint
 
 
 def main(job: Any) -> None:
@@ -13,4 +13,4 @@ def main(job: Any) -> None:
 
 
 if __name__ == "__main__":
-    script.run(main, snakemake)
+    entrypoint.run(main, snakemake)

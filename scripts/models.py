@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from tapemill import script
-from tapemill.enhance.describing import describe
+from tapemill.enhance.networks.inspect_weights import describe
+from tapemill.jobs import entrypoint
 from tapemill.models import NETWORKS, fetch_models
 
 
@@ -15,4 +15,4 @@ def main(job: Any) -> None:
 
 
 if __name__ == "__main__":
-    script.run(main, snakemake)
+    entrypoint.run(main, snakemake)

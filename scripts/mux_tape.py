@@ -4,9 +4,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from tapemill import script
+from tapemill.core.timing import Span
+from tapemill.jobs import entrypoint
 from tapemill.tape import SubtitleTrack, TapeFacts, TapeSettings, mux_tape, plan_chapters, tags_of_work
-from tapemill.timing import Span
 
 
 def main(job: Any) -> Any:
@@ -27,4 +27,4 @@ def main(job: Any) -> Any:
 
 
 if __name__ == "__main__":
-    script.run(main, snakemake)
+    entrypoint.run(main, snakemake)

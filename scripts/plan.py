@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tapemill import script
+from tapemill.jobs import entrypoint
 from tapemill.planning import show_plan
 
 
@@ -11,4 +11,4 @@ def main(job: Any) -> None:
 
 
 if __name__ == "__main__":
-    script.run(main, snakemake)
+    entrypoint.run(main, snakemake)

@@ -1,11 +1,11 @@
-"""Rule probe_capture: map Snakemake's job onto tapemill.capture.probe_capture."""
+"""Rule probe_capture: map Snakemake's job onto tapemill.capture.probe.probe_capture."""
 
 from pathlib import Path
 from typing import Any
 
-from tapemill import script
-from tapemill.capture import CaptureSettings, probe_capture
-from tapemill.timing import parse_fraction
+from tapemill.capture.probe import CaptureSettings, probe_capture
+from tapemill.core.timing import parse_fraction
+from tapemill.jobs import entrypoint
 
 
 def main(job: Any) -> None:
@@ -20,4 +20,4 @@ def main(job: Any) -> None:
 
 
 if __name__ == "__main__":
-    script.run(main, snakemake)
+    entrypoint.run(main, snakemake)

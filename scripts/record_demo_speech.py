@@ -1,10 +1,10 @@
-"""Rule record_demo_speech: map Snakemake's job onto tapemill.demo.speech.record_speech."""
+"""Rule record_demo_speech: map Snakemake's job onto demo.tape.speech.record_speech."""
 
 from pathlib import Path
 from typing import Any
 
-from tapemill import script
-from tapemill.demo.speech import record_speech
+from demo.tape.speech import record_speech
+from tapemill.jobs import entrypoint
 
 
 def main(job: Any) -> None:
@@ -13,4 +13,4 @@ def main(job: Any) -> None:
 
 
 if __name__ == "__main__":
-    script.run(main, snakemake)
+    entrypoint.run(main, snakemake)

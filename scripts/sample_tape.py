@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from tapemill import script
+from tapemill.core.timing import Span
 from tapemill.enhance import OutputPicture
-from tapemill.facts import Capture
+from tapemill.jobs import entrypoint
+from tapemill.media.capture_info import Capture
 from tapemill.report.sampling import TapeFacts, sample_tape
-from tapemill.timing import Span
 
 
 def main(job: Any) -> None:
@@ -27,4 +27,4 @@ def main(job: Any) -> None:
 
 
 if __name__ == "__main__":
-    script.run(main, snakemake)
+    entrypoint.run(main, snakemake)

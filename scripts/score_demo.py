@@ -1,10 +1,10 @@
-"""Rule score_demo: map Snakemake's job onto tapemill.demo.score.score_demo."""
+"""Rule score_demo: map Snakemake's job onto demo.score.score_demo."""
 
 from pathlib import Path
 from typing import Any
 
-from tapemill import script
-from tapemill.demo.score import score_demo
+from demo.score import score_demo
+from tapemill.jobs import entrypoint
 
 
 def main(job: Any) -> None:
@@ -20,4 +20,4 @@ def main(job: Any) -> None:
 
 
 if __name__ == "__main__":
-    script.run(main, snakemake)
+    entrypoint.run(main, snakemake)

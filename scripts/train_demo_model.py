@@ -1,10 +1,10 @@
-"""Rule train_demo_model: map Snakemake's job onto tapemill.demo.training.train_model."""
+"""Rule train_demo_model: map Snakemake's job onto demo.training.train_asr.train_model."""
 
 from pathlib import Path
 from typing import Any
 
-from tapemill import script
-from tapemill.demo.training import TrainingSettings, train_model
+from demo.training.train_asr import TrainingSettings, train_model
+from tapemill.jobs import entrypoint
 
 
 def main(job: Any) -> None:
@@ -14,4 +14,4 @@ def main(job: Any) -> None:
 
 
 if __name__ == "__main__":
-    script.run(main, snakemake)
+    entrypoint.run(main, snakemake)

@@ -1,10 +1,10 @@
-"""Rule train_demo_network: map Snakemake's job onto tapemill.demo.restoration_training.train_network."""
+"""Rule train_demo_network: map Snakemake's job onto demo.training.train_restoration.train_network."""
 
 from pathlib import Path
 from typing import Any
 
-from tapemill import script
-from tapemill.demo.restoration_training import TrainingSettings, train_network
+from demo.training.train_restoration import TrainingSettings, train_network
+from tapemill.jobs import entrypoint
 
 
 def main(job: Any) -> None:
@@ -20,4 +20,4 @@ def main(job: Any) -> None:
 
 
 if __name__ == "__main__":
-    script.run(main, snakemake)
+    entrypoint.run(main, snakemake)

@@ -4,7 +4,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from tapemill import lanes, models, script
+from tapemill import lanes, models
+from tapemill.jobs import entrypoint
 from tapemill.subtitles import SubtitlesSettings, transcribe_scene
 
 
@@ -25,4 +26,4 @@ def main(job: Any) -> Any:
 
 
 if __name__ == "__main__":
-    script.run(main, snakemake)
+    entrypoint.run(main, snakemake)

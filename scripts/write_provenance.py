@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from tapemill import script
+from tapemill.jobs import entrypoint
 from tapemill.models import ModelFile
 from tapemill.provenance import TapeFiles, Wishes, write_provenance
 
@@ -26,4 +26,4 @@ def main(job: Any) -> None:
 
 
 if __name__ == "__main__":
-    script.run(main, snakemake)
+    entrypoint.run(main, snakemake)

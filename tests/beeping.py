@@ -10,8 +10,8 @@ import av
 import numpy as np
 
 from captured import capture_of
-from tapemill import ffmpeg
-from tapemill.facts import SoundFacts, TakeFacts
+from tapemill.media.capture_info import SoundFacts, TakeFacts
+from tapemill.media.ffmpeg import runner as ffmpeg
 
 BEEP_HZ = 1000
 BEEP_S = 0.02

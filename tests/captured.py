@@ -3,11 +3,11 @@
 from dataclasses import asdict
 from fractions import Fraction
 
-from tapemill import media
-from tapemill.capture import CaptureSettings
-from tapemill.facts import Capture, PictureFacts, SoundFacts, TakeFacts
-from tapemill.grid import choose_rate, lay_grid
-from tapemill.settings import load_config
+from tapemill.capture.probe import CaptureSettings
+from tapemill.config.schema import load_config
+from tapemill.media import probe
+from tapemill.media.capture_info import Capture, PictureFacts, SoundFacts, TakeFacts
+from tapemill.media.cfr import choose_rate, lay_grid
 
 
 def capture_settings(**changes):
@@ -18,8 +18,8 @@ def capture_settings(**changes):
 
 def capture_of(path, *, interlaced=None, rate=None):
     """Probe a file. `rate` lays a capture of variable rate on another grid than the capture stage would choose."""
-    found = media.probe(path)
-    times, last = media.packet_times(path, found.picture.stream_index)
+    found = probe.probe(path)
+    times, last = probe.packet_times(path, found.picture.stream_index)
     picture = found.picture
     turned = picture.rotation_deg % 180 != 0
     chosen = choose_rate(times, picture.time_base, picture.stated_rates)

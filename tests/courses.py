@@ -6,7 +6,7 @@ import socket
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from tapemill import lifeline
+from tapemill.process import liveness
 
 START = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
 RUN = "20261121T100000Z-here-1-1"
@@ -28,7 +28,7 @@ class Script:
     def begin(self, tapes, *, run_id=None, host=None, lanes=(), retries=3):
         """The run begins; by default its main process is this one."""
         facts = {"command": ["snakemake", "all"], "cores": 4, "retries": retries, "tapes": tapes, "lanes": list(lanes)}
-        run_id = run_id or lifeline.run_of(os.getpid()).id
+        run_id = run_id or liveness.run_of(os.getpid()).id
         self.write(0, "run_started", run_id=run_id, host=host or socket.gethostname(), **facts)
 
     def job(

@@ -3,9 +3,10 @@
 import pytest
 
 from running import ROOT, Project
-from tapemill import ffmpeg
-from tapemill.doctor import command, project
+from tapemill.cli import doctor
+from tapemill.doctor import config
 from tapemill.doctor.findings import Asked
+from tapemill.media.ffmpeg import runner as ffmpeg
 
 
 class Patient(Project):
@@ -13,15 +14,15 @@ class Patient(Project):
 
     def found(self, *names, level=None, **asked):
         """Findings of some checks, by the names of their functions."""
-        project.config.cache_clear()
-        project.enhancement.cache_clear()
-        before = command.CHECKS
-        command.CHECKS = [check for check in before if check[2] in names]
-        assert len(command.CHECKS) == len(names)
+        config.config.cache_clear()
+        config.enhancement.cache_clear()
+        before = doctor.CHECKS
+        doctor.CHECKS = [check for check in before if check[2] in names]
+        assert len(doctor.CHECKS) == len(names)
         try:
-            findings = [finding for _, finding in command.examine(Asked(**asked))]
+            findings = [finding for _, finding in doctor.examine(Asked(**asked))]
         finally:
-            command.CHECKS = before
+            doctor.CHECKS = before
         return [finding for finding in findings if level in (None, finding.level)]
 
     def only(self, *names, level="fault", **asked):
@@ -41,6 +42,6 @@ def patient(tmp_path, monkeypatch):
     (made.folder / "one.mkv").write_bytes(b"some")
     made.sheet({"tape": "one", "source": "one.mkv"})
     yield made
-    project.config.cache_clear()
-    project.enhancement.cache_clear()
+    config.config.cache_clear()
+    config.enhancement.cache_clear()
     ffmpeg.use(None)

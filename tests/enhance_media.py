@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from tapemill import ffmpeg
-from tapemill.colour import Colour
 from tapemill.enhance import EnhanceSettings
-from tapemill.facts import PictureFacts
-from tapemill.media import frame_count, probe
+from tapemill.media.capture_info import PictureFacts
+from tapemill.media.colour import Colour
+from tapemill.media.ffmpeg import runner as ffmpeg
+from tapemill.media.probe import frame_count, probe
 
 UNTAGGED = Colour(primaries="unknown", transfer="unknown", matrix="unknown", range="unknown")
 PAL = PictureFacts(

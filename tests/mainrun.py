@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import standins
-from tapemill import lifeline
-from tapemill.settings import load_config
+from tapemill.config.schema import load_config
+from tapemill.process import liveness
 
 JOB = """
 import json, sys; from types import SimpleNamespace; import standins; from tapemill import lanes, script
@@ -27,7 +27,7 @@ for line in sys.stdin:
     job = shlex.join([sys.executable, "-c", {JOB!r}, line])
     print(subprocess.run(["bash", "-c", f"set -euo pipefail; {{job}}; true"]).returncode, flush=True)
 """
-PATH = os.pathsep.join([str(Path(lifeline.__file__).parents[1]), str(Path(standins.__file__).parent)])
+PATH = os.pathsep.join([str(Path(liveness.__file__).parents[1]), str(Path(standins.__file__).parent)])
 
 
 class MainRun:

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import save_file
 
 from tapemill.enhance.chain import NetworkStep
-from tapemill.enhance.torchvision import make_importable
+from tapemill.models.torchvision_shim import make_importable
 
 
 def compact(path, *, scale=1, gain=0.0, bias=0.0, features=8, layers=2):
@@ -29,7 +29,7 @@ def compact(path, *, scale=1, gain=0.0, bias=0.0, features=8, layers=2):
 def vrt(path, task="008_VRT_videodenoising_DAVIS"):
     """A VRT of an official task, as its makers store it, that gives back what it gets: its last layer is zero."""
     from tapemill.enhance.vrt import VRT
-    from tapemill.enhance.vrt.tasks import TASKS
+    from tapemill.enhance.vrt.checkpoints import TASKS
 
     torch.manual_seed(5)
     arguments = next(each.arguments for each in TASKS if each.name == task)

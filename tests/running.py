@@ -42,7 +42,7 @@ def same(one: Path, other: Path, *, exit_code: int) -> str:
     """What `tapemill same` says of two tapes, in small letters; it has to end with this code."""
     said = io.StringIO()
     with redirect_stdout(said), redirect_stderr(said):
-        code = tapemill.__main__.main(["same", str(one), str(other)])
+        code = tapemill.cli.main.main(["same", str(one), str(other)])
     assert code == exit_code, said.getvalue()
     return said.getvalue().lower()
 

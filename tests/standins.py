@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from tapemill import files, progress
-from tapemill.errors import SceneError, WorkerLost
+from tapemill.core import progress
+from tapemill.core.errors import SceneError, WorkerLost
+from tapemill.storage import atomic
 
 LOG = logging.getLogger("tapemill.standins")
 CALLS = {"in_this_process": 0}
@@ -46,7 +47,7 @@ def speak_then_wait(flag, *, device):
 
 def half_make(target, *, device):
     """Write half of a file and get no further."""
-    with files.staged(Path(target)) as partial:
+    with atomic.staged(Path(target)) as partial:
         partial.write_text("half")
         time.sleep(600)
 
@@ -80,7 +81,7 @@ def fail(kind, *, device):
 
 def start_child(flag, *, device):
     """Start a program that runs long, as a stage starts ffmpeg, and wait for it."""
-    from tapemill import ffmpeg
+    from tapemill.media.ffmpeg import runner as ffmpeg
 
     Path(flag).write_text(str(os.getpid()))
     ffmpeg.run(

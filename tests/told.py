@@ -1,6 +1,6 @@
-"""What work tells on its way (`tapemill.progress`), as the log records that carry it."""
+"""What work tells on its way (`tapemill.core.progress`), as the log records that carry it."""
 
-from tapemill import progress
+from tapemill.core import progress
 
 
 def tell_all(monkeypatch, caplog):

@@ -18,8 +18,8 @@ from typing import Any
 from snakemake.scheduling import greedy
 from snakemake_interface_common.exceptions import WorkflowError
 
-from tapemill.device import KINDS
-from tapemill.lanes.ahead import AHEAD, AHEAD_AT_MOST, UNLIMITED, Waiting
+from tapemill.devices.device import KINDS
+from tapemill.jobs.retry import rests
 from tapemill.lanes.assignment import (
     CORES,
     EXPECTED_S,
@@ -31,8 +31,8 @@ from tapemill.lanes.assignment import (
     Wish,
     assign,
 )
+from tapemill.lanes.backpressure import AHEAD, AHEAD_AT_MOST, UNLIMITED, Waiting
 from tapemill.lanes.ledger import Ledger
-from tapemill.retrying import rests
 
 from .check import CardCheck
 from .declared import lanes_of_profile
@@ -78,7 +78,7 @@ class Scheduler(greedy.Scheduler):
         if workflow is not None and any(AHEAD in rule.resources for rule in workflow.rules):
             workflow.register_resource(AHEAD, UNLIMITED)
         if workflow is not None and workflow.remote_exec:
-            from tapemill.groups import node  # its Snakefile has imported it
+            from tapemill.cluster import node  # its Snakefile has imported it
 
             node.serve(self.dag)
         self._waiting = Waiting()

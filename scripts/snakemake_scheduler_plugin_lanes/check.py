@@ -6,8 +6,8 @@ from threading import Thread
 
 from snakemake_interface_common.exceptions import WorkflowError
 
-from tapemill.device import Kind
-from tapemill.errors import TapemillError
+from tapemill.core.errors import TapemillError
+from tapemill.devices.device import Kind
 
 
 class CardCheck:
@@ -32,7 +32,7 @@ class CardCheck:
 
     def _run(self, kind: Kind, numbers: Sequence[int]) -> None:
         try:
-            from tapemill.lanes.cards import check_lanes
+            from tapemill.lanes.card_registry import check_lanes
 
             check_lanes(kind, numbers)
         except BaseException as error:  # noqa: BLE001  raised again by `wait`, in the thread that asks

@@ -26,16 +26,16 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "tests")]
 
 from enhance_media import PLAIN, UNTAGGED  # noqa: E402  found through the line above
-from tapemill import ffmpeg  # noqa: E402
-from tapemill.capture import CaptureSettings, probe_capture  # noqa: E402
-from tapemill.device import CPU  # noqa: E402
+from tapemill.capture.probe import CaptureSettings, probe_capture  # noqa: E402
+from tapemill.config.schema import load_config  # noqa: E402
+from tapemill.core.timing import Span  # noqa: E402
+from tapemill.devices.device import CPU  # noqa: E402
 from tapemill.enhance import EnhanceSettings, enhance_scene  # noqa: E402
 from tapemill.enhance.encoders import encoder_arguments  # noqa: E402
-from tapemill.enhance.graph import Scene, filter_chain  # noqa: E402
-from tapemill.facts import Capture, PictureFacts, TakeFacts  # noqa: E402
+from tapemill.enhance.filters.graph import Scene, filter_chain  # noqa: E402
+from tapemill.media.capture_info import Capture, PictureFacts, TakeFacts  # noqa: E402
+from tapemill.media.ffmpeg import runner as ffmpeg  # noqa: E402
 from tapemill.scenes import cut_scene  # noqa: E402
-from tapemill.settings import load_config  # noqa: E402
-from tapemill.timing import Span  # noqa: E402
 
 RATE = 25
 PICTURE = PictureFacts(

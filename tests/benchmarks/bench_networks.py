@@ -24,11 +24,11 @@ import torch  # noqa: E402
 
 from enhance_media import PAL, PLAIN, clip_from  # noqa: E402  found through the line above
 from networks import compact, network, steps  # noqa: E402
-from tapemill.cardmemory import synchronize  # noqa: E402
-from tapemill.device import Device  # noqa: E402
+from tapemill.devices.device import Device  # noqa: E402
+from tapemill.devices.memory import synchronize  # noqa: E402
 from tapemill.enhance import EnhanceSettings, enhance_scene  # noqa: E402
 from tapemill.enhance.chain import Chain  # noqa: E402
-from tapemill.enhance.loading import load_network  # noqa: E402
+from tapemill.enhance.networks.loader import load_network  # noqa: E402
 
 
 def bare(settings: EnhanceSettings, device: Device, pictures: int) -> float:

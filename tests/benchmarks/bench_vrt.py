@@ -2,7 +2,7 @@
 
 Each task runs in a process of its own. On the processor the peak is what the kernel counted for that process (VmHWM),
 whose part before the run is printed beside it; on a card it is torch's own peak, weights included. "estimate" is what
-`tapemill.enhance.vrt.footprint` says of the activations.
+`tapemill.enhance.vrt.memory` says of the activations.
 
     python tests/benchmarks/bench_vrt.py --tasks 001 008 --frames 6 --size 64 64 --threads 1
 """
@@ -20,8 +20,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from tapemill.enhance.vrt.footprint import activation_bytes  # noqa: E402  found through the line above
-from tapemill.enhance.vrt.tasks import TASKS, Task  # noqa: E402
+from tapemill.enhance.vrt.checkpoints import TASKS, Task  # noqa: E402
+from tapemill.enhance.vrt.memory import activation_bytes  # noqa: E402  found through the line above
 
 MEBI = 1 << 20
 

@@ -6,7 +6,7 @@ import pytest
 
 from counting import make_capture
 from running import Project
-from tapemill import ffmpeg
+from tapemill.media.ffmpeg import runner as ffmpeg
 
 
 @pytest.fixture

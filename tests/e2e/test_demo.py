@@ -7,10 +7,10 @@ from dataclasses import asdict
 import pytest
 import yaml
 
+from demo import SCENES
+from demo.score import likeness
 from reading_report import asked_for_nothing_else, needs_browser, opened_report, pages, statistics
 from running import ROOT, Project
-from tapemill.demo import SCENES
-from tapemill.demo.score import likeness
 
 pytestmark = pytest.mark.long
 

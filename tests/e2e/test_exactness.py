@@ -7,7 +7,7 @@ import pytest
 
 from counting import beep_times, irregular_times, make_capture, read_numbers
 from running import Project
-from tapemill.facts import Capture
+from tapemill.media.capture_info import Capture
 
 NTSC = Fraction(30000, 1001)
 CASES = {

@@ -9,8 +9,8 @@ from counting import make_capture
 from networks import compact
 from running import Project, digest
 from smears import MJPEG, spoil
-from tapemill import ffmpeg
-from tapemill.media import frame_count
+from tapemill.media.ffmpeg import runner as ffmpeg
+from tapemill.media.probe import frame_count
 
 MODEL = "resources/models/mine.safetensors"
 # A program that is ffmpeg, but for the one time that it is killed while it works on a scene.

@@ -13,8 +13,8 @@ import pytest
 
 import spoken
 from running import ROOT, Project, digest
-from tapemill import lifeline
 from tapemill.lanes import lease
+from tapemill.process import liveness
 from waiting import wait_for
 
 LANES = ("--scheduler", "lanes", "--scheduler-lanes-device", "cpu", "--resources", "gpu0=2", "gpu1=2")
@@ -125,7 +125,7 @@ def test_nothing_outlives_a_killed_run_and_the_next_one_goes_on_at_once(undistur
     os.kill(main.pid, signal.SIGKILL)
     main.wait()
     wait_for(
-        lambda: not any(map(lifeline.run_of, [*workers, *jobs])) and all(map(is_free, base.glob("*.lease"))),
+        lambda: not any(map(liveness.run_of, [*workers, *jobs])) and all(map(is_free, base.glob("*.lease"))),
         seconds=5,
         told="something outlives the run by more than 5 s",
     )

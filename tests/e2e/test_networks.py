@@ -8,7 +8,7 @@ import pytest
 from counting import make_capture, read_numbers
 from networks import compact, vrt
 from running import Project
-from tapemill.media import probe
+from tapemill.media.probe import probe
 
 MODEL = "resources/models/mine.safetensors"
 CHAIN = ["denoise", {"network": {"model": MODEL}}]

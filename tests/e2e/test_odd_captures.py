@@ -10,7 +10,8 @@ import pytest
 import fieldwise
 from counting import make_capture, read_numbers
 from running import Project
-from tapemill import ffmpeg, media
+from tapemill.media import probe
+from tapemill.media.ffmpeg import runner as ffmpeg
 
 pytestmark = pytest.mark.long
 SIZE = (160, 128)
@@ -88,7 +89,7 @@ def test_it_becomes_a_whole_tape(project, name):
     _, frames = CAPTURES[name]
     assert frames in (None, facts["frames"])
     path = project.path(f"results/{tape}/{tape}.mkv")
-    assert media.frame_count(path) == facts["frames"]
+    assert probe.frame_count(path) == facts["frames"]
     with av.open(str(path)) as container:
         assert sum(1 for _ in container.decode(video=0)) == facts["frames"]
     assert ("remarks" in facts["notes"]) == (name.startswith(("single", "cut")))

@@ -12,9 +12,9 @@ import pytest
 
 from counting import make_capture
 from running import ROOT, Project, digest, this_checkout
-from tapemill import events
-from tapemill.course import of_run
-from tapemill.summary import RunFacts
+from tapemill.events import log as events
+from tapemill.events.run_state import of_run
+from tapemill.events.run_summary import RunFacts
 from waiting import wait_for
 
 COUNT = re.compile(r"^ ([a-z_ ]+?)  +(\d+) $", re.MULTILINE)

@@ -12,7 +12,8 @@ from counting import make_capture
 from networks import compact
 from reading_report import asked_for_nothing_else, menu, needs_browser, opened_report, pages, statistics
 from running import Project
-from tapemill import events, ffmpeg
+from tapemill.events import log as events
+from tapemill.media.ffmpeg import runner as ffmpeg
 
 PAGES = {"sample_tape": 1, "draw_tape": 1, "draw_runs": 1}
 DRAWN = {"draw_tape": 1, "draw_runs": 1}

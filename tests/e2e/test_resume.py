@@ -11,7 +11,7 @@ from base64 import urlsafe_b64decode
 import pytest
 
 from running import ROOT, this_checkout
-from tapemill import runlock
+from tapemill.process import run_lock
 from waiting import wait_for
 
 HOLDER = """
@@ -140,5 +140,5 @@ def test_a_second_ctrl_c_ends_everything_at_once(copy):
         time.sleep(0.1)
     assert run.wait(20) != 0
     assert json.loads(copy.path(".snakemake/tapemill.lock").read_text())["pid"] == run.pid
-    assert runlock.footprint(copy.path(".snakemake"))
+    assert run_lock.footprint(copy.path(".snakemake"))
     assert copy.make("all").jobs["mux_tape"] == 1

@@ -15,10 +15,10 @@ import jsonschema
 import pytest
 
 from running import DEMO_MODEL, Project, digest, same
-from tapemill import ffmpeg
-from tapemill.cleaning import clean_tape
+from tapemill.config.schema import schema
+from tapemill.media.ffmpeg import runner as ffmpeg
 from tapemill.provenance import sharing
-from tapemill.settings import schema
+from tapemill.storage.cleanup import clean_tape
 
 SCENES = ["0000000", "0000050", "0000100", "0000150"]
 JOBS = {"cut_scene", "extract_audio", "transcribe_scene", "enhance_scene"}

@@ -9,7 +9,8 @@ import pytest
 
 from counting import make_capture
 from running import SAMPLES, Project
-from tapemill import ffmpeg, media
+from tapemill.media import probe
+from tapemill.media.ffmpeg import runner as ffmpeg
 
 pytestmark = pytest.mark.skipif(not SAMPLES.is_dir(), reason="the samples are not there")
 # Tape id: file, frames of the capture, width and height of the tape, sound tracks.
@@ -76,8 +77,8 @@ def project(tmp_path_factory):
 def test_each_sample_becomes_a_whole_tape(project, tape):
     _, frames, size, tracks = TAPES[tape]
     path = project.path(f"results/{tape}/{tape}.mkv")
-    assert media.frame_count(path) == frames
-    found = media.probe(path)
+    assert probe.frame_count(path) == frames
+    found = probe.probe(path)
     assert (found.picture.width, found.picture.height) == size
     assert found.picture.sample_aspect_ratio in (None, 1)
     assert found.picture.colour.range == "tv"

@@ -14,8 +14,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from networks import compact
 from running import ROOT, this_checkout
-from tapemill import events, ffmpeg, history
-from tapemill.course import Course, find
+from tapemill.events import attempts
+from tapemill.events import log as events
+from tapemill.events.run_state import Course, find
+from tapemill.media.ffmpeg import runner as ffmpeg
 from waiting import wait_for
 
 # Whatever a writer adds has to be in the schema.
@@ -70,7 +72,7 @@ def test_an_undisturbed_run_tells_of_every_job_from_its_start_to_its_end(finishe
     assert (counts["T01", "cut_scene"].done, counts["T01", "enhance_scene"].done) == (4, 4)
     read = validated(finished)
     assert read[0].facts["tapes"]["T01"].get("cut_scene", 0) == 0
-    tried = history.attempts(read)
+    tried = attempts.attempts(read)
     assert {(attempt.number, attempt.outcome) for attempt in tried} == {(1, "done")}
     frames = {
         rule: sum(attempt.facts.get("frames", 0) for attempt in tried if attempt.rule == rule)
@@ -105,7 +107,7 @@ def test_failures_retries_and_a_kept_original_count_the_same_everywhere(copy, tm
     run = copy.run("all", *LANES, cores=4)
     assert run.exit_code != 0
     read = validated(copy)
-    tried = history.attempts(read)
+    tried = attempts.attempts(read)
     assert [attempt.rule for attempt in tried if attempt.outcome == "lost"] == ["cut_scene"]
 
     said = run.output

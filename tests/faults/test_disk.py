@@ -18,16 +18,16 @@ from running import Project, digest
 from smalldisk import small_disk
 from tapemill import scenes
 from tapemill.audio import AudioSettings, clean_sound, extract_audio
-from tapemill.capture import CaptureSettings, probe_capture
-from tapemill.device import CPU
+from tapemill.capture.probe import CaptureSettings, probe_capture
+from tapemill.config.schema import load_config
+from tapemill.core.errors import DiskFull, NotWritable
+from tapemill.core.timing import Span
+from tapemill.devices.device import CPU
 from tapemill.enhance import EnhanceSettings, enhance_scene
 from tapemill.enhance.chain import written_out
-from tapemill.errors import DiskFull, NotWritable
 from tapemill.scenes import ScenesSettings, cut_scene
-from tapemill.settings import load_config
 from tapemill.subtitles import join_subtitles
 from tapemill.tape import SubtitleTrack, TapeFacts, TapeSettings, mux_tape
-from tapemill.timing import Span
 
 FRAMES = 50
 CONFIG = load_config({"enhance": {"preset": "none"}})

@@ -18,17 +18,19 @@ from captured import capture_of
 from counting import make_capture
 from enhance_media import PLAIN
 from networks import compact, network, steps
-from tapemill import ffmpeg, fields, limits
 from tapemill.audio import AudioSettings, clean_sound
-from tapemill.device import CPU
-from tapemill.enhance import clip as clip_module
+from tapemill.capture import field_order
+from tapemill.config.schema import load_config
+from tapemill.core.errors import GateError, InputError, SetupError, TapemillError, ToolFailed, ToolKilled
+from tapemill.core.timing import Span
+from tapemill.devices.device import CPU
 from tapemill.enhance import enhance_scene
-from tapemill.errors import GateError, InputError, SetupError, TapemillError, ToolFailed, ToolKilled
-from tapemill.outputs import peak
+from tapemill.enhance import enhance_scene as clip_module
+from tapemill.media.ffmpeg import limits
+from tapemill.media.ffmpeg import runner as ffmpeg
+from tapemill.media.output_checks import peak
 from tapemill.scenes import ScenesSettings, cut_scene, detect_scenes
-from tapemill.settings import load_config
-from tapemill.tape.parts import SubtitleTrack, gathered
-from tapemill.timing import Span
+from tapemill.tape.streams import SubtitleTrack, gathered
 
 FRAMES = 50
 SOUND = AudioSettings(
@@ -52,7 +54,7 @@ class Tape:
         self.subtitles.write_text("1\n00:00:00,000 --> 00:00:01,000\nHello\n")
 
     def fields(self, _target):
-        fields.count_fields(self.source, 0, [Fraction(0)], 20, timeout_s=limits.time_limit_s())
+        field_order.count_fields(self.source, 0, [Fraction(0)], 20, timeout_s=limits.time_limit_s())
 
     def detect_scenes(self, target):
         settings = ScenesSettings(**load_config({})["scenes"])
@@ -116,7 +118,7 @@ def impatient(monkeypatch):
     monkeypatch.setattr(limits, "ENCODED_SAMPLES_PER_S", 1e12)
     monkeypatch.setattr(clip_module, "START_S", 1.0)
     monkeypatch.setattr(clip_module, "SAMPLES_PER_S", 1e12)
-    monkeypatch.setattr("tapemill.audio.track.SECONDS_PER_SECOND", 0.0)
+    monkeypatch.setattr("tapemill.audio.clean.SECONDS_PER_SECOND", 0.0)
 
 
 STAGES = [

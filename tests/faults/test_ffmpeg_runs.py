@@ -5,7 +5,8 @@ import pytest
 from badffmpeg import program
 from counting import make_capture
 from running import Project
-from tapemill import ffmpeg, media
+from tapemill.media import probe
+from tapemill.media.ffmpeg import runner as ffmpeg
 
 pytestmark = pytest.mark.long
 FRAMES = 60
@@ -42,4 +43,4 @@ def test_a_run_fails_clearly_and_goes_on_once_ffmpeg_is_well(tmp_path, kind, onl
     project.configure(enhance=ENHANCE)
     made = project.make("all")
     assert made.jobs["probe_capture"] == 0, "another ffmpeg is no reason to do anything again"
-    assert media.frame_count(project.path("results/T/T.mkv")) == FRAMES
+    assert probe.frame_count(project.path("results/T/T.mkv")) == FRAMES

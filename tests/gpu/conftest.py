@@ -12,9 +12,9 @@ import textwrap
 import pytest
 
 from running import ROOT
-from tapemill.lanes import masks
-from tapemill.lanes.build import torch_build
-from tapemill.lanes.cards import record_cards
+from tapemill.devices import visibility
+from tapemill.devices.torch_build import torch_build
+from tapemill.lanes.card_registry import record_cards
 
 PROMISED = os.environ.get("TAPEMILL_EXPECT_GPU", "")
 # Drivers compile kernels when they meet a card for the first time.
@@ -35,8 +35,8 @@ device = Device(kind, pci_address=card.pci_address)
 @pytest.fixture(scope="session", autouse=True)
 def all_cards(tmp_path_factory):
     """All cards of one kind, recorded in a runtime folder of the tests' own. Here and only here tests are skipped."""
-    if PROMISED and PROMISED not in masks.MASKINGS:
-        pytest.fail(f"TAPEMILL_EXPECT_GPU={PROMISED}: it must be one of {', '.join(masks.MASKINGS)}")
+    if PROMISED and PROMISED not in visibility.MASKINGS:
+        pytest.fail(f"TAPEMILL_EXPECT_GPU={PROMISED}: it must be one of {', '.join(visibility.MASKINGS)}")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))
         build = torch_build()

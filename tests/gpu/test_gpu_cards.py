@@ -2,7 +2,7 @@
 
 import re
 
-from tapemill.lanes import masks
+from tapemill.devices import visibility
 
 
 def test_what_is_listed_makes_sense(all_cards):
@@ -20,7 +20,7 @@ def test_what_is_listed_makes_sense(all_cards):
 def test_every_lane_gets_its_card_and_no_other(all_cards, on_card):
     for card in all_cards:
         seen = on_card(
-            "from tapemill.lanes.visible import visible; tell([c.uuid for c in visible(kind)])", number=card.number
+            "from tapemill.devices.enumerate import visible; tell([c.uuid for c in visible(kind)])", number=card.number
         )
         assert seen == [card.uuid]
 
@@ -29,12 +29,12 @@ def test_the_mask_that_is_shown_selects_the_card_by_itself(all_cards, on_card):
     unpinned = "import json, sys\nkind, number = json.loads(sys.argv[1])\n"
     for card in all_cards:
         environ = dict(part.split("=") for part in card.mask.split())
-        code = "from tapemill.lanes.visible import visible; tell([c.uuid for c in visible(kind)])"
+        code = "from tapemill.devices.enumerate import visible; tell([c.uuid for c in visible(kind)])"
         assert on_card(code, opened=unpinned, **environ) == [card.uuid]
 
 
 def test_a_mask_of_somebody_else_is_kept(card, on_card):
-    environ = {masks.MASKINGS[card.kind].variable: str(card.number)}
+    environ = {visibility.MASKINGS[card.kind].variable: str(card.number)}
     assert on_card("tell(card.uuid)", number=None, **environ) == card.uuid
 
 

@@ -8,9 +8,9 @@ import pytest
 
 from enhance_media import LOSSLESS, clip_from, facts_of, samples
 from networks import compact, network, steps, vrt
-from tapemill.device import CPU
+from tapemill.devices.device import CPU
+from tapemill.devices.model_cache import drop_all
 from tapemill.enhance import enhance_scene
-from tapemill.resident import drop_all
 
 CODE = """
 from pathlib import Path

@@ -29,7 +29,7 @@ transcribe_scene(
 )
 tell("done")
 """
-ON_CPU = "import json, sys\nfrom tapemill.device import CPU as device\n"
+ON_CPU = "import json, sys\nfrom tapemill.devices.device import CPU as device\n"
 
 
 @pytest.mark.parametrize("words", [False, True], ids=["cues", "word times"])

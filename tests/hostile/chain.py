@@ -8,12 +8,12 @@ from pathlib import Path
 import av
 
 from tapemill.audio import AudioSettings, clean_sound, extract_audio
-from tapemill.capture import CaptureSettings, probe_capture
-from tapemill.device import CPU
+from tapemill.capture.probe import CaptureSettings, probe_capture
+from tapemill.config.schema import load_config
+from tapemill.devices.device import CPU
 from tapemill.enhance import EnhanceSettings, enhance_scene, output_picture
-from tapemill.facts import Capture
+from tapemill.media.capture_info import Capture
 from tapemill.scenes import ScenesSettings, cut_scene, detect_scenes, read_scenes
-from tapemill.settings import load_config
 from tapemill.subtitles import join_subtitles
 from tapemill.tape import SubtitleTrack, TapeFacts, TapeSettings, mux_tape, plan_chapters
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from tapemill import ffmpeg
+from tapemill.media.ffmpeg import runner as ffmpeg
 
 SIZE, RATE, SECONDS = "64x48", 25, 1.2
 # Name, encoders, muxer. The kinds of file that captures come in, with codecs of their time.

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tapemill.errors import TapemillError
+from tapemill.core.errors import TapemillError
 
 GIBIBYTE = 1 << 30
 

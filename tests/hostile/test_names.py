@@ -5,8 +5,8 @@ from chain import restore
 from names import HOSTILE
 
 from counting import make_capture
-from tapemill import ffmpeg
-from tapemill.errors import InputError, ToolFailed
+from tapemill.core.errors import InputError, ToolFailed
+from tapemill.media.ffmpeg import runner as ffmpeg
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,8 @@ import time
 import pytest
 from sandbox import GIBIBYTE, Limits, run_all
 
-from tapemill import files
-from tapemill.errors import InputError
+from tapemill.core.errors import InputError
+from tapemill.storage import atomic
 
 LIMITS = Limits(seconds=5, memory_bytes=4 * GIBIBYTE, file_bytes=1 << 20)
 
@@ -23,7 +23,7 @@ def leave(folder):
 
 
 def fill(folder):
-    with files.staged(folder / "a") as partial:
+    with atomic.staged(folder / "a") as partial:
         partial.write_bytes(bytes(2 << 20))
 
 

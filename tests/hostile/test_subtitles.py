@@ -13,11 +13,11 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from watching import must_end
 
-from tapemill.errors import SceneError
-from tapemill.media import opened
+from tapemill.core.errors import SceneError
+from tapemill.media.probe import opened
 from tapemill.subtitles import join_subtitles
+from tapemill.subtitles.sanitise import safe_text, vtt_text
 from tapemill.subtitles.srt import read_srt
-from tapemill.subtitles.text import safe_text, vtt_text
 
 QUICK = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 DURATION_S = Fraction(30)

@@ -8,13 +8,14 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from watching import must_end
 
-from tapemill import bounded
-from tapemill.enhance.overrides import read_overrides
-from tapemill.errors import ConfigError, InputError, ModelError, TapemillError
-from tapemill.facts import Capture
+from tapemill.config.schema import load_config
+from tapemill.config.tape_sheet import load_sheet
+from tapemill.core.errors import ConfigError, InputError, ModelError, TapemillError
+from tapemill.enhance.scene_overrides import read_overrides
+from tapemill.media.capture_info import Capture
 from tapemill.models import read_lock, read_registry
 from tapemill.scenes import read_scenes
-from tapemill.settings import load_config, load_sheet
+from tapemill.storage import untrusted_text
 from tapemill.subtitles import read_language
 
 BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
@@ -75,7 +76,7 @@ def test_yaml_of_models(tmp_path, text):
 def test_aliases_can_explode_where_nobody_counts(tmp_path):
     # What the refusal is for: the loader itself takes no offence.
     values = yaml.safe_load(BOMB)
-    refused(lambda: bounded.check_size(values, "it", ConfigError), ConfigError, "more than 20000 values")
+    refused(lambda: untrusted_text.check_size(values, "it", ConfigError), ConfigError, "more than 20000 values")
     refused(lambda: load_config({"enhance": {"chain": values["i"]}}), ConfigError, "aliases")
     deep: list = []
     for _ in range(100):
@@ -274,4 +275,4 @@ def test_any_value_in_the_config_is_taken_or_refused(value):
 def test_plain_yaml_is_read_as_ever(value):
     text = yaml.safe_dump(value, default_flow_style=None, allow_unicode=True)
     if "&id" not in text and "!!" not in text:
-        assert bounded.parse_yaml(text) == yaml.safe_load(text)
+        assert untrusted_text.parse_yaml(text) == yaml.safe_load(text)

@@ -6,8 +6,8 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
-from tapemill.lanes.call import call
-from tapemill.settings import load_config
+from tapemill.config.schema import load_config
+from tapemill.lanes.dispatch import call
 
 
 def compute(diary, seconds, *, device):

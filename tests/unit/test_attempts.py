@@ -2,10 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from tapemill import attempts
-from tapemill.attempts import Failure, JobNote
-from tapemill.errors import ConfigError, OutOfMemory, SceneError, WorkerLost
-from tapemill.notices import Notice
+from tapemill.core.errors import ConfigError, OutOfMemory, SceneError, WorkerLost
+from tapemill.core.notices import Notice
+from tapemill.jobs import attempt_store
+from tapemill.jobs.attempt_store import Failure, JobNote
 
 LOG = Path("logs/enhance_scene/T01/0000000.log")
 
@@ -17,29 +17,29 @@ def folder(tmp_path, monkeypatch):
 
 def attempt(error=None, run="run", log=LOG, notices=()):
     """One attempt of a job, which fails of `error`; what it knew of those before."""
-    past = attempts.before(run, log)
-    attempts.started(run, past)
+    past = attempt_store.before(run, log)
+    attempt_store.started(run, past)
     if error is None:
-        attempts.succeeded(run, past, notices)
+        attempt_store.succeeded(run, past, notices)
     else:
-        attempts.failed(run, past, Failure.of(error, log))
+        attempt_store.failed(run, past, Failure.of(error, log))
     return past
 
 
 def test_each_lack_of_memory_is_a_step_down_and_other_hiccups_are_none():
     for error in (OutOfMemory("too little"), WorkerLost("gone"), OutOfMemory("too little")):
         attempt(error)
-    past = attempts.before("run", LOG)
+    past = attempt_store.before("run", LOG)
     assert [failure.text for failure in past.failures][1] == "WorkerLost: gone"
     assert len(past.failures) == 3
-    assert attempts.steps_down("run", LOG) == 2
+    assert attempt_store.steps_down("run", LOG) == 2
     assert not past.is_final
 
 
 @pytest.mark.parametrize("error", [SceneError("corrupt", file="a.mkv"), ConfigError("wrong")])
 def test_an_error_that_will_not_pass_is_remembered(error):
     attempt(error)
-    past = attempts.before("run", LOG)
+    past = attempt_store.before("run", LOG)
     assert past.is_final
     assert past.failures[0].exit_code == error.exit_code
     assert past.failures[0].reason == f"{type(error).__name__}: {error.what}"
@@ -48,40 +48,40 @@ def test_an_error_that_will_not_pass_is_remembered(error):
 
 def test_what_nobody_foresaw_is_tried_once_more():
     attempt(ZeroDivisionError("a fault of ours"))
-    assert not attempts.before("run", LOG).is_final
+    assert not attempt_store.before("run", LOG).is_final
     attempt(WorkerLost("gone"))
-    assert not attempts.before("run", LOG).is_final
+    assert not attempt_store.before("run", LOG).is_final
     attempt(ZeroDivisionError("a fault of ours"))
-    assert attempts.before("run", LOG).is_final
+    assert attempt_store.before("run", LOG).is_final
 
 
 def test_an_attempt_that_ended_without_a_word_is_counted():
-    attempts.started("run", attempts.before("run", LOG))
-    past = attempts.before("run", LOG)
+    attempt_store.started("run", attempt_store.before("run", LOG))
+    past = attempt_store.before("run", LOG)
     assert [failure.kind for failure in past.failures] == ["lost"]
     assert not past.is_final
 
 
 def test_another_run_another_job_and_a_success_start_afresh():
     attempt(SceneError("corrupt"))
-    assert attempts.before("later", LOG) == JobNote(str(LOG))
-    assert attempts.before("run", Path("logs/enhance_scene/T01/0000050.log")).failures == ()
+    assert attempt_store.before("later", LOG) == JobNote(str(LOG))
+    assert attempt_store.before("run", Path("logs/enhance_scene/T01/0000050.log")).failures == ()
     attempt(WorkerLost("gone"), run="other")
     attempt(run="other")
-    assert attempts.before("other", LOG) == JobNote(str(LOG))
+    assert attempt_store.before("other", LOG) == JobNote(str(LOG))
 
 
 def test_without_a_run_nothing_is_noted():
     attempt(SceneError("corrupt"), run=None)
     attempt(run=None, notices=[Notice("kept", "why")])
-    assert not attempts.NOTES.exists()
+    assert not attempt_store.NOTES.exists()
 
 
 def test_a_damaged_note_counts_nothing(caplog):
     attempt(SceneError("corrupt"))
-    next(attempts.NOTES.rglob("*.json")).write_text("{")
-    assert attempts.before("run", LOG) == JobNote(str(LOG))
-    assert list(attempts.of_run("run")) == []
+    next(attempt_store.NOTES.rglob("*.json")).write_text("{")
+    assert attempt_store.before("run", LOG) == JobNote(str(LOG))
+    assert list(attempt_store.of_run("run")) == []
     assert "damaged" in caplog.text
 
 
@@ -91,21 +91,21 @@ def test_a_run_leaves_notes_only_of_what_there_is_to_tell_until_the_next_one_beg
     attempt(log=Path("logs/cut_scene/T01/0000050.log"))
     attempt(SceneError("corrupt"), log=Path("logs/mux_tape/T01.log"))
     attempt(log=Path("logs/enhance_scene/T01/0000050.log"), notices=[Notice("kept", "why")])
-    notes = {note.names: note for note in attempts.of_run("run")}
+    notes = {note.names: note for note in attempt_store.of_run("run")}
     assert {names: note.state for names, note in notes.items()} == {
         ("cut_scene", "T01", "0000050"): "done",
         ("enhance_scene", "T01", "0000050"): "done",
         ("mux_tape", "T01", ""): "failed",
     }
     assert notes["enhance_scene", "T01", "0000050"].notices == (Notice("kept", "why"),)
-    attempts.begin("run")
-    assert len(list(attempts.of_run("run"))) == 3
-    attempts.begin("next")
-    assert list(attempts.of_run("run")) == []
+    attempt_store.begin("run")
+    assert len(list(attempt_store.of_run("run"))) == 3
+    attempt_store.begin("next")
+    assert list(attempt_store.of_run("run")) == []
 
 
 def test_a_note_that_cannot_be_written_hides_no_error(caplog):
-    attempts.NOTES.parent.mkdir()
-    attempts.NOTES.write_text("a file where a folder should be")
-    attempts.failed("run", JobNote(str(LOG)), Failure.of(SceneError("corrupt"), LOG))
+    attempt_store.NOTES.parent.mkdir()
+    attempt_store.NOTES.write_text("a file where a folder should be")
+    attempt_store.failed("run", JobNote(str(LOG)), Failure.of(SceneError("corrupt"), LOG))
     assert "cannot be written" in caplog.text

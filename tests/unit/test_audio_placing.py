@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tapemill.audio.placing import Placer
+from tapemill.audio.timeline_writer import Placer
 
 RATE = 1000
 TOLERANCE = 10

@@ -11,10 +11,10 @@ import pytest
 
 from captured import capture_of
 from counting import irregular_times, make_capture, onsets_s
-from tapemill import sound
-from tapemill.audio.speech_audio import extract_audio
-from tapemill.sound import mean_square_per_frame
-from tapemill.timing import Span
+from tapemill.audio.speech_input import extract_audio
+from tapemill.core.timing import Span
+from tapemill.media import audio_samples
+from tapemill.media.audio_samples import mean_square_per_frame
 
 SMALL = {"size": (256, 128), "frames": 250}
 CAPTURES = {
@@ -148,6 +148,6 @@ def test_same_bytes_twice(tmp_path):
 @pytest.mark.parametrize(("rate_hz", "channels"), [(-5, 2), (0, 0), (2_000_000_000, -1), (48_000, 5000)])
 def test_a_track_that_states_nonsense_is_taken_for_a_usual_one(rate_hz, channels):
     context = SimpleNamespace(format=None, sample_rate=rate_hz, channels=channels)
-    track = sound._track(SimpleNamespace(codec_context=context))
+    track = audio_samples._track(SimpleNamespace(codec_context=context))
     assert 0 < track.rate_hz <= 768_000
     assert 0 < track.channels <= 64

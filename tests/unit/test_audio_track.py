@@ -7,11 +7,11 @@ import pytest
 
 from beeping import NTSC, beeping, capture, decoded, facts, found_beeps, garbled, heard, raw, rewritten, run
 from running import SAMPLES
-from tapemill import ffmpeg
 from tapemill.audio import AudioSettings, clean_sound
-from tapemill.audio.laying import lay
-from tapemill.errors import InputError
-from tapemill.timing import nearest
+from tapemill.audio.timeline import lay
+from tapemill.core.errors import InputError
+from tapemill.core.timing import nearest
+from tapemill.media.ffmpeg import runner as ffmpeg
 from told import facts as told_facts
 from told import progressed, tell_all
 

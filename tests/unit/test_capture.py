@@ -4,10 +4,10 @@ from fractions import Fraction
 import pytest
 
 from captured import capture_settings
-from tapemill import ffmpeg
-from tapemill.capture import probe_capture
-from tapemill.errors import InputError
-from tapemill.facts import Capture
+from tapemill.capture.probe import probe_capture
+from tapemill.core.errors import InputError
+from tapemill.media.capture_info import Capture
+from tapemill.media.ffmpeg import runner as ffmpeg
 from told import facts, progressed, tell_all
 
 SETTINGS = capture_settings()

@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from tapemill.cleaning import clean, clean_tape
+from tapemill.storage.cleanup import clean, clean_tape
 
 KEPT = (
     *("T01.mkv", "T01.srt", "T01.vtt", "capture.json", "scenes.tsv", "scenes.edl", "sound.json", "encoder.json"),

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from courses import RUN, START, Script
-from tapemill import events, history, summary
-from tapemill.course import Count, Course, find
-from tapemill.errors import ConfigError
-from tapemill.history import History
+from tapemill.core.errors import ConfigError
+from tapemill.events import attempts, run_summary
+from tapemill.events import log as events
+from tapemill.events.attempts import History
+from tapemill.events.run_state import Count, Course, find
 
 SCENES = {"detect_scenes": 1, "cut_scene": 3}
 # A job script as Snakemake starts it: `script.run` around what the test says. Its run is a process that ended long ago
@@ -172,7 +173,7 @@ def test_notes_and_events_of_jobs_say_the_same(folder, jobs):
         for work in works:
             attempt(log, work)
     failed_logs = [f"logs/{log}.log" for log, works in jobs.items() if works[-1] == BAD]
-    by_notes = summary.facts("run", failed_logs)
+    by_notes = run_summary.facts("run", failed_logs)
     by_events = Course(RUN)
     by_events.update()
     by_events.history.lose_running()
@@ -201,7 +202,7 @@ def test_history_event_by_event_is_history_as_a_whole(folder):
     step_by_step = History()
     for event in read:
         step_by_step.add(event)
-    assert step_by_step.attempts == history.attempts(read)
-    assert [each.outcome for each in history.attempts(read)] == ["failed", "done", "running"]
-    assert [each.outcome for each in history.attempts(read, is_over=True)] == ["failed", "done", "lost"]
-    assert history.attempts(read)[0].began == START
+    assert step_by_step.attempts == attempts.attempts(read)
+    assert [each.outcome for each in attempts.attempts(read)] == ["failed", "done", "running"]
+    assert [each.outcome for each in attempts.attempts(read, is_over=True)] == ["failed", "done", "lost"]
+    assert attempts.attempts(read)[0].began == START

@@ -5,27 +5,28 @@ import av
 import numpy as np
 import pytest
 
-from tapemill import media
-from tapemill.demo import capture, picture, plan, speech
-from tapemill.timing import Span
+from demo.tape import make_capture, speech, storyboard
+from demo.tape import scenes as picture
+from tapemill.core.timing import Span
+from tapemill.media import probe
 
 
 @pytest.fixture
 def short_tape(monkeypatch, tmp_path):
     """Two scenes of a few frames, and one spoken word's worth of recording."""
     scenes = (
-        plan.DemoScene("beach", Span(0, 6), "silence"),
-        plan.DemoScene("christmas", Span(6, 10), "room", stamp="24 DEC 1994"),
+        storyboard.DemoScene("beach", Span(0, 6), "silence"),
+        storyboard.DemoScene("christmas", Span(6, 10), "room", stamp="24 DEC 1994"),
     )
-    monkeypatch.setattr(plan, "SCENES", scenes)
-    monkeypatch.setattr(plan, "FRAMES", 10)
+    monkeypatch.setattr(storyboard, "SCENES", scenes)
+    monkeypatch.setattr(storyboard, "FRAMES", 10)
     time_s = np.arange(1600) / 16_000
     speech._write_flac(tmp_path / "speech.flac", (1500 * np.sin(2 * np.pi * 440 * time_s)).astype(np.int16))
     speech.write_table(tmp_path / "speech.tsv", [speech.Spoken("Mom.", 0, 0.1, 2, "en-us+m3", 155)])
 
     def make(name, threads):
         folder = tmp_path / name
-        capture.make_capture(
+        make_capture.make_capture(
             recording=tmp_path / "speech.flac",
             table=tmp_path / "speech.tsv",
             capture=folder / "capture.mkv",
@@ -52,7 +53,7 @@ def test_the_same_bytes_on_any_number_of_threads_and_nothing_left_over(short_tap
 
 def test_the_capture_is_pal_as_capture_programs_write_it(short_tape):
     folder = short_tape("tape", 2)
-    tape, truth = media.probe(folder / "capture.mkv"), media.probe(folder / "truth.mkv")
+    tape, truth = probe.probe(folder / "capture.mkv"), probe.probe(folder / "truth.mkv")
     assert (tape.picture.codec, tape.picture.pixel_format) == ("ffv1", "yuv422p")
     assert truth.picture.pixel_format == "yuv420p"
     for facts, rate in ((tape, 25), (truth, 50)):
@@ -62,16 +63,16 @@ def test_the_capture_is_pal_as_capture_programs_write_it(short_tape):
         assert facts.picture.stated_rates[0] == rate
         assert facts.sounds[0].sample_rate_hz == 48_000
         assert facts.sounds[0].channels == 2
-    assert media.frame_count(folder / "capture.mkv") == 10
-    assert media.frame_count(folder / "truth.mkv") == 20
+    assert probe.frame_count(folder / "capture.mkv") == 10
+    assert probe.frame_count(folder / "truth.mkv") == 20
 
 
 def test_the_truth_is_kept_without_loss_and_the_capture_shows_its_moments(short_tape):
     folder = short_tape("tape", 2)
     clean, tape = pictures(folder / "truth.mkv"), pictures(folder / "capture.mkv")
-    draw = picture.scene_paint(plan.SCENES[0])
+    draw = picture.scene_paint(storyboard.SCENES[0])
     for tick in (0, 5):
-        assert clean[tick].tobytes() == capture.planar_420(draw(tick))
+        assert clean[tick].tobytes() == make_capture.planar_420(draw(tick))
     for frame in (1, 7):
         luma = tape[frame][:560].astype(float)
         for field in (0, 1):

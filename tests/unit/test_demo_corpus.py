@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from tapemill.demo import corpus
-from tapemill.demo.corpus import Layout
-from tapemill.demo.synthesis import SAMPLE_RATE_HZ, Utterance, Word
-from tapemill.errors import InputError
+from demo.training import speech_corpus
+from demo.training.espeak import SAMPLE_RATE_HZ, Utterance, Word
+from demo.training.speech_corpus import Layout
+from tapemill.core.errors import InputError
 
 
 def utterance(text, seconds=0.8, pitch_hz=300):
@@ -22,8 +22,8 @@ def utterances():
 
 
 def test_a_corpus_survives_being_saved_and_loaded(tmp_path, utterances):
-    corpus.save(tmp_path / "speech.npz", utterances)
-    loaded = corpus.load(tmp_path / "speech.npz")
+    speech_corpus.save(tmp_path / "speech.npz", utterances)
+    loaded = speech_corpus.load(tmp_path / "speech.npz")
     for one, other in zip(utterances, loaded, strict=True):
         assert (one.text, one.words, one.voice, one.speed_wpm) == (
             other.text,
@@ -37,11 +37,13 @@ def test_a_corpus_survives_being_saved_and_loaded(tmp_path, utterances):
 
 def test_a_missing_corpus_says_how_to_get_one(tmp_path):
     with pytest.raises(InputError, match="make_speech_corpus"):
-        corpus.load(tmp_path / "speech.npz")
+        speech_corpus.load(tmp_path / "speech.npz")
 
 
 def test_clips_are_the_same_for_the_same_seed_and_differ_for_others(utterances):
-    one, again, other = (corpus.render(utterances, np.random.default_rng(seed), Layout(12))[0] for seed in (1, 1, 2))
+    one, again, other = (
+        speech_corpus.render(utterances, np.random.default_rng(seed), Layout(12))[0] for seed in (1, 1, 2)
+    )
     assert np.array_equal(one, again)
     assert len(one) != len(other) or not np.array_equal(one, other)
 
@@ -50,14 +52,14 @@ def test_degrading_is_the_same_for_the_same_seed_and_keeps_to_full_scale(utteran
     samples = utterances[0].audio / 32768
     for seed in range(12):
         speech = np.ones(len(samples), bool)
-        one, again = (corpus.degrade(samples, speech, np.random.default_rng(seed)) for _ in (0, 1))
+        one, again = (speech_corpus.degrade(samples, speech, np.random.default_rng(seed)) for _ in (0, 1))
         assert np.array_equal(one, again)
         assert np.abs(one).max() <= 1
         assert len(one) == len(samples)
 
 
 def test_clean_clips_hold_the_utterances_where_they_are_said_to_be(utterances):
-    audio, placed = corpus.render(utterances, np.random.default_rng(3), Layout(12, clean=True))
+    audio, placed = speech_corpus.render(utterances, np.random.default_rng(3), Layout(12, clean=True))
     assert [item.utterance.text for item in placed] == [item.text for item in utterances]
     silent = np.ones(len(audio), bool)
     for item in placed:
@@ -68,13 +70,15 @@ def test_clean_clips_hold_the_utterances_where_they_are_said_to_be(utterances):
 
 
 def test_utterances_that_do_not_fit_are_left_out_unless_they_may_be_cut(utterances):
-    whole = corpus.render(utterances * 3, np.random.default_rng(4), Layout(3, 0.1, 0.3, clean=True))[1]
+    whole = speech_corpus.render(utterances * 3, np.random.default_rng(4), Layout(3, 0.1, 0.3, clean=True))[1]
     assert all(item.stop_s <= 3 for item in whole)
-    audio, cut = corpus.render(utterances * 3, np.random.default_rng(4), Layout(3, 0.1, 0.3, clean=True, cut=True))
+    audio, cut = speech_corpus.render(
+        utterances * 3, np.random.default_rng(4), Layout(3, 0.1, 0.3, clean=True, cut=True)
+    )
     assert cut[-1].stop_s > len(audio) / SAMPLE_RATE_HZ
 
 
 def test_a_clip_without_speech_has_sound_but_no_utterances():
-    audio, placed = corpus.render([], np.random.default_rng(5), Layout(6))
+    audio, placed = speech_corpus.render([], np.random.default_rng(5), Layout(6))
     assert placed == []
     assert 1 <= len(audio) / SAMPLE_RATE_HZ <= 6

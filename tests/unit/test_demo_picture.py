@@ -3,14 +3,15 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from tapemill.demo import SCENES, paint, picture
+from demo import SCENES
+from demo.tape import drawing, scenes
 
-TICKS = {scene.name: scene.span.frames * picture.TICKS_PER_FRAME for scene in SCENES}
+TICKS = {scene.name: scene.span.frames * scenes.TICKS_PER_FRAME for scene in SCENES}
 
 
 @pytest.fixture(scope="module")
 def paints():
-    return {scene.name: picture.scene_paint(scene) for scene in SCENES}
+    return {scene.name: scenes.scene_paint(scene) for scene in SCENES}
 
 
 @pytest.mark.parametrize("name", TICKS)
@@ -32,7 +33,7 @@ def test_one_scene_is_dark_and_the_others_are_not(paints):
 
 
 def test_the_cake_fades_to_black_and_the_mountains_come_out_of_it(paints):
-    black = np.array(paint.BLACK)
+    black = np.array(drawing.BLACK)
     assert (paints["cake"](TICKS["cake"] - 1) == black).all()
     assert (paints["mountains"](0) == black).all()
     fading = [paints["cake"](tick)[:, :, 0].mean() for tick in range(TICKS["cake"] - 36, TICKS["cake"], 7)]
@@ -49,25 +50,25 @@ def test_a_moment_looks_the_same_whoever_asks_and_when(paints):
 
 
 def test_colours_are_bt601():
-    assert paint.rgb(255, 255, 255) == (235, 128, 128)
-    assert paint.rgb(0, 0, 0) == (16, 128, 128)
-    assert paint.rgb(255, 0, 0) == (82, 90, 240)
+    assert drawing.rgb(255, 255, 255) == (235, 128, 128)
+    assert drawing.rgb(0, 0, 0) == (16, 128, 128)
+    assert drawing.rgb(255, 0, 0) == (82, 90, 240)
 
 
 def test_rows_move_by_parts_of_a_pixel():
     ramp = np.tile(np.arange(0, 200, 8, dtype=np.uint8), (3, 1))
-    moved = paint.shift_rows(ramp, np.array([0, 32, 8]))
+    moved = drawing.shift_rows(ramp, np.array([0, 32, 8]))
     assert (moved[0] == ramp[0]).all()
     assert (moved[1, 1:] == ramp[1, :-1]).all()
     assert (moved[2, 1:] == ramp[2, 1:] - 2).all()
 
 
 def test_the_camera_sees_the_world_at_its_aspect():
-    world = paint.blank(900, 700, (100, 128, 128))
-    paint.rectangle(world, 10 + 384, 20, 900, 700, (200, 128, 128))
-    seen = paint.view(world, 10, 20)[:, :, 0]
+    world = drawing.blank(900, 700, (100, 128, 128))
+    drawing.rectangle(world, 10 + 384, 20, 900, 700, (200, 128, 128))
+    seen = drawing.view(world, 10, 20)[:, :, 0]
     assert seen[300, 355] == 100
     assert seen[300, 365] == 200
-    zoomed = paint.view(world, 10 + 192, 20, 2)[:, :, 0]
+    zoomed = drawing.view(world, 10 + 192, 20, 2)[:, :, 0]
     assert zoomed[300, 355] == 100
     assert zoomed[300, 365] == 200

@@ -1,19 +1,20 @@
 from itertools import pairwise
 
-from tapemill.demo import SCENES, plan
-from tapemill.demo.grammar import TEMPLATES
+from demo import SCENES
+from demo.tape import storyboard
+from demo.tape.sentences import TEMPLATES
 
 
 def test_scenes_follow_each_other_without_gap_or_overlap():
     assert SCENES[0].span.start_frame == 0
     for one, other in pairwise(SCENES):
         assert one.span.stop_frame == other.span.start_frame
-    assert SCENES[-1].span.stop_frame == plan.FRAMES == 60 * plan.RATE
+    assert SCENES[-1].span.stop_frame == storyboard.FRAMES == 60 * storyboard.RATE
 
 
 def test_the_tape_has_every_kind_of_scene_the_pipeline_must_cope_with():
     assert len(SCENES) >= 8
-    assert [scene.name for scene in SCENES if scene.span.duration_s(plan.RATE) > 30] == ["pier"]
+    assert [scene.name for scene in SCENES if scene.span.duration_s(storyboard.RATE) > 30] == ["pier"]
     assert [scene.name for scene in SCENES if scene.ambience == "silence"] == ["beach"]
     assert {scene.name for scene in SCENES if not scene.lines} == {"mountains", "beach"}
     fades = [(one.fade_out_frames, other.fade_in_frames) for one, other in pairwise(SCENES)]
@@ -23,7 +24,7 @@ def test_the_tape_has_every_kind_of_scene_the_pipeline_must_cope_with():
 
 def test_lines_lie_within_their_scenes_and_do_not_overlap():
     for scene in SCENES:
-        spans = [(line.frame, line.frame + line.room_s * plan.RATE) for line in scene.lines]
+        spans = [(line.frame, line.frame + line.room_s * storyboard.RATE) for line in scene.lines]
         assert all(one[1] <= other[0] for one, other in pairwise(spans))
         assert all(stop <= scene.span.frames for _, stop in spans)
         assert all(template in TEMPLATES for line in scene.lines for template in line.templates)

@@ -4,17 +4,19 @@ import numpy as np
 import pytest
 from safetensors import safe_open
 
+from demo.tape import vhs_degradation
+from demo.tape.make_capture import planar_420
+from demo.training import degraded_pairs, evaluate_restoration, train_restoration
+from demo.training.degraded_pairs import FULL, SETTINGS, Pairs, Size
+from demo.training.random_clips import random_paint
+from demo.training.train_restoration import Learner, TrainingSettings
 from running import ROOT
-from tapemill import ffmpeg, files
-from tapemill.demo import restoration_data, restoration_evaluation, restoration_training, vhs
-from tapemill.demo.capture import planar_420
-from tapemill.demo.restoration_data import FULL, SETTINGS, Pairs, Size
-from tapemill.demo.restoration_pictures import random_paint
-from tapemill.demo.restoration_training import Learner, TrainingSettings
-from tapemill.enhance.describing import frame_descriptor
-from tapemill.errors import InputError
+from tapemill.core.errors import InputError
+from tapemill.enhance.networks.inspect_weights import frame_descriptor
+from tapemill.media.ffmpeg import runner as ffmpeg
 from tapemill.models import Model, read_lock
-from tapemill.weights import load_state
+from tapemill.models.weights_io import load_state
+from tapemill.storage import fingerprint
 
 NO_FILTER = {"preset": "none", "crop_bottom_lines": 10}
 TINY = TrainingSettings(features=6, convs=1, steps=30, batch=4, learning_rate=5e-3, threads=1)
@@ -55,7 +57,7 @@ def test_a_random_scene_is_the_same_each_time_and_moves():
 
 def test_an_unworn_tape_keeps_the_picture():
     picture = random_paint(7)(0)
-    captured = vhs.Tape(1, vhs.UNWORN).play(0, picture, picture)
+    captured = vhs_degradation.Tape(1, vhs_degradation.UNWORN).play(0, picture, picture)
     assert np.array_equal(captured.luma[:566], picture[:566, :, 0])
     pairs_of_chroma = (picture[:566, 0::2, 1:].astype(int) + picture[:566, 1::2, 1:]) / 2
     assert np.abs(captured.chroma[:566] - pairs_of_chroma).max() <= 0.5
@@ -63,7 +65,7 @@ def test_an_unworn_tape_keeps_the_picture():
 
 def test_patches_lie_where_their_truth_lies(tmp_path):
     size = Size(clips=1, frames=2, settled_ticks=1, ticks=3, patches=1, side=566)
-    pairs = restoration_data.patches_of_clip((3, 0), size, NO_FILTER, tmp_path, vhs.UNWORN)
+    pairs = degraded_pairs.patches_of_clip((3, 0), size, NO_FILTER, tmp_path, vhs_degradation.UNWORN)
     wrong = np.abs(((pairs.seen.astype(float) - pairs.truth) * LUMA).sum(1)) / 257
     # Ticks 1 to 3: an odd one has the bottom field's lines from the tape, the others from the deinterlacer.
     own = [wrong[number][tick % 2 :: 2].mean() for number, tick in enumerate((1, 2, 3))]
@@ -78,10 +80,10 @@ def test_patches_lie_where_their_truth_lies(tmp_path):
 def test_the_same_seed_gives_the_same_pairs_whatever_the_threads(tmp_path):
     size = Size(clips=2, frames=2, settled_ticks=2, ticks=1, patches=2, side=32)
     for threads in (1, 2):
-        restoration_data.make_pairs(
+        degraded_pairs.make_pairs(
             target=tmp_path / f"{threads}.npz", seed=3, size=size, settings=SETTINGS, threads=threads
         )
-    one, other = (restoration_data.load_pairs(tmp_path / f"{threads}.npz") for threads in (1, 2))
+    one, other = (degraded_pairs.load_pairs(tmp_path / f"{threads}.npz") for threads in (1, 2))
     assert one.seen.shape == one.truth.shape == (4, 3, 32, 32)
     assert np.array_equal(one.seen, other.seen)
     assert np.array_equal(one.truth, other.truth)
@@ -91,18 +93,18 @@ def test_the_same_seed_gives_the_same_pairs_whatever_the_threads(tmp_path):
 
 def test_missing_pairs_are_named(tmp_path):
     with pytest.raises(InputError, match="make_restoration_pairs"):
-        restoration_data.load_pairs(tmp_path / "none.npz")
+        degraded_pairs.load_pairs(tmp_path / "none.npz")
 
 
 def test_black_white_and_colours_are_what_they_are_in_rgb():
     colours = np.array([[[16, 128, 128], [235, 128, 128], [81, 90, 240]]], np.uint8)
-    assert np.abs(restoration_data.to_rgb(colours)[:, 0].T / FULL - [[0, 0, 0], [1, 1, 1], [1, 0, 0]]).max() < 0.01
+    assert np.abs(degraded_pairs.to_rgb(colours)[:, 0].T / FULL - [[0, 0, 0], [1, 1, 1], [1, 0, 0]]).max() < 0.01
 
 
 def test_a_new_network_changes_nothing(one_thread):
     import torch
 
-    network, seen = restoration_training.new_network(6, 2), torch.rand(1, 3, 20, 24)
+    network, seen = train_restoration.new_network(6, 2), torch.rand(1, 3, 20, 24)
     assert torch.equal(network(seen), seen)
 
 
@@ -111,7 +113,7 @@ def test_training_lowers_the_loss_and_can_be_repeated_bit_for_bit(one_thread, tm
 
     pairs = save(blurred_pairs, tmp_path / "pairs.npz")
     for name in ("one", "again"):
-        restoration_training.train_network(pairs=pairs, model=tmp_path / f"{name}.safetensors", settings=TINY)
+        train_restoration.train_network(pairs=pairs, model=tmp_path / f"{name}.safetensors", settings=TINY)
     assert (tmp_path / "one.safetensors").read_bytes() == (tmp_path / "again.safetensors").read_bytes()
     learner = Learner(TINY)
     batch = [torch.from_numpy(planes.astype(np.float32) / FULL) for planes in (blurred_pairs.seen, blurred_pairs.truth)]
@@ -126,7 +128,7 @@ def test_an_exported_network_is_a_compact_one_for_spandrel_and_says_where_it_is_
 ):
     pairs = save(blurred_pairs, tmp_path / "pairs.npz")
     target = tmp_path / "network.safetensors"
-    restoration_training.export(Learner(TINY), target, pairs)
+    train_restoration.export(Learner(TINY), target, pairs)
     loaded = frame_descriptor(load_state(target), target)
     assert (loaded.architecture.id, loaded.scale, loaded.input_channels, loaded.output_channels) == ("Compact", 1, 3, 3)
     with safe_open(target, framework="np") as opened:
@@ -136,7 +138,7 @@ def test_an_exported_network_is_a_compact_one_for_spandrel_and_says_where_it_is_
 
 def test_a_network_that_changes_nothing_is_as_good_as_the_filters(one_thread, tmp_path, blurred_pairs):
     picture = random_paint(9)(0)
-    tape = vhs.Tape(1)
+    tape = vhs_degradation.Tape(1)
     raw = tmp_path / "capture.yuv"
     raw.write_bytes(b"".join(tape.play(frame, picture, picture).planes() for frame in range(3)))
     layout = ("-f", "rawvideo", "-pixel_format", "yuv422p", "-video_size", "720x576", "-framerate", "25")
@@ -154,11 +156,11 @@ def test_a_network_that_changes_nothing_is_as_good_as_the_filters(one_thread, tm
         timeout_s=60,
     )
     target = tmp_path / "network.safetensors"
-    restoration_training.export(Learner(TINY), target, save(blurred_pairs, tmp_path / "pairs.npz"))
-    network = Model(str(target), "frame", target, files.sha256(target), scale=1)
-    compare = restoration_evaluation.restore_and_compare
+    train_restoration.export(Learner(TINY), target, save(blurred_pairs, tmp_path / "pairs.npz"))
+    network = Model(str(target), "frame", target, fingerprint.sha256(target), scale=1)
+    compare = evaluate_restoration.restore_and_compare
     fast, good = (
-        compare(capture, truth, {**restoration_evaluation.OF_THE_DEMO, "preset": preset}, network, tmp_path, 3)
+        compare(capture, truth, {**evaluate_restoration.OF_THE_DEMO, "preset": preset}, network, tmp_path, 3)
         for preset in ("fast", "good")
     )
     assert fast["psnr_y_db"] > 20
@@ -178,4 +180,4 @@ def test_the_committed_network_is_the_recipes():
     recipe = TrainingSettings()
     assert (made_by["features"], made_by["convs"], made_by["steps"]) == (recipe.features, recipe.convs, recipe.steps)
     pin = read_lock(ROOT / "config" / "models.lock")["demo-compact"]
-    assert pin["sha256"] == files.sha256(path)
+    assert pin["sha256"] == fingerprint.sha256(path)

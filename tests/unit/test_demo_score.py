@@ -2,11 +2,11 @@ import json
 
 import pytest
 
-from tapemill import ffmpeg
-from tapemill.demo import plan, speech
-from tapemill.demo.score import Likeness, Score, likeness, parse_likeness, score, table_of, write_score
-from tapemill.errors import GateError
-from tapemill.timing import Span
+from demo.score import Likeness, Score, likeness, parse_likeness, score, table_of, write_score
+from demo.tape import speech, storyboard
+from tapemill.core.errors import GateError
+from tapemill.core.timing import Span
+from tapemill.media.ffmpeg import runner as ffmpeg
 
 SRT = """1
 00:00:00,140 --> 00:00:00,300
@@ -29,8 +29,8 @@ def video(path, chain, *, rate=50, frames=20, encoder=("-c:v", "ffv1"), pixels="
 @pytest.fixture
 def material(tmp_path, monkeypatch):
     """A tape of ten frames: a clean truth, a noisy capture woven from it, a restored tape in between."""
-    monkeypatch.setattr(plan, "FRAMES", 10)
-    monkeypatch.setattr(plan, "SCENES", (plan.DemoScene("garden", Span(0, 10), "garden"),))
+    monkeypatch.setattr(storyboard, "FRAMES", 10)
+    monkeypatch.setattr(storyboard, "SCENES", (storyboard.DemoScene("garden", Span(0, 10), "garden"),))
     weave = "tinterlace=mode=interleave_top,noise=alls=50:allf=t:all_seed=1"
     square = "noise=alls=12:allf=t:all_seed=2,scale=768:576,crop=768:566:0:0"
     spoken = [

@@ -3,7 +3,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tapemill.demo import SCENES, plan, sound, speech
+from demo import SCENES
+from demo.tape import soundtrack, speech, storyboard
 
 DEMO = Path(__file__).parents[2] / "resources" / "demo"
 
@@ -15,12 +16,12 @@ def spoken():
 
 @pytest.fixture(scope="module")
 def clean(spoken):
-    return sound.clean_sound(spoken, speech.read_recording(DEMO / "speech.flac"))
+    return soundtrack.clean_sound(spoken, speech.read_recording(DEMO / "speech.flac"))
 
 
 @pytest.fixture(scope="module")
 def taped(clean):
-    return sound.tape_sound(clean)
+    return soundtrack.tape_sound(clean)
 
 
 def piece(samples, name):
@@ -34,7 +35,7 @@ def level_db(samples):
 
 
 def test_it_is_as_long_as_the_picture(clean, taped):
-    assert clean.shape == taped.shape == (plan.FRAMES * 1920, 2)
+    assert clean.shape == taped.shape == (storyboard.FRAMES * 1920, 2)
 
 
 def test_the_silent_scene_is_digital_silence_and_hisses_on_tape(clean, taped):
@@ -67,4 +68,4 @@ def test_the_long_scene_is_quietest_where_it_should_be_divided(clean):
 
 
 def test_the_tape_is_the_same_each_time(clean, taped):
-    assert np.array_equal(sound.tape_sound(clean), taped)
+    assert np.array_equal(soundtrack.tape_sound(clean), taped)

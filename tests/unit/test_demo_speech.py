@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tapemill.demo import SCENES, grammar, speech
-from tapemill.demo.synthesis import SAMPLE_RATE_HZ, Synthesiser
-from tapemill.errors import InputError, SetupError
+from demo import SCENES
+from demo.tape import sentences, speech
+from demo.training.espeak import SAMPLE_RATE_HZ, Synthesiser
+from tapemill.core.errors import InputError, SetupError
 
 DEMO = Path(__file__).parents[2] / "resources" / "demo"
 
@@ -23,9 +24,9 @@ def synthesiser():
 
 def test_the_recording_holds_what_the_model_was_not_trained_on():
     spoken = speech.read_table(DEMO / "speech.tsv")
-    assert all(grammar.held_out(sentence.text) for sentence in spoken)
-    assert all(sentence.voice.split("+")[1] in grammar.TEST_VARIANTS for sentence in spoken)
-    assert all(sentence.speed_wpm in grammar.TEST_SPEEDS_WPM for sentence in spoken)
+    assert all(sentences.held_out(sentence.text) for sentence in spoken)
+    assert all(sentence.voice.split("+")[1] in sentences.TEST_VARIANTS for sentence in spoken)
+    assert all(sentence.speed_wpm in sentences.TEST_SPEEDS_WPM for sentence in spoken)
     assert len({sentence.text for sentence in spoken}) == len(spoken)
 
 

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from tapemill.demo import evaluation, network, training, windows
-from tapemill.demo.corpus import Layout, Placed
-from tapemill.demo.synthesis import SAMPLE_RATE_HZ, Utterance, Word
-from tapemill.demo.windows import Plan, Windows
+from demo.training import evaluate_asr, train_asr, training_windows, whisper_small_vocab
+from demo.training.espeak import SAMPLE_RATE_HZ, Utterance, Word
+from demo.training.speech_corpus import Layout, Placed
+from demo.training.training_windows import Plan, Windows
 
 TEXTS = ("Good night Anna.", "Merry Christmas Mom.", "Look at Dad.", "It is May nineteen sixty one.")
 
@@ -36,7 +36,7 @@ def utterances():
 def test_the_same_seed_gives_the_same_windows(utterances):
     import torch
 
-    plans = [Plan(300, 2), Plan(windows.FRAMES, 1)]
+    plans = [Plan(300, 2), Plan(training_windows.FRAMES, 1)]
     streams = [iter(Windows(utterances, plans, seed=3)) for _ in (0, 1)]
     for _ in range(3):
         one, other = (next(stream) for stream in streams)
@@ -46,14 +46,14 @@ def test_the_same_seed_gives_the_same_windows(utterances):
 
 def test_windows_have_the_shapes_of_their_plan(utterances):
     batch = next(iter(Windows(utterances, [Plan(300, 3)], seed=1)))
-    assert tuple(batch["mel"].shape) == (3, network.MEL_BANDS, 600)
+    assert tuple(batch["mel"].shape) == (3, whisper_small_vocab.MEL_BANDS, 600)
     assert tuple(batch["words"].shape) == (3, 300)
     assert batch["given"].shape == batch["wanted"].shape == batch["mask"].shape
 
 
 def test_text_tokens_carry_the_frames_of_their_words():
-    known = network.tokens()
-    spoken = windows.spoken_tokens(utterance("Look at Dad.", 300), 2.0, 10, known)
+    known = whisper_small_vocab.tokens()
+    spoken = training_windows.spoken_tokens(utterance("Look at Dad.", 300), 2.0, 10, known)
     text = known.tokenizer.decode([known.used[item.token] for item in spoken])
     assert text == " Look at Dad."
     assert spoken[0].first == 2.0 * 50 + 10
@@ -61,7 +61,7 @@ def test_text_tokens_carry_the_frames_of_their_words():
 
 
 def test_a_few_steps_lower_the_loss(one_thread, utterances):
-    learner = training.Learner(learning_rate=1.5e-3)
+    learner = train_asr.Learner(learning_rate=1.5e-3)
     batch = next(iter(Windows(utterances, [Plan(300, 4)], seed=2)))
     first = learner.loss(batch)[1]["loss"]
     for _ in range(12):
@@ -74,34 +74,34 @@ def test_an_exported_model_loads_and_never_says_a_word_it_does_not_know(one_thre
     import torch
     import whisper
 
-    learner = training.Learner(learning_rate=1e-3)
-    network.export(learner.network, tmp_path / "model.pt")
+    learner = train_asr.Learner(learning_rate=1e-3)
+    whisper_small_vocab.export(learner.network, tmp_path / "model.pt")
     assert (tmp_path / "model.pt").stat().st_size < 4_000_000
     model = whisper.load_model(str(tmp_path / "model.pt"), device="cpu")
     assert not model.is_multilingual
     with torch.no_grad():
         logits = model(torch.zeros(1, 80, 3000), torch.tensor([[model.dims.n_vocab - 1]]))[0, -1]
-    used = list(network.tokens().used)
+    used = list(whisper_small_vocab.tokens().used)
     unused = torch.ones(model.dims.n_vocab, dtype=torch.bool)
     unused[used] = False
     assert logits[unused].max() < logits[used].min()
 
 
 def test_training_for_a_moment_writes_a_model_and_nothing_else(one_thread, tmp_path, utterances):
-    from tapemill.demo import corpus
+    from demo.training import speech_corpus
 
-    corpus.save(tmp_path / "train.npz", utterances)
-    schedule = (training.Stage((Plan(100, 2),), 1.0),)
-    settings = training.TrainingSettings(minutes=0.05, schedule=schedule)
-    training.train_model(speech=tmp_path / "train.npz", model=tmp_path / "out" / "model.pt", settings=settings)
+    speech_corpus.save(tmp_path / "train.npz", utterances)
+    schedule = (train_asr.Stage((Plan(100, 2),), 1.0),)
+    settings = train_asr.TrainingSettings(minutes=0.05, schedule=schedule)
+    train_asr.train_model(speech=tmp_path / "train.npz", model=tmp_path / "out" / "model.pt", settings=settings)
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["model.pt"]
 
 
 def test_a_tally_counts_words_and_times():
     placed = [Placed(1.0, 2.0, utterance("Good night Anna.", 300))]
     segment = {"start": 0.0, "end": 2.1, "seek": 0, "temperature": 0.0, "text": " Good night Emma."}
-    tally = evaluation.Tally()
-    tally.add(placed, {"segments": [{**segment, "tokens": [evaluation.FIRST_TIME_TOKEN + 51]}]})
+    tally = evaluate_asr.Tally()
+    tally.add(placed, {"segments": [{**segment, "tokens": [evaluate_asr.FIRST_TIME_TOKEN + 51]}]})
     tally.taken_s, tally.sound_s = 1.0, 4.0
     figures = tally.summary()
     assert figures["word_error_rate"] == pytest.approx(1 / 3, abs=1e-4)
@@ -112,7 +112,7 @@ def test_a_tally_counts_words_and_times():
 
 
 def test_text_where_nobody_speaks_is_counted_as_false():
-    tally = evaluation.Tally()
+    tally = evaluate_asr.Tally()
     tally.taken_s, tally.sound_s = 1.0, 4.0
     tally.add([], {"segments": []})
     tally.add([], {"segments": [{"text": " Mom.", "temperature": 0.4}]})
@@ -135,9 +135,9 @@ def test_trials_give_every_model_the_same_clips():
             return {"segments": []}
 
     pool = [utterance(text, 300) for text in TEXTS]
-    trial = evaluation.Trial("two", 2, 2, Layout(6))
+    trial = evaluate_asr.Trial("two", 2, 2, Layout(6))
     parrots = [Parrot(), Parrot()]
     for parrot in parrots:
-        tally = evaluation.run_trial(parrot, pool, trial, clips=3)
+        tally = evaluate_asr.run_trial(parrot, pool, trial, clips=3)
         assert tally.summary()["word_error_rate"] == 1
     assert all(np.array_equal(one, other) for one, other in zip(*(p.heard for p in parrots), strict=True))

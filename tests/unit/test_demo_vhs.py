@@ -1,34 +1,34 @@
 import numpy as np
 import pytest
 
-from tapemill.demo import paint, vhs
+from demo.tape import drawing, vhs_degradation
 
 
 @pytest.fixture(scope="module")
 def tape():
-    return vhs.Tape(576)
+    return vhs_degradation.Tape(576)
 
 
 @pytest.fixture(scope="module")
 def grey():
-    return paint.blank(720, 576, (120, 128, 128))
+    return drawing.blank(720, 576, (120, 128, 128))
 
 
 def bars(colour):
-    picture = paint.blank(720, 576, (120, 128, 128))
+    picture = drawing.blank(720, 576, (120, 128, 128))
     picture[:, 360:] = colour
     return picture
 
 
 def test_a_frame_plays_the_same_each_time_and_no_two_alike(tape, grey):
-    one, again = tape.play(3, grey, grey), vhs.Tape(576).play(3, grey, grey)
+    one, again = tape.play(3, grey, grey), vhs_degradation.Tape(576).play(3, grey, grey)
     assert one.planes() == again.planes()
     assert len(one.planes()) == 720 * 576 * 2
     assert one.planes() != tape.play(4, grey, grey).planes()
 
 
 def test_the_top_field_comes_first(tape, grey):
-    bright = paint.blank(720, 576, (200, 128, 128))
+    bright = drawing.blank(720, 576, (200, 128, 128))
     luma = tape.play(0, bright, grey).luma[:560].astype(int)
     assert luma[0::2].mean() == pytest.approx(200, abs=2)
     assert luma[1::2].mean() == pytest.approx(120, abs=2)
@@ -38,8 +38,8 @@ def test_noise_is_as_strong_as_said_and_without_a_bias(tape, grey):
     captured = tape.play(0, grey, grey)
     luma, chroma = captured.luma[:560].astype(float), captured.chroma[:560].astype(float)
     assert luma.mean() == pytest.approx(120, abs=1.5)
-    assert luma.std() == pytest.approx(vhs.LUMA_NOISE, rel=0.2)
-    assert chroma.std() == pytest.approx(vhs.CHROMA_NOISE, rel=0.25)
+    assert luma.std() == pytest.approx(vhs_degradation.LUMA_NOISE, rel=0.2)
+    assert chroma.std() == pytest.approx(vhs_degradation.CHROMA_NOISE, rel=0.25)
 
 
 def test_edges_blur_and_colour_lags_behind_brightness(tape):
@@ -64,6 +64,6 @@ def test_the_lowest_lines_are_torn(tape):
 
 
 def test_lines_start_unsteadily_but_by_less_than_two_samples():
-    steps = vhs._jitter(np.random.default_rng(1))
+    steps = vhs_degradation._jitter(np.random.default_rng(1))
     assert steps.std() > 2
-    assert np.abs(steps).max() < 2 * paint.MAP_STEPS
+    assert np.abs(steps).max() < 2 * drawing.MAP_STEPS

@@ -11,9 +11,14 @@ import numpy as np
 import pytest
 import torch
 
-from tapemill import cardmemory, device
-from tapemill.cardfaults import translated
-from tapemill.cardmemory import (
+from tapemill.core.errors import ConfigError, DeviceError, GateError, OutOfMemory, SetupError
+from tapemill.devices import device
+from tapemill.devices import memory as cardmemory
+from tapemill.devices.determinism import seeded
+from tapemill.devices.device import CPU, Device, dtype_for, open_device, torch_name
+from tapemill.devices.errors import translated
+from tapemill.devices.ipex import optimised
+from tapemill.devices.memory import (
     begin_watch,
     budget_bytes,
     memory,
@@ -23,8 +28,6 @@ from tapemill.cardmemory import (
     used_bytes,
     watched_bytes,
 )
-from tapemill.device import CPU, Device, dtype_for, open_device, optimised, seeded, torch_name
-from tapemill.errors import ConfigError, DeviceError, GateError, OutOfMemory, SetupError
 
 GIB = 1 << 30
 ARC = Device("xpu")
@@ -359,7 +362,7 @@ def test_a_translated_error_is_understood_by_a_process_without_torch():
 
 
 def test_the_layer_itself_imports_no_torch():
-    code = "import sys, tapemill.cardfaults, tapemill.resident; print('torch' in sys.modules)"
+    code = "import sys, tapemill.devices.errors, tapemill.devices.model_cache; print('torch' in sys.modules)"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
     assert done.stdout.strip() == "False"

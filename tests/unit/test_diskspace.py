@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from smalldisk import small_disk
-from tapemill import diskspace, ffmpeg
-from tapemill.errors import DiskFull, FatalError, GateError, NotWritable, SceneError
-from tapemill.files import staged, write_json
+from tapemill.core.errors import DiskFull, FatalError, GateError, NotWritable, SceneError
+from tapemill.media.ffmpeg import runner as ffmpeg
+from tapemill.storage import disk_space
+from tapemill.storage.atomic import staged, write_json
 
 
 @pytest.fixture
@@ -17,9 +18,9 @@ def disk(tmp_path):
 
 def test_what_a_job_needs_is_compared_with_what_is_free_and_with_the_reserve(disk):
     place = disk.path / "results" / "T01" / "not made yet"
-    diskspace.require(place, 900_000, reserve_bytes=100_000, what="this job")
+    disk_space.require(place, 900_000, reserve_bytes=100_000, what="this job")
     with pytest.raises(DiskFull) as caught:
-        diskspace.require(place, 900_000, reserve_bytes=200_000, what="this job")
+        disk_space.require(place, 900_000, reserve_bytes=200_000, what="this job")
     for words in ("this job needs up to 0.9 MB", "1.0 MB are free", "0.2 MB are to stay free", str(disk.path), "clean"):
         assert words in str(caught.value)
 
@@ -27,10 +28,10 @@ def test_what_a_job_needs_is_compared_with_what_is_free_and_with_the_reserve(dis
 def test_a_job_without_a_figure_is_not_held_up(disk):
     disk.fill()
     config = {"disk": {"reserve_gb": 2}}
-    diskspace.check_job([disk.path / "a"], {}, config)
-    diskspace.check_job([], {"writes_mb": 1}, config)
+    disk_space.check_job([disk.path / "a"], {}, config)
+    disk_space.check_job([], {"writes_mb": 1}, config)
     with pytest.raises(DiskFull):
-        diskspace.check_job([disk.path / "a"], {"writes_mb": 1}, config)
+        disk_space.check_job([disk.path / "a"], {"writes_mb": 1}, config)
 
 
 def test_a_full_disk_leaves_no_partial_file_and_the_old_target(disk):
@@ -59,11 +60,11 @@ def test_ffmpeg_that_finds_no_room_is_no_damaged_scene(disk):
 
 def test_an_output_that_lacks_its_end_on_a_full_disk_is_not_the_scenes_fault(disk):
     disk.fill()
-    with pytest.raises(DiskFull) as caught, diskspace.explained(disk.path / "a.mkv"):
+    with pytest.raises(DiskFull) as caught, disk_space.explained(disk.path / "a.mkv"):
         raise GateError("the clip has 3 frames, not 4")
     assert isinstance(caught.value.__cause__, SceneError)
     disk.empty()
-    with pytest.raises(GateError), diskspace.explained(disk.path / "a.mkv"):
+    with pytest.raises(GateError), disk_space.explained(disk.path / "a.mkv"):
         raise GateError("the clip has 3 frames, not 4")
 
 
@@ -71,25 +72,25 @@ def test_an_output_that_lacks_its_end_on_a_full_disk_is_not_the_scenes_fault(dis
     ("number", "kind"), [(errno.ENOSPC, DiskFull), (errno.EDQUOT, DiskFull), (errno.EROFS, NotWritable)]
 )
 def test_error_numbers_of_the_system_become_errors_with_a_remedy(tmp_path, number, kind):
-    with pytest.raises(kind, match="what to do"), diskspace.explained(tmp_path / "a"):
+    with pytest.raises(kind, match="what to do"), disk_space.explained(tmp_path / "a"):
         raise OSError(number, "as the system says it", str(tmp_path / "a"))
     assert issubclass(kind, FatalError)
 
 
 def test_a_file_that_may_not_be_read_is_something_else(tmp_path):
-    with pytest.raises(PermissionError), diskspace.explained(tmp_path / "results" / "a"):
+    with pytest.raises(PermissionError), disk_space.explained(tmp_path / "results" / "a"):
         raise PermissionError(errno.EACCES, "denied", "/captures/a.mkv")
-    with pytest.raises(NotWritable), diskspace.explained(tmp_path / "results" / "a"):
+    with pytest.raises(NotWritable), disk_space.explained(tmp_path / "results" / "a"):
         raise PermissionError(errno.EACCES, "denied", str(tmp_path / "results" / "a"))
 
 
 def test_a_disk_that_is_mounted_read_only_is_said_to_be(disk):
-    diskspace.require_writable(disk.path / "results" / "T01")
+    disk_space.require_writable(disk.path / "results" / "T01")
     assert list((disk.path / "results" / "T01").iterdir()) == []
     disk.lock()
     for folder in ("T01", "T02"):
         with pytest.raises(NotWritable, match="findmnt"):
-            diskspace.require_writable(disk.path / "results" / folder)
+            disk_space.require_writable(disk.path / "results" / folder)
     with pytest.raises(NotWritable):
         write_json(disk.path / "a.json", {})
 
@@ -101,4 +102,4 @@ def test_arrays_too_are_written_whole_or_not_at_all(disk):
 
 
 def test_sizes_as_people_read_them():
-    assert [diskspace.size(number) for number in (0, 123_456, 45_000_000_000)] == ["0.0 MB", "0.1 MB", "45.0 GB"]
+    assert [disk_space.size(number) for number in (0, 123_456, 45_000_000_000)] == ["0.0 MB", "0.1 MB", "45.0 GB"]

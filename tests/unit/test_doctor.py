@@ -7,10 +7,10 @@ import pytest
 
 import drivers
 from running import ROOT
-from tapemill.doctor import command
+from tapemill.cli import doctor as command
+from tapemill.core.errors import ConfigError
+from tapemill.devices import visibility
 from tapemill.doctor.findings import Asked, ok
-from tapemill.errors import ConfigError
-from tapemill.lanes import masks
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def machine(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path / "packages"), str(ROOT / "scripts")]))
     monkeypatch.setenv("COLUMNS", "40")
     monkeypatch.delenv("SNAKEMAKE_PROFILE", raising=False)
-    for name in {name for masking in masks.MASKINGS.values() for name in masking.hiding}:
+    for name in {name for masking in visibility.MASKINGS.values() for name in masking.hiding}:
         monkeypatch.delenv(name, raising=False)
     return tmp_path
 
@@ -126,7 +126,7 @@ def test_a_mask_that_hides_all_cards_is_named(machine, monkeypatch):
 
 
 def test_a_machine_without_any_package_is_told_all_the_same(machine):
-    code = "import sys; sys.path.insert(0, sys.argv.pop(1)); from tapemill.__main__ import main; sys.exit(main())"
+    code = "import sys; sys.path.insert(0, sys.argv.pop(1)); from tapemill.cli.main import main; sys.exit(main())"
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-c", code, str(ROOT / "scripts"), "doctor", "--json"],
         capture_output=True,

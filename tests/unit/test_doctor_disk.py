@@ -12,11 +12,10 @@ import pytest
 
 from running import this_checkout
 from smalldisk import small_disk
-from tapemill import diskspace
-from tapemill.doctor import mounts
-from tapemill.doctor.mounts import Mount, ignores_case, mount_of, synced_by
 from tapemill.lanes import lease
-from tapemill.lanes.runtime import runtime_folder
+from tapemill.process.runtime_dirs import runtime_folder
+from tapemill.storage import disk_space, mounts
+from tapemill.storage.mounts import Mount, ignores_case, mount_of, synced_by
 
 MOUNTINFO = """\
 1 0 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
@@ -44,7 +43,7 @@ def test_less_room_than_is_to_stay_free_is_a_fault(patient):
 def test_a_tape_that_needs_more_than_there_is_is_a_fault(patient):
     source = patient.path("one.mkv")
     # A file of holes: as large as it says, and no byte on the disk.
-    os.truncate(source, 4 * (diskspace.free_bytes(patient.folder) // 4096) * 4096)
+    os.truncate(source, 4 * (disk_space.free_bytes(patient.folder) // 4096) * 4096)
     wrong = patient.only("check_plan")
     assert "what is to be made (one) needs up to" in wrong.title
     os.truncate(source, 1_000_000)

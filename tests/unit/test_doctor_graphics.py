@@ -3,22 +3,22 @@
 import os
 
 import drivers
-from tapemill import pci
-from tapemill.doctor import graphics
-from tapemill.lanes.build import Build
+from tapemill.devices import pci
+from tapemill.devices.torch_build import Build
+from tapemill.doctor import gpus
 
 INTEL = "0000:03:00.0"
 
 
 def built_for(monkeypatch, *kinds):
-    monkeypatch.setattr(graphics, "torch_build", lambda: Build("2.13.0+test", kinds))
+    monkeypatch.setattr(gpus, "torch_build", lambda: Build("2.13.0+test", kinds))
 
 
 def test_cards_that_this_torch_does_not_use_are_named_with_what_would(patient, monkeypatch, tmp_path):
     drivers.plug(tmp_path / "sys", INTEL)
     monkeypatch.setattr(pci, "SYS", tmp_path / "sys")
     (tmp_path / "nvidia" / "0000:10:00.0").mkdir(parents=True)
-    monkeypatch.setattr(graphics, "NVIDIA", tmp_path / "nvidia")
+    monkeypatch.setattr(gpus, "NVIDIA", tmp_path / "nvidia")
     built_for(monkeypatch)
     found = {finding.title: finding for finding in patient.found("check_cards")}
     for maker, kind in (("Intel", "xpu"), ("NVIDIA", "cuda")):

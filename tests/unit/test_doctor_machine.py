@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-from tapemill.doctor import machine, software
+from tapemill.doctor import machine
+from tapemill.doctor import packages as software
 
 MACHINE = ("check_limits", "check_memory", "check_clock")
 

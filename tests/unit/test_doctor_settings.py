@@ -181,9 +181,9 @@ def test_a_model_that_was_set_aside_is_pointed_out(patient):
 def test_no_key_in_an_address_of_the_registry_is_told(patient):
     import io
 
-    from tapemill.doctor import command
+    from tapemill.cli import doctor
     from tapemill.doctor.findings import Asked
-    from tapemill.doctor.telling import tell_json, tell_lines
+    from tapemill.doctor.output import tell_json, tell_lines
 
     patient.path("config/models.yaml").write_text(
         "mine:\n  kind: speech\n  url: https://me:hunter22@host/x.pt?token=abcdefgh\n"
@@ -192,7 +192,7 @@ def test_no_key_in_an_address_of_the_registry_is_told(patient):
     patient.configure(subtitles={"model": "mine"})
     for tell in (tell_lines, tell_json):
         stream = io.StringIO()
-        tell(command.examine(Asked(), {"settings", "models", "tapes", "disk"}), stream)
+        tell(doctor.examine(Asked(), {"settings", "models", "tapes", "disk"}), stream)
         assert "models" in stream.getvalue()
         assert "hunter22" not in stream.getvalue()
         assert "abcdefgh" not in stream.getvalue()

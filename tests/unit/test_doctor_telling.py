@@ -4,7 +4,7 @@ import json
 import pytest
 
 from tapemill.doctor.findings import fault, ok, warning
-from tapemill.doctor.telling import tell_json, tell_lines, without_secrets
+from tapemill.doctor.output import tell_json, tell_lines, without_secrets
 
 KEY = "s3cr3t-Va1ue"
 

@@ -5,8 +5,8 @@ import sys
 import pytest
 
 from badffmpeg import program
-from tapemill import ffmpeg
 from tapemill.enhance.encoders import ENCODERS
+from tapemill.media.ffmpeg import runner as ffmpeg
 
 HARDWARE = [name for name, encoder in ENCODERS.items() if encoder.software is not None]
 

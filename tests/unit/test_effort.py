@@ -1,8 +1,8 @@
 import pytest
 
 from running import ROOT
-from tapemill.effort import UNKNOWN_MODEL, expected_s, speech_pace
 from tapemill.models import read_registry
+from tapemill.workflow.cost_model import UNKNOWN_MODEL, expected_s, speech_pace
 
 
 def test_longer_scenes_and_larger_models_are_expected_to_take_longer():

@@ -3,8 +3,8 @@ from fractions import Fraction
 import pytest
 
 from enhance_media import clip_from
-from tapemill.enhance.cadence import conclude, scene_cadence
-from tapemill.errors import ToolFailed
+from tapemill.core.errors import ToolFailed
+from tapemill.enhance.field_order import conclude, scene_cadence
 
 MOVING = "testsrc=size=352x288:rate={rate},scroll=horizontal=0.01,noise=alls=4:allf=t,format=yuv422p"
 # Frames 2k and 2k+1 of a 50 Hz picture become the two fields of frame k.

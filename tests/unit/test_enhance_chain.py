@@ -4,11 +4,11 @@ from pathlib import Path
 import pytest
 
 from enhance_media import PLAIN
+from tapemill.config.schema import check_values, load_config
+from tapemill.core.errors import ConfigError
 from tapemill.enhance.chain import Chain, check_order, preset_chain, written_out
 from tapemill.enhance.settings import PRESETS
-from tapemill.errors import ConfigError
 from tapemill.models import Model
-from tapemill.settings import check_values, load_config
 
 SCALES = {"sharp": 1, "double": 2, "vrt-x": 1}
 

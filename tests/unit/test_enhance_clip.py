@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 from enhance_media import LOSSLESS, PLAIN, clip_from, clip_of, facts_of, field_scene, samples
-from tapemill import ffmpeg
-from tapemill.device import CPU
+from tapemill.core.errors import GateError, SceneError, ToolFailed
+from tapemill.core.timing import milliseconds
+from tapemill.devices.device import CPU
 from tapemill.enhance import enhance_scene, output_picture
-from tapemill.errors import GateError, SceneError, ToolFailed
-from tapemill.media import frame_count, packet_times, probe
-from tapemill.programs import ffmpeg_build
-from tapemill.timing import milliseconds
+from tapemill.media.ffmpeg import runner as ffmpeg
+from tapemill.media.ffmpeg.version import ffmpeg_build
+from tapemill.media.probe import frame_count, packet_times, probe
 from told import facts, progressed, tell_all
 
 WIDTH, HEIGHT = 160, 96

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from enhance_media import PLAIN, clip_of, facts_of
-from tapemill.colour import Colour
-from tapemill.device import CPU
+from tapemill.devices.device import CPU
 from tapemill.enhance import enhance_scene
-from tapemill.media import probe
+from tapemill.media.colour import Colour
+from tapemill.media.probe import probe
 
 # Not saturated: those colours have no place in BT.709 after a change of primaries.
 PATCHES = np.array([(191, 64, 60), (70, 180, 75), (60, 70, 190), (200, 190, 60), (128, 128, 128), (235, 235, 235)])

@@ -8,10 +8,10 @@ import torch
 from safetensors.torch import save_file
 
 from running import ROOT
-from tapemill.enhance.describing import describe
-from tapemill.enhance.torchvision import make_importable
-from tapemill.errors import ModelError
+from tapemill.core.errors import ModelError
+from tapemill.enhance.networks.inspect_weights import describe
 from tapemill.models import NETWORKS, Description, fetch_models, find_model, read_lock
+from tapemill.models.torchvision_shim import make_importable
 
 KEYS = ROOT.parent / "shared" / "vrt" / "keys"
 

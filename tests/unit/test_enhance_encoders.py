@@ -4,10 +4,10 @@ from dataclasses import replace
 import pytest
 
 from enhance_media import PLAIN, clip_from, facts_of
-from tapemill.device import CPU, Device
+from tapemill.core.errors import ConfigError, InputError, TransientError
+from tapemill.devices.device import CPU, Device
 from tapemill.enhance import choose_encoder, enhance_scene, needs_choice, output_picture
 from tapemill.enhance.encoders import ENCODERS, chosen_encoder, device_arguments, encoder_arguments
-from tapemill.errors import ConfigError, InputError, TransientError
 
 HARDWARE = [name for name, encoder in ENCODERS.items() if encoder.software is not None]
 SOFTWARE = [name for name, encoder in ENCODERS.items() if encoder.software is None]

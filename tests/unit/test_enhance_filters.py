@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from enhance_media import LOSSLESS, PAL, PLAIN, clip_of, facts_of, samples
-from tapemill.device import CPU
+from tapemill.devices.device import CPU
 from tapemill.enhance import enhance_scene
-from tapemill.enhance.graph import Scene, filter_chain
-from tapemill.enhance.kernels import KERNEL_SCALE, shift_kernel, unsharp_kernel
+from tapemill.enhance.filters.catalog import KERNEL_SCALE, shift_kernel, unsharp_kernel
+from tapemill.enhance.filters.graph import Scene, filter_chain
 
 WIDTH, HEIGHT = 192, 96
 GREY = np.full((HEIGHT, WIDTH // 2), 128.0)

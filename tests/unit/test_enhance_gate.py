@@ -4,11 +4,11 @@ from fractions import Fraction
 import pytest
 
 from enhance_media import LOSSLESS, PLAIN, clip_from, facts_of
-from tapemill.device import CPU
+from tapemill.core.errors import GateError
+from tapemill.devices.device import CPU
 from tapemill.enhance import enhance_scene
-from tapemill.enhance.gate import check_clip
-from tapemill.enhance.graph import Scene
-from tapemill.errors import GateError
+from tapemill.enhance.filters.graph import Scene
+from tapemill.enhance.verify import check_clip
 
 FRAMES = 30
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from running import ROOT
-from tapemill.enhance.network import Network, Overflow, Tiling, restored, tiled
-from tapemill.errors import GateError, SceneError
+from tapemill.core.errors import GateError, SceneError
+from tapemill.enhance.networks.tiled_inference import Network, Overflow, Tiling, restored, tiled
 
 VRT_FIXTURES = ROOT.parent / "shared" / "vrt" / "public"
 WHOLE = Tiling(1, 0, None, 0)

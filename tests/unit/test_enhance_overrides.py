@@ -2,10 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from tapemill.enhance.overrides import SceneSettings, read_overrides
-from tapemill.errors import ConfigError
-from tapemill.settings import load_config
-from tapemill.timing import Span
+from tapemill.config.schema import load_config
+from tapemill.core.errors import ConfigError
+from tapemill.core.timing import Span
+from tapemill.enhance.scene_overrides import SceneSettings, read_overrides
 
 SCENE = ("T", "0000100", Span(100, 200))
 

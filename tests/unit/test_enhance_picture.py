@@ -4,8 +4,8 @@ from fractions import Fraction
 import pytest
 
 from enhance_media import PAL, PLAIN, UNTAGGED
-from tapemill.enhance.picture import BT601_NTSC, BT601_PAL, BT709, output_picture, source_colour, working_layout
-from tapemill.errors import ConfigError
+from tapemill.core.errors import ConfigError
+from tapemill.enhance.output_format import BT601_NTSC, BT601_PAL, BT709, output_picture, source_colour, working_layout
 
 
 def pal(**changes):

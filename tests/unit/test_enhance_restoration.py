@@ -11,16 +11,15 @@ from safetensors.torch import load_file, save_file
 from enhance_media import LOSSLESS, PLAIN, clip_from, clip_of, facts_of, field_scene, samples
 from networks import compact, network, steps, vrt
 from running import ROOT
-from tapemill import device
-from tapemill.device import CPU
+from tapemill.core.errors import ModelError, SceneError
+from tapemill.devices.device import CPU
+from tapemill.devices.model_cache import drop_all
 from tapemill.enhance import enhance_scene, output_picture
 from tapemill.enhance.chain import NetworkStep
-from tapemill.enhance.fitting import OVERLAP
-from tapemill.enhance.loading import load_network
-from tapemill.enhance.network import Tiling, tiled
-from tapemill.errors import ModelError, SceneError
-from tapemill.media import frame_count, probe
-from tapemill.resident import drop_all
+from tapemill.enhance.networks.loader import load_network
+from tapemill.enhance.networks.tile_planner import OVERLAP
+from tapemill.enhance.networks.tiled_inference import Tiling, tiled
+from tapemill.media.probe import frame_count, probe
 from told import facts, progressed, tell_all
 
 MOVING = "testsrc=size={size}:rate=25,scroll=horizontal=0.01,noise=alls=5:allf=t,format={format}"
@@ -127,7 +126,7 @@ def test_tiles_of_a_trained_network_leave_no_seam_in_a_smooth_picture(side):
 @pytest.mark.parametrize("precision", ["fp16", "bf16"])
 def test_half_precision_makes_the_same_picture_but_for_its_noise(tmp_path, monkeypatch, precision):
     """As on a card; processors can, but are not asked to because they are slow at it."""
-    monkeypatch.setattr(device, "_formats", lambda _: (True, True))
+    monkeypatch.setattr("tapemill.devices.device._formats", lambda _: (True, True))
     clip = clip_from(tmp_path / "scene.mkv", MOVING.format(size="96x64", format="yuv420p"), frames=3)
     chain = steps(network(compact(tmp_path / "net.safetensors", gain=0.3)), "resize")
     made = {}

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tapemill.enhance.tiling import padded, parts, reflected
+from tapemill.enhance.networks.tiling import padded, parts, reflected
 
 
 @settings(deadline=None)

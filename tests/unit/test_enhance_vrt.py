@@ -10,10 +10,10 @@ import torch
 
 from plain_vrt import Plain, plain_vrt
 from running import ROOT
-from tapemill.enhance.vrt import VRT, arguments, flow, pieces
-from tapemill.enhance.vrt.arguments import Arguments
-from tapemill.enhance.vrt.tasks import TASKS, task_of, weights_of
-from tapemill.errors import ConfigError, ModelError, SceneError
+from tapemill.core.errors import ConfigError, ModelError, SceneError
+from tapemill.enhance.vrt import VRT, chunking, config, spynet
+from tapemill.enhance.vrt.checkpoints import TASKS, task_of, weights_of
+from tapemill.enhance.vrt.config import Arguments
 from vrt_networks import RECORDED, SMALL, clip_for, official_keys, recorded, small_network
 
 here = pytest.mark.skipif(not RECORDED.is_dir(), reason="the recorded networks are not beside the checkout")
@@ -47,7 +47,7 @@ def test_flows_and_first_stages_are_the_recorded_ones(name):
     about, arrays, trace = recorded(name)
     network = load(about, arrays)
     images = torch.from_numpy(arrays["input"])
-    flows = flow.flows_of(network.spynet, images, network.arguments.neighbours)
+    flows = spynet.flows_of(network.spynet, images, network.arguments.neighbours)
     for direction in ("backward", "forward"):
         for scale, by_distance in enumerate(getattr(flows, direction)):
             for distance, found in enumerate(by_distance):
@@ -127,7 +127,7 @@ def test_pieces_change_nothing(monkeypatch):
     network = small_network(pa_frames=6, upscale=2, window_size=[2, 5, 4], nonblind_denoising=True)
     clip = clip_for(network, 5, 40, 40, count=2)
     whole = network(clip)
-    monkeypatch.setattr(pieces, "PROCESSOR_BYTES", 200_000)
+    monkeypatch.setattr(chunking, "PROCESSOR_BYTES", 200_000)
     torch.testing.assert_close(network(clip), whole, rtol=0, atol=1e-3)
 
 
@@ -178,7 +178,7 @@ def test_half_weights_come_close(dtype):
 def test_flows_are_float32_whatever_the_weights_are():
     network = small_network(pa_frames=4, deformable_groups=4).half()
     clip = clip_for(network, 4).half()
-    flows = flow.flows_of(network.spynet, clip, 2)
+    flows = spynet.flows_of(network.spynet, clip, 2)
     exact = Plain({name: t.float() for name, t in network.state_dict().items()}, {"pa_frames": 4})
     backward, _ = exact.flows(clip[0].float())
     for distance in range(2):
@@ -188,7 +188,7 @@ def test_flows_are_float32_whatever_the_weights_are():
 
 
 def test_importing_the_package_and_its_tasks_leaves_torch_alone():
-    code = "import sys, tapemill.enhance.vrt.tasks, tapemill.enhance.vrt.footprint; print('torch' in sys.modules)"
+    code = "import sys, tapemill.enhance.vrt.checkpoints, tapemill.enhance.vrt.memory; print('torch' in sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT / "scripts", capture_output=True, text=True, check=True
     )
@@ -249,7 +249,7 @@ def test_what_the_official_tasks_need_of_a_clip():
     assert [task.arguments.temporal_window for task in TASKS] == [6, 8, 8, 8, 6, 6, 6, 6, 4]
     assert TASKS[7].arguments.channels_in == 4
     assert Arguments(**SMALL | {"pa_frames": 0}).least_sides == (32, 32)
-    assert arguments.SCALES[3] == TASKS[0].arguments.side_multiple
+    assert config.SCALES[3] == TASKS[0].arguments.side_multiple
     with pytest.raises(SceneError, match="exactly 4"):
         TASKS[8].arguments.check_clip((1, 6, 3, 64, 64))
     with pytest.raises(ConfigError, match="16 deformable groups"):

@@ -2,9 +2,9 @@ import pytest
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from tapemill.enhance.vrt import pieces
-from tapemill.enhance.vrt.footprint import activation_bytes
-from tapemill.enhance.vrt.tasks import TASKS
+from tapemill.enhance.vrt import chunking
+from tapemill.enhance.vrt.checkpoints import TASKS
+from tapemill.enhance.vrt.memory import activation_bytes
 from vrt_networks import clip_for, small_network
 
 
@@ -30,7 +30,7 @@ def allocated(network, clip):
     ],
 )
 def test_the_estimate_is_within_a_factor_of_two(monkeypatch, changes, size, piece):
-    monkeypatch.setattr(pieces, "PROCESSOR_BYTES", piece)
+    monkeypatch.setattr(chunking, "PROCESSOR_BYTES", piece)
     network = small_network(**changes)
     peak, largest = allocated(network, clip_for(network, *size))
     estimate = activation_bytes(network.arguments, *size)

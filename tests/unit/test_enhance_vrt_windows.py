@@ -4,9 +4,9 @@ import math
 import pytest
 import torch
 
-from tapemill.enhance.vrt import windows
+from tapemill.enhance.vrt import window_partition
 from tapemill.enhance.vrt.attention import attend
-from tapemill.enhance.vrt.tables import Tables
+from tapemill.enhance.vrt.cache import Tables
 
 SIZES = [(6, 8, 8), (7, 9, 10), (4, 8, 12), (2, 8, 4), (12, 16, 8), (1, 5, 6)]
 CPU = torch.device("cpu")
@@ -16,7 +16,7 @@ CPU = torch.device("cpu")
 @pytest.mark.parametrize("window", [(2, 4, 4), (6, 4, 4), (6, 3, 5), (1, 4, 4)])
 @pytest.mark.parametrize("size", SIZES)
 def test_windows_and_masks_are_those_of_the_rolled_and_padded_clip(size, window, shifted):
-    plan = windows.make_plan(size, window, shifted, CPU)
+    plan = window_partition.make_plan(size, window, shifted, CPU)
     used = [min(pair) for pair in zip(size, window, strict=True)]
     shift = [w // 2 if shifted and side > w else 0 for side, w in zip(size, window, strict=True)]
     padded = [-(-side // w) * w for side, w in zip(size, used, strict=True)]
@@ -37,7 +37,7 @@ def test_windows_and_masks_are_those_of_the_rolled_and_padded_clip(size, window,
     rows = plan.rows if plan.padding is None else plan.rows.masked_fill(plan.padding[:, 0], -1)
     found = {}
     for kind in plan.kinds:
-        mask = windows.region_mask(plan.window, plan.shift, kind.wrapped)
+        mask = window_partition.region_mask(plan.window, plan.shift, kind.wrapped)
         for window_rows in rows.view(plan.windows, plan.tokens)[kind.start : kind.stop]:
             found[tuple(window_rows.tolist())] = mask
     assert found.keys() == expected.keys()
@@ -49,13 +49,13 @@ def test_windows_and_masks_are_those_of_the_rolled_and_padded_clip(size, window,
 
 def test_relative_index_and_position_encoding():
     window = (2, 3, 4)
-    index = windows.relative_index(window)
+    index = window_partition.relative_index(window)
     places = list(itertools.product(*map(range, window)))
     for (a, q), (b, k) in itertools.product(enumerate(places), repeat=2):
         d, h, w = (x - y for x, y in zip(q, k, strict=True))
         assert index[a, b] == ((d + 1) * 5 + h + 2) * 7 + w + 3
     height, width, channels = 3, 4, 12
-    encoding = windows.position_encoding(height, width, channels)
+    encoding = window_partition.position_encoding(height, width, channels)
     assert encoding.shape == (1, 12, 12)
     for row, column, feature in itertools.product(range(height), range(width), range(channels)):
         place, length = (row + 1, height) if feature < 6 else (column + 1, width)

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from tapemill import errors
+from tapemill.core import errors
 
 
 def test_message_names_file_tool_exit_code_last_words_and_remedy():

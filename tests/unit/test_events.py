@@ -14,9 +14,12 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from tapemill import events, history, progress, script
-from tapemill.errors import GateError
-from tapemill.notices import Notice
+from tapemill.core import progress
+from tapemill.core.errors import GateError
+from tapemill.core.notices import Notice
+from tapemill.events import attempts
+from tapemill.events import log as events
+from tapemill.jobs import entrypoint
 
 pytestmark = pytest.mark.usefixtures("handlers")
 
@@ -109,7 +112,7 @@ def test_a_job_tells_its_whole_course(run, monkeypatch):
         counter.advance(10)
         return [Notice("kept", "the clip is black")]
 
-    script.run(main, job())
+    entrypoint.run(main, job())
     started, at_once, told, done = valid(run)
     kinds = [started.kind, at_once.kind, told.kind, done.kind]
     assert kinds == ["job_started", "job_told", "job_progress", "job_done"]
@@ -119,7 +122,7 @@ def test_a_job_tells_its_whole_course(run, monkeypatch):
     assert (done.facts["lane"], done.facts["device_uuid"]) == ("gpu1", "abc")
     assert done.facts["notices"] == [{"kind": "kept", "reason": "the clip is black", "scene": ""}]
     assert "10 of 40 frames" in Path(JOB["log"]).read_text()
-    (attempt,) = history.attempts(events.read(run))
+    (attempt,) = attempts.attempts(events.read(run))
     assert (attempt.rule, attempt.tape, attempt.scene) == ("enhance_scene", "T01", "0000050")
     assert (attempt.outcome, attempt.facts["lane"], attempt.facts["frames"]) == ("done", "gpu1", 10)
 
@@ -129,8 +132,8 @@ def test_a_failed_job_tells_why(run):
         raise GateError("the clip is short", remedy="run again")
 
     with pytest.raises(SystemExit):
-        script.run(main, job())
-    (attempt,) = history.attempts(valid(run))
+        entrypoint.run(main, job())
+    (attempt,) = attempts.attempts(valid(run))
     assert attempt.outcome == "failed"
     assert (attempt.facts["kind"], attempt.facts["is_final"]) == ("scene", True)
     assert attempt.facts["reason"] == "GateError: the clip is short"
@@ -139,14 +142,14 @@ def test_a_failed_job_tells_why(run):
 def test_an_attempt_that_another_follows_or_the_end_was_lost(run):
     events.write("job_started", **JOB, attempt=1)
     events.write("job_started", **JOB, attempt=2)
-    assert [each.outcome for each in history.attempts(events.read(run))] == ["lost", "running"]
+    assert [each.outcome for each in attempts.attempts(events.read(run))] == ["lost", "running"]
     events.write("job_done", **JOB, attempt=2, seconds=1.0)
     other = JOB | {"log": "logs/enhance_scene/T01/0000100.log"}
     events.write("job_started", **other, attempt=1)
     ended = dict.fromkeys(("tried_again", "attempts_lost", "lowered", "interrupted", "not_started"), 0)
     events.write("run_ended", is_ok=False, failed=[], replaced=[], **ended)
     valid(run)
-    assert [each.outcome for each in history.attempts(events.read(run))] == ["lost", "done", "lost"]
+    assert [each.outcome for each in attempts.attempts(events.read(run))] == ["lost", "done", "lost"]
 
 
 def test_a_killed_writer_leaves_what_it_wrote(run, tmp_path):
@@ -166,10 +169,10 @@ def test_the_wait_for_a_lane_is_no_work(run):
         progress.tell("on a card", lane="cpu0")
         time.sleep(0.1)
 
-    script.run(main, job())
+    entrypoint.run(main, job())
     started, _, done = valid(run)
     assert 0.1 <= done.facts["seconds"] < 0.5
-    (attempt,) = history.attempts(events.read(run))
+    (attempt,) = attempts.attempts(events.read(run))
     assert attempt.duration > timedelta(seconds=0.6)
     assert attempt.began - started.time >= timedelta(seconds=0.5)
 
@@ -177,7 +180,7 @@ def test_the_wait_for_a_lane_is_no_work(run):
 def test_what_the_job_was_given_is_told_at_its_start(run):
     given = job()
     given.threads, given.resources = 3, {"expected_s": 40, "gpu": 1}
-    script.run(lambda _: None, given)
+    entrypoint.run(lambda _: None, given)
     started, _ = valid(run)
     assert (started.facts["threads"], started.facts["expected_s"]) == (3, 40)
 

@@ -10,10 +10,10 @@ import psutil
 import pytest
 
 from badffmpeg import program
-from tapemill import ffmpeg
-from tapemill.commands import described
-from tapemill.errors import SetupError, ToolFailed, ToolKilled
-from tapemill.limits import MOST_PIXELS, time_limit_s
+from tapemill.core.errors import SetupError, ToolFailed, ToolKilled
+from tapemill.media.ffmpeg import runner as ffmpeg
+from tapemill.media.ffmpeg.command import described
+from tapemill.media.ffmpeg.limits import MOST_PIXELS, time_limit_s
 
 ENDLESS = ["-re", "-f", "lavfi", "-i", "testsrc=s=16x16", "-f", "null", "-"]
 

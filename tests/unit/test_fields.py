@@ -2,8 +2,8 @@ from fractions import Fraction
 
 import pytest
 
-from tapemill import ffmpeg
-from tapemill.fields import FieldCounts, count_fields
+from tapemill.capture.field_order import FieldCounts, count_fields
+from tapemill.media.ffmpeg import runner as ffmpeg
 
 MOVING = "testsrc2=s=360x288:r=50:d=3,gblur=sigma=2"  # unblurred, its single lines look combed
 

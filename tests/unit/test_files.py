@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tapemill.errors import InputError
-from tapemill.files import fingerprint, natural_key, scene_files, sha256, staged, write_json
+from tapemill.core.errors import InputError
+from tapemill.storage.atomic import staged, write_json
+from tapemill.storage.fingerprint import fingerprint, natural_key, scene_files, sha256
 
 
 def test_a_file_appears_whole_or_not_at_all(tmp_path):

@@ -12,8 +12,8 @@ import pytest
 
 from running import ROOT, Project, this_checkout
 from smalldisk import small_disk
-from tapemill import filesystem
-from tapemill.errors import DiskFull, NotWritable
+from tapemill.core.errors import DiskFull, NotWritable
+from tapemill.storage import filesystem_checks
 
 KERNEL = ROOT / "tests" / "kernel.py"
 TRY = "import sys; from pathlib import Path; from tapemill import filesystem; filesystem.try_out(Path(sys.argv[1]))"
@@ -80,7 +80,7 @@ def old_ext3(tmp_path):
 
 def test_a_disk_that_does_all_is_left_as_it_was(tmp_path):
     (tmp_path / "one").touch()
-    times = filesystem.try_out(tmp_path)
+    times = filesystem_checks.try_out(tmp_path)
     assert names_in(tmp_path) == ["one"]
     assert times.steps_s < 1e-6
     assert abs(times.ahead_s) < 60
@@ -148,15 +148,15 @@ def test_room_and_rights_are_not_the_run_s_question_here(tmp_path, monkeypatch):
         monkeypatch.chdir(disk.path)
         disk.fill()
         with pytest.raises(DiskFull):
-            filesystem.try_out(disk.path)
+            filesystem_checks.try_out(disk.path)
         # `clean` has to begin all the same.
-        filesystem.check_run(Path(".snakemake"))
+        filesystem_checks.check_run(Path(".snakemake"))
         assert names_in(disk.path) == ["balloon"]
         disk.empty()
         disk.lock()
         with pytest.raises(NotWritable):
-            filesystem.try_out(disk.path)
-        filesystem.check_run(Path(".snakemake"))
+            filesystem_checks.try_out(disk.path)
+        filesystem_checks.check_run(Path(".snakemake"))
         disk.unlock()
 
 
@@ -169,24 +169,24 @@ def test_every_disk_that_a_tape_or_a_stage_is_on_is_tried(tmp_path, monkeypatch)
         places = [tape.path, stage.path, Path("results")]
         for place in places:
             os.utime(place, (1, 1))
-        filesystem.check_run(Path(".snakemake"))
+        filesystem_checks.check_run(Path(".snakemake"))
         # What is made in a folder, and removed, sets its time.
         assert all(place.stat().st_mtime > 1 for place in places)
 
 
 def test_what_a_killed_trial_left_is_removed_unless_it_may_be_at_work(tmp_path):
-    for age_s, name in ((0, "now"), (2 * filesystem.LEFT_S, "old")):
-        left = tmp_path / f"{filesystem.PREFIX}{name}"
+    for age_s, name in ((0, "now"), (2 * filesystem_checks.LEFT_S, "old")):
+        left = tmp_path / f"{filesystem_checks.PREFIX}{name}"
         (left / "to").mkdir(parents=True)
         os.utime(left, (time.time() - age_s, time.time() - age_s))
-    filesystem.try_out(tmp_path)
-    assert names_in(tmp_path) == [f"{filesystem.PREFIX}now"]
+    filesystem_checks.try_out(tmp_path)
+    assert names_in(tmp_path) == [f"{filesystem_checks.PREFIX}now"]
 
 
 def test_file_times_of_whole_seconds_are_told_by_the_doctor(patient, tmp_path):
     patient.configure(disk={"reserve_gb": 0})
     with old_ext3(tmp_path) as old:
-        assert filesystem.try_out(old).steps_s > 0.9
+        assert filesystem_checks.try_out(old).steps_s > 0.9
         patient.path("results").mkdir()
         patient.path("results/one").symlink_to(old)
         hint = patient.only("check_places", level="warning")
@@ -201,7 +201,7 @@ def test_files_can_be_put_in_the_place_of_others_on_an_overlay(tmp_path):
             part.mkdir()
         options = f"lowerdir={parts['lower']},upperdir={parts['upper']},workdir={parts['work']}"
         with mounted(tmp_path / "merged", "-t", "overlay", "overlay", "-o", options) as merged:
-            filesystem.try_out(merged)
+            filesystem_checks.try_out(merged)
             assert not names_in(merged)
 
 

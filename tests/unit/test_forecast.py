@@ -3,8 +3,8 @@ from datetime import timedelta
 import pytest
 
 from courses import RUN, START, Script
-from tapemill.course import Course
-from tapemill.forecast import forecast
+from tapemill.events.eta import forecast
+from tapemill.events.run_state import Course
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tapemill.grid import USUAL_RATES, choose_rate, lay_grid, ticks
+from tapemill.media.cfr import USUAL_RATES, choose_rate, lay_grid, ticks
 
 PAL = Fraction(25)
 NTSC = Fraction(30000, 1001)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tapemill.groups.batches import SCENES_AT_MOST, GroupName, divide, together
+from tapemill.cluster.batching import SCENES_AT_MOST, GroupName, divide, together
 
 SECONDS = st.lists(st.floats(1, 4000), min_size=1, max_size=400)
 
@@ -41,8 +41,8 @@ class Tape:
 
 @pytest.fixture
 def minutes(monkeypatch):
-    monkeypatch.setattr("tapemill.groups.batches.replace", lambda job, scene_id: job)
-    monkeypatch.setattr("tapemill.groups.batches._expected_s", lambda job, stage, config: 30.0)
+    monkeypatch.setattr("tapemill.cluster.batching.replace", lambda job, scene_id: job)
+    monkeypatch.setattr("tapemill.cluster.batching._expected_s", lambda job, stage, config: 30.0)
 
 
 CONFIG = {"subtitles": {"translate": False}, "cluster": {"group_minutes": 10}}

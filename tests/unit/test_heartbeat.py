@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from tapemill import heartbeat
+from tapemill.process import heartbeat
 from waiting import wait_for
 
 RUN = "4711-42"

@@ -14,11 +14,11 @@ import pytest
 import fieldwise
 from captured import capture_settings
 from running import ROOT
-from tapemill import ffmpeg
-from tapemill.capture import probe_capture
-from tapemill.containers import what_it_is
-from tapemill.errors import InputError
-from tapemill.facts import Capture
+from tapemill.capture.probe import probe_capture
+from tapemill.core.errors import InputError
+from tapemill.media.capture_info import Capture
+from tapemill.media.container_integrity import what_it_is
+from tapemill.media.ffmpeg import runner as ffmpeg
 
 MUXERS = {"mkv": "matroska", "mp4": "mp4", "mov": "mov", "avi": "avi", "ts": "mpegts", "vob": "vob", "dv": "dv"}
 PICTURE = "testsrc2=s=64x48:r=25"
@@ -323,7 +323,7 @@ def test_a_clock_that_runs_over_goes_on(tmp_path):
 def test_few_key_frames_are_refused_only_if_it_costs_too_much(tmp_path, monkeypatch):
     path = make(tmp_path / "a.mp4", "-g", "1000", "-sc_threshold", "0", sound=False)
     assert look(path).frames == 100
-    monkeypatch.setattr("tapemill.intake.LONGEST_LEAD_S", 3)
+    monkeypatch.setattr("tapemill.capture.validation.LONGEST_LEAD_S", 3)
     refused(path, "no key frame for 4 s from 00:00:00.000 on", "ffv1")
 
 

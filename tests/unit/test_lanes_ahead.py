@@ -1,4 +1,4 @@
-from tapemill.lanes.ahead import Waiting
+from tapemill.lanes.backpressure import Waiting
 
 
 def test_what_waits_and_what_is_made_counts_up_to_the_limit():

@@ -9,9 +9,11 @@ import pytest
 
 import standins
 from mainrun import main_run
-from tapemill import events, history, lifeline
-from tapemill.errors import FatalError, OutOfMemory, SceneError, WorkerLost
+from tapemill.core.errors import FatalError, OutOfMemory, SceneError, WorkerLost
+from tapemill.events import attempts
+from tapemill.events import log as events
 from tapemill.lanes import lease
+from tapemill.process import liveness
 from waiting import wait_for
 
 
@@ -113,7 +115,7 @@ def test_nothing_outlives_a_killed_run(run, warm):
     jobs = subprocess.run(["pgrep", "-f", str(run.folder)], capture_output=True, text=True, check=False).stdout.split()
     ours += [int(pid) for pid in jobs if int(pid) != os.getpid()]
     os.kill(run.process.pid, signal.SIGKILL)
-    wait_for(lambda: not any(map(lifeline.run_of, ours)), seconds=5)
+    wait_for(lambda: not any(map(liveness.run_of, ours)), seconds=5)
     assert lease.is_free(run.folder / "tapemill", "cpu0")
     with main_run_again(run) as later:
         assert later.do(standins.note, diary="diary", lanes={"warm": warm}) == 0
@@ -144,7 +146,7 @@ def test_what_the_work_tells_becomes_events_wherever_it_is_done(tmp_path, monkey
     kinds = [event.kind for event in found if event.facts.get("scene") == "0000000"]
     assert kinds == ["job_started", *["job_told"] * 2, *["job_progress"] * 3, *["job_told"] * 2, "job_done"]
     assert sum(event.kind == "worker_started" for event in found) == warm
-    counted, failed = history.attempts(found)
+    counted, failed = attempts.attempts(found)
     assert (counted.facts["waits_for"], counted.facts["lane"], counted.facts["is_warm"]) == ("cpu0", "cpu0", warm)
     assert (counted.facts["frames"], counted.facts["total_frames"], counted.facts["model"]) == (3, 3, ["abacus"])
     assert counted.facts["peak_memory_bytes"] > 1 << 20

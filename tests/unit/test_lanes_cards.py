@@ -10,11 +10,10 @@ import pytest
 
 import drivers
 from running import ROOT
-from tapemill import pci
-from tapemill.errors import LaneError, SetupError
-from tapemill.lanes import cards, masks
-from tapemill.lanes.listing import Card
-from tapemill.lanes.visible import uuid_text
+from tapemill.core.errors import LaneError, SetupError
+from tapemill.devices import pci, visibility
+from tapemill.devices.enumerate import Card, uuid_text
+from tapemill.lanes import card_registry
 
 ADDRESSES = ("0000:03:00.0", "0000:07:00.0")
 JOB = """
@@ -42,7 +41,7 @@ class Machine:
         (folder / "run").mkdir(mode=0o700)
         monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder / "run"))
         monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(folder / "packages"), str(ROOT / "scripts")]))
-        for name in {name for masking in masks.MASKINGS.values() for name in (*masking.hiding, *masking.ordering)}:
+        for name in {name for masking in visibility.MASKINGS.values() for name in (*masking.hiding, *masking.ordering)}:
             monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv("SLURM_JOB_ID", raising=False)
         monkeypatch.syspath_prepend(str(folder / "packages"))
@@ -80,7 +79,7 @@ def two_arcs(machine):
 
 def test_cards_are_listed_in_pci_order_whatever_mask_is_in_force(two_arcs, monkeypatch):
     monkeypatch.setenv("ZE_AFFINITY_MASK", "1")
-    listed = cards.list_cards("xpu")
+    listed = card_registry.list_cards("xpu")
     assert [card.uuid for card in listed] == [drivers.uuid_of(0), drivers.uuid_of(1)]
     assert listed[1] == Card(
         kind="xpu",
@@ -93,17 +92,17 @@ def test_cards_are_listed_in_pci_order_whatever_mask_is_in_force(two_arcs, monke
         mask="ZE_AFFINITY_MASK=1 ZE_ENABLE_PCI_ID_DEVICE_ORDER=1",
     )
     assert Card.from_plain(json.loads(json.dumps(listed[1].to_plain()))) == listed[1]
-    assert cards.list_cards("cpu") == []
+    assert card_registry.list_cards("cpu") == []
 
 
 def test_the_mask_that_is_listed_selects_the_card(two_arcs):
-    for card in cards.list_cards("xpu"):
+    for card in card_registry.list_cards("xpu"):
         environ = dict(part.split("=") for part in card.mask.split())
         assert two_arcs.job("xpu", None, **environ).uuid == card.uuid
 
 
 def test_a_job_knows_the_card_that_it_works_on(two_arcs):
-    cards.record_cards("xpu")
+    card_registry.record_cards("xpu")
     done = subprocess.run([sys.executable, "-c", OPEN], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == ["Intel(R) Arc(TM) A770 Graphics", drivers.uuid_of(1), ADDRESSES[1]]
@@ -115,7 +114,7 @@ def test_integrated_graphics_take_a_number_but_are_no_card(machine):
     machine.has("xpu", graphics, drivers.arc(1), drivers.arc(2))
     for address in ("0000:00:02.0", *ADDRESSES):
         drivers.plug(machine.folder / "sys", address)
-    listed = cards.record_cards("xpu")
+    listed = card_registry.record_cards("xpu")
     assert [(card.number, card.uuid, card.pci_address) for card in listed] == [
         (1, drivers.uuid_of(1), ADDRESSES[0]),
         (2, drivers.uuid_of(2), ADDRESSES[1]),
@@ -127,16 +126,16 @@ def test_integrated_graphics_take_a_number_but_are_no_card(machine):
 def test_an_address_is_unknown_rather_than_wrong(machine):
     machine.has("xpu", drivers.arc(0), drivers.arc(1))
     drivers.plug(machine.folder / "sys", ADDRESSES[0])
-    assert [card.pci_address for card in cards.list_cards("xpu")] == ["", ""]
+    assert [card.pci_address for card in card_registry.list_cards("xpu")] == ["", ""]
     # One more that the kernel knows and the driver does not: which of the three it is cannot be told.
     for address in (ADDRESSES[1], "0000:0a:00.0"):
         drivers.plug(machine.folder / "sys", address)
-    assert [(card.number, card.pci_address) for card in cards.list_cards("xpu")] == [(0, ""), (1, "")]
+    assert [(card.number, card.pci_address) for card in card_registry.list_cards("xpu")] == [(0, ""), (1, "")]
 
 
 def test_torch_tells_addresses_of_nvidia_cards_and_their_numbers_follow_them(machine):
     machine.has("cuda", drivers.geforce(0), drivers.geforce(1))
-    listed = cards.list_cards("cuda")
+    listed = card_registry.list_cards("cuda")
     assert [card.pci_address for card in listed] == ["0000:10:00.0", "0000:11:00.0"]
     assert [card.mask for card in listed][1] == "CUDA_VISIBLE_DEVICES=1 CUDA_DEVICE_ORDER=PCI_BUS_ID"
 
@@ -164,26 +163,26 @@ def test_a_render_node_is_named_by_where_the_card_sits(machine, monkeypatch):
 def test_a_job_is_on_the_card_of_its_lane(machine, kind):
     one = drivers.arc if kind == "xpu" else drivers.geforce
     machine.has(kind, one(0), one(1), one(2))
-    recorded = cards.record_cards(kind)
+    recorded = card_registry.record_cards(kind)
     for number in (0, 1, 2):
         assert machine.job(kind, number) == recorded[number]
 
 
 def test_a_job_on_the_wrong_card_stops_and_names_both(two_arcs):
-    cards.record_cards("xpu")
+    card_registry.record_cards("xpu")
     # The cards change places, as after moving one to another slot while the list stays.
     two_arcs.has("xpu", drivers.arc(1, name="Arc B580"), drivers.arc(0))
     told = two_arcs.job("xpu", 0)
     assert "LaneError: the job is on the wrong card: Arc B580, " + drivers.uuid_of(1) in told
     assert f"instead of Intel(R) Arc(TM) A770 Graphics, {drivers.uuid_of(0)}" in told
     assert "(ZE_AFFINITY_MASK=0 ZE_ENABLE_PCI_ID_DEVICE_ORDER=1)" in told
-    cards.record_cards("xpu")
+    card_registry.record_cards("xpu")
     assert two_arcs.job("xpu", 0).uuid == drivers.uuid_of(1)
 
 
 def test_under_a_cluster_s_mask_the_card_has_to_be_one_of_the_machine(two_arcs):
     assert two_arcs.job("xpu", None, ZE_AFFINITY_MASK="1").uuid == drivers.uuid_of(1)
-    recorded = cards.record_cards("xpu")
+    recorded = card_registry.record_cards("xpu")
     assert two_arcs.job("xpu", None, ZE_AFFINITY_MASK="1") == recorded[1]
     two_arcs.has("xpu", drivers.arc(0), drivers.arc(7))
     assert "wrong card" in two_arcs.job("xpu", None, ZE_AFFINITY_MASK="1")
@@ -201,45 +200,45 @@ def test_a_mask_that_leaves_nothing_is_shown(two_arcs):
 
 
 def test_numbers_are_those_a_mask_leaves_or_all(two_arcs, monkeypatch):
-    assert cards.numbers("xpu") == [0, 1]
-    assert cards.recorded_cards("xpu") is not None
+    assert card_registry.numbers("xpu") == [0, 1]
+    assert card_registry.recorded_cards("xpu") is not None
     monkeypatch.setenv("ZE_AFFINITY_MASK", "1")
-    assert cards.numbers("xpu") == [1]
-    assert cards.numbers("cpu") == []
+    assert card_registry.numbers("xpu") == [1]
+    assert card_registry.numbers("cpu") == []
 
 
 def test_a_mask_of_uuids_is_understood_through_the_cards(machine, monkeypatch):
     machine.has("cuda", drivers.geforce(0), drivers.geforce(1))
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", f"GPU-{drivers.uuid_of(1)[:21]}")
-    assert cards.numbers("cuda") == [1]
+    assert card_registry.numbers("cuda") == [1]
     assert machine.job("cuda", 1).uuid == drivers.uuid_of(1)
 
 
 def test_the_record_holds_until_the_machine_or_torch_is_another(two_arcs, monkeypatch):
-    assert cards.recorded_cards("xpu") is None
-    listed = cards.record_cards("xpu")
-    assert cards.recorded_cards("xpu") == listed
+    assert card_registry.recorded_cards("xpu") is None
+    listed = card_registry.record_cards("xpu")
+    assert card_registry.recorded_cards("xpu") == listed
     folder = two_arcs.folder / "run" / "tapemill"
     assert [path.name for path in folder.iterdir()] == ["cards-xpu.json"]
     # Inside an allocation other cards may have the same numbers.
     monkeypatch.setenv("SLURM_JOB_ID", "4711")
-    assert cards.recorded_cards("xpu") is None
+    assert card_registry.recorded_cards("xpu") is None
     monkeypatch.delenv("SLURM_JOB_ID")
     two_arcs.has("xpu", drivers.arc(0), version="2.14.0")
-    assert cards.recorded_cards("xpu") is None
+    assert card_registry.recorded_cards("xpu") is None
     two_arcs.has("xpu", drivers.arc(0))
-    assert cards.recorded_cards("xpu") == listed
-    monkeypatch.setattr(cards, "BOOT_ID", two_arcs.folder / "boot_id")
+    assert card_registry.recorded_cards("xpu") == listed
+    monkeypatch.setattr(card_registry, "BOOT_ID", two_arcs.folder / "boot_id")
     (two_arcs.folder / "boot_id").write_text("another\n")
-    assert cards.recorded_cards("xpu") is None
+    assert card_registry.recorded_cards("xpu") is None
     (folder / "cards-xpu.json").write_text('{"boot"')
-    assert cards.recorded_cards("xpu") is None
+    assert card_registry.recorded_cards("xpu") is None
 
 
 def test_lanes_that_have_a_card_are_recorded(two_arcs):
-    cards.check_lanes("xpu", [0, 1])
-    assert [card.number for card in cards.recorded_cards("xpu")] == [0, 1]
-    cards.check_lanes("cpu", [0, 1, 2])
+    card_registry.check_lanes("xpu", [0, 1])
+    assert [card.number for card in card_registry.recorded_cards("xpu")] == [0, 1]
+    card_registry.check_lanes("cpu", [0, 1, 2])
 
 
 @pytest.mark.parametrize(
@@ -268,7 +267,7 @@ def test_lanes_that_have_a_card_are_recorded(two_arcs):
 def test_a_lane_without_a_card_is_named_with_what_to_do(machine, built, plugged, message, remedy):
     machine.has(built, *plugged)
     with pytest.raises(LaneError) as caught:
-        cards.check_lanes("xpu", [0, 1])
+        card_registry.check_lanes("xpu", [0, 1])
     assert caught.value.what == message
     assert caught.value.remedy.startswith(remedy)
 
@@ -276,25 +275,25 @@ def test_a_lane_without_a_card_is_named_with_what_to_do(machine, built, plugged,
 def test_a_driver_that_fails_is_quoted(machine):
     machine.has("xpu", drivers.arc(0), says="zeInit: no permission for /dev/dri/renderD128")
     with pytest.raises(SetupError, match="could not list the xpu cards") as caught:
-        cards.list_cards("xpu")
+        card_registry.list_cards("xpu")
     assert caught.value.stderr_tail[-1] == "zeInit: no permission for /dev/dri/renderD128"
 
 
 def test_a_driver_that_hangs_is_left(machine, monkeypatch):
-    from tapemill.lanes import listing
+    from tapemill.devices import enumerate
 
     machine.has("xpu", drivers.arc(0))
     (machine.folder / "packages" / "torch" / "__init__.py").write_text("import time; time.sleep(600)")
-    monkeypatch.setattr(listing, "LIST_TIMEOUT_S", 1.0)
+    monkeypatch.setattr(enumerate, "LIST_TIMEOUT_S", 1.0)
     with pytest.raises(SetupError, match="did not list the xpu cards within 1 s"):
-        cards.list_cards("xpu")
+        card_registry.list_cards("xpu")
 
 
 def test_a_program_of_the_working_folder_cannot_stand_in_for_torch(two_arcs, monkeypatch):
     (two_arcs.folder / "here").mkdir()
     (two_arcs.folder / "here" / "torch.py").write_text("raise SystemExit('wrong torch')")
     monkeypatch.chdir(two_arcs.folder / "here")
-    assert len(cards.list_cards("xpu")) == 2
+    assert len(card_registry.list_cards("xpu")) == 2
 
 
 @pytest.mark.parametrize(
@@ -314,11 +313,11 @@ def test_a_uuid_is_the_same_in_every_spelling(value):
 
 def test_a_card_without_uuid_is_told_by_its_place(machine):
     machine.has("hip", drivers.geforce(0, uuid=""), drivers.geforce(1, uuid=""))
-    recorded = cards.record_cards("hip")
+    recorded = card_registry.record_cards("hip")
     assert machine.job("hip", 1) == recorded[1]
     # Two cards of which nothing is known are not the same.
     unknown = replace(recorded[0], pci_address="")
     Path(machine.folder / "run" / "tapemill" / "cards-hip.json").write_text(
-        json.dumps({**cards._circumstances(), "cards": [unknown.to_plain()]})
+        json.dumps({**card_registry._circumstances(), "cards": [unknown.to_plain()]})
     )
     assert "wrong card" in machine.job("hip", 0)

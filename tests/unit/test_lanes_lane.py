@@ -1,9 +1,9 @@
 import pytest
 
-from tapemill.errors import LaneError
+from tapemill.config.schema import load_config
+from tapemill.core.errors import LaneError
 from tapemill.lanes import LanesSettings
 from tapemill.lanes.lane import Lane, lane_of
-from tapemill.settings import load_config
 
 SETTINGS = load_config({})["lanes"]
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tapemill.errors import SetupError
+from tapemill.core.errors import SetupError
 from tapemill.lanes import lease
 from tapemill.lanes.lane import Lane
-from tapemill.lanes.runtime import lease_folder, run_folder, runtime_folder
-from tapemill.lanes.seats import seated
-from tapemill.lifeline import Run, run_of
+from tapemill.lanes.lease import seated
+from tapemill.process.liveness import Run, run_of
+from tapemill.process.runtime_dirs import lease_folder, run_folder, runtime_folder
 
 HOLDER = """
 import sys; from pathlib import Path; from tapemill.lanes import lease

@@ -5,9 +5,9 @@ import pytest
 
 import drivers
 from running import ROOT
-from tapemill.errors import LaneError
-from tapemill.lanes import masks
-from tapemill.lanes.listing import Card
+from tapemill.core.errors import LaneError
+from tapemill.devices import visibility
+from tapemill.devices.enumerate import Card
 
 XPU = {"ZE_ENABLE_PCI_ID_DEVICE_ORDER": "1"}
 CUDA = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
@@ -52,7 +52,7 @@ CARDS = [
     ],
 )
 def test_a_lane_gets_its_card(kind, number, before, changes):
-    assert masks.mask_for(kind, number, before, CARDS) == changes
+    assert visibility.mask_for(kind, number, before, CARDS) == changes
 
 
 @pytest.mark.parametrize(
@@ -83,20 +83,20 @@ def test_a_lane_gets_its_card(kind, number, before, changes):
 )
 def test_a_mask_that_cannot_be_is_refused_by_name(kind, number, before, message):
     with pytest.raises(LaneError, match=message) as caught:
-        masks.mask_for(kind, number, before, CARDS)
+        visibility.mask_for(kind, number, before, CARDS)
     assert caught.value.remedy
 
 
 def test_a_mask_once_set_is_respected_by_the_process_it_was_set_for():
     """A worker pins itself again although it was born masked."""
     for kind, before in (("xpu", {}), ("cuda", {}), ("hip", {}), ("hip", {"ROCR_VISIBLE_DEVICES": "2,1"})):
-        born = before | masks.mask_for(kind, 1, before)
-        assert born | masks.mask_for(kind, 1, born) == born
+        born = before | visibility.mask_for(kind, 1, before)
+        assert born | visibility.mask_for(kind, 1, born) == born
 
 
 def test_pinning_changes_the_environment_it_is_given():
     environ = {"HOME": "/"}
-    masks.pin("xpu", 1, environ, {})
+    visibility.pin("xpu", 1, environ, {})
     assert environ == {"HOME": "/", "ZE_AFFINITY_MASK": "1", **XPU}
 
 
@@ -132,5 +132,5 @@ def test_a_mask_and_the_installed_torch_together_tell_the_kind(tmp_path, monkeyp
     drivers.install(tmp_path, build, [])
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "torch", raising=False)
-    assert masks.kind_of_environment(environ) == kind
+    assert visibility.kind_of_environment(environ) == kind
     assert "torch" not in sys.modules

@@ -18,14 +18,13 @@ from pathlib import Path
 import pytest
 
 import standins
-from tapemill import lifeline
-from tapemill.device import Device
-from tapemill.errors import OutOfMemory, SceneError, WorkerLost
+from tapemill.core.errors import OutOfMemory, SceneError, WorkerLost
+from tapemill.devices.device import Device
 from tapemill.lanes import client, lease
 from tapemill.lanes.lane import Lane
-from tapemill.lanes.orders import Orders, short_address, socket_of
-from tapemill.lanes.runtime import runtime_folder
-from tapemill.lanes.tasks import Task, name_of
+from tapemill.lanes.protocol import Orders, Task, name_of, short_address, socket_of
+from tapemill.process import liveness
+from tapemill.process.runtime_dirs import runtime_folder
 from waiting import wait_for
 
 LANE = Lane("cpu", 0, warm=True)
@@ -38,7 +37,7 @@ def orders(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(map(str, (Path(standins.__file__).parent,))))
     monkeypatch.chdir(tmp_path)
     main = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    yield Orders(lane=LANE, run=lifeline.run_of(main.pid), idle_s=60, memory_share=0.5, nice=0, start_limit_s=60)
+    yield Orders(lane=LANE, run=liveness.run_of(main.pid), idle_s=60, memory_share=0.5, nice=0, start_limit_s=60)
     main.kill()
     main.wait()
     main.stdin.close()
@@ -53,7 +52,7 @@ def task(function, limit_s=60.0, **arguments):
 
 
 def gone(pid):
-    return lifeline.run_of(pid) is None
+    return liveness.run_of(pid) is None
 
 
 def test_the_second_job_finds_the_worker_of_the_first(orders, tmp_path):
@@ -171,7 +170,7 @@ def test_the_worker_stops_with_its_client_and_so_does_ffmpeg(orders, tmp_path):
         "client.perform(*pickle.loads(bytes.fromhex(sys.argv[1])))"
     )
     text = pickle.dumps((task(standins.start_child, flag=str(flag)), orders)).hex()
-    path = os.pathsep.join([str(Path(lifeline.__file__).parents[1]), os.environ["PYTHONPATH"]])
+    path = os.pathsep.join([str(Path(liveness.__file__).parents[1]), os.environ["PYTHONPATH"]])
     holder = subprocess.Popen([sys.executable, "-c", code, text], env={**os.environ, "PYTHONPATH": path})
     wait_for(lambda: flag.exists() and flag.read_text())
     worker = int(flag.read_text())

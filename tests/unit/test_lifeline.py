@@ -6,10 +6,10 @@ from pathlib import Path
 
 import psutil
 
-from tapemill import heartbeat, lifeline
+from tapemill.process import heartbeat, liveness
 from waiting import wait_for
 
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(lifeline.__file__).parents[1])}
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(liveness.__file__).parents[1])}
 # A "Snakemake" that holds the lock and starts a shell that starts a job, as Snakemake does.
 MAIN = """
 import subprocess, sys; from pathlib import Path; from tapemill import runlock
@@ -40,9 +40,9 @@ def test_a_script_started_beside_a_run_belongs_to_none(tmp_path):
 
 def test_the_end_of_a_run_is_noticed_at_once():
     main = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    run = lifeline.run_of(main.pid)
+    run = liveness.run_of(main.pid)
     ended = threading.Event()
-    lifeline.on_end(run, ended.set)
+    liveness.on_end(run, ended.set)
     assert not ended.wait(0.2)
     main.kill()
     # Not waited for: a zombie is as good as gone.
@@ -50,17 +50,17 @@ def test_the_end_of_a_run_is_noticed_at_once():
     assert not run.alive
     main.communicate()
     again = threading.Event()
-    lifeline.on_end(run, again.set)
+    liveness.on_end(run, again.set)
     assert again.wait(5)
 
 
 def test_a_later_process_with_the_same_number_is_another_run():
-    run = lifeline.run_of(os.getpid())
+    run = liveness.run_of(os.getpid())
     assert run.alive
-    impostor = lifeline.Run(run.pid, run.started_ticks - 1)
+    impostor = liveness.Run(run.pid, run.started_ticks - 1)
     assert not impostor.alive
     ended = threading.Event()
-    lifeline.on_end(impostor, ended.set)
+    liveness.on_end(impostor, ended.set)
     assert ended.wait(5)
 
 
@@ -123,11 +123,11 @@ def test_a_script_that_somebody_starts_by_hand_works_without_a_run(tmp_path):
 def test_on_another_machine_a_run_is_known_by_its_notes_and_its_heartbeat(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(heartbeat, "FIRST_LOOK_S", 0.1)
-    run = lifeline.run_of(os.getpid())
-    monkeypatch.setenv(lifeline.VARIABLE, f"{lifeline.BOOT_ID.read_text().strip()} {run.id}")
-    assert lifeline.current_run() == run
-    monkeypatch.setenv(lifeline.VARIABLE, f"2f1c1a4e-another-boot {run.id}")
-    there = lifeline.current_run()
+    run = liveness.run_of(os.getpid())
+    monkeypatch.setenv(liveness.VARIABLE, f"{liveness.BOOT_ID.read_text().strip()} {run.id}")
+    assert liveness.current_run() == run
+    monkeypatch.setenv(liveness.VARIABLE, f"2f1c1a4e-another-boot {run.id}")
+    there = liveness.current_run()
     assert (there.id, there.is_here) == (run.id, False)
     # That a process here has its number says nothing.
     assert not there.alive
@@ -138,21 +138,21 @@ def test_on_another_machine_a_run_is_known_by_its_notes_and_its_heartbeat(monkey
 
 
 def test_scripts_and_workers_end_with_the_process_on_their_own_machine(monkeypatch):
-    run = lifeline.own_run()
-    boot_id = lifeline.BOOT_ID.read_text().strip()
-    monkeypatch.setenv(lifeline.VARIABLE, "2f1c1a4e-another-boot 1-1")
-    monkeypatch.delenv(lifeline.KEEPER, raising=False)
-    assert lifeline.keeper() is None
-    assert not lifeline.is_kept()
-    monkeypatch.setenv(lifeline.KEEPER, "")
-    lifeline.keep()
-    assert lifeline.keeper() == run
-    assert lifeline.is_kept()
+    run = liveness.own_run()
+    boot_id = liveness.BOOT_ID.read_text().strip()
+    monkeypatch.setenv(liveness.VARIABLE, "2f1c1a4e-another-boot 1-1")
+    monkeypatch.delenv(liveness.KEEPER, raising=False)
+    assert liveness.keeper() is None
+    assert not liveness.is_kept()
+    monkeypatch.setenv(liveness.KEEPER, "")
+    liveness.keep()
+    assert liveness.keeper() == run
+    assert liveness.is_kept()
     # Handed on to a third machine.
-    monkeypatch.setenv(lifeline.KEEPER, f"2f1c1a4e-another-boot {run.id}")
-    assert lifeline.keeper() is None
-    monkeypatch.setenv(lifeline.VARIABLE, f"{boot_id} 1-1")
-    assert lifeline.keeper() == lifeline.Run(1, 1)
+    monkeypatch.setenv(liveness.KEEPER, f"2f1c1a4e-another-boot {run.id}")
+    assert liveness.keeper() is None
+    monkeypatch.setenv(liveness.VARIABLE, f"{boot_id} 1-1")
+    assert liveness.keeper() == liveness.Run(1, 1)
 
 
 STUCK = """

@@ -3,17 +3,18 @@ from pathlib import Path
 
 import pytest
 
-from tapemill.colour import Colour
+from tapemill.config.schema import load_config
+from tapemill.config.tape_sheet import Tape
+from tapemill.core.errors import ConfigError, ModelError
+from tapemill.core.timing import Span
 from tapemill.enhance import SceneSettings
-from tapemill.errors import ConfigError, ModelError
-from tapemill.facts import Capture, PictureFacts, SoundFacts, TakeFacts
-from tapemill.files import write_json
-from tapemill.lookup import Job
+from tapemill.media.capture_info import Capture, PictureFacts, SoundFacts, TakeFacts
+from tapemill.media.colour import Colour
 from tapemill.scenes import Scene
 from tapemill.scenes.table import write_scenes
-from tapemill.settings import Tape, load_config
-from tapemill.tapes import TapeLookup
-from tapemill.timing import Span
+from tapemill.storage.atomic import write_json
+from tapemill.workflow.job_params import Job
+from tapemill.workflow.tape import TapeLookup
 
 ENHANCE = SceneSettings.planned({**load_config({})["enhance"], "overrides": ""}, ["T"])
 COLOUR = Colour("bt470bg", "bt470bg", "bt470bg", "tv")

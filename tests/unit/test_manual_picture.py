@@ -3,9 +3,9 @@ from fractions import Fraction
 import cv2
 import pytest
 
-from tapemill import ffmpeg
-from tapemill.errors import ToolFailed
-from tapemill.manual.picture import GAP_SAMPLES, View, before_after
+from tapemill.core.errors import ToolFailed
+from tapemill.media.ffmpeg import runner as ffmpeg
+from tools.docs.readme_picture import GAP_SAMPLES, View, before_after
 
 RATE = Fraction(25)
 VIEW = View(frame=7, rate=RATE, lines=100, width=160, window="64:48:16:20")

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from tapemill import ffmpeg, media
-from tapemill.errors import InputError
-from tapemill.grid import choose_rate, lay_grid
+from tapemill.core.errors import InputError
+from tapemill.media import probe
+from tapemill.media.cfr import choose_rate, lay_grid
+from tapemill.media.ffmpeg import runner as ffmpeg
 
 
 def make(path: Path, *options: str, source: str = "testsrc=s=64x48:r=25:d=1", muxer: str = "matroska") -> Path:
@@ -19,8 +20,8 @@ def make(path: Path, *options: str, source: str = "testsrc=s=64x48:r=25:d=1", mu
 @pytest.mark.parametrize("rate", ["25", "30000/1001", "50"])
 def test_rate_and_frames_are_exact_in_any_container(tmp_path, muxer, suffix, rate):
     path = make(tmp_path / f"a.{suffix}", "-c:v", "mpeg4", source=f"testsrc=s=64x48:r={rate}:d=2", muxer=muxer)
-    picture = media.probe(path).picture
-    times, last = media.packet_times(path, picture.stream_index)
+    picture = probe.probe(path).picture
+    times, last = probe.packet_times(path, picture.stream_index)
     chosen = choose_rate(times, picture.time_base, picture.stated_rates)
     grid = lay_grid(times, last, picture.time_base, chosen)
     assert grid.rate == Fraction(rate)
@@ -34,10 +35,10 @@ def test_a_picture_without_a_codec_is_passed_over(tmp_path):
     data = path.read_bytes()
     assert data.count(b"V_MS/VFW/FOURCC") == 1 or data.count(b"V_FFV1") == 1
     path.write_bytes(data.replace(b"V_FFV1", b"V_XXXX"))
-    assert media.probe(path).picture.codec == "mpeg4"
+    assert probe.probe(path).picture.codec == "mpeg4"
     path.write_bytes(path.read_bytes().replace(b"V_MPEG4/ISO/ASP", b"V_XXXXX/XXX/XXX"))
     with pytest.raises(InputError, match="codec is not known"):
-        media.probe(path)
+        probe.probe(path)
 
 
 @pytest.mark.parametrize(("place", "length"), [(209, 3), (218, 3), (200, 20), (209, 20), (200, 100)])
@@ -46,13 +47,13 @@ def test_a_container_that_is_damaged_before_its_first_picture(tmp_path, place, l
     data = path.read_bytes()
     path.write_bytes(data[:place] + data[place + length :])
     with pytest.raises(InputError, match=r"no picture could be decoded|no frames"):
-        media.probe(path)
+        probe.probe(path)
 
 
 def test_a_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "a.mkv")
     with pytest.raises(InputError, match="no regular file"):
-        media.opened(tmp_path / "a.mkv")
+        probe.opened(tmp_path / "a.mkv")
 
 
 def test_aspect_rotation_and_colour_are_read(tmp_path):
@@ -68,11 +69,11 @@ def test_aspect_rotation_and_colour_are_read(tmp_path):
         concerns=plain,
         timeout_s=30,
     )
-    picture = media.probe(plain).picture
+    picture = probe.probe(plain).picture
     assert picture.sample_aspect_ratio == Fraction(16, 11)
-    assert picture.colour == media.Colour("bt470bg", "bt470bg", "bt470bg", "tv")
+    assert picture.colour == probe.Colour("bt470bg", "bt470bg", "bt470bg", "tv")
     assert picture.rotation_deg == 0
-    assert media.probe(turned).picture.rotation_deg == 270  # ffmpeg's option counts counter-clockwise
+    assert probe.probe(turned).picture.rotation_deg == 270  # ffmpeg's option counts counter-clockwise
 
 
 def test_the_largest_picture_is_the_capture_and_covers_are_none(tmp_path):
@@ -83,7 +84,7 @@ def test_the_largest_picture_is_the_capture_and_covers_are_none(tmp_path):
         concerns=path,
         timeout_s=30,
     )
-    assert media.probe(path).picture.stream_index == 1
+    assert probe.probe(path).picture.stream_index == 1
 
 
 @pytest.mark.parametrize("content", [b"", b"not media at all", b"\x1a\x45\xdf\xa3" + bytes(500)])
@@ -91,20 +92,20 @@ def test_not_media_is_an_input_error(tmp_path, content):
     path = tmp_path / "a.mkv"
     path.write_bytes(content)
     with pytest.raises(InputError) as caught:
-        media.probe(path)
+        probe.probe(path)
     assert caught.value.file == path
     assert caught.value.remedy
 
 
 def test_missing_file_and_missing_picture(tmp_path):
     with pytest.raises(InputError, match="does not exist"):
-        media.probe(tmp_path / "nothing.avi")
+        probe.probe(tmp_path / "nothing.avi")
     sound = tmp_path / "sound.wav"
     ffmpeg.run(["-f", "lavfi", "-i", "sine=d=1", *ffmpeg.target(sound, "wav")], concerns=sound, timeout_s=30)
     with pytest.raises(InputError, match="no picture"):
-        media.probe(sound)
+        probe.probe(sound)
 
 
 def test_hostile_names_can_be_probed(tmp_path):
     for name in ("-dash.mkv", "it's\n100%.mkv", b"b\xe4d.mkv".decode("utf-8", "surrogateescape")):
-        assert media.probe(make(tmp_path / name, "-c:v", "ffv1")).picture.width == 64
+        assert probe.probe(make(tmp_path / name, "-c:v", "ffv1")).picture.width == 64

@@ -5,11 +5,11 @@ import sys
 
 import pytest
 
-from tapemill import memory
-from tapemill.cardmemory import Memory
-from tapemill.device import CPU, Device
-from tapemill.errors import OutOfMemory
-from tapemill.memory import Measured, Step, choose
+from tapemill.core.errors import OutOfMemory
+from tapemill.devices import memory_planner
+from tapemill.devices.device import CPU, Device
+from tapemill.devices.memory import Memory
+from tapemill.devices.memory_planner import Measured, Step, choose
 
 GIB = 1 << 30
 LADDER = [Step("large tiles", 512, 8 * GIB), Step("small tiles", 256, 4 * GIB), Step("tiny tiles", 128, 2 * GIB)]
@@ -18,7 +18,7 @@ LADDER = [Step("large tiles", 512, 8 * GIB), Step("small tiles", 256, 4 * GIB), 
 @pytest.fixture(autouse=True)
 def total(monkeypatch):
     """A computer of 16 GiB."""
-    monkeypatch.setattr("tapemill.cardmemory.memory", lambda device: Memory(16 * GIB, 10 * GIB))
+    monkeypatch.setattr("tapemill.devices.memory.memory", lambda device: Memory(16 * GIB, 10 * GIB))
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_a_store_that_cannot_be_written_stops_nothing(tmp_path, caplog):
 def test_writers_at_the_same_time_lose_nothing(tmp_path):
     code = (
         "import sys; sys.path[:0] = sys.argv[3:]\n"
-        "from pathlib import Path\nfrom tapemill.memory import Measured\n"
+        "from pathlib import Path\nfrom tapemill.devices.memory_planner import Measured\n"
         "for number in range(25): Measured(Path(sys.argv[1])).add(f'{sys.argv[2]} {number}', 1 + number)"
     )
     file = tmp_path / "activations.json"
@@ -130,4 +130,4 @@ def test_the_store_is_in_the_users_state_folder(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     for value in ("", "relative/path"):
         monkeypatch.setenv("XDG_STATE_HOME", value)
-        assert memory.state_folder() == tmp_path / "home" / ".local" / "state" / "tapemill"
+        assert memory_planner.state_folder() == tmp_path / "home" / ".local" / "state" / "tapemill"

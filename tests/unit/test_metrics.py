@@ -2,9 +2,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from courses import RUN, START, Script
-from tapemill import metrics
-from tapemill.__main__ import main
-from tapemill.course import Course
+from tapemill.cli.main import main
+from tapemill.events import prometheus
+from tapemill.events.run_state import Course
 
 LANES = [{"name": "xpu0", "kind": "xpu", "jobs": 2}, {"name": "xpu1", "kind": "xpu", "jobs": 2}]
 
@@ -39,7 +39,7 @@ def read(text):
 def now():
     course = Course(RUN)
     course.update()
-    return read(metrics.text(course))
+    return read(prometheus.text(course))
 
 
 def test_each_metric_is_explained_and_named_by_the_rules(script):
@@ -96,9 +96,9 @@ def test_the_file_is_written_whole_and_the_command_prints_the_same(tmp_path, scr
     script.end(30)
     course = Course(RUN)
     course.update()
-    metrics.write(course)
+    prometheus.write(course)
     assert [path.name for path in (tmp_path / "events").iterdir() if path.suffix != ".jsonl"] == ["metrics.prom"]
     assert main(["metrics"]) == 0
-    assert capsys.readouterr().out == metrics.FILE.read_text()
+    assert capsys.readouterr().out == prometheus.FILE.read_text()
     assert main(["metrics", "no such run"]) == 78
     assert "no runs here begin with no such run" in capsys.readouterr().err

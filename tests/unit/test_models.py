@@ -10,7 +10,7 @@ import yaml
 
 from running import ROOT
 from spoken import LOCK, MODEL
-from tapemill.errors import ConfigError, DiskFull, ModelError
+from tapemill.core.errors import ConfigError, DiskFull, ModelError
 from tapemill.models import (
     ALIASES,
     NETWORKS,

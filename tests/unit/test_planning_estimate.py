@@ -12,17 +12,18 @@ import pytest
 from captured import capture_of
 from counting import make_capture
 from running import DEMO_MODEL, ROOT
+from tapemill.config.schema import load_config
+from tapemill.config.tape_sheet import Tape
+from tapemill.core.errors import FatalError
+from tapemill.core.timing import Span
 from tapemill.enhance import SceneSettings
-from tapemill.errors import FatalError
-from tapemill.files import write_json
-from tapemill.planning.budget import check_budget
 from tapemill.planning.estimate import estimate
-from tapemill.planning.jobs import PlannedJob, Run
-from tapemill.planning.show import duration, show
+from tapemill.planning.plan import check_budget
+from tapemill.planning.snakemake_jobs import PlannedJob, Run
+from tapemill.planning.text_view import duration, show
 from tapemill.scenes.table import make_scenes, write_scenes
-from tapemill.settings import Tape, load_config
-from tapemill.tapes import TapeLookup
-from tapemill.timing import Span
+from tapemill.storage.atomic import write_json
+from tapemill.workflow.tape import TapeLookup
 
 FRAMES = 250
 TAPE_RULES = {

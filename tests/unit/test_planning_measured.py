@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tapemill import events
-from tapemill.planning import measured
-from tapemill.planning.pace import Sample
+from tapemill.events import log as events
+from tapemill.planning import benchmarks
+from tapemill.planning.speed import Sample
 from tapemill.planning.workload import SceneLoad, TapeLoad
 
 A, B = "0000000", "0000100"
@@ -51,7 +51,7 @@ def told(scene, start_s, stop_s, *, rule="transcribe_scene", **facts):
 
 
 def found(*, has_cards=False):
-    return measured.samples(LOADS, has_cards=has_cards)
+    return benchmarks.samples(LOADS, has_cards=has_cards)
 
 
 def heard(scene, sha256="m"):
@@ -60,7 +60,7 @@ def heard(scene, sha256="m"):
 
 def plain(rule, planned=None, **how):
     """Samples of a rule, the newest file first."""
-    return measured.alike(found(**how).get(rule, ()), planned or {})
+    return benchmarks.alike(found(**how).get(rule, ()), planned or {})
 
 
 def test_jobs_come_with_their_work():
@@ -117,7 +117,7 @@ def test_scenes_of_a_tape_that_was_deleted_have_the_lengths_that_their_names_say
     for scene, seconds in ((A, 3.5), (B, 6.5)):
         benchmark("cut_scene", seconds, scene=scene)
     benchmark("detect_scenes", 13.0)
-    cuts, detected = (measured.alike(measured.samples(gone, has_cards=False)[rule], {}) for rule in
+    cuts, detected = (benchmarks.alike(benchmarks.samples(gone, has_cards=False)[rule], {}) for rule in
                       ("cut_scene", "detect_scenes"))  # fmt: skip
     assert cuts == [Sample(8.0, 6.5), Sample(4.0, 3.5)]
     assert detected == [Sample(12.0, 13.0)]
@@ -157,7 +157,7 @@ def test_cores_say_nothing_of_cards_and_the_reverse():
 
 
 def test_the_newest_files_count(monkeypatch):
-    monkeypatch.setattr(measured, "NEWEST_FILES", 1)
+    monkeypatch.setattr(benchmarks, "NEWEST_FILES", 1)
     benchmark("cut_scene", 99.0, scene=A, when=1)
     benchmark("cut_scene", 3.0, scene=B, when=2)
     assert plain("cut_scene") == [Sample(8.0, 3.0)]

@@ -2,11 +2,11 @@ from pathlib import Path
 
 import pytest
 
-from tapemill.planning.jobs import PlannedJob
+from tapemill.config.tape_sheet import Tape
+from tapemill.planning.snakemake_jobs import PlannedJob
 from tapemill.planning.tasks import missing, tasks_of
 from tapemill.planning.workload import SceneLoad, TapeLoad
-from tapemill.settings import Tape
-from tapemill.tapes import TapeLookup
+from tapemill.workflow.tape import TapeLookup
 
 IDS = [f"{number:07d}" for number in range(0, 1000, 100)]
 TAPE_RULES = ("probe_capture", "detect_scenes", "clean_sound", "join_subtitles", "mux_tape")

@@ -1,7 +1,7 @@
 import pytest
 
-from tapemill import progress
-from tapemill.progress import Progress, Reading, of_seconds
+from tapemill.core import progress
+from tapemill.core.progress import Progress, Reading, of_seconds
 
 
 class Clock:

@@ -7,12 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from tapemill import events, files, programs, records
-from tapemill.errors import InputError
-from tapemill.provenance import checkout, hashing, reading, sharing, working
+from tapemill.capture import checksum
+from tapemill.core.errors import InputError
+from tapemill.events import log as events
+from tapemill.media.ffmpeg import version
+from tapemill.provenance import code_version, load, run_history, sharing
 from tapemill.provenance import document as document_module
-from tapemill.provenance.comparing import Difference, compare
-from tapemill.provenance.reading import Known
+from tapemill.provenance.compare import Difference, compare
+from tapemill.provenance.load import Known
+from tapemill.storage import fingerprint, job_records
 
 SAID = """ffmpeg version 9.0.2-other Copyright (c) 2000-2026 the FFmpeg developers
 built with gcc 16
@@ -41,30 +44,30 @@ def git(root, *arguments):
 
 
 def test_a_clean_checkout_is_its_commit(repository):
-    state = checkout.examine(repository)
+    state = code_version.examine(repository)
     assert state.commit == git(repository, "rev-parse", "HEAD")
     assert state.changed == ()
-    assert state.version == programs.tapemill_version()
+    assert state.version == version.tapemill_version()
 
 
 def test_changed_and_new_code_is_named_and_has_another_hash(repository):
-    before = checkout.examine(repository).code_sha256
+    before = code_version.examine(repository).code_sha256
     (repository / "config/config.yaml").write_text("my settings")
     (repository / "docs/c.md").write_text("better")
-    state = checkout.examine(repository)
+    state = code_version.examine(repository)
     assert (state.changed, state.code_sha256) == ((), before)
     (repository / "scripts/b.py").write_text("changed")
     (repository / "scripts/new module.py").write_text("new")
-    state = checkout.examine(repository)
+    state = code_version.examine(repository)
     assert state.changed == ("scripts/b.py", "scripts/new module.py")
     assert state.code_sha256 != before
 
 
 def test_without_git_the_code_is_known_all_the_same(repository, tmp_path, monkeypatch):
-    known = checkout.examine(repository)
+    known = code_version.examine(repository)
     git(repository, "rev-parse", "HEAD")
     monkeypatch.setenv("PATH", str(tmp_path / "nothing here"))
-    state = checkout.examine(repository)
+    state = code_version.examine(repository)
     assert (state.commit, state.changed, state.code_sha256) == (None, None, known.code_sha256)
 
 
@@ -72,14 +75,14 @@ def test_a_copy_inside_another_repository_has_no_commit(repository):
     inner = repository / "docs" / "tapemill"
     (inner / "scripts").mkdir(parents=True)
     (inner / "scripts" / "b.py").write_text("scripts/b.py")
-    state = checkout.examine(inner)
+    state = code_version.examine(inner)
     assert (state.commit, state.changed) == (None, None)
 
 
 def test_looking_changes_nothing_in_the_repository(repository):
     (repository / "Snakefile").touch()
     before = (repository / ".git/index").read_bytes()
-    checkout.examine(repository)
+    code_version.examine(repository)
     assert (repository / ".git/index").read_bytes() == before
 
 
@@ -112,7 +115,7 @@ def test_each_job_is_told_by_the_latest_run_that_did_it(tmp_path, monkeypatch):
         *done(job("enhance_scene", "0000000", 2), **lane, notices=[{"kind": "lowered", "reason": "x", "scene": ""}]),
     )
     run_with(monkeypatch, "20260103T100000Z", ("job_started", clip, {}), *done(job("enhance_scene", "0000999")))
-    plain = working.to_plain(working.works("T01", ["0000000"]), ["0000000"])
+    plain = run_history.to_plain(run_history.works("T01", ["0000000"]), ["0000000"])
     (scene,) = plain["scenes"]
     assert scene.keys() == {"scene", "cut_scene", "enhance_scene"}
     assert scene["cut_scene"]["run_started"] == "2026-01-01T10:00:00.000+00:00"
@@ -130,47 +133,49 @@ def test_another_tapes_jobs_are_not_its_own(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     other = {**job("mux_tape"), "tape": "T02", "log": "logs/mux_tape/T02.log"}
     run_with(monkeypatch, "20260101T100000Z", *done(other))
-    assert working.works("T01", []) == {}
-    assert working.to_plain({}, [])["started"] is None
+    assert run_history.works("T01", []) == {}
+    assert run_history.to_plain({}, [])["started"] is None
 
 
 def test_ffmpeg_is_known_by_all_that_it_says():
-    build = programs.parse_build(SAID)
+    build = version.parse_build(SAID)
     assert (build.version, build.configuration) == ("9.0.2-other", "--enable-gpl --extra-libs='-lgomp -ldl'")
     assert build.libraries == {"libavutil": "61.1.102", "libavcodec": "63.12.102"}
-    assert programs.parse_build(SAID.replace("--enable-gpl ", "")).id != build.id
-    assert programs.parse_build("Segmentation fault") is None
+    assert version.parse_build(SAID.replace("--enable-gpl ", "")).id != build.id
+    assert version.parse_build("Segmentation fault") is None
 
 
 def test_programs_survive_a_tag():
     used = {"cuts": {"ffmpeg": ["9.0 (abc)", "9.1 (def)"]}, "tape": {"av": ["18.1.0"]}}
-    assert records.from_text(records.as_text(used)) == used
-    assert records.from_text("") == {}
+    assert job_records.from_text(job_records.as_text(used)) == used
+    assert job_records.from_text("") == {}
 
 
 def test_tags_are_read_from_either_container():
     said = {"capture": "12-ab", "settings": "audio=1 tape=2"}
-    assert records.tags_of({"TITLE": "x", "TAPEMILL_CAPTURE": "12-ab", "TAPEMILL_SETTINGS": "audio=1 tape=2"}) == said
-    assert records.tags_of({"comment": "TAPEMILL_CAPTURE=12-ab\nTAPEMILL_SETTINGS=audio=1 tape=2"}) == said
-    assert records.tags_of({"comment": "A fine tape"}) == {}
+    assert (
+        job_records.tags_of({"TITLE": "x", "TAPEMILL_CAPTURE": "12-ab", "TAPEMILL_SETTINGS": "audio=1 tape=2"}) == said
+    )
+    assert job_records.tags_of({"comment": "TAPEMILL_CAPTURE=12-ab\nTAPEMILL_SETTINGS=audio=1 tape=2"}) == said
+    assert job_records.tags_of({"comment": "A fine tape"}) == {}
 
 
 def test_a_digest_of_settings_knows_no_places():
-    config = {section: {} for section in records.SECTIONS}
+    config = {section: {} for section in job_records.SECTIONS}
     one = config | {"subtitles": {"model": "/home/anna/models/mine.pt", "beam_size": 5}}
     other = config | {"subtitles": {"model": "resources/models/mine.pt", "beam_size": 5}}
-    assert records.digests_of_settings(one) == records.digests_of_settings(other)
+    assert job_records.digests_of_settings(one) == job_records.digests_of_settings(other)
     other["subtitles"]["beam_size"] = 1
-    assert records.digests_of_settings(one) != records.digests_of_settings(other)
+    assert job_records.digests_of_settings(one) != job_records.digests_of_settings(other)
 
 
 def test_a_damaged_record_is_none(tmp_path):
     path = tmp_path / "enhanced" / "0000000.json"
     path.parent.mkdir()
     path.write_text("{")
-    assert records.picture(tmp_path, "0000000") == {}
-    assert records.picture(tmp_path, "0000001") == {}
-    assert records.programs_used(tmp_path, ["0000000"]) == {}
+    assert job_records.picture(tmp_path, "0000000") == {}
+    assert job_records.picture(tmp_path, "0000001") == {}
+    assert job_records.programs_used(tmp_path, ["0000000"]) == {}
 
 
 def test_files_of_a_folder_are_hashed_in_order_and_known_ones_not_again(tmp_path, monkeypatch):
@@ -178,14 +183,14 @@ def test_files_of_a_folder_are_hashed_in_order_and_known_ones_not_again(tmp_path
     for source in sources:
         source.write_bytes(source.name.encode() * 1000)
     target = tmp_path / "results" / "capture_sha256.json"
-    hashing.hash_capture(sources=sources, target=target)
+    checksum.hash_capture(sources=sources, target=target)
     first = json.loads(target.read_text())["files"]
     assert [file["name"] for file in first] == ["2.mkv", "1.mkv"]
-    assert [file["sha256"] for file in first] == [files.sha256(source) for source in sources]
+    assert [file["sha256"] for file in first] == [fingerprint.sha256(source) for source in sources]
     read = []
-    monkeypatch.setattr(files, "sha256", lambda path: read.append(path) or "f" * 64)
+    monkeypatch.setattr("tapemill.storage.atomic.sha256", lambda path: read.append(path) or "f" * 64)
     sources[1].write_bytes(b"another")
-    hashing.hash_capture(sources=sources, target=target)
+    checksum.hash_capture(sources=sources, target=target)
     assert read == [sources[1]]
     assert json.loads(target.read_text())["files"][0] == first[0]
 
@@ -237,8 +242,8 @@ def stored(tmp_path, **changes):
 
 
 def test_a_provenance_of_an_earlier_format_compares_with_one_of_today(tmp_path):
-    old = reading.read(stored(tmp_path))
-    new = reading.read(stored(tmp_path, **sharing.shared({**old.document, "format": 2, "run": {"scenes": []}})))
+    old = load.read(stored(tmp_path))
+    new = load.read(stored(tmp_path, **sharing.shared({**old.document, "format": 2, "run": {"scenes": []}})))
     assert new.document["how"]["scenes"] == old.document["how"]["scenes"]
     assert compare(old, new).differences == ()
 
@@ -246,13 +251,13 @@ def test_a_provenance_of_an_earlier_format_compares_with_one_of_today(tmp_path):
 @pytest.mark.parametrize("format", [None, 0, 3, "1"])
 def test_a_provenance_of_another_format_is_not_guessed_at(tmp_path, format):
     with pytest.raises(InputError, match="has the format"):
-        reading.read(stored(tmp_path, format=format))
+        load.read(stored(tmp_path, format=format))
 
 
 def test_a_provenance_that_names_what_is_not_there_is_none(tmp_path):
     how = {"alike": {"words": {}}, "scenes": [{"scene": "0000000", "words": {"like": "1"}}]}
     with pytest.raises(InputError, match="no provenance of a tape"):
-        reading.read(stored(tmp_path, format=2, how=how))
+        load.read(stored(tmp_path, format=2, how=how))
 
 
 def test_scenes_with_other_borders_are_named_and_not_compared_further():

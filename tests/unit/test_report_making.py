@@ -6,8 +6,8 @@ import av
 import numpy as np
 import pytest
 
-from tapemill.report.making import otherwise
-from tapemill.report.tagged import made_with, read_tags
+from tapemill.report.tape_history import otherwise
+from tapemill.report.tape_metadata import made_with, read_tags
 
 
 def write(folder, kind, scene, **values):

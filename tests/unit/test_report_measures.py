@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tapemill.report import measures
+from tapemill.report import quality_metrics
 
 
 def scenery(lines=288, samples=360):
@@ -25,20 +25,20 @@ def noisy(picture, sigma, *, along=1, seed=1):
 @pytest.mark.parametrize("along", [1, 9])
 @pytest.mark.parametrize("sigma", [3, 10])
 def test_noise_is_what_was_added_also_where_it_runs_along_the_lines(sigma, along):
-    assert measures.noise_levels(noisy(scenery(), sigma, along=along)) == pytest.approx(sigma, rel=0.2)
+    assert quality_metrics.noise_levels(noisy(scenery(), sigma, along=along)) == pytest.approx(sigma, rel=0.2)
 
 
 def test_a_picture_without_noise_has_none():
-    assert measures.noise_levels(scenery().round().astype(np.uint8)) < 0.7
-    assert measures.noise_levels(np.full((20, 20), 128, np.uint8)) == 0
+    assert quality_metrics.noise_levels(scenery().round().astype(np.uint8)) < 0.7
+    assert quality_metrics.noise_levels(np.full((20, 20), 128, np.uint8)) == 0
 
 
 def test_a_blurred_picture_is_more_blurred():
     sharp = noisy(scenery(), 0)
-    found = [measures.blur(cv2.GaussianBlur(sharp, (0, 0), sigma) if sigma else sharp) for sigma in (0, 2, 5)]
+    found = [quality_metrics.blur(cv2.GaussianBlur(sharp, (0, 0), sigma) if sigma else sharp) for sigma in (0, 2, 5)]
     assert found == sorted(found)
     assert found[2] > found[0] + 0.1
-    assert measures.blur(np.full((20, 20), 128, np.uint8)) == 1
+    assert quality_metrics.blur(np.full((20, 20), 128, np.uint8)) == 1
 
 
 def test_combs_show_two_moments_and_a_picture_of_one_has_none():
@@ -46,8 +46,8 @@ def test_combs_show_two_moments_and_a_picture_of_one_has_none():
     moved = np.roll(still, 12, axis=1)
     woven = still.copy()
     woven[1::2] = moved[1::2]
-    assert measures.comb_ratio(still) < 0.7
-    assert measures.comb_ratio(woven) > 1
+    assert quality_metrics.comb_ratio(still) < 0.7
+    assert quality_metrics.comb_ratio(woven) > 1
     # Noise brings it near 1, and not beyond.
-    assert measures.comb_ratio(noisy(scenery(), 20)) == pytest.approx(1, abs=0.1)
-    assert measures.comb_ratio(np.full((20, 20), 128, np.uint8)) == 0
+    assert quality_metrics.comb_ratio(noisy(scenery(), 20)) == pytest.approx(1, abs=0.1)
+    assert quality_metrics.comb_ratio(np.full((20, 20), 128, np.uint8)) == 0

@@ -7,11 +7,11 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from tapemill.report import charts
-from tapemill.report.making import StageWork
 from tapemill.report.page import clock, length, readable, render
 from tapemill.report.runs import Bar, Row, RunView
-from tapemill.report.tagged import Tagged
-from tapemill.report.words import Heard, LeftOut, Words
+from tapemill.report.subtitle_confidence import Heard, LeftOut, Words
+from tapemill.report.tape_history import StageWork
+from tapemill.report.tape_metadata import Tagged
 
 HOSTILE = "</td><script>alert(1)</script><img src=x onerror=alert(2)>{{ 7*7 }}\x1b[31m\x00\u202egnp.\"'&"
 TAGGED = Tagged(HOSTILE, HOSTILE, 768, ((HOSTILE, HOSTILE),))

@@ -10,11 +10,11 @@ import pytest
 
 from captured import capture_of
 from counting import irregular_times, make_capture, read_number
-from tapemill.colour import Colour
+from tapemill.core.timing import Span
 from tapemill.enhance import OutputPicture
-from tapemill.report.pictures import CaptureFile, Tape
+from tapemill.media.colour import Colour
+from tapemill.report.frames import CaptureFile, Tape
 from tapemill.report.sampling import TapeFacts, sample_tape
-from tapemill.timing import Span
 
 SD = Colour(primaries="bt470bg", transfer="smpte170m", matrix="bt470bg", range="tv")
 RATE = Fraction(25)

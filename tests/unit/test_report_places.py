@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tapemill.report.places import LOOKS, MOST_THUMBNAILS, places, scene_at, spread_over, worth_showing
-from tapemill.timing import Span
+from tapemill.core.timing import Span
+from tapemill.report.sampling import LOOKS, MOST_THUMBNAILS, places, scene_at, spread_over, worth_showing
 
 
 @given(frames=st.integers(1, 400_000))

@@ -5,12 +5,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from courses import RUN, Script
-from tapemill.course import of_run
-from tapemill.history import Attempt
-from tapemill.report.making import newest, seconds_of, troubles, work_by_stage
-from tapemill.report.run_page import draw_runs
-from tapemill.report.runs import view, views
-from tapemill.timing import Span
+from tapemill.core.timing import Span
+from tapemill.events.attempts import Attempt
+from tapemill.events.run_state import of_run
+from tapemill.report.runs import draw_runs, view, views
+from tapemill.report.tape_history import newest, seconds_of, troubles, work_by_stage
 
 SCENES = {"T": ["0000000", "0000050"]}
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from tapemill.config.schema import load_config
+from tapemill.config.tape_sheet import Tape
 from tapemill.enhance import EnhanceSettings, SceneSettings
 from tapemill.report import can_be_scored
-from tapemill.settings import Tape, load_config
 
 CAPTURE = "resources/demo/capture.mkv"
 

@@ -6,9 +6,9 @@ from fractions import Fraction
 
 import pytest
 
-from tapemill.report.words import DOUBTFUL, confidence, words
+from tapemill.core.timing import Span
+from tapemill.report.subtitle_confidence import DOUBTFUL, confidence, words
 from tapemill.subtitles.segments import Segment, Word
-from tapemill.timing import Span
 
 RATE = Fraction(25)
 SCENES = {"0000000": Span(0, 100), "0000100": Span(100, 200)}

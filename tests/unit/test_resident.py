@@ -2,9 +2,9 @@ import weakref
 
 import pytest
 
-from tapemill import resident
-from tapemill.cardmemory import Memory
-from tapemill.device import CPU, Device
+from tapemill.devices import model_cache
+from tapemill.devices.device import CPU, Device
+from tapemill.devices.memory import Memory
 
 CARD = Device("cuda")
 
@@ -30,9 +30,11 @@ class Model:
 def room(monkeypatch):
     """A computer of 100 bytes, of which the models take what they say."""
     Model.alive = 0
-    monkeypatch.setattr("tapemill.cardmemory.memory", lambda device: Memory(100, 100 - resident.held_bytes(device)))
+    monkeypatch.setattr(
+        "tapemill.devices.memory.memory", lambda device: Memory(100, 100 - model_cache.held_bytes(device))
+    )
     yield
-    resident.drop_all()
+    model_cache.drop_all()
 
 
 def get(key, size, device=CPU, **changes):
@@ -42,7 +44,7 @@ def get(key, size, device=CPU, **changes):
         loaded.append(key)
         return Model(size)
 
-    model = resident.resident(key, size, device, load, **changes)
+    model = model_cache.resident(key, size, device, load, **changes)
     assert model.size == size
     return bool(loaded)
 
@@ -50,7 +52,7 @@ def get(key, size, device=CPU, **changes):
 def test_a_model_is_loaded_once_and_stays():
     assert get("a", 40)
     assert not get("a", 40)
-    assert resident.held_bytes(CPU) == 40
+    assert model_cache.held_bytes(CPU) == 40
 
 
 def test_the_least_recently_used_leaves_first_and_no_more_than_needed():
@@ -67,7 +69,7 @@ def test_the_least_recently_used_leaves_first_and_no_more_than_needed():
 def test_room_is_made_before_loading():
     get("a", 60)
     seen = []
-    resident.resident("b", 60, CPU, lambda: seen.append(Model.alive))
+    model_cache.resident("b", 60, CPU, lambda: seen.append(Model.alive))
     assert seen == [0]
 
 
@@ -92,22 +94,22 @@ def test_a_model_that_cannot_be_loaded_leaves_nothing():
         raise ValueError("broken")
 
     with pytest.raises(ValueError, match="broken"):
-        resident.resident("a", 10, CPU, broken)
-    assert resident.held_bytes(CPU) == 0
+        model_cache.resident("a", 10, CPU, broken)
+    assert model_cache.held_bytes(CPU) == 0
     assert get("a", 10)
 
 
 def test_drop_all_lets_every_model_go():
     get("a", 10)
     get("b", 20)
-    resident.drop_all()
+    model_cache.drop_all()
     assert Model.alive == 0
-    assert resident.held_bytes(CPU) == 0
+    assert model_cache.held_bytes(CPU) == 0
 
 
 def test_a_model_that_is_replaced_while_free_memory_shrinks(monkeypatch):
     """Others take memory between two jobs: what is here leaves for what is asked."""
     get("a", 30)
-    monkeypatch.setattr("tapemill.cardmemory.memory", lambda device: Memory(100, 10))
+    monkeypatch.setattr("tapemill.devices.memory.memory", lambda device: Memory(100, 10))
     assert get("b", 30)
     assert Model.alive == 1

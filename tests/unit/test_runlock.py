@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tapemill import runlock
-from tapemill.errors import FatalError
+from tapemill.core.errors import FatalError
+from tapemill.process import run_lock
 
 HOLDER = """
 import sys; from pathlib import Path; from tapemill import runlock
@@ -14,7 +14,7 @@ runlock.hold(Path(sys.argv[1])); print("held", flush=True); sys.stdin.read()
 
 
 def start_holder(folder):
-    environment = {"PYTHONPATH": str(Path(runlock.__file__).parents[1])}
+    environment = {"PYTHONPATH": str(Path(run_lock.__file__).parents[1])}
     return subprocess.Popen(
         [sys.executable, "-c", HOLDER, str(folder)], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
@@ -24,7 +24,7 @@ def test_a_second_run_is_refused_with_who_holds_it_and_a_killed_one_leaves_nothi
     with start_holder(tmp_path) as holder:
         assert holder.stdout.readline() == b"held\n"
         with pytest.raises(FatalError, match=f"process {holder.pid}"):
-            runlock.hold(tmp_path)
+            run_lock.hold(tmp_path)
         holder.kill()
         holder.wait()
     with start_holder(tmp_path) as next_holder:
@@ -37,16 +37,16 @@ def test_a_run_that_planned_while_another_one_was_ending_is_refused(tmp_path):
     hold += "runlock.hold(folder, int(sys.argv[2]) if sys.argv[2] else None)"
 
     def start(planned_on):
-        environment = {"PYTHONPATH": str(Path(runlock.__file__).parents[1])}
+        environment = {"PYTHONPATH": str(Path(run_lock.__file__).parents[1])}
         command = [sys.executable, "-c", hold, str(tmp_path), "" if planned_on is None else str(planned_on)]
         return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
-    assert runlock.footprint(tmp_path) is None
+    assert run_lock.footprint(tmp_path) is None
     # The first run ever: Snakemake makes its folders after it was asked.
     marks = tmp_path / "incomplete"
     marks.mkdir()
     assert start(None).returncode == 0
-    before = runlock.footprint(tmp_path)
+    before = run_lock.footprint(tmp_path)
     assert start(before).returncode == 0
     # A job of the run before ends.
     (marks / "output").touch()
@@ -54,4 +54,4 @@ def test_a_run_that_planned_while_another_one_was_ending_is_refused(tmp_path):
     refused = start(before)
     assert refused.returncode != 0
     assert "was just ending in this folder" in refused.stderr
-    assert start(runlock.footprint(tmp_path)).returncode == 0
+    assert start(run_lock.footprint(tmp_path)).returncode == 0

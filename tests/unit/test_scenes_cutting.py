@@ -11,13 +11,13 @@ import pytest
 from captured import capture_of
 from counting import beep_times, irregular_times, make_capture, read_numbers
 from smears import MJPEG, spoil
-from tapemill import ffmpeg
-from tapemill.errors import GateError, InputError, SceneError
-from tapemill.notices import CUT_WITH_TAG
-from tapemill.programs import ffmpeg_build
-from tapemill.scenes import cutting
-from tapemill.scenes.cutting import cut_scene
-from tapemill.timing import Span
+from tapemill.core.errors import GateError, InputError, SceneError
+from tapemill.core.notices import CUT_WITH_TAG
+from tapemill.core.timing import Span
+from tapemill.media.ffmpeg import runner as ffmpeg
+from tapemill.media.ffmpeg.version import ffmpeg_build
+from tapemill.scenes import cut as cutting
+from tapemill.scenes.cut import cut_scene
 from told import facts, progressed, tell_all
 
 FRAMES = 120

@@ -10,8 +10,8 @@ import pytest
 
 from captured import capture_of
 from counting import irregular_times, make_capture
-from tapemill.errors import InputError
-from tapemill.scenes.detection import BorderFinder, detect_scenes
+from tapemill.core.errors import InputError
+from tapemill.scenes.detect import BorderFinder, detect_scenes
 from tapemill.scenes.settings import ScenesSettings
 from tapemill.scenes.table import read_scenes
 from told import facts, progressed, tell_all

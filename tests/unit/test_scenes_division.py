@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tapemill.scenes.division import divide
+from tapemill.scenes.segmentation import divide
 
 
 def divided(borders, *, frames, shortest=25, longest=300, movement=None, power=None, smooth=5):

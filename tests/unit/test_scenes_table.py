@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tapemill.errors import ConfigError, InputError
+from tapemill.core.errors import ConfigError, InputError
+from tapemill.core.timing import Span
 from tapemill.scenes.settings import ScenesSettings
 from tapemill.scenes.table import folder_scenes, make_scenes, read_scenes, timecode, write_csv, write_edl, write_scenes
-from tapemill.timing import Span
 
 NTSC = Fraction(30000, 1001)
 SCENES = make_scenes([Span(0, 450), Span(450, 1234), Span(1234, 18000)], NTSC)

@@ -11,9 +11,10 @@ from types import SimpleNamespace
 import pytest
 
 from smalldisk import small_disk
-from tapemill import attempts, fatal, lifeline, retrying, script
-from tapemill.attempts import Failure, JobNote
-from tapemill.errors import FatalError, InputError
+from tapemill.core.errors import FatalError, InputError
+from tapemill.jobs import attempt_store, entrypoint, retry
+from tapemill.jobs.attempt_store import Failure, JobNote
+from tapemill.process import abort, liveness
 from waiting import wait_for
 
 pytestmark = pytest.mark.usefixtures("handlers")
@@ -28,7 +29,7 @@ def test_an_error_on_purpose_ends_with_its_exit_code_and_its_message_alone(tmp_p
         raise InputError("this file has no picture", file="a\udce4.wav", remedy="check the sheet")
 
     with pytest.raises(SystemExit) as caught:
-        script.run(main, job(tmp_path))
+        entrypoint.run(main, job(tmp_path))
     assert caught.value.code == 78
     text = (tmp_path / "logs" / "a.log").read_text()
     assert "InputError: this file has no picture" in text
@@ -39,7 +40,7 @@ def test_an_error_on_purpose_ends_with_its_exit_code_and_its_message_alone(tmp_p
 
 def test_a_fault_of_ours_keeps_its_traceback(tmp_path):
     with pytest.raises(ZeroDivisionError):
-        script.run(lambda _: 1 / 0, job(tmp_path))
+        entrypoint.run(lambda _: 1 / 0, job(tmp_path))
     assert "Traceback" in (tmp_path / "logs" / "a.log").read_text()
 
 
@@ -47,7 +48,7 @@ def test_a_log_that_cannot_be_written_ends_the_job_before_its_work(tmp_path, cap
     with small_disk(tmp_path / "disk", "1m") as disk:
         disk.lock()
         with pytest.raises(SystemExit) as caught:
-            script.run(lambda _: pytest.fail("the job began"), job(disk.path))
+            entrypoint.run(lambda _: pytest.fail("the job began"), job(disk.path))
     assert caught.value.code == 78
     told = capsys.readouterr().err
     assert "NotWritable" in told
@@ -63,7 +64,7 @@ def test_a_log_on_a_full_disk_loses_lines_without_a_traceback_for_each(tmp_path,
         raise InputError("the reason")
 
     with small_disk(tmp_path / "disk", "1m") as disk, pytest.raises(SystemExit) as caught:
-        script.run(main, job(disk.path))
+        entrypoint.run(main, job(disk.path))
     assert caught.value.code == 78
     assert "Traceback" not in capsys.readouterr().err
 
@@ -74,13 +75,13 @@ def test_a_job_without_room_does_not_begin(tmp_path):
         of_disk.config |= {"disk": {"reserve_gb": 0}}
         of_disk.output, of_disk.resources = [str(disk.path / "a.mkv")], {"writes_mb": 2}
         with pytest.raises(SystemExit) as caught:
-            script.run(lambda _: pytest.fail("the job began"), of_disk)
+            entrypoint.run(lambda _: pytest.fail("the job began"), of_disk)
     assert caught.value.code == 78
     assert "DiskFull: this job needs up to 2.0 MB" in (tmp_path / "logs" / "a.log").read_text()
 
 
 def test_warnings_reach_the_terminal_and_the_log(tmp_path, capsys):
-    script.run(lambda _: logging.getLogger("tapemill.capture").warning("variable rate"), job(tmp_path))
+    entrypoint.run(lambda _: logging.getLogger("tapemill.capture").warning("variable rate"), job(tmp_path))
     assert "variable rate" in capsys.readouterr().err
     assert "variable rate" in (tmp_path / "logs" / "a.log").read_text()
 
@@ -93,7 +94,7 @@ from tapemill import script
 
 def main(job):
     if sys.argv[1] != "nothing":
-        raise getattr(tapemill.errors, sys.argv[1])("told so", remedy="nothing")
+        raise getattr(tapemill.core.errors, sys.argv[1])("told so", remedy="nothing")
 
 if sys.argv[1] == "death":
     os._exit(1)
@@ -119,7 +120,7 @@ for line in sys.stdin:
 @pytest.fixture
 def run(tmp_path):
     """A main process; each line names what its next job fails of."""
-    environment = {**os.environ, "PYTHONPATH": str(Path(script.__file__).parents[1])}
+    environment = {**os.environ, "PYTHONPATH": str(Path(entrypoint.__file__).parents[1])}
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen([sys.executable, "-c", MAIN], cwd=tmp_path, env=environment, **pipes) as process:
         assert process.stdout.readline() == "held\n"
@@ -162,44 +163,44 @@ def test_a_hiccup_is_tried_again_after_a_pause_and_a_lack_of_memory_at_once(run,
 def test_a_job_that_died_before_its_work_leaves_no_note_and_is_tried_again(run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert job_fails_of(run, "death") == "1"
-    assert not list(attempts.of_run(lifeline.run_of(run.pid).id))
+    assert not list(attempt_store.of_run(liveness.run_of(run.pid).id))
     assert job_fails_of(run, "nothing") == "0"
     assert "attempt" not in log_of(tmp_path)
 
 
 def test_the_pause_ends_with_the_run(run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    run_id, log = lifeline.run_of(run.pid).id, Path("logs/cut_scene/T01/0000000.log")
+    run_id, log = liveness.run_of(run.pid).id, Path("logs/cut_scene/T01/0000000.log")
     note = JobNote(str(log), failures=3 * (Failure("transient", "ToolKilled", "told so", 75),))
-    attempts.postponed(run_id, note, time.time() + 60)
+    attempt_store.postponed(run_id, note, time.time() + 60)
     run.stdin.write("nothing\n")
     run.stdin.flush()
     wait_for(lambda: log.exists() and "before attempt 4" in log.read_text(), told="no pause began")
     (job,) = children(run.pid)
     run.send_signal(signal.SIGKILL)
-    wait_for(lambda: lifeline.run_of(job) is None, seconds=5, told="the job waits on for nobody")
+    wait_for(lambda: liveness.run_of(job) is None, seconds=5, told="the job waits on for nobody")
 
 
 def test_a_pause_that_another_machine_told_is_no_longer_than_the_longest_whatever_its_clock_says(monkeypatch):
     slept = []
     clock = itertools.count(0, 5)
-    monkeypatch.setattr(retrying.time, "monotonic", lambda: next(clock))
-    monkeypatch.setattr(retrying.time, "sleep", slept.append)
+    monkeypatch.setattr(retry.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(retry.time, "sleep", slept.append)
     in_a_year = time.time() + 365 * 24 * 3600
-    retrying.recover(None, JobNote("log", failures=(Failure("transient", "", "", 75),), rests_until_s=in_a_year))
-    assert 0 < len(slept) <= retrying.WAITS_S[-1] * (1 + retrying.SPREAD) / 5
+    retry.recover(None, JobNote("log", failures=(Failure("transient", "", "", 75),), rests_until_s=in_a_year))
+    assert 0 < len(slept) <= retry.WAITS_S[-1] * (1 + retry.SPREAD) / 5
 
 
 def test_a_job_whose_run_is_gone_leaves_the_log_to_the_next_run(tmp_path):
     log = tmp_path / "logs/cut_scene/T01/0000000.log"
     log.parent.mkdir(parents=True)
     log.write_text("of the next run")
-    gone = f"{lifeline.BOOT_ID.read_text().strip()} {os.getpid()}-1"
-    environment = os.environ | {"PYTHONPATH": str(Path(script.__file__).parents[1]), lifeline.VARIABLE: gone}
+    gone = f"{liveness.BOOT_ID.read_text().strip()} {os.getpid()}-1"
+    environment = os.environ | {"PYTHONPATH": str(Path(entrypoint.__file__).parents[1]), liveness.VARIABLE: gone}
     job = subprocess.run([sys.executable, "-c", JOB, "nothing"], cwd=tmp_path, env=environment, check=False)
     assert job.returncode == 75
     assert log.read_text() == "of the next run"
-    assert not (tmp_path / attempts.NOTES).exists()
+    assert not (tmp_path / attempt_store.NOTES).exists()
 
 
 def children(pid):
@@ -209,12 +210,12 @@ def children(pid):
 def test_a_fatal_error_stops_the_run_and_jobs_that_start_all_the_same_leave(run, tmp_path):
     # Both the job's exit code and the word of the watching thread come on the same pipe.
     assert {job_fails_of(run, "ConfigError"), run.stdout.readline().strip()} == {"78", "stop"}
-    (tmp_path / ".snakemake/attempts").joinpath(lifeline.run_of(run.pid).id, "jobs").rename(tmp_path / "other")
+    (tmp_path / ".snakemake/attempts").joinpath(liveness.run_of(run.pid).id, "jobs").rename(tmp_path / "other")
     assert job_fails_of(run, "nothing") == str(FatalError.exit_code)
     assert "not started: ConfigError: told so" in log_of(tmp_path)
 
 
 def test_an_unusable_capture_stops_no_run(run, tmp_path):
     assert job_fails_of(run, "InputError") == "78"
-    time.sleep(4 * fatal.PAUSE_S)
-    assert fatal.cause(lifeline.run_of(run.pid).id) is None
+    time.sleep(4 * abort.PAUSE_S)
+    assert abort.cause(liveness.run_of(run.pid).id) is None

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tapemill.errors import ConfigError
-from tapemill.settings import load_config, load_sheet, schema
+from tapemill.config.schema import load_config, schema
+from tapemill.config.tape_sheet import load_sheet
+from tapemill.core.errors import ConfigError
 
 STAGES = {
     "capture": "CaptureSettings",

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tapemill import settled
-from tapemill.settings import Tape
-from tapemill.tapes import DEMO_CAPTURE, TapeLookup
+from tapemill.config.tape_sheet import Tape
+from tapemill.workflow import up_to_date
+from tapemill.workflow.tape import DEMO_CAPTURE, TapeLookup
 
 SETTINGS = {"row": {"source": Path("a.mkv")}, "config": {"crf": 18}}
 
@@ -46,27 +46,27 @@ CHANGES = {
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 def test_another_file_is_another_state(tape, change):
-    before = settled.state(tape, SETTINGS)
+    before = up_to_date.state(tape, SETTINGS)
     change()
-    after = settled.state(tape, SETTINGS)
+    after = up_to_date.state(tape, SETTINGS)
     assert after.files != before.files
     assert after.settings == before.settings
 
 
 def test_another_setting_is_another_state(tape):
-    before = settled.state(tape, SETTINGS)
-    after = settled.state(tape, SETTINGS | {"config": {"crf": 19}})
+    before = up_to_date.state(tape, SETTINGS)
+    after = up_to_date.state(tape, SETTINGS | {"config": {"crf": 19}})
     assert after.settings != before.settings
     assert after.files == before.files
 
 
 def test_the_state_outlives_the_moving_of_the_folder(tape, tmp_path, monkeypatch):
-    before = settled.state(tape, SETTINGS)
-    settled.write("T", before)
+    before = up_to_date.state(tape, SETTINGS)
+    up_to_date.write("T", before)
     moved = tmp_path.with_name(f"{tmp_path.name}-moved")
     tmp_path.rename(moved)
     monkeypatch.chdir(moved)
-    assert settled.read("T") == settled.state(tape, SETTINGS) == before
+    assert up_to_date.read("T") == up_to_date.state(tape, SETTINGS) == before
 
 
 def test_links_are_followed_and_one_that_leads_nowhere_is_no_obstacle(tape, tmp_path):
@@ -74,27 +74,27 @@ def test_links_are_followed_and_one_that_leads_nowhere_is_no_obstacle(tape, tmp_
     Path("results/T/enhanced").rename(elsewhere)
     Path("results/T/enhanced").symlink_to(elsewhere)
     Path("results/T/lost").symlink_to("nowhere")
-    before = settled.state(tape, SETTINGS)
+    before = up_to_date.state(tape, SETTINGS)
     (elsewhere / "0000000.mkv").write_text("another")
-    assert settled.state(tape, SETTINGS) != before
+    assert up_to_date.state(tape, SETTINGS) != before
 
 
 def test_a_tape_without_its_capture_and_the_demo_are_never_settled(tape):
     Path("a.mkv").unlink()
-    assert settled.state(tape, SETTINGS) is None
+    assert up_to_date.state(tape, SETTINGS) is None
     demo = TapeLookup(Tape("demo", Path(DEMO_CAPTURE), "demo", "", "en", "auto", "auto"))
     Path(DEMO_CAPTURE).parent.mkdir(parents=True)
     Path(DEMO_CAPTURE).touch()
-    assert settled.state(demo, SETTINGS) is None
+    assert up_to_date.state(demo, SETTINGS) is None
 
 
 def test_a_record_that_is_damaged_is_none(tape):
-    settled.write("T", settled.state(tape, SETTINGS))
-    record = settled.FOLDER / "T.json"
+    up_to_date.write("T", up_to_date.state(tape, SETTINGS))
+    record = up_to_date.FOLDER / "T.json"
     for text in ("", "{", "[]", "{}", '{"files": "x", "settings": "y", "more": 1}'):
         record.write_text(text)
-        assert settled.read("T") is None
-    settled.forget(["T", "none"])
+        assert up_to_date.read("T") is None
+    up_to_date.forget(["T", "none"])
     assert not record.exists()
 
 
@@ -107,18 +107,18 @@ def test_jobs_that_began_and_did_not_end_are_known(tmp_path):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
     (tmp_path / "other").touch()
-    assert settled.interrupted(tmp_path) == names
-    assert settled.interrupted(tmp_path / "none") == set()
+    assert up_to_date.interrupted(tmp_path) == names
+    assert up_to_date.interrupted(tmp_path / "none") == set()
 
 
 def test_the_program_is_its_contents(tmp_path, monkeypatch):
     for name in ("Snakefile", "rules/a.smk", "scripts/tapemill/a.py", "config/schemas/a.yaml"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("old")
-    monkeypatch.setattr(settled, "ROOT", tmp_path)
-    before = settled.program()
+    monkeypatch.setattr(up_to_date, "ROOT", tmp_path)
+    before = up_to_date.program()
     for path in tmp_path.rglob("*.*"):
         os.utime(path)
-    assert settled.program() == before
+    assert up_to_date.program() == before
     (tmp_path / "scripts/tapemill/a.py").write_text("new")
-    assert settled.program() != before
+    assert up_to_date.program() != before

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from tapemill import slurm
-from tapemill.errors import FatalError, SetupError
+from tapemill.cluster import slurm
+from tapemill.core.errors import FatalError, SetupError
 
 SQUEUE = """#!/bin/sh
 echo "squeue $*" >> {folder}/asked

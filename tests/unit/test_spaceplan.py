@@ -10,18 +10,20 @@ import pytest
 from captured import capture_of
 from counting import make_capture
 from smalldisk import small_disk
-from tapemill import ffmpeg, sizes, spaceplan
+from tapemill.config.schema import load_config
+from tapemill.config.tape_sheet import Tape
+from tapemill.core.errors import DiskFull, NotWritable
+from tapemill.core.timing import Span
 from tapemill.enhance import EnhanceSettings, SceneSettings
 from tapemill.enhance.chain import written_out
-from tapemill.errors import DiskFull, NotWritable
-from tapemill.facts import SoundFacts
-from tapemill.files import write_json
-from tapemill.lookup import Job
+from tapemill.media.capture_info import SoundFacts
+from tapemill.media.ffmpeg import runner as ffmpeg
+from tapemill.planning import disk_usage, file_sizes
 from tapemill.scenes import cut_scene
 from tapemill.scenes.table import make_scenes, write_scenes
-from tapemill.settings import Tape, load_config
-from tapemill.tapes import TapeLookup
-from tapemill.timing import Span
+from tapemill.storage.atomic import write_json
+from tapemill.workflow.job_params import Job
+from tapemill.workflow.tape import TapeLookup
 
 HOURS = 2
 SOUND = SoundFacts(1, "pcm_s16le", 48_000, 2, "", "")
@@ -52,7 +54,7 @@ def tape(short, tmp_path, monkeypatch):
 
 def need(lookup, rules, *, cores=4, disk=None, **changes):
     disk = load_config({"disk": disk or {}})["disk"]
-    (found,) = spaceplan.plan({"T01": lookup}, {"T01": rules}, enhance=enhance(**changes), disk=disk, cores=cores)
+    (found,) = disk_usage.plan({"T01": lookup}, {"T01": rules}, enhance=enhance(**changes), disk=disk, cores=cores)
     return found
 
 
@@ -73,7 +75,7 @@ def test_the_cut_of_a_noisy_tape_is_not_larger_than_estimated_nor_much_smaller(t
     capture = capture_of(source, interlaced="tff")
     known = {"source": source, "take": capture.takes[0], "sound_stream": None}
     cut_scene(**known, span=Span(0, 25), target=target, picture=capture.picture, threads=1)
-    expected = sizes.cut_bytes(capture.picture, 25, None)
+    expected = file_sizes.cut_bytes(capture.picture, 25, None)
     assert expected / 2 < target.stat().st_size < expected
 
 
@@ -81,7 +83,7 @@ def test_a_tape_of_two_hours_needs_a_bounded_number_of_cuts_and_its_picture_twic
     plan = need(tape, {"mux_tape"})
     clips = 2 * HOURS * 3600 * 15e6 / 8
     assert plan.stays_bytes == pytest.approx(clips, rel=0.15)
-    cut = sizes.cut_bytes(tape.capture.picture, 750, SOUND)
+    cut = file_sizes.cut_bytes(tape.capture.picture, 750, SOUND)
     assert 150e6 < cut < 400e6
     assert plan.peak_bytes - plan.stays_bytes == pytest.approx(20 * cut, rel=0.01)
     more = need(tape, {"mux_tape"}, disk={"cut_ahead": 26})
@@ -90,7 +92,7 @@ def test_a_tape_of_two_hours_needs_a_bounded_number_of_cuts_and_its_picture_twic
 
 def test_cuts_that_are_kept_are_counted_all(tape):
     cuts = need(tape, {"mux_tape"}, disk={"keep_cuts": True}).stays_bytes - need(tape, {"mux_tape"}).stays_bytes
-    assert cuts == pytest.approx(240 * sizes.cut_bytes(tape.capture.picture, 750, SOUND), rel=0.01)
+    assert cuts == pytest.approx(240 * file_sizes.cut_bytes(tape.capture.picture, 750, SOUND), rel=0.01)
 
 
 def test_settings_that_make_larger_files_need_more(tape):
@@ -143,29 +145,29 @@ def test_a_run_without_room_is_refused_before_it_begins(tape, tmp_path):
         tape.facts_path.write_bytes(facts)
         config = load_config({"disk": {"reserve_gb": 0}})
         with pytest.raises(DiskFull) as caught:
-            spaceplan.check_run(jobs, {"T01": tape}, config, enhance=enhance(), cores=2)
+            disk_usage.check_run(jobs, {"T01": tape}, config, enhance=enhance(), cores=2)
         for words in ("(T01)", "GB", "8.4 MB are free", "link to a larger disk"):
             assert words in str(caught.value)
-        spaceplan.check_run([a_job("detect_scenes")], {"T01": tape}, config, enhance=enhance(), cores=2)
+        disk_usage.check_run([a_job("detect_scenes")], {"T01": tape}, config, enhance=enhance(), cores=2)
         # In the queue, without a job of its own yet.
         with pytest.raises(DiskFull):
-            spaceplan.check_run([], {"T01": tape}, config, later=["T01"], enhance=enhance(), cores=2)
+            disk_usage.check_run([], {"T01": tape}, config, later=["T01"], enhance=enhance(), cores=2)
         tape.facts_path.with_name("T01.mkv").touch()
-        spaceplan.check_run([], {"T01": tape}, config, later=["T01"], enhance=enhance(), cores=2)
+        disk_usage.check_run([], {"T01": tape}, config, later=["T01"], enhance=enhance(), cores=2)
         disk.lock()
         with pytest.raises(NotWritable):
-            spaceplan.check_run([a_job("detect_scenes")], {"T01": tape}, config, enhance=enhance(), cores=2)
+            disk_usage.check_run([a_job("detect_scenes")], {"T01": tape}, config, enhance=enhance(), cores=2)
 
 
 def test_what_single_jobs_write(tape):
     scenes(tape)
     settings = SceneSettings(enhance(), [], dict)
     job = Job(tape, "0000750", lambda: Path("results/T01/scenes.tsv"), settings)
-    cut, clip, speech = (spaceplan.writes_mb(job, work) for work in ("cut", "clip", "speech"))
+    cut, clip, speech = (disk_usage.writes_mb(job, work) for work in ("cut", "clip", "speech"))
     assert 150 < cut < 400
     assert 40 < clip < 80
     assert speech == 1
     whole = Job(tape, None, lambda: Path("results/T01/scenes.tsv"), settings)
-    assert spaceplan.writes_mb(whole, "tape") > 240 * clip * 0.9
-    assert 2000 < spaceplan.writes_mb(whole, "sound") < 6000
+    assert disk_usage.writes_mb(whole, "tape") > 240 * clip * 0.9
+    assert 2000 < disk_usage.writes_mb(whole, "sound") < 6000
     assert isinstance(EnhanceSettings(**settings.of_tape), EnhanceSettings)

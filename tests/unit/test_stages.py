@@ -1,7 +1,7 @@
 import re
 
 from running import ROOT
-from tapemill.stages import CHECKPOINTS, OTHER, STAGE_OF, STAGES, stage_of
+from tapemill.core.rule_catalog import CHECKPOINTS, OTHER, STAGE_OF, STAGES, stage_of
 
 RULE = re.compile(r"^(?:rule|checkpoint|use rule \w+ as) (\w+)\b", re.MULTILINE)
 

@@ -13,10 +13,10 @@ import pytest
 from rich.console import Console
 
 from courses import RUN, START, Script
-from tapemill import events
-from tapemill.__main__ import main
-from tapemill.course import Course
-from tapemill.statusview import view
+from tapemill.cli.main import main
+from tapemill.cli.status_view import view
+from tapemill.events import log as events
+from tapemill.events.run_state import Course
 
 LANES = [{"name": "xpu0", "kind": "xpu", "jobs": 2}, {"name": "xpu1", "kind": "xpu", "jobs": 2}]
 

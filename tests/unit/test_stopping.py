@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from tapemill import attempts, lifeline, stopping
+from tapemill.jobs import attempt_store
+from tapemill.process import liveness, signals
 from waiting import wait_for
 
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(stopping.__file__).parents[1])}
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(signals.__file__).parents[1])}
 
 JOB = """
 import sys, time; from pathlib import Path; from types import SimpleNamespace
@@ -72,19 +73,19 @@ def test_a_job_cleans_up_undisturbed_and_says_what_stopped_it(tmp_path, number):
 
 
 def test_a_job_that_cannot_hear_yet_that_its_run_is_asked_to_stop_hears_later(tmp_path):
-    run = lifeline.run_of(os.getpid())
+    run = liveness.run_of(os.getpid())
     (tmp_path / "job.py").write_text(f"import time; time.sleep(1)\n{JOB}")
     # It hears at the start of its work or a moment later.
     (tmp_path / "go").touch()
-    environment = ENVIRONMENT | {lifeline.VARIABLE: f"{lifeline.BOOT_ID.read_text().strip()} {run.id}"}
+    environment = ENVIRONMENT | {liveness.VARIABLE: f"{liveness.BOOT_ID.read_text().strip()} {run.id}"}
     # The last command keeps bash from becoming the job.
-    command = ["bash", "-c", f"{stopping.PREFIX}{sys.executable} job.py || exit $?"]
+    command = ["bash", "-c", f"{signals.PREFIX}{sys.executable} job.py || exit $?"]
     with subprocess.Popen(
         command, cwd=tmp_path, env=environment, start_new_session=True, stderr=subprocess.PIPE, text=True
     ) as job:
         wait_for(lambda: children(job.pid))
         os.killpg(job.pid, signal.SIGINT)
-        note = tmp_path / attempts.NOTES / run.id / "asked to stop"
+        note = tmp_path / attempt_store.NOTES / run.id / "asked to stop"
         note.parent.mkdir(parents=True)
         note.touch()
         assert job.wait(20) == 128 + signal.SIGTERM
@@ -103,7 +104,7 @@ def test_a_first_ctrl_c_asks_the_jobs_to_stop_and_sigterm_does_not(tmp_path):
             main.send_signal(number)
             assert main.stdout.readline() == "graceful\n"
             main.kill()
-        assert bool(list((tmp_path / attempts.NOTES).glob("*/asked to stop"))) is asked
+        assert bool(list((tmp_path / attempt_store.NOTES).glob("*/asked to stop"))) is asked
 
 
 def test_what_was_ignored_from_the_start_stays_ignored(tmp_path):
@@ -140,9 +141,9 @@ def test_a_second_ctrl_c_ends_everything_at_once(tmp_path):
 
 
 def test_handlers_are_given_back():
-    before = {number: signal.getsignal(number) for number in stopping.SIGNALS}
-    with pytest.raises(stopping.Stopped) as caught, stopping.stoppable():
+    before = {number: signal.getsignal(number) for number in signals.SIGNALS}
+    with pytest.raises(signals.Stopped) as caught, signals.stoppable():
         os.kill(os.getpid(), signal.SIGTERM)
     assert caught.value.signal is signal.SIGTERM
     assert caught.value.exit_code == 143
-    assert {number: signal.getsignal(number) for number in stopping.SIGNALS} == before
+    assert {number: signal.getsignal(number) for number in signals.SIGNALS} == before

@@ -9,12 +9,12 @@ import pytest
 
 from fakecard import GIB, Refused, apart, inserted
 from spoken import LOCK, MODEL, SENTENCES, SETTINGS, recording, silence, write_wav
-from tapemill.device import CPU, Device
-from tapemill.errors import OutOfMemory
-from tapemill.files import sha256
-from tapemill.memory import Measured
+from tapemill.core.errors import OutOfMemory
+from tapemill.devices.device import CPU, Device
+from tapemill.devices.memory_planner import Measured
 from tapemill.models import ModelFile, read_lock
-from tapemill.subtitles.fitting import LEAST_ACTIVATION_BYTES, Hearing
+from tapemill.storage.fingerprint import sha256
+from tapemill.subtitles.model_selection import LEAST_ACTIVATION_BYTES, Hearing
 
 DEMO = ModelFile(MODEL, read_lock(LOCK)["demo-en"]["sha256"])
 ARC = Device("xpu")
@@ -36,7 +36,7 @@ def random_model(path, seed, width=64):
 
 def transcribe(folder, model, device, settings=WORDS, smaller=(), name=None, again=False):
     """SRT and record of a scene, on whatever card is in this process; with `again` beside those that are there."""
-    from tapemill.cardfaults import translated
+    from tapemill.devices.errors import translated
     from tapemill.subtitles import transcribe_scene
 
     target = folder / (name or device.kind)
@@ -72,7 +72,7 @@ def plain_whisper_on_the_card():
     """What fails when nothing is done about it, one thing after the other."""
     import whisper
 
-    from tapemill.subtitles import loading
+    from tapemill.subtitles import whisper_loader
 
     said = []
     with inserted():
@@ -82,7 +82,7 @@ def plain_whisper_on_the_card():
         except Refused as error:
             said.append(str(error))
         model = whisper.load_model(str(MODEL.absolute()), device="cpu")
-        loading.keep_heads_here(model)
+        whisper_loader.keep_heads_here(model)
         model.to("card:0")
         try:
             samples = recording().astype("float32") / 32768
@@ -175,7 +175,7 @@ MIB = 1 << 20
 
 def attempts(folder, models, free_bytes, driver_tells, steps):
     """What attempts begun so many steps down end with, on a card of which others have left so much."""
-    from tapemill import resident
+    from tapemill.devices import model_cache
 
     asked, *smaller = models
     ends = []
@@ -193,7 +193,7 @@ def attempts(folder, models, free_bytes, driver_tells, steps):
                 # As it comes from the worker: without the frames, which hold the model.
                 ends.append(pickle.loads(pickle.dumps(error)))
             # Each attempt is made by a new process.
-            resident.drop_all()
+            model_cache.drop_all()
     return ends
 
 
@@ -251,9 +251,9 @@ def test_a_first_lack_of_memory_is_tried_again_alone_with_the_same_result(folder
     with caplog.at_level("INFO"):
         assert transcribe(folder, DEMO, Device("cpu", steps_down=1), BEAM, name="again") == undisturbed
     assert "taking demo-en, beam of 3, alone" in caplog.text
-    from tapemill import resident
+    from tapemill.devices import model_cache
 
-    assert resident.held_bytes(CPU) == DEMO_NO_BEAM.weights_bytes(CPU)
+    assert model_cache.held_bytes(CPU) == DEMO_NO_BEAM.weights_bytes(CPU)
 
 
 def test_a_smaller_model_that_is_not_the_pinned_one_is_left_out(folder, large, caplog):

@@ -6,10 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spoken import SETTINGS
-from tapemill.subtitles.cues import lay_cues
+from tapemill.subtitles.cue_layout import lay_cues
+from tapemill.subtitles.line_breaking import columns
+from tapemill.subtitles.sanitise import safe_text
 from tapemill.subtitles.segments import Segment, Word
 from tapemill.subtitles.srt import Cue
-from tapemill.subtitles.text import columns, safe_text
 
 PAL = Fraction(25)
 GAP_MS = 80

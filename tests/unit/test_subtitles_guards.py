@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from spoken import SETTINGS
-from tapemill.subtitles.guards import judge
+from tapemill.subtitles.hallucination_filter import judge
 from tapemill.subtitles.segments import Region, Segment, Word
 
 EVERYWHERE = [Region(0, 30_000)]

@@ -3,8 +3,8 @@ from fractions import Fraction
 
 import pytest
 
-from tapemill.errors import SceneError
-from tapemill.notices import Notice
+from tapemill.core.errors import SceneError
+from tapemill.core.notices import Notice
 from tapemill.subtitles import join_subtitles
 from tapemill.subtitles.srt import Cue, as_srt, read_srt
 

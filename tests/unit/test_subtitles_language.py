@@ -4,7 +4,7 @@ import pytest
 
 from spoken import LOCK, MODEL, SETTINGS, recording, silence, write_wav
 from tapemill.models import ModelFile, read_lock
-from tapemill.subtitles import language, read_language, vote_language
+from tapemill.subtitles import language_vote, read_language, vote_language
 
 SHA256 = read_lock(LOCK)["demo-en"]["sha256"]
 
@@ -38,15 +38,15 @@ def test_one_sure_scene_counts_more_than_two_doubtful_ones():
         "1": {"nl": 0.4, "de": 0.35, "af": 0.25},
         "2": {"nl": 0.4, "de": 0.3, "af": 0.3},
     }
-    counted = language._counted(opinions)
+    counted = language_vote._counted(opinions)
     assert counted["language"] == "de"
     assert counted["votes"] == {"0": "de", "1": "nl", "2": "nl"}
     assert counted["probabilities"] == {"de": 0.5333, "nl": 0.2833, "af": 0.1833}
 
 
 def test_a_tie_is_no_accident():
-    assert language._counted({"0": {"sv": 0.5, "no": 0.5}})["language"] == "no"
-    assert language._counted({"0": {"no": 0.5, "sv": 0.5}})["language"] == "no"
+    assert language_vote._counted({"0": {"sv": 0.5, "no": 0.5}})["language"] == "no"
+    assert language_vote._counted({"0": {"no": 0.5, "sv": 0.5}})["language"] == "no"
 
 
 @pytest.fixture
@@ -63,9 +63,9 @@ def multilingual():
 
 
 def test_a_multilingual_model_names_languages(multilingual, tmp_path):
-    from tapemill.subtitles.speech import read_samples
+    from tapemill.subtitles.vad import read_samples
 
     samples = read_samples(write_wav(tmp_path / "a.wav", recording()))
-    probabilities = language._probabilities(multilingual, samples)
+    probabilities = language_vote._probabilities(multilingual, samples)
     assert {"en", "de", "ja", "th"} <= set(probabilities)
     assert sum(probabilities.values()) == pytest.approx(1, abs=1e-4)

@@ -6,29 +6,30 @@ import torch
 import whisper
 
 from spoken import LOCK, MODEL
-from tapemill import files, resident
-from tapemill.device import CPU
-from tapemill.errors import ModelError
+from tapemill.core.errors import ModelError
+from tapemill.devices import model_cache
+from tapemill.devices.device import CPU
 from tapemill.models import ModelFile, read_lock
-from tapemill.subtitles.loading import halve, keep_heads_here, load_model, timing_on_cpu, weights_bytes
+from tapemill.storage import fingerprint
+from tapemill.subtitles.whisper_loader import halve, keep_heads_here, load_model, timing_on_cpu, weights_bytes
 
 SHA256 = read_lock(LOCK)["demo-en"]["sha256"]
 
 
 @pytest.fixture
 def file(tmp_path):
-    resident.drop_all()
+    model_cache.drop_all()
     yield ModelFile(shutil.copy(MODEL, tmp_path / "demo-en.pt"), SHA256)
-    resident.drop_all()
+    model_cache.drop_all()
 
 
 def test_a_model_is_loaded_once_and_its_file_hashed_once(file, monkeypatch):
     hashed = []
-    original = files.sha256
-    monkeypatch.setattr(files, "sha256", lambda path: hashed.append(path) or original(path))
+    original = fingerprint.sha256
+    monkeypatch.setattr("tapemill.storage.atomic.sha256", lambda path: hashed.append(path) or original(path))
     assert load_model(file, CPU) is load_model(file, CPU)
     assert hashed == [file.path]
-    resident.drop_all()
+    model_cache.drop_all()
     load_model(file, CPU)
     assert len(hashed) == 2
 

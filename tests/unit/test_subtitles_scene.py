@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from spoken import LOCK, MODEL, SENTENCES, SETTINGS, SPANS_S, recording, sentence, silence, write_wav
-from tapemill.errors import ConfigError, ModelError, SceneError
-from tapemill.files import sha256
+from tapemill.core.errors import ConfigError, ModelError, SceneError
 from tapemill.models import ModelFile, read_lock
+from tapemill.storage.fingerprint import sha256
 from tapemill.subtitles import transcribe_scene
 from tapemill.subtitles.srt import read_srt
 

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from spoken import SETTINGS, SPANS_S, recording, silence, write_wav
-from tapemill import resident
-from tapemill.device import torch_threads
-from tapemill.errors import SceneError
+from tapemill.core.errors import SceneError
+from tapemill.devices import model_cache
+from tapemill.devices.determinism import torch_threads
 from tapemill.subtitles.segments import Region
-from tapemill.subtitles.speech import _on_grid, detect_speech, joined, read_samples
+from tapemill.subtitles.vad import _on_grid, detect_speech, joined, read_samples
 
 
 def samples(tmp_path, *parts):
@@ -54,7 +54,7 @@ def test_silence_is_answered_without_torch(tmp_path):
     path = write_wav(tmp_path / "a.wav", silence(1))
     program = (
         "import sys; from pathlib import Path; from spoken import SETTINGS; "
-        "from tapemill.subtitles.speech import detect_speech, read_samples; "
+        "from tapemill.subtitles.vad import detect_speech, read_samples; "
         f"assert detect_speech(read_samples(Path({str(path)!r})), SETTINGS) == []; "
         "assert not {'torch', 'whisper', 'pandas'} & set(sys.modules)"
     )
@@ -109,7 +109,7 @@ def test_the_detector_is_loaded_once(tmp_path, monkeypatch):
     loaded = []
     original = silero_vad.load_silero_vad
     monkeypatch.setattr(silero_vad, "load_silero_vad", lambda: loaded.append(1) or original())
-    resident.drop_all()
+    model_cache.drop_all()
     sound = samples(tmp_path, silence(0.5), recording())
     assert detect_speech(sound, SETTINGS) == detect_speech(sound, SETTINGS)
     assert len(loaded) == 1

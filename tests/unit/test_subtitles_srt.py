@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from tapemill.errors import SceneError
+from tapemill.core.errors import SceneError
 from tapemill.subtitles.srt import Cue, as_srt, as_vtt, read_srt
 
 SAMPLES = Path(__file__).parents[3] / "shared" / "samples"

@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tapemill.subtitles.text import balanced_lines, columns, in_one_line, safe_text, units, vtt_text
+from tapemill.subtitles.line_breaking import balanced_lines, columns, in_one_line, units
+from tapemill.subtitles.sanitise import safe_text, vtt_text
 
 
 @pytest.mark.parametrize(

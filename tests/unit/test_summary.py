@@ -3,10 +3,12 @@ from pathlib import Path
 
 import pytest
 
-from tapemill import attempts, fatal, summary
-from tapemill.attempts import Failure
-from tapemill.errors import ConfigError, GateError, ToolKilled
-from tapemill.notices import Notice
+from tapemill.core.errors import ConfigError, GateError, ToolKilled
+from tapemill.core.notices import Notice
+from tapemill.events import run_summary
+from tapemill.jobs import attempt_store
+from tapemill.jobs.attempt_store import Failure
+from tapemill.process import abort
 
 
 @pytest.fixture(autouse=True)
@@ -18,18 +20,18 @@ def job(log, *errors, notices=(), ends=True):
     """A job that fails of these errors and then, unless the last is final, succeeds."""
     path = Path("logs", f"{log}.log")
     for number, error in enumerate(errors, 1):
-        past = attempts.before("run", path)
-        attempts.started("run", past)
-        attempts.failed("run", past, Failure.of(error, path.with_suffix(f".attempt{number}.log")))
-    past = attempts.before("run", path)
+        past = attempt_store.before("run", path)
+        attempt_store.started("run", past)
+        attempt_store.failed("run", past, Failure.of(error, path.with_suffix(f".attempt{number}.log")))
+    past = attempt_store.before("run", path)
     if not past.is_final:
-        attempts.started("run", past)
+        attempt_store.started("run", past)
         if ends:
-            attempts.succeeded("run", past, notices)
+            attempt_store.succeeded("run", past, notices)
 
 
 def told(*failed_logs):
-    return "\n".join(text for _, text in summary.told(summary.facts("run", failed_logs)))
+    return "\n".join(text for _, text in run_summary.told(run_summary.facts("run", failed_logs)))
 
 
 def test_one_line_if_all_went_well():
@@ -49,7 +51,7 @@ def test_jobs_that_died_without_a_word_are_failed_only_if_snakemake_says_so():
     job("cut_scene/T01/0000050", ends=False)
     text = told("logs/cut_scene/T01/0000000.log", "logs/probe_capture/T02.log")
     assert "2 jobs failed" in text
-    assert f"cut_scene T01 0000000: {attempts.LOST}" in text
+    assert f"cut_scene T01 0000000: {attempt_store.LOST}" in text
     assert "probe_capture T02: Snakemake says why" in text
     assert "1 job interrupted" in text
 
@@ -68,7 +70,7 @@ def test_a_replaced_scene_is_named_once_with_the_log_of_the_job_that_replaced_it
 
 def test_retries_are_counted_and_do_not_count_as_failures():
     job("enhance_scene/T01/0000050", ToolKilled("killed"), ToolKilled("killed"))
-    facts = summary.facts("run")
+    facts = run_summary.facts("run")
     assert (facts.tried_again, facts.attempts_lost, facts.failed) == (1, 2, ())
     assert told() == "1 job tried again, then done."
 
@@ -76,10 +78,10 @@ def test_retries_are_counted_and_do_not_count_as_failures():
 def test_a_stopped_run_says_what_stopped_it_and_what_to_do_first_of_all():
     error = ConfigError("a wrong setting", remedy="correct it")
     job("cut_scene/T01/0000000", error)
-    attempts.not_started("run", attempts.before("run", Path("logs/cut_scene/T01/0000050.log")))
-    fatal.stop("run", fatal.Cause(f"ConfigError: {error}", "logs/cut_scene/T01/0000000.attempt1.log"))
-    fatal.stop("run", fatal.Cause("a later one", ""))
-    blocks = list(summary.told(summary.facts("run", ["logs/cut_scene/T01/0000050.log"])))
+    attempt_store.not_started("run", attempt_store.before("run", Path("logs/cut_scene/T01/0000050.log")))
+    abort.stop("run", abort.Cause(f"ConfigError: {error}", "logs/cut_scene/T01/0000000.attempt1.log"))
+    abort.stop("run", abort.Cause("a later one", ""))
+    blocks = list(run_summary.told(run_summary.facts("run", ["logs/cut_scene/T01/0000050.log"])))
     assert blocks[0][0] == logging.ERROR
     assert "ConfigError: a wrong setting\n  what to do: correct it" in blocks[0][1]
     assert "1 job failed" in blocks[1][1]

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tapemill.core.timing import Span
 from tapemill.tape import TapeFacts, TapeSettings, plan_chapters
 from tapemill.tape.tags import container_tags, language_code
-from tapemill.timing import Span
 
 RATE = Fraction(30000, 1001)
 

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from beeping import NTSC, beeping, capture, decoded, facts, found_beeps, heard, run
-from tapemill import ffmpeg
 from tapemill.audio import AudioSettings, clean_sound
-from tapemill.errors import GateError, InputError
-from tapemill.notices import Notice
-from tapemill.tape import Chapter, SubtitleTrack, TapeFacts, TapeSettings, gates, mux_tape
-from tapemill.tape.joining import survey
-from tapemill.timing import nearest
+from tapemill.core.errors import GateError, InputError
+from tapemill.core.notices import Notice
+from tapemill.core.timing import nearest
+from tapemill.media.ffmpeg import runner as ffmpeg
+from tapemill.tape import Chapter, SubtitleTrack, TapeFacts, TapeSettings, mux_tape, verify
+from tapemill.tape.concat import survey
 from told import facts as told_facts
 from told import progressed, tell_all
 
@@ -337,19 +337,19 @@ def test_the_gates_see_what_is_missing(tmp_path, clips):
     tape = mux(tmp_path / "tape.mkv", good, sound=sound, chapters=[Chapter(Fraction(0), "One")])
     fits = {"join": survey(clips=good, frames=LENGTHS, rate=NTSC), "sound": sound, "subtitles": []}
     chapters = [Chapter(Fraction(0), "One")]
-    gates.check(tape, **fits, chapters=chapters)
+    verify.check(tape, **fits, chapters=chapters)
     with pytest.raises(GateError, match="chapters: 1, expected 2"):
-        gates.check(tape, **fits, chapters=chapters * 2)
+        verify.check(tape, **fits, chapters=chapters * 2)
     with pytest.raises(GateError, match="sound tracks: 1, expected 0"):
-        gates.check(tape, **(fits | {"sound": None}), chapters=chapters)
+        verify.check(tape, **(fits | {"sound": None}), chapters=chapters)
     with pytest.raises(GateError, match="bytes of sound"):
-        gates.check(tape, **(fits | {"sound": sound_of(tmp_path, seconds=4)}), chapters=chapters)
+        verify.check(tape, **(fits | {"sound": sound_of(tmp_path, seconds=4)}), chapters=chapters)
     fewer = survey(clips=good[:3], frames=LENGTHS[:3], rate=NTSC)
     with pytest.raises(GateError, match="frames: 149, expected 99"):
-        gates.check(tape, **(fits | {"join": fewer, "sound": sound}), chapters=chapters)
+        verify.check(tape, **(fits | {"join": fewer, "sound": sound}), chapters=chapters)
     slow = run_slower(tape, tmp_path)
     with pytest.raises(GateError, match="time of frame 1 in units of 1/1000 s: 40, expected 33"):
-        gates.check(slow, join=fits["join"], sound=None, subtitles=[], chapters=[])
+        verify.check(slow, join=fits["join"], sound=None, subtitles=[], chapters=[])
 
 
 def run_slower(tape, tmp_path):

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tapemill.files import fingerprint
-from tapemill.settings import Tape
-from tapemill.tapes import TapeLookup, as_inputs, spread
+from tapemill.config.tape_sheet import Tape
+from tapemill.storage.fingerprint import fingerprint
+from tapemill.workflow.tape import TapeLookup, as_inputs, spread
 
 opened = []
 

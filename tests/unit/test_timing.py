@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tapemill.timing import Span, format_fraction, milliseconds, nearest, parse_fraction, timestamp, united
+from tapemill.core.timing import Span, format_fraction, milliseconds, nearest, parse_fraction, timestamp, united
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from tapemill.errors import ModelError
-from tapemill.weights import load_state
+from tapemill.core.errors import ModelError
+from tapemill.models.weights_io import load_state
 
 STATE = {"body.0.weight": torch.arange(6.0).reshape(2, 3), "body.0.bias": torch.ones(2, dtype=torch.float16)}
 

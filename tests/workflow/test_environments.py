@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 import standin_conda
 from counting import make_capture
 from running import ROOT, Project
-from tapemill.doctor.software import OLDEST_PYTHON
+from tapemill.doctor.packages import OLDEST_PYTHON
 
 FILES = {path.stem: yaml.safe_load(path.read_text()) for path in (ROOT / "envs").glob("*.yaml")}
 LATER = {path.name.partition(".")[0]: path.read_text() for path in (ROOT / "envs").glob("*.post-deploy.sh")}

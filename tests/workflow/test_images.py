@@ -9,7 +9,7 @@ import tomllib
 import pytest
 
 from running import ROOT
-from tapemill.doctor.software import OLDEST_PYTHON
+from tapemill.doctor.packages import OLDEST_PYTHON
 
 DOCKERFILE = (ROOT / "containers" / "Dockerfile").read_text()
 DEFINITION = (ROOT / "containers" / "tapemill.def").read_text()

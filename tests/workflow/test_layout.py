@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from running import ROOT
-from tapemill.settings import SCHEMAS, schema
+from tapemill.config.schema import SCHEMAS, schema
 
 RULE_FILES = sorted((ROOT / "rules").glob("*.smk"))
 RULE = re.compile(r"^(?:rule|checkpoint) (\w+):\n(.*?)(?=^\S|\Z)", re.MULTILINE | re.DOTALL)
@@ -132,9 +132,10 @@ def test_heavy_packages_are_imported_in_functions_only():
 
 def test_parsing_needs_no_heavy_package():
     code = (
-        "import sys; import tapemill.settings, tapemill.scenes, tapemill.audio, tapemill.subtitles, tapemill.enhance,"
-        "tapemill.enhance.vrt.tasks, tapemill.enhance.vrt.footprint,"
-        "tapemill.tape, tapemill.models, tapemill.files, tapemill.facts;"
+        "import sys; import tapemill.config.schema;"
+        "import tapemill.scenes, tapemill.audio, tapemill.subtitles, tapemill.enhance,"
+        "tapemill.enhance.vrt.checkpoints, tapemill.enhance.vrt.memory,"
+        "tapemill.tape, tapemill.models, tapemill.storage.atomic, tapemill.media.capture_info;"
         f"print(sorted({HEAVY!r} & set(sys.modules)))"
     )
     import subprocess

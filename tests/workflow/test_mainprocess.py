@@ -1,4 +1,4 @@
-"""Snakemake's main process with many jobs: the faults that `tapemill.mainprocess` works around, with and without it."""
+"""Snakemake's main process with many jobs: each defect that `tapemill.snakemake_compat` patches, with and without."""
 
 import gc
 import os
@@ -6,8 +6,9 @@ import subprocess
 import sys
 
 from running import ROOT
-from tapemill import events, mainprocess
-from tapemill.course import of_run
+from tapemill.events import log as events
+from tapemill.events.run_state import of_run
+from tapemill.snakemake_compat import main_process
 
 JOBS = 12
 SNAKEFILE = f"""
@@ -154,8 +155,8 @@ def course(folder):
 def test_the_collector_looks_seldom_and_keeps_its_generations():
     before = gc.get_threshold()
     try:
-        mainprocess.look_for_garbage_seldom()
-        assert gc.get_threshold() == (mainprocess.NEW_OBJECTS, *before[1:])
+        main_process.look_for_garbage_seldom()
+        assert gc.get_threshold() == (main_process.NEW_OBJECTS, *before[1:])
     finally:
         gc.set_threshold(*before)
 

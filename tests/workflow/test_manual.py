@@ -13,11 +13,11 @@ import pytest
 
 from counting import make_capture
 from running import ROOT, Project
-from tapemill import __main__ as commands
-from tapemill import errors
-from tapemill.manual import PARTS
-from tapemill.manual.graph import reduced
-from tapemill.settings import schema
+from tapemill.cli import main as commands
+from tapemill.config.schema import schema
+from tapemill.core import errors
+from tools.docs import PARTS
+from tools.docs.rule_graph import reduced
 
 PAGES = [ROOT / "README.md", ROOT / "config" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 SCHEMAS = {

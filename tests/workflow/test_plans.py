@@ -10,7 +10,7 @@ import pytest
 from captured import capture_of
 from counting import make_capture
 from running import ROOT, Project
-from tapemill.files import write_json
+from tapemill.storage.atomic import write_json
 
 COUNT = re.compile(r"^ ([a-z_ ]+?)  +(\d+) $", re.MULTILINE)
 

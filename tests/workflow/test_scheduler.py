@@ -19,7 +19,7 @@ from snakemake_interface_scheduler_plugins.tests import DummyDAG, DummyJob, Test
 
 from running import ROOT
 from snakemake_scheduler_plugin_lanes import Scheduler, SchedulerSettings
-from tapemill.errors import LaneError
+from tapemill.core.errors import LaneError
 
 # Of a job: params.sleep_s; params.fails, how many attempts fail at once; its output names it.
 STAND_IN = """
@@ -371,8 +371,8 @@ class GpuJob(DummyJob):
 
 @pytest.fixture
 def cards(monkeypatch):
-    """Stands for tapemill.lanes.cards: which question it was asked, and what it answers."""
-    module = types.ModuleType("tapemill.lanes.cards")
+    """Stands for tapemill.lanes.card_registry: which question it was asked, and what it answers."""
+    module = types.ModuleType("tapemill.lanes.card_registry")
     module.asked, module.answer, module.known = [], None, threading.Event()
 
     def check_lanes(kind, numbers):

@@ -10,8 +10,8 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from running import ROOT
-from tapemill import events
-from tapemill.course import Count, Course
+from tapemill.events import log as events
+from tapemill.events.run_state import Count, Course
 
 SCHEMA = yaml.safe_load((ROOT / "config/schemas/event.schema.yaml").read_text())
 SNAKEFILE = """

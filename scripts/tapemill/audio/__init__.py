@@ -1,7 +1,7 @@
 """Stage audio: the tape's own sound, and what the speech model hears of a scene."""
 
-from .cleaning import AudioSettings
-from .speech_audio import extract_audio
-from .track import clean_sound
+from .clean import clean_sound
+from .filters import AudioSettings
+from .speech_input import extract_audio
 
 __all__ = ["AudioSettings", "clean_sound", "extract_audio"]

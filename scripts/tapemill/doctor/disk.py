@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from .. import diskspace, filesystem
-from ..errors import DiskFull, NotWritable, UnfitDisk
-from ..filetimes import TOLERANCE_S
-from . import mounts
+from tapemill.core.errors import DiskFull, NotWritable, UnfitDisk
+from tapemill.storage import disk_space, filesystem_checks, mounts
+from tapemill.storage.mounts import Mount
+from tapemill.storage.mtimes import TOLERANCE_S
+
+from .config import config, enhancement, setting
 from .findings import Asked, Finding, fault, ok, warning
-from .mounts import Mount
-from .project import config, enhancement, setting
 
 RESULTS: Final = Path("results")
 # Everything that a run writes to.
@@ -28,12 +28,12 @@ def check_places(asked: Asked) -> Iterator[Finding]:
     tapes = sorted(path for path in RESULTS.glob("*") if path.is_dir()) if RESULTS.is_dir() else []
     seen: dict[int, Path] = {}
     for place in (*PLACES, *tapes):
-        there = filesystem.existing(place)
+        there = filesystem_checks.existing(place)
         if (number := there.stat().st_dev) not in seen:
             seen[number] = place
             yield from _look(place, there)
     for place in (*PLACES, *tapes):
-        there = filesystem.existing(place)
+        there = filesystem_checks.existing(place)
         if not os.access(there, os.W_OK | os.X_OK):
             yield fault(
                 f"nothing can be written to {place}",
@@ -45,19 +45,19 @@ def check_places(asked: Asked) -> Iterator[Finding]:
 
 def check_plan(asked: Asked) -> Iterator[Finding]:
     """Whether what the sheet's tapes will take is there, as a run asks before it begins."""
-    from .. import spaceplan
-    from ..settings import read_sheet
-    from ..tapes import lookups
+    from tapemill.config.tape_sheet import read_sheet
+    from tapemill.planning import disk_usage
+    from tapemill.workflow.tape import lookups
 
     tapes = lookups({tape.tape: tape for _, tape in read_sheet(Path(setting("sheet"))) if tape.source.exists()})
     container = config()["tape"]["container"]
-    wanted = {tape: set(spaceplan.MAKES) for tape in tapes if not (RESULTS / tape / f"{tape}.{container}").exists()}
+    wanted = {tape: set(disk_usage.MAKES) for tape in tapes if not (RESULTS / tape / f"{tape}.{container}").exists()}
     disk = config()["disk"]
-    plans = spaceplan.plan(tapes, wanted, enhance=enhancement().of_tape, disk=disk, cores=os.cpu_count() or 1)
+    plans = disk_usage.plan(tapes, wanted, enhance=enhancement().of_tape, disk=disk, cores=os.cpu_count() or 1)
     for plan in plans:
-        plan.check(int(disk["reserve_gb"] * diskspace.GB))
+        plan.check(int(disk["reserve_gb"] * disk_space.GB))
         names = ", ".join(tape.tape for tape in plan.tapes)
-        peak = diskspace.size(plan.peak_bytes)
+        peak = disk_space.size(plan.peak_bytes)
         yield ok(f"room for what is to be made ({names}): up to {peak} of {_free(plan.folder)}")
 
 
@@ -65,16 +65,16 @@ def _look(place: Path, there: Path) -> Iterator[Finding]:
     mount = mounts.mount_of(there)
     kind = "of a kind that the kernel does not tell" if mount is None else mount.kind
     facts = [("folder", str(there.resolve())), ("disk", f"{kind}, mounted at {mount.folder}" if mount else kind)]
-    reserve_bytes = int(setting("disk")["reserve_gb"] * diskspace.GB)
+    reserve_bytes = int(setting("disk")["reserve_gb"] * disk_space.GB)
     if os.statvfs(there).f_flag & os.ST_RDONLY:
         yield fault(
             f"the disk of {place} is mounted read-only",
             "mount it for writing (`findmnt`); one that became read-only by itself needs a check before anything else",
             facts,
         )
-    elif diskspace.free_bytes(there) < reserve_bytes:
+    elif disk_space.free_bytes(there) < reserve_bytes:
         yield fault(
-            f"{place}: {_free(there)}, and {diskspace.size(reserve_bytes)} are to stay so (disk: reserve_gb)",
+            f"{place}: {_free(there)}, and {disk_space.size(reserve_bytes)} are to stay so (disk: reserve_gb)",
             "make room there (`snakemake clean` removes what finished tapes do not need any more)",
             facts,
         )
@@ -88,7 +88,7 @@ def _look(place: Path, there: Path) -> Iterator[Finding]:
 def _tried(place: Path, there: Path, facts: list[tuple[str, str]]) -> Iterator[Finding]:
     """What a run tries out before it begins."""
     try:
-        times = filesystem.try_out(there)
+        times = filesystem_checks.try_out(there)
     except (DiskFull, UnfitDisk) as error:
         yield Finding("fault", error.what.replace(str(there), str(place)), facts, error.remedy)
         return
@@ -150,4 +150,4 @@ def _other_traps() -> Iterator[Finding]:
 
 
 def _free(place: Path) -> str:
-    return f"{diskspace.size(diskspace.free_bytes(place))} free"
+    return f"{disk_space.size(disk_space.free_bytes(place))} free"

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from ..device import Kind
-from ..errors import TapemillError
+from tapemill.core.errors import TapemillError
+from tapemill.devices.device import Kind
 
 Level = Literal["ok", "warning", "fault"]
 """A `fault`: a run would fail, or not begin. A `warning`: it would go, but somebody should know. A machine without a

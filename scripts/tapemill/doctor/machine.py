@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from .. import diskspace
-from ..filetimes import TOLERANCE_S
+from tapemill.storage import disk_space
+from tapemill.storage.mtimes import TOLERANCE_S
+
 from .findings import Asked, Finding, fault, ok, warning
 
 ROOT: Final = Path(__file__).parents[3]
@@ -31,7 +32,7 @@ HOUR_S: Final = 3600
 
 def check_limits(asked: Asked) -> Iterator[Finding]:
     """Cores, open files, and the folders for what is short-lived."""
-    from ..lanes.runtime import runtime_folder
+    from tapemill.process.runtime_dirs import runtime_folder
 
     yield ok(f"{len(os.sched_getaffinity(0))} cores may be used")
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -45,9 +46,9 @@ def check_limits(asked: Asked) -> Iterator[Finding]:
         yield ok(f"a process may open {soft if soft >= 0 else 'any number of'} files")
     if not os.access(SHARED, os.W_OK):
         yield fault(f"{SHARED} is not there or cannot be written to", "mount a tmpfs there, with mode 1777")
-    elif diskspace.free_bytes(SHARED) < LEAST_SHARED_BYTES:
+    elif disk_space.free_bytes(SHARED) < LEAST_SHARED_BYTES:
         yield warning(
-            f"{SHARED} has {diskspace.size(diskspace.free_bytes(SHARED))} left",
+            f"{SHARED} has {disk_space.size(disk_space.free_bytes(SHARED))} left",
             "remove what crashed programs left there; in a container: `--shm-size 1g`",
         )
     try:

@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from .. import diskspace, runlock, workplace
-from ..lanes import lease
-from ..lanes.runtime import runtime_folder
+from tapemill.lanes import lease
+from tapemill.process import run_lock
+from tapemill.process.runtime_dirs import runtime_folder
+from tapemill.storage import atomic, disk_space
+
 from .findings import Asked, Finding, ok, warning
 
 FOLDER: Final = Path(".snakemake")
@@ -18,12 +20,12 @@ KERNEL_LOCKS: Final = Path("/proc/locks")
 
 def check_runs(asked: Asked) -> Iterator[Finding]:
     """Whether a run is active here. Another would be refused."""
-    holder = runlock.holder(FOLDER)
+    holder = run_lock.holder(FOLDER)
     if holder is None:
         yield ok("no run is active in this folder")
     elif holder["host"] != socket.gethostname():
         yield ok(f"the last run here was on {holder['host']}; whether it goes on is not seen from this machine")
-    elif _holds(holder["pid"], FOLDER / runlock.LOCK):
+    elif _holds(holder["pid"], FOLDER / run_lock.LOCK):
         yield warning(
             "a run is active in this folder, and another would be refused",
             "wait for it, or stop it; nothing needs to be unlocked afterwards",
@@ -50,10 +52,10 @@ def check_leftovers(asked: Asked) -> Iterator[Finding]:
     marked = _count(FOLDER / "incomplete")
     if marked:
         yield ok(f"files that were in the making at the last word of a run: {marked}; the next run makes them anew")
-    roots = [Path(root) for root in workplace.ROOTS]
-    partial = [file for root in roots for place in workplace.PLACES for file in _files(root, place)]
+    roots = [Path(root) for root in atomic.ROOTS]
+    partial = [file for root in roots for place in atomic.PLACES for file in _files(root, place)]
     if partial:
-        size = diskspace.size(sum(file.stat().st_size for file in partial if file.exists()))
+        size = disk_space.size(sum(file.stat().st_size for file in partial if file.exists()))
         yield ok(f"unfinished files: {len(partial)}, {size}; the next run sweeps up what nobody writes")
     locks = _count(FOLDER / "locks")
     if locks:

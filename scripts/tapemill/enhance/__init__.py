@@ -1,10 +1,10 @@
 """Stage enhance: a cut scene becomes a restored clip."""
 
 from .chain import Chain, NetworkStep
-from .clip import enhance_scene
 from .encoders import choose_encoder, needs_choice
-from .overrides import SceneSettings
-from .picture import OutputPicture, output_picture
+from .enhance_scene import enhance_scene
+from .output_format import OutputPicture, output_picture
+from .scene_overrides import SceneSettings
 from .settings import EnhanceSettings
 
 __all__ = [

@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal
 
-from ..errors import ConfigError
-from ..models import Kind, Model
+from tapemill.core.errors import ConfigError
+from tapemill.models import Kind, Model
+
 from .settings import EnhanceSettings, Preset
 
 # The settings of each step, and the keys of the section `enhance` that stand in for them where a step is silent.

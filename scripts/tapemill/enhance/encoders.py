@@ -15,13 +15,16 @@ from fractions import Fraction
 from pathlib import Path
 from types import MappingProxyType
 
-from .. import bounded, ffmpeg, files, pci
-from ..device import Device
-from ..errors import ConfigError, InputError, ToolFailed, ToolKilled
-from ..facts import PictureFacts
-from ..limits import time_limit_s
-from ..timing import nearest
-from .picture import OutputPicture, output_picture
+from tapemill.core.errors import ConfigError, InputError, ToolFailed, ToolKilled
+from tapemill.core.timing import nearest
+from tapemill.devices import pci
+from tapemill.devices.device import Device
+from tapemill.media import ffmpeg
+from tapemill.media.capture_info import PictureFacts
+from tapemill.media.ffmpeg.limits import time_limit_s
+from tapemill.storage import atomic, untrusted_text
+
+from .output_format import OutputPicture, output_picture
 from .settings import EnhanceSettings
 
 LOG = logging.getLogger("tapemill.enhance")
@@ -188,7 +191,7 @@ def choose_encoder(*, target: Path, picture: PictureFacts, settings: EnhanceSett
         except (ToolFailed, ToolKilled) as error:
             chosen, reason = asked.software, "; ".join([error.what, *error.stderr_tail[:3]])
             LOG.warning("%s does not work on this machine, the tape gets %s: %s", asked.name, chosen, reason)
-    files.write_json(target, {"asked": asked.name, "encoder": chosen, "reason": reason})
+    atomic.write_json(target, {"asked": asked.name, "encoder": chosen, "reason": reason})
 
 
 def chosen_encoder(choice: Path | None, settings: EnhanceSettings) -> str:
@@ -200,7 +203,7 @@ def chosen_encoder(choice: Path | None, settings: EnhanceSettings) -> str:
         if needs_choice(settings):
             raise ValueError(f"{settings.encoder} needs a choice made for the whole tape")
         return settings.encoder
-    made = bounded.read_json(choice, error=InputError, remedy="delete the file")
+    made = untrusted_text.read_json(choice, error=InputError, remedy="delete the file")
     if made.get("asked") != settings.encoder or made.get("encoder") not in ENCODERS:
         raise InputError("this choice of an encoder is not for these settings", file=choice, remedy="delete the file")
     return str(made["encoder"])

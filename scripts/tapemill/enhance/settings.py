@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from types import MappingProxyType
 from typing import Any, Literal
 
-from ..device import Wish
+from tapemill.devices.device import Wish
 
 Preset = Literal["fast", "gentle", "none", "good", "best"]
 Deinterlace = Literal["bob", "single", "off"]

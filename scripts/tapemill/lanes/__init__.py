@@ -3,7 +3,7 @@
 Importing this is light: torch is imported once the card is chosen.
 """
 
-from .call import call
+from .dispatch import call
 from .settings import LanesSettings
 
 __all__ = ["LanesSettings", "call"]

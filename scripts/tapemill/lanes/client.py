@@ -19,12 +19,13 @@ from multiprocessing.connection import Connection, answer_challenge, deliver_cha
 from pathlib import Path
 from typing import Any
 
-from .. import events
-from ..errors import WorkerLost
-from . import lease, masks
-from .orders import Orders, read_key, read_pid, short_address, socket_of
-from .runtime import allocation, lease_folder
-from .tasks import Task
+from tapemill import events
+from tapemill.core.errors import WorkerLost
+from tapemill.devices import visibility
+from tapemill.process.runtime_dirs import allocation, lease_folder
+
+from . import lease
+from .protocol import Orders, Task, read_key, read_pid, short_address, socket_of
 
 LOG = logging.getLogger("tapemill.lanes")
 
@@ -156,7 +157,7 @@ def _start(orders: Orders) -> None:
     """Start the worker and wait until it listens; while it waits for its card, its words go into the log."""
     log = _log_of(orders)
     log.parent.mkdir(parents=True, exist_ok=True)
-    mask = masks.mask_for(orders.lane.kind, orders.lane.number, os.environ)
+    mask = visibility.mask_for(orders.lane.kind, orders.lane.number, os.environ)
     path = os.pathsep.join([str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])])
     began_s = time.monotonic()
     with log.open("ab") as own_log:

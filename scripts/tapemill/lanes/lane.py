@@ -11,10 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..device import KINDS, Kind
-from ..errors import LaneError
-from . import masks
-from .runtime import allocation
+from tapemill.core.errors import LaneError
+from tapemill.devices import visibility
+from tapemill.devices.device import KINDS, Kind
+from tapemill.process.runtime_dirs import allocation
+
 from .settings import LanesSettings
 
 LANE = re.compile(r"gpu(\d+)")
@@ -67,8 +68,8 @@ def lane_of(resources: Mapping[str, Any], settings: LanesSettings, environ: Mapp
 
 
 def _without_scheduler(settings: LanesSettings, environ: Mapping[str, str]) -> Lane:
-    kind = masks.kind_of_environment(environ) if settings.device == "auto" else settings.device
-    given = masks.given_by_cluster(kind, environ) if allocation(environ) else None
+    kind = visibility.kind_of_environment(environ) if settings.device == "auto" else settings.device
+    given = visibility.given_by_cluster(kind, environ) if allocation(environ) else None
     if given is not None:
         # All jobs of the submission go there, so that they share one worker.
         return Lane(kind, given, warm=settings.warm)

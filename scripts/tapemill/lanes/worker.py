@@ -25,16 +25,16 @@ from multiprocessing import AuthenticationError
 from multiprocessing.connection import Connection, Listener
 from typing import Any
 
-from ..device import Device
-from ..errors import DeviceError, OutOfMemory, TapemillError
-from ..lifeline import on_end
-from ..stopping import stoppable
+from tapemill.core.errors import DeviceError, OutOfMemory, TapemillError
+from tapemill.devices.device import Device
+from tapemill.process.liveness import on_end
+from tapemill.process.runtime_dirs import lease_folder
+from tapemill.process.signals import stoppable
+
 from . import lease
-from .opening import open_lane, step_back
-from .orders import Orders, announce, short_address, socket_of
-from .runtime import lease_folder
-from .tasks import Task, perform
-from .told import told
+from .card_registry import open_lane, step_back
+from .dispatch import told
+from .protocol import Orders, Task, announce, perform, short_address, socket_of
 
 TICK_S = 0.5
 BACKLOG = 64

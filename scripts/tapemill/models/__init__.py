@@ -4,11 +4,10 @@
 them, `verify` is what jobs ask before they load weights, `speech` knows openai-whisper's models.
 """
 
-from .fetching import fetch_models
-from .lock import LOCK, read_lock
+from .fetch import fetch_models
+from .lockfile import LOCK, UNPINNED, ModelFile, read_lock, verify_model
 from .registry import FOLDER, NETWORKS, REGISTRY, Description, Kind, Model, find_model, is_file, read_registry
-from .speech import ALIASES, smaller_models
-from .verify import UNPINNED, ModelFile, verify_model
+from .whisper_models import ALIASES, smaller_models
 
 __all__ = [
     "ALIASES",

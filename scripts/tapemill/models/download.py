@@ -13,8 +13,8 @@ import urllib.request
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from .. import diskspace
-from ..errors import ModelError
+from tapemill.core.errors import ModelError
+from tapemill.storage import disk_space
 
 LOG = logging.getLogger("tapemill.models")
 
@@ -42,7 +42,7 @@ def download(url: str, partial: Path, target: Path) -> str:
         try:
             return _continue(url, partial)
         except (OSError, http.client.HTTPException) as error:
-            if isinstance(error, OSError) and (blocked := diskspace.of_os_error(error, partial)):
+            if isinstance(error, OSError) and (blocked := disk_space.of_os_error(error, partial)):
                 raise blocked from error
             refused = isinstance(error, urllib.error.HTTPError) and error.code < 500
             if refused or attempt == ATTEMPTS - 1:
@@ -76,7 +76,7 @@ def _continue(url: str, partial: Path) -> str:
         if answer.status != http.client.PARTIAL_CONTENT:
             digest, have = hashlib.sha256(), 0
         left = answer.headers.get("Content-Length")
-        diskspace.require(partial.parent, int(left or 0), reserve_bytes=0, what="the model")
+        disk_space.require(partial.parent, int(left or 0), reserve_bytes=0, what="the model")
         with partial.open("r+b" if have else "wb") as stream:
             stream.seek(have)
             written = 0

@@ -15,11 +15,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final, Literal, get_args
 from urllib.parse import urlsplit
 
-from .. import bounded
-from ..errors import ConfigError
-from .lock import LOCK, read_lock
-from .speech import ALIASES
-from .verify import UNPINNED
+from tapemill.core.errors import ConfigError
+from tapemill.storage import untrusted_text
+
+from .lockfile import LOCK, UNPINNED, read_lock
+from .whisper_models import ALIASES
 
 Kind = Literal["speech", "frame", "vrt"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
@@ -119,12 +119,12 @@ def read_registry(path: Path | None = None) -> dict[str, dict[str, Any]]:
     Without a path, `config/models.yaml` of the working folder, or the one that Tapemill came with. Raises ConfigError.
     """
     # Jobs import this module for their model's file and need no schemas.
-    from ..settings import schema, validate, with_defaults
+    from tapemill.config.schema import schema, validate, with_defaults
 
     path = path or (REGISTRY if REGISTRY.is_file() else SHIPPED)
     try:
-        text = bounded.read_text(path, most_bytes=bounded.WRITTEN_BYTES, error=ConfigError)
-        entries = bounded.parse_yaml(text) or {}
+        text = untrusted_text.read_text(path, most_bytes=untrusted_text.WRITTEN_BYTES, error=ConfigError)
+        entries = untrusted_text.parse_yaml(text) or {}
     except (OSError, ValueError) as error:
         raise ConfigError(
             f"the registry of models cannot be read: {error}",

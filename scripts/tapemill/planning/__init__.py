@@ -10,10 +10,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from ..enhance import SceneSettings
-from ..tapes import TapeLookup
-from .budget import check_budget
-from .requests import Requests
+from tapemill.enhance import SceneSettings
+from tapemill.workflow.tape import TapeLookup
+
+from .cluster_resources import Requests
+from .plan import check_budget
 
 __all__ = ["Requests", "begin", "show_plan"]
 
@@ -34,7 +35,7 @@ def begin(
     `later` are tapes that wait in the queue.
     """
     if any(job.rule.name == "plan" for job in workflow.dag.needrun_jobs()):
-        from .jobs import Run
+        from .snakemake_jobs import Run
 
         os.environ[VARIABLE] = json.dumps(asdict(Run.of(workflow)))
     check_budget(workflow, lookups, enhance, config, later)
@@ -45,16 +46,17 @@ def show_plan(*, config: Mapping[str, Any], producible: Sequence[str]) -> None:
 
     `producible` are sources of the sheet that a rule can make. Raises FatalError if Snakemake cannot plan `all`.
     """
-    from .. import tapes
-    from ..files import write_json
-    from ..settings import load_sheet
+    from tapemill.config.tape_sheet import load_sheet
+    from tapemill.storage.atomic import write_json
+    from tapemill.workflow import tape
+
     from .estimate import estimate
-    from .jobs import Run, of_target
-    from .show import show
+    from .snakemake_jobs import Run, of_target
+    from .text_view import show
 
     run = Run(**json.loads(os.environ[VARIABLE]))
     jobs = of_target(run, config)
-    lookups = tapes.lookups(load_sheet(Path(config["sheet"]), producible=producible))
+    lookups = tape.lookups(load_sheet(Path(config["sheet"]), producible=producible))
     plan = estimate(jobs, lookups, SceneSettings.planned(config["enhance"], list(lookups)), config, run)
     now = datetime.now().astimezone()
     show(plan, now)

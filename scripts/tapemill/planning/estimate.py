@@ -7,18 +7,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from .. import spaceplan
-from ..enhance import EnhanceSettings, NetworkStep, SceneSettings, needs_choice
-from ..models import find_model
-from ..spaceplan import DiskPlan
-from ..stages import STAGES
-from ..tapes import TapeLookup
-from . import measured, pace
-from .jobs import PlannedJob, Run
-from .measured import Made, Way
-from .pace import Pace
-from .plans import Energy, Plan, Space, StagePlan, TapePlan
+from tapemill.core.rule_catalog import STAGES
+from tapemill.enhance import EnhanceSettings, NetworkStep, SceneSettings, needs_choice
+from tapemill.models import find_model
+from tapemill.workflow.tape import TapeLookup
+
+from . import benchmarks, disk_usage, speed
+from .benchmarks import Made, Way
+from .disk_usage import DiskPlan
+from .plan import Energy, Plan, Space, StagePlan, TapePlan
 from .simulation import CORES, Outcome, Timed, simulate
+from .snakemake_jobs import PlannedJob, Run
+from .speed import Pace
 from .tasks import Task, passed, tasks_of
 from .workload import TapeLoad, load_of
 
@@ -46,7 +46,7 @@ def estimate(
     concerned = {tape: load for tape, load in loads.items() if tape in tapes}
     jobs = [*jobs, *passed(jobs, concerned)]
     tasks = tasks_of(jobs, concerned, language_scenes=config["subtitles"]["language_scenes"])
-    paces = _Paces(enhance, lookups, config, run, measured.samples(loads, has_cards=run.has_cards))
+    paces = _Paces(enhance, lookups, config, run, benchmarks.samples(loads, has_cards=run.has_cards))
     timed = [paces.timed(task) for task in tasks]
     has_lanes = bool(run.lanes)
     ahead = config["disk"]["cut_ahead"]
@@ -99,15 +99,15 @@ class _Paces:
         networks = self._networks(task) if task.rule == "enhance_scene" else ()
         key = task.rule, tuple(step.sha256 for step in networks)
         if key not in self._made:
-            stated = pace.stated(
+            stated = speed.stated(
                 task.rule,
                 on_card=self._has_cards and self._wants_card(task, networks),
                 networks=networks,
                 model=str(self._subtitles["model"]),
                 language_scenes=int(self._subtitles["language_scenes"]),
             )
-            alike = measured.alike(self._samples.get(task.rule, ()), self._way(task, networks))
-            self._made[key] = pace.fitted(alike, stated)
+            alike = benchmarks.alike(self._samples.get(task.rule, ()), self._way(task, networks))
+            self._made[key] = speed.fitted(alike, stated)
         return self._made[key]
 
     def timed(self, task: Task) -> Timed:
@@ -204,7 +204,7 @@ def _spaces(
     for task in tasks:
         if task.tape in wanted:
             wanted[task.tape].add(task.rule)
-    for disk in spaceplan.plan(lookups, wanted, enhance=enhance.of_tape, disk=config["disk"], cores=run.cores):
+    for disk in disk_usage.plan(lookups, wanted, enhance=enhance.of_tape, disk=config["disk"], cores=run.cores):
         yield _space(disk)
 
 

@@ -12,9 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from ..lanes.assignment import SHORT_S
-from ..stages import CHECKPOINTS
-from .jobs import Key
+from tapemill.core.rule_catalog import CHECKPOINTS
+from tapemill.lanes.assignment import SHORT_S
+
+from .snakemake_jobs import Key
 from .tasks import Task
 
 TURN_S: Final = 0.3

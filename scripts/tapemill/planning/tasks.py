@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from ..stages import stage_of
-from ..tapes import TapeLookup, spread
-from .jobs import Key, PlannedJob
+from tapemill.core.rule_catalog import stage_of
+from tapemill.workflow.tape import TapeLookup, spread
+
+from .snakemake_jobs import Key, PlannedJob
 from .workload import TapeLoad, Unit
 
 DEMO: Final = ("make_demo_capture", "", "")

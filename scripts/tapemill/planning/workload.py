@@ -13,10 +13,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final, Literal
 
-from ..enhance import SceneSettings
-from ..errors import InputError
-from ..media import opened
-from ..tapes import TapeLookup
+from tapemill.core.errors import InputError
+from tapemill.enhance import SceneSettings
+from tapemill.media.probe import opened
+from tapemill.workflow.tape import TapeLookup
 
 Unit = Literal["video", "pictures", "sound", "once"]
 """What the time of a rule goes with: seconds of 576i, pictures of 576i that come out, seconds of sound, nothing."""

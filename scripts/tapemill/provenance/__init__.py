@@ -5,8 +5,8 @@ records, tables and events say, `sharing` says once what
 scenes have in common, `crate` describes it for archives, and `comparing` tells two tapes apart.
 """
 
-from .document import FORMAT, TapeFiles, Wishes
-from .hashing import hash_capture
-from .writing import write_provenance
+from tapemill.capture.checksum import hash_capture
+
+from .document import FORMAT, TapeFiles, Wishes, write_provenance
 
 __all__ = ["FORMAT", "TapeFiles", "Wishes", "hash_capture", "write_provenance"]

@@ -6,6 +6,8 @@ in `run`, places in `places`. No part names a person or a folder outside the wor
 
 from __future__ import annotations
 
+import logging
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,12 +15,15 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
-from .. import files, records
-from ..facts import Capture
-from ..media import opened
-from ..models import ModelFile
-from ..programs import package_version
-from . import checkout, sharing, working
+from tapemill.media.capture_info import Capture
+from tapemill.media.ffmpeg.version import package_version
+from tapemill.media.probe import opened
+from tapemill.models import ModelFile
+from tapemill.storage import atomic, fingerprint, job_records
+
+from . import code_version, run_history, sharing
+from .code_version import ROOT
+from .ro_crate import crate
 
 FORMAT: Final = 2
 # silero-vad's wheel brings several; this is what it loads when it is asked for its detector (6.2.3).
@@ -63,7 +68,7 @@ def describe(made: TapeFiles, wishes: Wishes, scenes: Mapping[str, Sequence[int]
     """All of it, as JSON values. `scenes` are frame ranges of the capture by name. Raises InputError, ToolKilled."""
     folder, row = made.folder, wishes.row
     tags = _tags(made.tape)
-    state = checkout.examine()
+    state = code_version.examine()
     capture = Capture.read(folder / "capture.json")
     found = [_scene(folder, scene, frames) for scene, frames in scenes.items()]
     how = {
@@ -73,17 +78,17 @@ def describe(made: TapeFiles, wishes: Wishes, scenes: Mapping[str, Sequence[int]
             "facts": _facts(capture),
         },
         "sheet": _sheet(row),
-        "settings": {name: records.without_places(wishes.settings[name]) for name in records.SECTIONS},
-        "scenes_of_their_own": [records.without_places(override) for override in wishes.overrides],
+        "settings": {name: job_records.without_places(wishes.settings[name]) for name in job_records.SECTIONS},
+        "scenes_of_their_own": [job_records.without_places(override) for override in wishes.overrides],
         "language": wishes.language,
         "models": _models(folder, scenes, wishes.speech_model),
         "seeds": _seeds(wishes.settings, found),
-        "programs": {**records.programs_used(folder, scenes), **_of_the_mux(tags)},
+        "programs": {**job_records.programs_used(folder, scenes), **_of_the_mux(tags)},
         "tapemill": {"version": state.version, "code_sha256": state.code_sha256, "recipes": dict(wishes.recipes)},
-        "sound": {key: value for key, value in records.sound(folder).items() if key != "programs"},
+        "sound": {key: value for key, value in job_records.sound(folder).items() if key != "programs"},
         "scenes": found,
     }
-    work = working.to_plain(working.works(row["tape"], list(scenes)), list(scenes))
+    work = run_history.to_plain(run_history.works(row["tape"], list(scenes)), list(scenes))
     # Without events the tape's own time is all that is known.
     work["ended"] = work["ended"] or _time_of(made.tape)
     document = {
@@ -94,8 +99,8 @@ def describe(made: TapeFiles, wishes: Wishes, scenes: Mapping[str, Sequence[int]
         "tags": tags,
         "run": {
             **work,
-            "machine": working.machine(),
-            "environment": working.environment(),
+            "machine": run_history.machine(),
+            "environment": run_history.environment(),
             "checkout": {"commit": state.commit, "changed": state.changed and list(state.changed)},
             "settings": {name: wishes.config[name] for name in OF_THE_RUN},
         },
@@ -112,7 +117,7 @@ def describe(made: TapeFiles, wishes: Wishes, scenes: Mapping[str, Sequence[int]
 def _tags(tape: Path) -> dict[str, str]:
     """What the tape's file says of itself."""
     with opened(tape) as container:
-        return records.tags_of(container.metadata)
+        return job_records.tags_of(container.metadata)
 
 
 def _time_of(path: Path) -> str:
@@ -120,7 +125,7 @@ def _time_of(path: Path) -> str:
 
 
 def _hashes(made: TapeFiles) -> list[dict[str, Any]]:
-    return list(records.read(made.capture_hash)["files"])
+    return list(job_records.read(made.capture_hash)["files"])
 
 
 def _without_name(file: Mapping[str, Any]) -> dict[str, Any]:
@@ -141,13 +146,13 @@ def _sheet(row: Mapping[str, str]) -> dict[str, str]:
 
 
 def _scene(folder: Path, scene: str, frames: Sequence[int]) -> dict[str, Any]:
-    picture = {key: value for key, value in records.picture(folder, scene).items() if key != "programs"}
+    picture = {key: value for key, value in job_records.picture(folder, scene).items() if key != "programs"}
     picture["cut_with"] = {key: value for key, value in picture.get("cut_with", {}).items() if key != "ffmpeg"}
     found = {
         "scene": scene,
         "start_frame": frames[0],
         "stop_frame": frames[1],
-        "picture": records.without_places(picture),
+        "picture": job_records.without_places(picture),
         "words": _words(folder, scene, "subtitles"),
     }
     translated = _words(folder, scene, "translated")
@@ -157,13 +162,13 @@ def _scene(folder: Path, scene: str, frames: Sequence[int]) -> dict[str, Any]:
 def _words(folder: Path, scene: str, kind: str) -> dict[str, Any]:
     """How the subtitles of a scene came about; not what they say, which has files of its own."""
     srt = folder / kind / f"{scene}.srt"
-    record = records.words(folder, scene, translated=kind == "translated")
+    record = job_records.words(folder, scene, translated=kind == "translated")
     if not record or not srt.is_file():
         return {}
     made_from = record.get("made_from", {})
     kept = {key: made_from[key] for key in ("audio_sha256", "model_sha256", "task", "language") if key in made_from}
     kept |= {key: record[key] for key in ("lowered", "left_empty") if key in record}
-    found = files.sha256(srt)
+    found = fingerprint.sha256(srt)
     return {**kept, "srt_sha256": found, "corrected_by_hand": found != record.get("srt_sha256")}
 
 
@@ -172,10 +177,10 @@ def _models(folder: Path, scenes: Mapping[str, Any], speech: ModelFile) -> list[
     used: set[tuple[str, str, str]] = set()
     versions: set[str] = set()
     for scene in scenes:
-        for network in records.picture(folder, scene).get("networks", ()):
+        for network in job_records.picture(folder, scene).get("networks", ()):
             used.add(("picture", Path(network["model"]).name, network["sha256"]))
         for translated in (False, True):
-            words = records.words(folder, scene, translated=translated)
+            words = job_records.words(folder, scene, translated=translated)
             heard = words.get("made_from", {})
             versions |= {heard["versions"]["silero-vad"]} if "versions" in heard else set()
             if less := words.get("lowered"):
@@ -184,7 +189,7 @@ def _models(folder: Path, scenes: Mapping[str, Any], speech: ModelFile) -> list[
                 name = speech.path.stem if heard["model_sha256"] == speech.sha256 else "unknown"
                 used.add(("words", name, heard["model_sha256"]))
     if versions == {package_version("silero-vad")}:
-        used |= {("speech detection", DETECTOR, files.sha256(path)) for path in _detector()}
+        used |= {("speech detection", DETECTOR, fingerprint.sha256(path)) for path in _detector()}
     return [{"used_for": what, "name": name, "sha256": sha256} for what, name, sha256 in sorted(used)]
 
 
@@ -202,7 +207,7 @@ def _seeds(settings: Mapping[str, Mapping[str, Any]], scenes: Sequence[Mapping[s
 
 
 def _of_the_mux(tags: Mapping[str, str]) -> dict[str, Any]:
-    programs = records.from_text(tags.get("programs", ""))
+    programs = job_records.from_text(tags.get("programs", ""))
     return {"tape": programs["tape"]} if "tape" in programs else {}
 
 
@@ -210,7 +215,7 @@ def _result(path: Path, tape: str) -> dict[str, Any]:
     return {
         "kind": path.name.removeprefix(f"{tape}."),
         "size_bytes": path.stat().st_size,
-        "sha256": files.sha256(path),
+        "sha256": fingerprint.sha256(path),
     }
 
 
@@ -236,3 +241,31 @@ def _anonymous(value: Any) -> Any:
             # Whoever has no home of his own has "/".
             value = value.replace(f"{folder}/", name) if folder != Path("/") else value
     return value
+
+
+LOG = logging.getLogger("tapemill.provenance")
+
+
+def write_provenance(
+    *,
+    made: TapeFiles,
+    wishes: Wishes,
+    scenes: Mapping[str, Sequence[int]],
+    target: Path,
+    metadata: Path,
+    workflow: Path,
+) -> None:
+    """Write `provenance.json` (`target`) of a finished tape, its RO-Crate (`metadata`), and a copy of the Snakefile.
+
+    `scenes` are frame ranges of the capture by name, in order. An archive that takes the folder has to find the
+    workflow in it, hence the copy (`workflow`). Raises InputError for a tape or a record that cannot be read.
+    """
+    document = describe(made, wishes, scenes)
+    with atomic.staged(workflow) as partial:
+        shutil.copyfile(ROOT / "Snakefile", partial)
+    atomic.write_json(metadata, crate(document, folder=made.folder, workflow=workflow.name))
+    atomic.write_text(target, sharing.text(document))
+    changed = document["run"]["checkout"]["changed"]
+    if changed:
+        LOG.info("made with code that is in no commit: %s", ", ".join(changed[:5]) + (", …" if changed[5:] else ""))
+    LOG.info("%d scenes, %d models: %s", len(scenes), len(document["how"]["models"]), target)

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from .working import OF_SCENE
+from .run_history import OF_SCENE
 
 # Parts of a scene by what they are: a translation is words too.
 HOW: Final[Mapping[str, str]] = {"picture": "picture", "words": "words", "translation": "words"}

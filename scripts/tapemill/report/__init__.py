@@ -4,7 +4,6 @@ It stands above the stages, whose records it reads. Here is what the rules ask w
 so this imports next to nothing; the jobs take `sampling`, `tape_pages` and `run_page` by themselves.
 """
 
-from .headlines import entry
-from .score import can_be_scored
+from .page import entry
 
-__all__ = ["can_be_scored", "entry"]
+__all__ = ["entry"]

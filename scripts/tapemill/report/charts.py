@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from .making import StageWork
 from .page import readable
 from .runs import WITHOUT_LANE, Row, RunView
-from .words import DOUBTFUL, Heard
+from .subtitle_confidence import DOUBTFUL, Heard
+from .tape_history import StageWork
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

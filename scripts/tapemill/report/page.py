@@ -13,10 +13,14 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..tables import DECEIVING, NO_TEXT
+from tapemill.storage.tsv import DECEIVING, NO_TEXT
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+from collections.abc import Mapping
+
+from tapemill.core.errors import InputError
+from tapemill.storage import untrusted_text
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -98,3 +102,25 @@ def _script(name: str) -> Any:
 @cache
 def _source(name: str) -> str:
     return (TEMPLATES / name).read_text(encoding="utf-8")
+
+
+def entry(name: str, title: str) -> Mapping[str, Any]:
+    """What Snakemake's `report` has to know of an output of draw_tape. Labels are asked for when it is put together."""
+
+    def labels(wildcards: Any) -> dict[str, str]:
+        headlines = Path(f"results/{wildcards.tape}/report/headlines.json")
+        return {"page": title, "in short": headline(headlines, name)}
+
+    return {
+        "value": f"results/{{tape}}/report/{name}.html",
+        "category": "Tapes",
+        "subcategory": "{tape}",
+        "labels": labels,
+        "caption": f"report/{name}.rst",
+    }
+
+
+def headline(headlines: Path, page: str) -> str:
+    """What a page says, from what `draw_tape` wrote: words of ours and numbers alone."""
+    remedy = "delete it, and the workflow makes it anew"
+    return str(untrusted_text.read_json(headlines, error=InputError, remedy=remedy)[page])

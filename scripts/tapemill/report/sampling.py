@@ -17,16 +17,16 @@ from typing import Any, Final
 
 import numpy as np
 
-from .. import bounded, files, records
-from ..colour import Colour
-from ..enhance import OutputPicture
-from ..enhance.picture import source_colour
-from ..errors import InputError
-from ..facts import PictureFacts, TakeFacts
-from ..timing import Span, format_fraction, nearest
-from . import measures
-from .pictures import CaptureFile, Tape, grey
-from .places import places, scene_at, spread_over, worth_showing
+from tapemill.core.errors import InputError
+from tapemill.core.timing import Span, format_fraction, nearest
+from tapemill.enhance import OutputPicture
+from tapemill.enhance.output_format import source_colour
+from tapemill.media.capture_info import PictureFacts, TakeFacts
+from tapemill.media.colour import Colour
+from tapemill.storage import atomic, job_records, untrusted_text
+
+from . import quality_metrics
+from .frames import CaptureFile, Tape, grey
 
 LOG = logging.getLogger("tapemill.report")
 
@@ -80,12 +80,12 @@ def sample_tape(*, tape: Path, facts: TapeFacts, stills: int, target: Path) -> N
         "looks": [look.to_plain(is_shown=place in shown) for place, look in enumerate(looks)],
         "thumbnails": thumbnails,
     }
-    files.write_json(target, values)
+    atomic.write_json(target, values)
 
 
 def read_sample(path: Path) -> dict[str, Any]:
     """What `sample_tape` wrote."""
-    return bounded.read_json(path, error=InputError, remedy=MAKE_ANEW)
+    return untrusted_text.read_json(path, error=InputError, remedy=MAKE_ANEW)
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ class _Looker:
         if after is None or file is None or frames is None:
             LOG.warning("frame %d cannot be decoded and is left out", frame)
             return _Look(frame, name)
-        record = records.read(self._records / f"{name}.json")
+        record = job_records.read(self._records / f"{name}.json")
         crop = record.get("crop")
         order = record.get("field_order", self._facts.picture.field_order)
         plain = _cropped(file.deinterlaced(frames, order), crop)
@@ -165,18 +165,18 @@ def _measures(
     """
     import cv2
 
-    if min(*plain.shape[:2], *after.shape[:2]) < measures.SMALLEST_SIDE:
+    if min(*plain.shape[:2], *after.shape[:2]) < quality_metrics.SMALLEST_SIDE:
         return None
     shown = _at_lines(after, plain.shape[0])
     channels = [cv2.split(cv2.cvtColor(each, cv2.COLOR_BGR2YCrCb)) for each in (plain, shown)]
-    noise = [[measures.noise_levels(channel[first_line::2]) for channel in each] for each in channels]
+    noise = [[quality_metrics.noise_levels(channel[first_line::2]) for channel in each] for each in channels]
     same_size = [cv2.cvtColor(_at_lines(each, plain.shape[0]), cv2.COLOR_BGR2GRAY) for each in (before, after)]
     found = {
         "noise_levels": [luma for luma, _, _ in noise],
         "colour_noise_levels": [(red + blue) / 2 for _, red, blue in noise],
-        "blur": [measures.blur(each) for each in same_size],
+        "blur": [quality_metrics.blur(each) for each in same_size],
         # Of the capture as it is: deinterlaced it has no combs.
-        "comb_ratio": [measures.comb_ratio(each) for each in (woven, channels[1][0])],
+        "comb_ratio": [quality_metrics.comb_ratio(each) for each in (woven, channels[1][0])],
     }
     return {name: [round(value, 4) for value in values] for name, values in found.items()}
 
@@ -230,3 +230,41 @@ def _webp(picture: np.ndarray, quality: int) -> str:
 
     _, data = cv2.imencode(".webp", picture, [cv2.IMWRITE_WEBP_QUALITY, quality])
     return base64.b64encode(data.tobytes()).decode("ascii")
+
+
+# Enough for a curve; each takes about a tenth of a second.
+LOOKS = 24
+# Beyond this a sheet of scenes is no overview, and no small file.
+MOST_THUMBNAILS = 120
+
+
+def places(frames: int, count: int = LOOKS) -> list[int]:
+    """At most `count` frames, evenly spread, never the very first and last of a tape that has others."""
+    count = min(frames, count)
+    return [(2 * number + 1) * frames // (2 * count) for number in range(count)]
+
+
+def worth_showing(contrasts: Sequence[float | None], count: int) -> list[int]:
+    """Which of some places to show: of each part of the tape the one with the most in its picture.
+
+    `contrasts` has the places' in order, None where there is nothing to show.
+    """
+    count = min(count, len(contrasts))
+    chosen = []
+    for number in range(count):
+        part = range(number * len(contrasts) // count, (number + 1) * len(contrasts) // count)
+        there = [(contrast, -place) for place in part if (contrast := contrasts[place]) is not None]
+        if there:
+            chosen.append(-max(there)[1])
+    return chosen
+
+
+def scene_at(spans: Sequence[Span], frame: int) -> int:
+    """Place of the scene that holds a frame."""
+    return next(place for place, span in enumerate(spans) if span.start_frame <= frame < span.stop_frame)
+
+
+def spread_over(spans: Sequence[Span], most: int = MOST_THUMBNAILS) -> list[int]:
+    """Places of the scenes that get a thumbnail: all, or `most` of them evenly spread."""
+    count = min(len(spans), most)
+    return [(2 * number + 1) * len(spans) // (2 * count) for number in range(count)]

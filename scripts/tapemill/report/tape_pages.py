@@ -10,16 +10,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
-from .. import files
-from ..timing import Span, parse_fraction
+from tapemill.core.errors import InputError
+from tapemill.core.timing import Span, parse_fraction
+from tapemill.storage import atomic, untrusted_text
+
 from . import charts
-from .making import Otherwise, attempts_by_run, newest, otherwise, troubles, work_by_stage
 from .page import length, render
-from .places import MOST_THUMBNAILS
-from .sampling import WIDEST_STILL, read_sample
-from .score import read_score
-from .tagged import Tagged, made_with, read_tags
-from .words import DOUBTFUL, Words, words
+from .sampling import MAKE_ANEW, MOST_THUMBNAILS, WIDEST_STILL, read_sample
+from .subtitle_confidence import DOUBTFUL, Words, words
+from .tape_history import Otherwise, attempts_by_run, newest, otherwise, troubles, work_by_stage
+from .tape_metadata import Tagged, made_with, read_tags
 
 MARKS: Final[Mapping[str, str]] = {
     "kept": "as on the capture",
@@ -114,7 +114,7 @@ def draw_tape(
             scenes=spans,
             rate=parse_fraction(read["rate"]),
         ),
-        score=None if score is None else read_score(score),
+        score=None if score is None else untrusted_text.read_json(score, error=InputError, remedy=MAKE_ANEW),
         provenance=provenance,
     )
     drawn = {
@@ -125,8 +125,8 @@ def draw_tape(
         "making": _making(of),
     }
     for name, (page, _) in drawn.items():
-        files.write_text(getattr(pages, name), page)
-    files.write_json(pages.headlines, {name: line for name, (_, line) in drawn.items()})
+        atomic.write_text(getattr(pages, name), page)
+    atomic.write_json(pages.headlines, {name: line for name, (_, line) in drawn.items()})
 
 
 def _before_after(tape: _Tape) -> tuple[str, str]:

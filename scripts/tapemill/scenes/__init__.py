@@ -3,8 +3,8 @@
 Importing this is light, because the Snakefile does: the detectors are imported by the function that runs them.
 """
 
-from .cutting import cut_scene
-from .detection import detect_scenes
+from .cut import cut_scene
+from .detect import detect_scenes
 from .settings import ScenesSettings
 from .table import Scene, folder_scenes, read_scenes
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-from ..errors import ConfigError
-from ..timing import nearest
+from tapemill.core.errors import ConfigError
+from tapemill.core.timing import nearest
 
 
 @dataclass(frozen=True)

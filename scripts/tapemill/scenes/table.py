@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from .. import bounded
-from ..errors import InputError
-from ..files import write_text
-from ..timing import Span, format_fraction, nearest, parse_fraction, timestamp
+from tapemill.core.errors import InputError
+from tapemill.core.timing import Span, format_fraction, nearest, parse_fraction, timestamp
+from tapemill.storage import untrusted_text
+from tapemill.storage.atomic import write_text
 
 COLUMNS = ("scene", "start_frame", "stop_frame", "start_s", "stop_s", "rate", "start_exact", "stop_exact")
 ID_DIGITS = 7
@@ -56,7 +56,7 @@ def write_scenes(scenes: Sequence[Scene], target: Path) -> None:
 
 def read_scenes(table: Path) -> tuple[Scene, ...]:
     """Read `scenes.tsv`. Raises InputError if it is not such a table or its spans leave a gap or overlap."""
-    text = bounded.read_text(table, most_bytes=bounded.RECORD_BYTES, error=InputError)
+    text = untrusted_text.read_text(table, most_bytes=untrusted_text.RECORD_BYTES, error=InputError)
     header, *rows = text.splitlines() or [""]
     try:
         if tuple(header.split("\t")) != COLUMNS:

@@ -3,9 +3,9 @@
 Importing this is light: torch and whisper are imported by the functions that run them.
 """
 
-from .joining import join_subtitles
-from .language import read_language, vote_language
-from .scene import transcribe_scene
+from .join import join_subtitles
+from .language_vote import read_language, vote_language
 from .settings import SubtitlesSettings
+from .transcribe_scene import transcribe_scene
 
 __all__ = ["SubtitlesSettings", "join_subtitles", "read_language", "transcribe_scene", "vote_language"]

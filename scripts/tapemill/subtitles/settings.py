@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ..errors import ConfigError
+from tapemill.core.errors import ConfigError
 
 # What a transcript depends on. The other keys only concern what is made of it, which costs nothing to do again.
 RECOGNITION_KEYS = (

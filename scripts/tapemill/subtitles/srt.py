@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from .. import bounded
-from ..errors import SceneError
-from ..timing import timestamp
-from .text import safe_text, vtt_text
+from tapemill.core.errors import SceneError
+from tapemill.core.timing import timestamp
+from tapemill.storage import untrusted_text
+
+from .sanitise import safe_text, vtt_text
 
 # As tolerant as pysubs2: short fields and a full stop are common in files edited by hand.
 _TIME = r"\d{1,2}:\d{1,2}:\d{1,2}[.,]\d{1,3}"
@@ -68,7 +69,7 @@ def read_srt(path: Path) -> list[Cue]:
 
 
 def _decoded(path: Path) -> str:
-    data = bounded.read_bytes(path, most_bytes=bounded.WRITTEN_BYTES, error=SceneError)
+    data = untrusted_text.read_bytes(path, most_bytes=untrusted_text.WRITTEN_BYTES, error=SceneError)
     wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
         text = data.decode("utf-16" if wide else "utf-8-sig")

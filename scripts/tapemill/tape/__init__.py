@@ -1,9 +1,9 @@
 """Stage tape: clips, sound, subtitles, chapters and facts become the one file that is kept."""
 
 from .chapters import Chapter, plan_chapters
-from .muxing import mux_tape
-from .parts import SubtitleTrack
+from .mux import mux_tape
 from .settings import TapeSettings
+from .streams import SubtitleTrack
 from .tags import TapeFacts, tags_of_work
 
 __all__ = [

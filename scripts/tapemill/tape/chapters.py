@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from ..timing import Span
+from tapemill.core.timing import Span
+
 from .settings import TapeSettings
 
 

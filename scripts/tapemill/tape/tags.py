@@ -9,8 +9,9 @@ from typing import Any
 
 import langcodes
 
-from .. import programs, records
-from ..records import TAG_PREFIX
+from tapemill.media.ffmpeg import version
+from tapemill.storage import job_records
+from tapemill.storage.job_records import TAG_PREFIX
 
 
 @dataclass(frozen=True)
@@ -32,12 +33,12 @@ def tags_of_work(clips: Sequence[Path], config: Mapping[str, Any]) -> dict[str, 
     Found out when the tape is made, and never a reason to make it again: another version of a program would be one.
     """
     folder, scenes = clips[0].parent.parent, [clip.stem for clip in clips]
-    used = records.programs_used(folder, scenes) | {"tape": {"av": [programs.package_version("av")]}}
+    used = job_records.programs_used(folder, scenes) | {"tape": {"av": [version.package_version("av")]}}
     return {
-        "version": programs.tapemill_version(),
-        "programs": records.as_text(used),
-        "settings": records.digests_of_settings(config),
-        "pictures": records.digest_of_pictures(folder, scenes),
+        "version": version.tapemill_version(),
+        "programs": job_records.as_text(used),
+        "settings": job_records.digests_of_settings(config),
+        "pictures": job_records.digest_of_pictures(folder, scenes),
     }
 
 

@@ -13,7 +13,7 @@ from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
 from snakemake_interface_executor_plugins.settings import CommonSettings
 
-from tapemill import lifeline
+from tapemill.process import liveness
 
 common_settings = CommonSettings(
     non_local_exec=True,
@@ -29,7 +29,7 @@ class Executor(RemoteExecutor):
     def run_job(self, job):
         environment = dict(os.environ)
         if not os.environ.get("SUBMIT_HERE"):
-            environment[lifeline.VARIABLE] = f"another-boot {lifeline.own_run().id}"
+            environment[liveness.VARIABLE] = f"another-boot {liveness.own_run().id}"
         process = subprocess.Popen(
             self.format_job_exec(job), shell=True, env=environment, stdin=subprocess.DEVNULL, start_new_session=True
         )

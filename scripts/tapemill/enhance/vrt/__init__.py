@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .arguments import Arguments
-from .footprint import Footprint, activation_bytes
-from .tasks import TASKS, Family, Task, task_of, weights_of
+from .checkpoints import TASKS, Family, Task, task_of, weights_of
+from .config import Arguments
+from .memory import Footprint, activation_bytes
 
 if TYPE_CHECKING:
     from .model import VRT

@@ -14,10 +14,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from .cache import Tables
+from .chunking import piece_length, widest_of_block
 from .layers import GatedMlp
-from .pieces import piece_length, widest_of_block
-from .tables import Tables
-from .windows import Kind, Plan, Size, make_plan, position_encoding, region_mask, relative_index
+from .window_partition import Kind, Plan, Size, make_plan, position_encoding, region_mask, relative_index
 
 # Fused attention of cards wants the channels of a head in multiples of this; others would fall back to whole matrices.
 HEAD_MULTIPLE = 8

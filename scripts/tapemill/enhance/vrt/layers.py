@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from .pieces import pieces
+from .chunking import pieces
 
 
 class FrameConv(nn.Conv3d):

@@ -11,12 +11,12 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from .arguments import HEAD_CHANNELS, SCALES, Arguments
-from .flow import Flows, SpyNet, flows_of
+from .cache import Tables
+from .chunking import pieces, table_bytes
+from .config import HEAD_CHANNELS, SCALES, Arguments
 from .layers import FrameConv
-from .pieces import pieces, table_bytes
+from .spynet import Flows, SpyNet, flows_of
 from .stages import LastStage, Stage
-from .tables import Tables
 from .warping import nearest4
 
 # Places of the enlarging layers in the checkpoints: each doubling had five modules there.

@@ -13,13 +13,13 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from .arguments import SCALES, Arguments
 from .attention import Block, Group
+from .cache import Tables
+from .chunking import pieces
+from .config import SCALES, Arguments
 from .layers import GatedMlp, Rescale, add_linear
-from .pieces import pieces
-from .tables import Tables
 from .warping import ParallelWarping
-from .windows import Size
+from .window_partition import Size
 
 # Pixels at full size by which deformable convolution may leave the flow.
 REACH_PX = 10

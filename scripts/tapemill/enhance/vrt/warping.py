@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from .deformable import TAPS, deformable_conv
+from .deform_conv import TAPS, deformable_conv
 
 
 def flow_warp(source: torch.Tensor, flow: torch.Tensor, padding: str = "zeros") -> torch.Tensor:

@@ -1,0 +1,21 @@
+"""The demo's score, for its pages: whether there can be one, and what it says."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tapemill.config.tape_sheet import Tape
+from tapemill.enhance import Chain, EnhanceSettings
+
+LINES: Final = 576
+"""Of the demo's capture."""
+
+
+def can_be_scored(row: Tape, capture: str, settings: EnhanceSettings, container: str) -> bool:
+    """Whether a tape is the demo (`capture`), and comes out in the shape and at the rate of its truth."""
+    filters = settings.filters(lines=LINES)
+    has_its_shape = settings.height_lines is None and Chain.of(settings).scale == 1 and row.aspect in ("auto", "4:3")
+    is_cropped = filters.crop_left_samples or filters.crop_right_samples or filters.crop_top_lines
+    has_its_rate = settings.deinterlace == "bob" and row.field_order in ("auto", "tff")
+    is_demo = str(row.source) == capture and container == "mkv"
+    return bool(is_demo and has_its_shape and has_its_rate and not is_cropped)

@@ -1,0 +1,79 @@
+"""The plan of the demo tape: its format, its scenes frame by frame, and what is said when."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal
+
+from tapemill.core.timing import Span
+
+WIDTH, HEIGHT = 720, 576
+SAMPLE_ASPECT_RATIO = Fraction(16, 15)
+RATE = Fraction(25)
+"""Frames a second of the capture, each of two fields."""
+FIELD_RATE = 2 * RATE
+"""Frames a second of the truth: frame 2n holds the top field of capture frame n, 2n + 1 its bottom field."""
+SAMPLE_RATE_HZ = 48_000
+HEAD_SWITCHING_LINES = 10
+"""Lowest lines of the capture that show where the deck changes heads instead of a picture."""
+
+Ambience = Literal["garden", "room", "music", "water", "silence", "train", "evening"]
+
+
+@dataclass(frozen=True)
+class Line:
+    """A place for one spoken sentence."""
+
+    frame: int
+    """Where it starts, counted from the scene's first frame."""
+    room_s: float
+    """How long it may be."""
+    templates: tuple[str, ...]
+    """What may be said here: some of `grammar.TEMPLATES`."""
+
+
+@dataclass(frozen=True)
+class DemoScene:
+    """One scene. `span` counts frames of the whole capture."""
+
+    name: str
+    span: Span
+    ambience: Ambience
+    lines: tuple[Line, ...] = ()
+    stamp: str = ""
+    """The camcorder's date in the picture."""
+    fade_in_frames: int = 0
+    """Length of the fade from black at its start."""
+    fade_out_frames: int = 0
+
+
+GARDEN_LINE = Line(20, 2.8, ("look at N", "N is D in the P", "N and N are D in the P"))
+CAKE_LINE = Line(15, 2.4, ("happy birthday N", "blow out the candles N", "K candles for N", "N is K years old today"))
+SWING_LINES = (
+    Line(15, 1.9, ("here comes N", "say hello to N", "look at N")),
+    Line(70, 1.9, ("come here N and N", "wave to the camera N")),
+)
+# Two in the first half and one in the second: where nothing moves and nothing is heard, between 14 and 17 s, is where
+# a scene over 30 s is best divided.
+PIER_LINES = (
+    Line(50, 2.8, ("S Y at the P", "M Y in C", "it is M Y")),
+    Line(150, 3.0, ("we are D at the P with N", "this is N and N at the P")),
+    Line(460, 3.0, ("N loves the P in S", "do you remember S Y", "our holiday in C in M Y")),
+)
+CHRISTMAS_LINE = Line(15, 2.2, ("merry Christmas N", "open the present N"))
+TRAIN_LINE = Line(12, 2.4, ("here comes N", "this is N in C", "do you remember C in Y"))
+HOUSE_LINE = Line(15, 2.2, ("good night N", "wave to the camera N"))
+
+SCENES = (
+    DemoScene("garden", Span(0, 100), "garden", (GARDEN_LINE,), stamp="24 JUL 1994  PM 3:12"),
+    DemoScene("cake", Span(100, 195), "room", (CAKE_LINE,), fade_out_frames=18),
+    DemoScene("mountains", Span(195, 280), "music", fade_in_frames=18),
+    DemoScene("swing", Span(280, 405), "garden", SWING_LINES, stamp="31 JUL 1994  AM11:05"),
+    DemoScene("pier", Span(405, 1180), "water", PIER_LINES),
+    DemoScene("christmas", Span(1180, 1265), "room", (CHRISTMAS_LINE,), stamp="24 DEC 1994  PM 7:48"),
+    DemoScene("beach", Span(1265, 1340), "silence"),
+    DemoScene("train", Span(1340, 1420), "train", (TRAIN_LINE,)),
+    DemoScene("house", Span(1420, 1500), "evening", (HOUSE_LINE,), stamp=" 2 SEP 1995  PM 8:20"),
+)
+FRAMES = SCENES[-1].span.stop_frame

@@ -1,0 +1,114 @@
+"""Cleaning of a sound track as ffmpeg filters: hum, hiss and level. None of them moves or adds a sample."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from tapemill.core.errors import ToolFailed
+
+# Hum is mains frequency and its multiples; above the eighth it is too weak on tapes to be worth a hole in the music.
+HUM_HARMONICS = 8
+# Notch width as a part of its frequency: covers mains drift and the wow of a home recorder.
+NOTCH_WIDTH = 1 / 30
+# afftdn works on windows of three steps, one eightieth of a second each, and gives the sound back two steps late.
+AFFTDN_STEPS_LATE = 2
+AFFTDN_STEPS_PER_S = 80
+# Range of afftdn's option noise_floor.
+NOISE_FLOOR_DB = (-80.0, -20.0)
+# Loudness is measured by ebur128: loudnorm's own first pass was 0.6 LU off on sound that swells.
+MEASURE = "ebur128=peak=true:framelog=quiet"
+ABSOLUTE_GATE_LUFS = -70.0  # what EBU R 128 takes for silence
+WINDOW_S = 0.1
+QUIETEST = 0.05
+
+
+@dataclass(frozen=True)
+class AudioSettings:
+    """Section `audio` of the configuration."""
+
+    tracks: Literal["all", "first"]
+    hum_hz: int
+    """Mains frequency whose hum is notched out; 0 leaves it."""
+    hiss_db: float
+    """How far hiss is lowered; 0 leaves it."""
+    loudness_lufs: float | None
+    """Integrated loudness to reach by one constant gain; None leaves the level."""
+    true_peak_db: float
+    """No gain lifts the peak above this (dBTP)."""
+    codec: Literal["flac", "aac", "opus", "pcm"]
+    bitrate_kbps: int
+    """Per track, for aac and opus."""
+
+
+@dataclass(frozen=True)
+class Loudness:
+    """Loudness of a whole track (EBU R 128)."""
+
+    integrated_lufs: float
+    """-inf for silence."""
+    true_peak_db: float
+
+
+def noise_floor_db(samples: np.ndarray, sample_rate_hz: int) -> float | None:
+    """Level of the hiss in the quietest passages, in dB of full scale; None without any.
+
+    `samples` has shape (samples, channels). Taken from the difference of neighbouring samples, which is blind to hum,
+    scaled so that white noise keeps its level.
+    """
+    window = max(2, int(WINDOW_S * sample_rate_hz))
+    scale = np.iinfo(samples.dtype).max if samples.dtype.kind == "i" else 1.0
+    levels = []
+    for start in range(0, len(samples) - window + 1, window):
+        differences = np.diff(samples[start : start + window].astype(np.float64) / scale, axis=0)
+        levels.append(float(np.sqrt(np.mean(differences**2) / 2)))
+    # Digital silence is padding or a muted input, not the tape.
+    heard = [level for level in levels if level > 0]
+    return 20 * math.log10(float(np.quantile(heard, QUIETEST))) if heard else None
+
+
+def filters(settings: AudioSettings, *, sample_rate_hz: int, noise_db: float | None) -> list[str]:
+    """Hum and hiss filters, none if none is asked for. `noise_db` as `noise_floor_db` finds it."""
+    chain = []
+    for harmonic in range(1, HUM_HARMONICS + 1):
+        frequency = settings.hum_hz * harmonic
+        if 0 < frequency < 0.45 * sample_rate_hz:
+            chain.append(f"bandreject=frequency={frequency}:width_type=h:width={frequency * NOTCH_WIDTH:.4f}")
+    if settings.hiss_db > 0 and noise_db is not None:
+        late = AFFTDN_STEPS_LATE * (sample_rate_hz // AFFTDN_STEPS_PER_S)
+        floor = min(max(noise_db, NOISE_FLOOR_DB[0]), NOISE_FLOOR_DB[1])
+        # What the filter holds back at its end is pushed out by silence, what it gives late is taken off the start.
+        chain.append(f"apad=pad_len={late}")
+        chain.append(f"afftdn=noise_reduction={settings.hiss_db:g}:noise_floor={floor:.2f}")
+        chain.append(f"atrim=start_sample={late}")
+        chain.append("asetpts=N")
+    # Double precision throughout; the last conversion alone rounds.
+    return ["aformat=sample_fmts=dblp", *chain] if chain else []
+
+
+def gain_db(measured: Loudness, settings: AudioSettings) -> float:
+    """The one gain that brings a track to the target, as far as its peak allows. 0 for silence or without a target."""
+    if settings.loudness_lufs is None or not math.isfinite(measured.integrated_lufs):
+        return 0.0
+    wanted = settings.loudness_lufs - measured.integrated_lufs
+    room = settings.true_peak_db - measured.true_peak_db
+    return min(wanted, room)
+
+
+def parse_loudness(report: str) -> Loudness:
+    """Read the summary that ffmpeg's filter ebur128 prints. Raises ToolFailed if there is none."""
+    summary = report[report.rfind("Summary:") :]
+    loudness, peak = re.search(r"\bI:\s+(\S+) LUFS", summary), re.search(r"\bPeak:\s+(\S+) dBFS", summary)
+    if loudness is None or peak is None:
+        raise ToolFailed(
+            "ffmpeg reported no loudness",
+            tool="ffmpeg ebur128",
+            stderr_tail=report.splitlines()[-12:],
+            remedy="set audio: loudness_lufs to null to leave the loudness as it is",
+        )
+    integrated = float(loudness[1])
+    return Loudness(integrated if integrated > ABSOLUTE_GATE_LUFS else -math.inf, float(peak[1]))

@@ -1,0 +1,68 @@
+"""A scene's sound for the speech recogniser: 16 kHz, mono, 16 bits, as WAV."""
+
+from __future__ import annotations
+
+import math
+import wave
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+
+from tapemill.core.timing import Span, nearest
+from tapemill.media.audio_samples import describe, read_samples
+from tapemill.media.capture_info import TakeFacts
+from tapemill.storage.atomic import staged
+
+RATE_HZ = 16_000
+# More than the reach of the resampler's filter, so that a scene's first and last samples are those of the whole track.
+MARGIN_S = Fraction(1, 10)
+
+
+def extract_audio(*, source: Path, take: TakeFacts, sound_stream: int | None, span: Span, target: Path) -> None:
+    """Write a scene's sound as WAV with exactly round(duration × 16000) samples, each at its time.
+
+    Time zero is the start of the scene's first frame. Silence where the capture has no sound, not yet, or no more.
+    """
+    first = nearest(span.start_s(take.rate) * RATE_HZ)
+    count = nearest(span.duration_s(take.rate) * RATE_HZ)
+    if sound_stream is None:
+        samples = np.zeros(count, dtype=np.float32)
+    else:
+        samples = speech_samples(source, sound_stream, origin_s=take.start_s, first=first, count=count)
+    pcm = np.clip(np.round(samples.astype(np.float64) * 2**15), -(2**15), 2**15 - 1).astype("<i2")
+    # Opened here: a wave writer that cannot open its file complains again when it is collected.
+    with staged(target) as partial, partial.open("wb") as stream, wave.open(stream, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(RATE_HZ)
+        file.writeframes(pcm.tobytes())
+
+
+def speech_samples(source: Path, stream_index: int, *, origin_s: Fraction, first: int, count: int) -> np.ndarray:
+    """Samples [first, first + count) at 16 kHz of a track, counted from `origin_s`, its channels averaged.
+
+    shape = (count,), float32, full scale ±1. Sound before `origin_s` is left out.
+    """
+    rate_hz = describe(source, stream_index).rate_hz
+    # Both rates have a sample at each whole multiple of this: starting there keeps their phases as in the whole track.
+    period_s = Fraction(1, math.gcd(rate_hz, RATE_HZ))
+    lead = max(0, math.floor((Fraction(first, RATE_HZ) - MARGIN_S) / period_s))
+    start_s = lead * period_s
+    stop_s = Fraction(first + count, RATE_HZ) + MARGIN_S
+    begin, end = nearest(start_s * rate_hz), math.ceil(stop_s * rate_hz)
+    mono = read_samples(source, stream_index, origin_s=origin_s, first=begin, count=end - begin).mean(axis=0)
+    skip = first - nearest(start_s * RATE_HZ)
+    return _resampled(mono, rate_hz)[skip : skip + count]
+
+
+def _resampled(mono: np.ndarray, rate_hz: int) -> np.ndarray:
+    """Shape = (samples,), float32; the first sample stays at its place."""
+    if rate_hz == RATE_HZ:
+        return mono
+    resampler = av.AudioResampler("flt", "mono", RATE_HZ)
+    frame = av.AudioFrame.from_ndarray(mono[None, :].astype(np.float32), format="flt", layout="mono")
+    frame.sample_rate, frame.time_base, frame.pts = rate_hz, Fraction(1, rate_hz), 0
+    parts = [part.to_ndarray()[0] for chunk in (frame, None) for part in resampler.resample(chunk)]
+    return np.concatenate(parts)

@@ -1,0 +1,1 @@
+"""Stage capture: probe and validate what was digitised."""

@@ -1,0 +1,85 @@
+"""Interlacing as it is in the picture, not as it is flagged: ffmpeg's idet filter, counted and judged."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from tapemill.core.errors import ToolFailed
+from tapemill.media import ffmpeg
+from tapemill.media.capture_info import FieldOrder
+from tapemill.media.ffmpeg.exit_status import TAIL_LINES
+
+# The last report counts frames by their neighbourhood, which is far less nervous than single frames.
+REPORT = re.compile(r"Multi frame detection: TFF:\s*(\d+) BFF:\s*(\d+) Progressive:\s*(\d+) Undetermined:\s*(\d+)")
+# Still pictures of an interlaced tape look progressive; a progressive tape shows next to no combing. So a fifth of
+# combed frames is much more than error, and much less than a lively interlaced tape has.
+INTERLACED_SHARE = 0.2
+
+
+@dataclass(frozen=True)
+class FieldCounts:
+    """Frames by what idet took them for."""
+
+    tff: int = 0
+    bff: int = 0
+    progressive: int = 0
+    undetermined: int = 0
+
+    def __add__(self, other: FieldCounts) -> FieldCounts:
+        return FieldCounts(
+            self.tff + other.tff,
+            self.bff + other.bff,
+            self.progressive + other.progressive,
+            self.undetermined + other.undetermined,
+        )
+
+    @property
+    def frames(self) -> int:
+        """All frames looked at."""
+        return self.tff + self.bff + self.progressive + self.undetermined
+
+    def judge(self) -> tuple[FieldOrder, float]:
+        """The field order and how sure that is, 0 to 1.
+
+        Nothing looked at, or nothing moving, counts as progressive with confidence 0.
+        """
+        combed = self.tff + self.bff
+        if combed > INTERLACED_SHARE * self.frames:
+            return ("tff", self.tff / combed) if self.tff >= self.bff else ("bff", self.bff / combed)
+        return "progressive", self.progressive / self.frames if self.frames else 0.0
+
+
+def count_fields(
+    path: Path, stream_index: int, starts_s: Sequence[Fraction], frames_per_spot: int, *, timeout_s: float
+) -> FieldCounts:
+    """Look at `frames_per_spot` frames from each of several places of a file. `timeout_s` is for each place.
+
+    Raises like `ffmpeg.run`, and ToolFailed if ffmpeg says nothing of fields.
+    """
+    total = FieldCounts()
+    for start_s in starts_s:
+        report = ffmpeg.run(
+            [
+                *ffmpeg.source(path, options=[*ffmpeg.PICTURE_LIMIT, "-ss", f"{float(start_s):.3f}"]),
+                *("-map", f"0:{stream_index}", "-frames:v", str(frames_per_spot), "-vf", "idet", "-f", "null", "-"),
+            ],
+            concerns=path,
+            timeout_s=timeout_s,
+            verbosity="info",
+        )
+        # The filter reports once, all zero, before the first frame, so it reports even where none can be decoded.
+        found = REPORT.findall(report)
+        if not found:
+            raise ToolFailed(
+                "ffmpeg said nothing of the fields it was to look at",
+                file=path,
+                tool="ffmpeg idet",
+                stderr_tail=report.splitlines()[-TAIL_LINES:],
+                remedy="check the setting `ffmpeg`: that program does not do what ffmpeg does",
+            )
+        total += FieldCounts(*(int(count) for count in found[-1]))
+    return total

@@ -1,0 +1,198 @@
+"""Stage capture: find out what a capture is, once, so that no later stage has to guess.
+
+A capture is one media file, or a folder of scene files that were cut already.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from tapemill.core.errors import InputError
+from tapemill.core.progress import Reading, tell
+from tapemill.core.timing import format_fraction
+from tapemill.media.capture_info import Capture, FieldOrder, PictureFacts, SoundFacts, TakeFacts
+from tapemill.media.ffmpeg.limits import time_limit_s
+from tapemill.media.probe import Media, Picture
+from tapemill.storage.atomic import write_json
+from tapemill.storage.fingerprint import scene_files
+
+from .field_order import FieldCounts, count_fields
+from .validation import CaptureSettings, Examined, examine, unchanging
+
+__all__ = ["CaptureSettings", "probe_capture"]
+
+LOG = logging.getLogger("tapemill.capture")
+
+# Standard definition rasters (ITU-R BT.601 and its cropped and half-height forms) are never meant to be shown with
+# square samples; a file of that size that does not say is a 4:3 tape.
+SD_WIDTHS = frozenset({352, 360, 480, 544, 702, 704, 720})
+SD_HEIGHTS = frozenset({240, 288, 480, 486, 576})
+# Interlaced video has at least the lines of NTSC and at most 30 frames a second, and 720 lines are progressive in every
+# standard. Anything else is not asked, because sharp single lines look like combs in small pictures.
+FEWEST_INTERLACED_LINES = 400
+PROGRESSIVE_LINES = 720
+FASTEST_INTERLACED_RATE = 30
+
+
+def probe_capture(
+    *, source: Path, target: Path, field_order: str, display_aspect: Fraction | None, settings: CaptureSettings
+) -> None:
+    """Write `capture.json` for a capture file or a folder of scene files.
+
+    `field_order` is the sheet's word or "auto"; `display_aspect` is the sheet's, or None to believe the file.
+    Raises InputError if the capture cannot be used.
+    """
+    files = scene_files(source) if source.is_dir() else [source]
+    if not files:
+        raise InputError("this folder holds no scene files", file=source, remedy="check the sheet's source")
+    with unchanging(files):
+        examined = list(_examined(files, settings))
+    media = [each.media for each in examined]
+    takes = [_take(file, found) for file, found in zip(files, examined, strict=True)]
+    _agree(files, media, takes)
+    first = media[0]
+    lead_s = max(each.longest_lead_s for each in examined)
+    order, order_notes = _field_order(files, takes, first.picture, field_order, settings, lead_s)
+    capture = Capture(
+        kind="folder" if source.is_dir() else "file",
+        takes=tuple(takes),
+        picture=_picture(first.picture, takes[0].rate, order, display_aspect),
+        sounds=tuple(
+            SoundFacts(s.stream_index, s.codec, s.sample_rate_hz, s.channels, s.language, s.title) for s in first.sounds
+        ),
+        notes={
+            "container": first.container,
+            "codec": first.picture.codec,
+            "rotation_deg": first.picture.rotation_deg,
+            "field_order": order_notes,
+            "sound_starts_after_picture_s": [format_fraction(s.start_s - takes[0].start_s) for s in first.sounds],
+            "variable_rate": any(take.irregular for take in takes),
+            **_remarks(files, examined),
+        },
+    )
+    found_by = order_notes["found_by"]
+    tell(f"{capture.frames} frames at {takes[0].rate}, field order {order} ({found_by})", frames=capture.frames)
+    write_json(target, capture.to_plain())
+
+
+def _examined(files: Sequence[Path], settings: CaptureSettings) -> Iterator[Examined]:
+    # One that cannot be looked at is told of when it is opened.
+    reading = Reading([file.stat().st_size if file.is_file() else 0 for file in files], "reading the capture")
+    for file in files:
+        reading.next_file()
+        yield examine(file, settings, reading.reach)
+
+
+def _remarks(files: Sequence[Path], examined: Sequence[Examined]) -> dict[str, list[str]]:
+    """What is odd about a capture that is taken all the same; no key if nothing is."""
+    remarks = [
+        remark if len(files) == 1 else f"{take.name.encode('utf-8', 'backslashreplace').decode()}: {remark}"
+        for take, each in zip(files, examined, strict=True)
+        for remark in each.remarks
+    ]
+    return {"remarks": remarks} if remarks else {}
+
+
+def _take(file: Path, examined: Examined) -> TakeFacts:
+    grid = examined.grid
+    if grid.duplicates or grid.drops:
+        LOG.warning(
+            "%s: variable rate, brought to %s frames/s with %d frames repeated and %d dropped",
+            file.name, grid.rate, grid.duplicates, grid.drops,
+        )  # fmt: skip
+    name = file.name.encode("utf-8", "backslashreplace").decode()
+    return TakeFacts(**asdict(grid), file=name, stream_index=examined.media.picture.stream_index)
+
+
+def _agree(files: Sequence[Path], media: Sequence[Media], takes: Sequence[TakeFacts]) -> None:
+    """Scene files of one tape come from one capture: what differs cannot be joined without guessing."""
+
+    def traits(position: int) -> dict[str, Any]:
+        picture = media[position].picture
+        return {
+            "size": (picture.width, picture.height),
+            "rotation": picture.rotation_deg,
+            "frame rate": takes[position].rate,
+            "sample aspect ratio": picture.sample_aspect_ratio,
+            "number of sound tracks": len(media[position].sounds),
+        }
+
+    expected = traits(0)
+    for position in range(1, len(files)):
+        for name, value in traits(position).items():
+            if value != expected[name]:
+                raise InputError(
+                    f"this scene file does not fit the others: its {name} is {value}, that of {files[0].name} is"
+                    f" {expected[name]}",
+                    file=files[position],
+                    remedy="convert it to match, or make it a tape of its own",
+                )
+
+
+def _field_order(
+    files: Sequence[Path],
+    takes: Sequence[TakeFacts],
+    picture: Picture,
+    stated: str,
+    settings: CaptureSettings,
+    lead_s: Fraction,
+) -> tuple[FieldOrder, dict[str, Any]]:
+    """The tape's field order: the sheet's word, or what several spots of a picture that can be interlaced show."""
+    if stated != "auto":
+        order: FieldOrder = stated  # type: ignore[assignment]  # the schema allows nothing else
+        return order, {"found_by": "sheet"}
+    lines = picture.height
+    if lines < FEWEST_INTERLACED_LINES or lines == PROGRESSIVE_LINES or takes[0].rate > FASTEST_INTERLACED_RATE:
+        return "progressive", {"found_by": "size and rate"}
+    counts = FieldCounts()
+    for file, take, spots in _spots(files, takes, settings.field_order_spots):
+        timeout_s = time_limit_s(
+            reads=[file],
+            samples=picture.width * picture.height,
+            decoded=settings.field_order_frames + float(lead_s * take.rate),
+        )
+        counts += count_fields(file, take.stream_index, spots, settings.field_order_frames, timeout_s=timeout_s)
+    order, confidence = counts.judge()
+    return order, {
+        "found_by": "idet",
+        "confidence": round(confidence, 3),
+        "frames": {"tff": counts.tff, "bff": counts.bff, "progressive": counts.progressive, "all": counts.frames},
+    }
+
+
+def _spots(
+    files: Sequence[Path], takes: Sequence[TakeFacts], count: int
+) -> list[tuple[Path, TakeFacts, list[Fraction]]]:
+    """Spread `count` places evenly over all files; seconds count from each file's own beginning."""
+    if len(files) > count:
+        chosen = [position * len(files) // count for position in range(count)]
+        return [(files[i], takes[i], [Fraction(takes[i].frames, 3) / takes[i].rate]) for i in chosen]
+    each = max(1, count // len(files))
+    return [
+        (file, take, [Fraction(take.frames * (2 * spot + 1), 2 * each) / take.rate for spot in range(each)])
+        for file, take in zip(files, takes, strict=True)
+    ]
+
+
+def _picture(picture: Picture, rate: Fraction, order: FieldOrder, display_aspect: Fraction | None) -> PictureFacts:
+    width, height, ratio = picture.width, picture.height, picture.sample_aspect_ratio
+    if picture.rotation_deg in (90, 270):
+        width, height = height, width
+        ratio = 1 / ratio if ratio else None
+    if display_aspect is None and ratio is None and width in SD_WIDTHS and height in SD_HEIGHTS:
+        display_aspect = Fraction(4, 3)
+    return PictureFacts(
+        width=width,
+        height=height,
+        pixel_format=picture.pixel_format,
+        bit_depth=picture.bit_depth,
+        sample_aspect_ratio=display_aspect * height / width if display_aspect else ratio or Fraction(1),
+        rate=rate,
+        field_order=order,
+        colour=picture.colour,
+    )

@@ -1,0 +1,218 @@
+"""What is taken as a capture, and what is refused, by content and before hours are spent on it.
+
+What can be handled but should be known is a remark, which ends up in the notes of `capture.json`.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from tapemill.core.errors import InputError, printable
+from tapemill.core.timing import timestamp
+from tapemill.media.cfr import Grid, choose_rate, lay_grid
+from tapemill.media.container_integrity import is_scrambled, missing_bytes
+from tapemill.media.ffmpeg.limits import LONGEST_LEAD_S
+from tapemill.media.packets import Packets, is_encrypted, read_packets
+from tapemill.media.probe import Media, opened, picture_stream, probe
+
+from .decode_samples import Look, changed, look_around, merged_fields
+
+LOG = logging.getLogger("tapemill.capture")
+
+# A file that is written to is seen to grow in this time: recorders write many times a second.
+STILL_S = 1.0
+# A header may round, and sound may end a little before or after the picture.
+SHORT_S, SHORT_SHARE = Fraction(1), Fraction(1, 100)
+AGAIN = "copy it again from where it came"
+
+
+@dataclass(frozen=True)
+class CaptureSettings:
+    """Config section `capture`."""
+
+    field_order_spots: int
+    field_order_frames: int
+    longest_gap_s: float
+    allow_truncated: bool
+    largest_side: int
+    highest_rate: float
+    longest_h: float
+
+
+@dataclass(frozen=True)
+class Examined:
+    """A file that can be used."""
+
+    media: Media
+    grid: Grid
+    longest_lead_s: Fraction
+    """The longest time without a key frame."""
+    remarks: tuple[str, ...]
+
+
+@contextmanager
+def unchanging(files: Sequence[Path]) -> Iterator[None]:
+    """Raise InputError, whatever else is wrong with them, if files are written to while the block reads them."""
+    before = [_state(file) for file in files]
+    try:
+        yield
+    finally:
+        youngest = max((modified_ns for _, modified_ns in before), default=0)
+        # A clock may be wrong: never longer than it takes to see a file grow.
+        time.sleep(min(max(0.0, STILL_S - (time.time_ns() - youngest) / 1e9), STILL_S))
+        for file, state in zip(files, before, strict=True):
+            if _state(file) != state:
+                raise InputError(
+                    "this file is still being written", file=file, remedy="wait until the capture is finished"
+                )
+
+
+def _state(file: Path) -> tuple[int, int]:
+    try:
+        found = file.stat()
+    except OSError:
+        return 0, 0
+    return found.st_size, found.st_mtime_ns
+
+
+def examine(file: Path, settings: CaptureSettings, reached: Callable[[int, int], None] | None = None) -> Examined:
+    """Read all packets of a file and look at some of its pictures. Raises InputError if it cannot be a capture.
+
+    `reached` is told on the way how far it is, as by `read_packets`.
+    """
+    _refuse_encrypted(file)
+    media = probe(file)
+    picture = media.picture
+    if max(picture.width, picture.height) > settings.largest_side:
+        raise InputError(
+            f"its pictures are {picture.width} × {picture.height}, larger than any tape",
+            file=file,
+            remedy=f"if they really are, raise capture.largest_side ({settings.largest_side})",
+        )
+    packets = read_packets(file, picture.stream_index, reached)
+    remarks = _truncated(file, media.container, packets, settings)
+    _check_times(file, packets, settings)
+    looks = look_around(file, picture.stream_index, packets)
+    remarks += _looked_at(file, packets, looks)
+    times, last_duration = packets.times, packets.last_duration
+    fields = merged_fields(times, looks)
+    if fields is not None:
+        times, last_duration = fields
+        remarks.append("the two fields of a picture are stored on their own (PAFF)")
+    rate = choose_rate(times, picture.time_base, picture.stated_rates)
+    grid = lay_grid(times, last_duration, picture.time_base, rate)
+    _check_grid(file, grid, settings)
+    for remark in remarks:
+        LOG.warning("%s: %s", printable(file.name), remark)
+    return Examined(media, grid, packets.longest_lead[0], tuple(remarks))
+
+
+def _refuse_encrypted(file: Path) -> None:
+    with opened(file) as container:
+        index, name = picture_stream(container, file).index, container.format.name
+    if is_encrypted(file, index) or is_scrambled(file, name):
+        raise InputError(
+            "its picture is encrypted",
+            file=file,
+            remedy="make a copy without protection, with the program or device that it was made with",
+        )
+
+
+def _truncated(file: Path, container: str, packets: Packets, settings: CaptureSettings) -> list[str]:
+    """Say how much is there of a file that is cut off; refuse it unless the settings allow it."""
+    stated, readable = packets.stated_s, packets.readable_s
+    is_short = stated is not None and stated - readable > max(SHORT_S, SHORT_SHARE * stated)
+    missing = missing_bytes(file, container)
+    if not (is_short or missing or packets.error):
+        return []
+    of_all = f"of {float(stated):.1f} s " if stated is not None and stated > readable else ""
+    why = f" ({packets.error})" if packets.error else f" ({missing} bytes are missing)" if missing else ""
+    found = f"this file is cut off{why}: {float(readable):.1f} s {of_all}can be read"
+    if not of_all:
+        found += "; it does not say how long it was"
+    if settings.allow_truncated:
+        return [found]
+    raise InputError(
+        found, file=file, remedy=f"{AGAIN}; to go on with what is there, set capture: allow_truncated: true"
+    )
+
+
+def _check_times(file: Path, packets: Packets, settings: CaptureSettings) -> None:
+    """Refuse clocks that cannot be laid on one grid, and captures in which no scene can be reached."""
+    if packets.jumps_back:
+        before, after = packets.jumps_back[0]
+        more = f", and {len(packets.jumps_back) - 1} times more" if len(packets.jumps_back) > 1 else ""
+        raise InputError(
+            f"the time stamps jump back from {float(before):.1f} s to {float(after):.1f} s{more}",
+            file=file,
+            remedy="several recordings seem to be joined; give each a row of the sheet, or make the time stamps"
+            " continuous: ffmpeg -i FILE -map 0 -c copy NEW.mkv",
+        )
+    steps = packets.times[1:] - packets.times[:-1]
+    longest = max((int(step) for step in steps), default=0) * packets.time_base
+    if longest > settings.longest_gap_s:
+        raise InputError(
+            f"the time stamps jump by {float(longest):.1f} s at one place",
+            file=file,
+            remedy="if that is a real pause, raise capture.longest_gap_s and it is filled with the frame before it;"
+            " otherwise remux the capture so that its time stamps are continuous",
+        )
+    lead, start = packets.longest_lead
+    if lead > LONGEST_LEAD_S:
+        raise InputError(
+            f"there is no key frame for {float(lead):.0f} s from {timestamp(start)} on: each scene would have to be"
+            " decoded from there",
+            file=file,
+            remedy="convert it once, without loss: ffmpeg -i FILE -map 0 -c:v ffv1 -g 1 -c:a copy NEW.mkv",
+        )
+
+
+def _looked_at(file: Path, packets: Packets, looks: Sequence[Look]) -> list[str]:
+    """Refuse what cannot be decoded anywhere, or changes its size on the way."""
+    blind = [look for look in looks if look.size is None]
+    if len(blind) == len(looks):
+        raise InputError(
+            f"at none of {len(looks)} places a picture can be decoded",
+            file=file,
+            tool="PyAV",
+            remedy=f"the file is damaged or encrypted; {AGAIN}",
+        )
+    other = changed(looks)
+    if other is not None:
+        first = next(look.size for look in looks if look.size is not None)
+        since = (other.time - int(packets.times[0])) * packets.time_base
+        assert first is not None and other.size is not None
+        raise InputError(
+            f"its pictures change their size from {first[0]} × {first[1]} to {other.size[0]} × {other.size[1]}"
+            f" at about {timestamp(since)}",
+            file=file,
+            remedy="divide it there, and give each part a row of the sheet: ffmpeg -i FILE -map 0 -c copy"
+            f" -t {float(since):.3f} FIRST.mkv, and with -ss instead of -t for the rest",
+        )
+    if not blind:
+        return []
+    where = ", ".join(timestamp((look.time - int(packets.times[0])) * packets.time_base) for look in blind[:3])
+    return [f"at {len(blind)} of {len(looks)} places no picture can be decoded: {where}"]
+
+
+def _check_grid(file: Path, grid: Grid, settings: CaptureSettings) -> None:
+    """Refuse rates and lengths that no tape has."""
+    if grid.rate > settings.highest_rate:
+        raise InputError(
+            f"it has {float(grid.rate):.0f} frames a second, more than any tape",
+            file=file,
+            remedy=f"if it really has, raise capture.highest_rate ({settings.highest_rate:g})",
+        )
+    hours = grid.frames / grid.rate / 3600
+    if hours > settings.longest_h:
+        raise InputError(
+            f"it lasts {float(hours):.1f} hours, longer than any tape",
+            file=file,
+            remedy=f"if it really does, raise capture.longest_h ({settings.longest_h:g})",
+        )

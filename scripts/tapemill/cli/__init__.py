@@ -1,0 +1,1 @@
+"""Commands of `tapemill`: argument parsing and printing only."""

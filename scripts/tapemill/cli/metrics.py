@@ -1,0 +1,27 @@
+"""`tapemill metrics`: print the numbers of a run for Prometheus."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+from tapemill.events.prometheus import FILE, text
+from tapemill.events.run_state import find
+
+
+def add_command(commands: Any) -> None:
+    """Add `metrics` to the subcommands of an argument parser."""
+    parser = commands.add_parser(
+        "metrics",
+        help="print the numbers of a run for Prometheus",
+        description="Print the numbers of a run in Prometheus' text format, from its events. Those of the latest run "
+        f"are in {FILE} as well.",
+    )
+    parser.add_argument("run", nargs="?", metavar="RUN", help="name of a run, or how it begins; the latest by default")
+    parser.set_defaults(command=_command)
+
+
+def _command(options: argparse.Namespace) -> int:
+    sys.stdout.write(text(find(options.run)))
+    return 0

@@ -1,0 +1,1 @@
+"""The configuration and the tape sheet, validated by schema."""

@@ -1,0 +1,103 @@
+"""The config and the tape sheet, validated against their schemas before anything else happens.
+
+The schema is the one source of keys, defaults, units and ranges; stages get their section as a plain mapping.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import yaml
+
+from tapemill.core.errors import ConfigError
+from tapemill.storage import untrusted_text
+from tapemill.storage.tsv import did_you_mean
+
+SCHEMAS = Path(__file__).parents[3] / "config" / "schemas"
+LONGEST_QUOTE = 200  # characters of a wrong value that a message repeats
+
+
+def _is_number(_: object, value: object) -> bool:
+    # NaN would pass every minimum and maximum.
+    return isinstance(value, int | float) and not isinstance(value, bool) and value == value  # noqa: PLR0124
+
+
+_CHECKER = jsonschema.Draft202012Validator.TYPE_CHECKER.redefine("number", _is_number)
+VALIDATOR = jsonschema.validators.extend(  # type: ignore[no-untyped-call]
+    jsonschema.Draft202012Validator, type_checker=_CHECKER
+)
+
+
+@cache
+def schema(name: str) -> dict[str, Any]:
+    """A schema of config/schemas, by name without suffix."""
+    with (SCHEMAS / f"{name}.schema.yaml").open(encoding="utf-8") as stream:
+        return dict(yaml.safe_load(stream))
+
+
+def load_config(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The config with every default filled in. Raises ConfigError for the first key or value that cannot be right."""
+    untrusted_text.check_size(values, "the config", ConfigError)
+    complete: dict[str, Any] = with_defaults(values, schema("config"))
+    validate(complete, schema("config"), "config")
+    return complete
+
+
+def with_defaults(values: Any, rules: Mapping[str, Any]) -> Any:
+    """A copy of `values` with the schema's defaults for keys that are missing; sections are filled recursively."""
+    if not isinstance(values, Mapping):
+        return values
+    filled = copy.deepcopy(dict(values))
+    for key, rule in rules.get("properties", {}).items():
+        if rule.get("type") == "object":
+            # A section that is there but empty reads as null in YAML.
+            section = filled.get(key)
+            filled[key] = with_defaults({} if section is None else section, rule)
+        elif "default" in rule and key not in filled:
+            filled[key] = copy.deepcopy(rule["default"])
+    return filled
+
+
+def check_values(section: str, values: Mapping[str, Any], where: str) -> None:
+    """Raise ConfigError for a value that the config could not have in this section."""
+    rules = schema("config")["properties"][section]
+    validate(dict(values), rules, where)
+
+
+def validate(values: Any, rules: Mapping[str, Any], where: str) -> None:
+    """Raise ConfigError for the first thing in `values`, found at `where`, that a schema does not allow."""
+    error = jsonschema.exceptions.best_match(VALIDATOR(rules).iter_errors(values))
+    if error is not None:
+        raise ConfigError(
+            _explain(error, where), remedy="config/README.md lists all keys, columns and what they may be"
+        )
+
+
+def _explain(error: jsonschema.ValidationError, where: str) -> str:
+    """One line that names the key, the value and what is allowed."""
+    path = ".".join(str(part) for part in error.absolute_path)
+    place = f"{where}: {path}" if path else where
+    rule: Any = error.schema
+    if error.validator == "additionalProperties":
+        known = list(rule["properties"])
+        unknown = next(key for key in dict(error.instance) if key not in known)  # type: ignore[arg-type]
+        return f"{place}: unknown key {_short(repr(unknown))}{did_you_mean(str(unknown), known)}"
+    hint = f" ({rule['description'].strip()})" if "description" in rule else ""
+    if error.validator == "enum":
+        choices = [str(choice) for choice in rule["enum"]]
+        return f"{place}: {_short(repr(error.instance))} is not one of {', '.join(choices)}{hint}"
+    if error.validator == "required":
+        missing = re.findall(r"'([^']+)' is a required", error.message)
+        return f"{place}: {', '.join(missing)} must not be empty"
+    return f"{place}: {_short(error.message)}{hint}"
+
+
+def _short(text: str) -> str:
+    """The beginning and the end of what somebody may have written by the megabyte."""
+    return text if len(text) <= LONGEST_QUOTE else f"{text[: LONGEST_QUOTE // 2]} … {text[-LONGEST_QUOTE // 2 :]}"

@@ -1,0 +1,1 @@
+"""Errors, exact time, rules, job warnings, progress. Imports the standard library only."""

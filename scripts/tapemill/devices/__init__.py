@@ -1,0 +1,1 @@
+"""GPUs: kinds, visibility, memory, model cache. The only package that asks a driver."""

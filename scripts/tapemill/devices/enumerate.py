@@ -1,0 +1,200 @@
+"""All cards of this machine, as a process without a mask sees them."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from tapemill.core.errors import SetupError
+
+from . import pci, visibility
+from .device import Kind
+
+LOG = logging.getLogger("tapemill.lanes")
+
+# Importing torch takes seconds, a driver that has to load firmware some more.
+LIST_TIMEOUT_S = 120.0
+TAIL_LINES = 12
+
+
+@dataclass(frozen=True)
+class Card:
+    """One card."""
+
+    kind: Kind
+    number: int | None
+    """Its place in PCI order, which is the lane's number; None if unknown, under a mask that others set."""
+    name: str
+    uuid: str
+    pci_address: str
+    """Such as 0000:03:00.0; empty if unknown."""
+    total_bytes: int
+    driver: str
+    mask: str
+    """The environment that leaves a process this card alone."""
+
+    @classmethod
+    def of(cls, kind: Kind, number: int | None, seen: Visible, mask: str) -> Card:
+        """A card that torch sees."""
+        return cls(kind, number, seen.name, seen.uuid, seen.pci_address, seen.total_bytes, seen.driver, mask)
+
+    def to_plain(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_plain(cls, values: Mapping[str, Any]) -> Card:
+        """The reverse."""
+        return cls(**values)
+
+
+def list_cards(kind: Kind) -> list[Card]:
+    """All cards of a kind, found by a process without a mask. The CPU is no card.
+
+    Raises SetupError if that process fails.
+    """
+    if kind == "cpu":
+        return []
+    environ = visibility.unmasked(kind, os.environ)
+    found = _look(kind, environ)
+    if kind != "xpu":
+        return [_card(kind, number, seen) for number, seen in enumerate(found)]
+    addresses = pci.intel_cards()
+    numbered = dict(enumerate(found))
+    if 0 < len(found) < len(addresses):
+        numbered = _tried_by_mask(found, environ, len(addresses))
+        addresses = addresses if len(numbered) == len(addresses) else []
+    elif len(found) != len(addresses):
+        addresses = []
+    known = {seen.uuid for seen in found}
+    return [
+        _card(kind, number, replace(seen, pci_address=addresses[number] if addresses else ""))
+        for number, seen in numbered.items()
+        if seen.uuid in known
+    ]
+
+
+def _tried_by_mask(found: Sequence[Visible], environ: Mapping[str, str], count: int) -> dict[int, Visible]:
+    """What each mask leaves. Beside cards torch hides integrated graphics, but the mask counts them (often as 0)."""
+    LOG.info("torch shows %d of %d Intel devices, so each mask is tried", len(found), count)
+    left: dict[int, Visible] = {}
+    for number in range(count):
+        seen = _look("xpu", {**environ, visibility.MASKINGS["xpu"].variable: str(number)})
+        if len(seen) == 1:
+            left[number] = seen[0]
+    return left
+
+
+def _look(kind: Kind, environ: Mapping[str, str]) -> list[Visible]:
+    # The library need not be installed, it may just lie on the path of this process.
+    paths = [str(Path(__file__).parents[2]), environ.get("PYTHONPATH", "")]
+    # Without the working folder on the path, whatever lies there.
+    command = [sys.executable, "-P", "-c", f"from {__name__} import main; main()", kind]
+    try:
+        done = subprocess.run(
+            command,
+            env={**environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=LIST_TIMEOUT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise SetupError(
+            f"torch did not list the {kind} cards within {LIST_TIMEOUT_S:.0f} s",
+            tool="torch",
+            remedy="a card or its driver hangs: look into the system log, restart the machine",
+        ) from error
+    if done.returncode != 0:
+        raise SetupError(
+            f"torch could not list the {kind} cards",
+            tool="torch",
+            tool_exit_code=done.returncode,
+            stderr_tail=done.stderr.strip().splitlines()[-TAIL_LINES:],
+            remedy="install or repair the card's driver, or run on the CPU with `--profile profiles/cpu`",
+        )
+    for line in done.stderr.strip().splitlines():
+        LOG.info("  %s", line)
+    return [Visible(**values) for values in json.loads(done.stdout.strip().splitlines()[-1])]
+
+
+def _card(kind: Kind, number: int, seen: Visible) -> Card:
+    return Card.of(kind, number, seen, visibility.in_words(kind, visibility.mask_for(kind, number, {})))
+
+
+KERNEL_MODULES = {"cuda": "nvidia", "hip": "amdgpu"}
+
+
+@dataclass(frozen=True)
+class Visible:
+    """A card in the eyes of torch."""
+
+    name: str
+    uuid: str
+    """As `uuid_text` writes it; empty if the driver tells none."""
+    pci_address: str
+    """Such as 0000:03:00.0; empty if torch does not tell, as for Intel's."""
+    total_bytes: int
+    driver: str
+    integrated: bool
+
+
+def visible(kind: Kind) -> list[Visible]:
+    """The cards of a kind that this process may use. Imports torch: the mask has to be set before."""
+    import torch
+
+    module: Any = torch.xpu if kind == "xpu" else torch.cuda
+    return [_described(kind, module.get_device_properties(index)) for index in range(module.device_count())]
+
+
+def uuid_text(value: object) -> str:
+    """A UUID in one spelling, whatever torch and tools make of it: bytes, numbers, with or without dashes or GPU-."""
+    raw = getattr(value, "bytes", value)
+    if isinstance(raw, (bytes, bytearray, Sequence)) and not isinstance(raw, str):
+        digits = bytes(int(byte) & 0xFF for byte in raw).hex()
+    else:
+        digits = re.sub(r"[^0-9a-f]", "", str(raw).lower())
+    return "-".join(filter(None, (digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:])))
+
+
+def _described(kind: Kind, properties: Any) -> Visible:
+    return Visible(
+        name=str(properties.name),
+        uuid=uuid_text(getattr(properties, "uuid", "")),
+        pci_address=_pci_address(properties),
+        total_bytes=int(properties.total_memory),
+        driver=str(getattr(properties, "driver_version", "")) or _kernel_driver(kind),
+        integrated=bool(getattr(properties, "is_integrated_gpu", getattr(properties, "is_integrated", False))),
+    )
+
+
+def _pci_address(properties: Any) -> str:
+    # Of torch 2.13's properties those of CUDA and HIP have these, those of XPU do not.
+    if not hasattr(properties, "pci_bus_id"):
+        return ""
+    return f"{properties.pci_domain_id:04x}:{properties.pci_bus_id:02x}:{properties.pci_device_id:02x}.0"
+
+
+def _kernel_driver(kind: Kind) -> str:
+    """Version of the kernel's module, where torch does not tell the driver's; empty if the kernel does not either."""
+    try:
+        path = Path("/sys/module", KERNEL_MODULES[kind], "version")
+        return path.read_text(encoding="ascii").strip()
+    except (KeyError, OSError):
+        return ""
+
+
+def main() -> None:
+    """One line of JSON: drivers may have printed lines of their own before."""
+    (kind,) = sys.argv[1:]
+    sys.stdout.write("\n" + json.dumps([asdict(card) for card in visible(kind)]) + "\n")  # type: ignore[arg-type]

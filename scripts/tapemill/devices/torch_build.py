@@ -1,0 +1,37 @@
+"""Which torch is installed, found out without importing it: the card has to be chosen before that."""
+
+from __future__ import annotations
+
+import runpy
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from .device import Kind
+
+
+@dataclass(frozen=True)
+class Build:
+    """The installed build of torch."""
+
+    version: str
+    """Such as 2.13.0+xpu; empty if torch is not installed."""
+    kinds: tuple[Kind, ...]
+    """Kinds of card it can compute on; none for the CPU build."""
+
+
+def install_remedy(kind: Kind) -> str:
+    """How to get a torch for a kind of card."""
+    if kind == "hip":
+        return "install PyTorch's ROCm build of the torch version in pyproject.toml into .venv"
+    return f"install torch for these cards with `make setup DEVICE={kind}` (README, Set-up for cards)"
+
+
+def torch_build() -> Build:
+    """Read it from torch's own version file, which imports nothing."""
+    spec = find_spec("torch")
+    if spec is None or not spec.submodule_search_locations:
+        return Build("", ())
+    known = runpy.run_path(str(Path(spec.submodule_search_locations[0]) / "version.py"))
+    kinds: tuple[Kind, ...] = ("xpu", "cuda", "hip")
+    return Build(str(known["__version__"]), tuple(kind for kind in kinds if known.get(kind)))

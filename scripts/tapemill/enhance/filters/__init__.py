@@ -1,0 +1,1 @@
+"""Filters of ffmpeg: the catalog, and the graphs that they form."""

@@ -1,0 +1,1 @@
+"""Restoration networks: loading, memory planning, tiled inference."""

@@ -1,0 +1,229 @@
+"""What every clip of a tape looks like after enhancement: a pure function of the capture's facts and the settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import cache
+
+from av import VideoFormat
+
+from tapemill.core.errors import ConfigError
+from tapemill.core.timing import nearest
+from tapemill.media.capture_info import PictureFacts, Plain
+from tapemill.media.colour import Colour
+
+from .chain import Chain
+from .settings import EnhanceSettings
+
+# Every encoder takes this size; smaller pictures get a black border. SVT-AV1 asks for 64 × 64.
+SMALLEST_SIDE = 64
+# Below this there is no texture that a filter could improve, and some filters refuse such pictures.
+SMALLEST_RESTORED_SIDE = 16
+# bwdif reads two lines above and below.
+SMALLEST_DEINTERLACED_SIDE = 4
+# Players take untagged video for BT.601 up to this height and for BT.709 above it; tagged video should agree.
+TALLEST_SD_LINES = 576
+# Of the finished picture. Encoders and players end here (8K).
+LARGEST_SIDE = 8192
+NTSC_LINES = frozenset({240, 480, 486})
+
+BT601_PAL = Colour(primaries="bt470bg", transfer="smpte170m", matrix="bt470bg", range="tv")
+BT601_NTSC = Colour(primaries="smpte170m", transfer="smpte170m", matrix="smpte170m", range="tv")
+BT709 = Colour(primaries="bt709", transfer="bt709", matrix="bt709", range="tv")
+BT601_MATRICES = frozenset({"bt470bg", "smpte170m"})
+# Transfers that a picture with a BT.601 matrix can have; others (HDR) are kept as they are.
+SDR_TRANSFERS = frozenset({"bt709", "smpte170m", "smpte240m", "bt470m", "bt470bg", "iec61966-2-1"})
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A planar YUV pixel format, by what matters to filters."""
+
+    depth: int
+    """Bits of a sample: 8 or 10."""
+    log2_chroma_width: int
+    log2_chroma_height: int
+
+    @property
+    def name(self) -> str:
+        """As ffmpeg calls it."""
+        sampling = {(0, 0): "444", (1, 0): "422", (1, 1): "420"}[self.log2_chroma_width, self.log2_chroma_height]
+        return f"yuv{sampling}p" + ("" if self.depth == 8 else f"{self.depth}le")
+
+
+@dataclass(frozen=True)
+class OutputPicture(Plain):
+    """The picture of all enhanced clips of a tape. Its pixels are square and its frames progressive."""
+
+    width: int
+    height: int
+    restored_width: int
+    """Of the picture itself, without the border that very small ones get."""
+    restored_height: int
+    rate: Fraction
+    frames_per_frame: int
+    """Frames of a clip for each frame of the capture: 2 when both fields become frames, else 1."""
+    pixel_format: str
+    colour: Colour
+
+
+def output_picture(picture: PictureFacts, settings: EnhanceSettings) -> OutputPicture:
+    """What the settings make of this capture. Raises ConfigError if the crop leaves nothing of the picture."""
+    width, height = _restored_size(picture, settings)
+    bob = settings.deinterlace == "bob" and picture.field_order != "progressive"
+    frames_per_frame = 2 if bob else 1
+    return OutputPicture(
+        width=max(width, SMALLEST_SIDE),
+        height=max(height, SMALLEST_SIDE),
+        restored_width=width,
+        restored_height=height,
+        rate=picture.rate * frames_per_frame,
+        frames_per_frame=frames_per_frame,
+        pixel_format=_output_format(settings, working_layout(picture.pixel_format)),
+        colour=output_colour(picture, height),
+    )
+
+
+@dataclass(frozen=True)
+class Crop:
+    """The part of a frame that is kept, in samples and lines of the capture."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+
+def cropped(picture: PictureFacts, settings: EnhanceSettings) -> Crop:
+    """What the crop leaves, on the chroma grid: rather a line more is cut than half a chroma line kept."""
+    filters = settings.filters(lines=picture.height)
+    layout = working_layout(picture.pixel_format)
+    # Encoders of 4:2:0 need even sizes. Where a side is not resampled anyway, it loses a line rather than being so.
+    columns = 2 if picture.sample_aspect_ratio == 1 and settings.height_lines is None else 1
+    lines = 2 if settings.height_lines is None else 1
+    left, width = _kept(
+        picture.width,
+        (filters.crop_left_samples, filters.crop_right_samples),
+        offset_grid=1 << layout.log2_chroma_width,
+        size_grid=max(columns, 1 << layout.log2_chroma_width),
+    )
+    top, height = _kept(
+        picture.height,
+        (filters.crop_top_lines, filters.crop_bottom_lines),
+        offset_grid=1 << layout.log2_chroma_height,
+        size_grid=max(lines, 1 << layout.log2_chroma_height),
+    )
+    if width < 1 or height < 1:
+        raise ConfigError(
+            f"the crop leaves nothing of a picture of {picture.width} × {picture.height}",
+            remedy="lower the four settings enhance: crop_…",
+        )
+    return Crop(left=left, top=top, width=width, height=height)
+
+
+@cache
+def working_layout(pixel_format: str) -> Layout:
+    """The format that the filters work in: the capture's own sampling where all filters take it.
+
+    More than 8 bits become 10. RGB becomes 4:4:4, 4:1:1 becomes 4:2:2 (across lines only, so that fields stay apart),
+    gray becomes 4:2:0, alpha is dropped.
+    """
+    format = VideoFormat(pixel_format, 16, 16)
+    depth = 8 if format.components[0].bits <= 8 or format.has_palette else 10
+    if format.is_rgb or format.has_palette:
+        return Layout(depth, 0, 0)
+    if len(format.components) < len("yuv"):
+        return Layout(depth, 1, 1)
+    wide = format.chroma_width(16) < 16
+    tall = format.chroma_height(16) < 16
+    return Layout(depth, int(wide), int(wide and tall))
+
+
+def frame_layout(picture: PictureFacts, settings: EnhanceSettings) -> Layout:
+    """The format of frames once fields are apart: the working format, with no more chroma than the finished clip.
+
+    Networks get all the chroma there is.
+    """
+    working = working_layout(picture.pixel_format)
+    if Chain.of(settings).networks:
+        return working
+    finished = working_layout(output_picture(picture, settings).pixel_format)
+    return Layout(
+        depth=working.depth,
+        log2_chroma_width=max(working.log2_chroma_width, finished.log2_chroma_width),
+        log2_chroma_height=max(working.log2_chroma_height, finished.log2_chroma_height),
+    )
+
+
+def is_rgb(pixel_format: str) -> bool:
+    """Whether the format has no YUV matrix of its own."""
+    format = VideoFormat(pixel_format, 16, 16)
+    return format.is_rgb or format.has_palette
+
+
+def source_colour(picture: PictureFacts) -> Colour:
+    """The capture's colour with nothing left unknown: as YUV, after the conversion that RGB needs.
+
+    What is untagged is taken for BT.601 in the variant of the line count, or BT.709 from 720 lines on. A known matrix
+    says more than the size.
+    """
+    tags = picture.colour
+    if tags.matrix == "bt709" or (tags.matrix in {"unknown", "gbr"} and picture.height > TALLEST_SD_LINES):
+        family = BT709
+    elif tags.matrix == "smpte170m" or (tags.matrix != "bt470bg" and picture.height in NTSC_LINES):
+        family = BT601_NTSC
+    else:
+        family = BT601_PAL
+    rgb = is_rgb(picture.pixel_format)
+    return Colour(
+        primaries=family.primaries if tags.primaries == "unknown" else tags.primaries,
+        transfer=family.transfer if tags.transfer == "unknown" else tags.transfer,
+        matrix=family.matrix if tags.matrix in {"unknown", "gbr"} else tags.matrix,
+        range="tv" if rgb or tags.range == "unknown" else tags.range,
+    )
+
+
+def output_colour(picture: PictureFacts, height: int) -> Colour:
+    """The capture's colour at video range; BT.601 becomes BT.709 when the picture is taller than 576 lines."""
+    source = source_colour(picture)
+    if height > TALLEST_SD_LINES and source.matrix in BT601_MATRICES and source.transfer in SDR_TRANSFERS:
+        return BT709
+    return replace(source, range="tv")
+
+
+def _kept(size: int, cut: tuple[int, int], *, offset_grid: int, size_grid: int) -> tuple[int, int]:
+    """Offset and size of what is left between two cuts, both on their grids; a size below its grid stays."""
+    offset = -(-cut[0] // offset_grid) * offset_grid
+    left = size - offset - cut[1]
+    return offset, left if left < size_grid else left // size_grid * size_grid
+
+
+def _restored_size(picture: PictureFacts, settings: EnhanceSettings) -> tuple[int, int]:
+    scale = Chain.of(settings).scale
+    lines = settings.height_lines or cropped(picture, settings).height * scale
+    width, height = _square_pixels(cropped(picture, settings), picture.sample_aspect_ratio, lines)
+    if max(width, height) > LARGEST_SIDE:
+        raise ConfigError(
+            f"the networks of the chain, which enlarge {scale} times, would make a picture of {width} × {height}",
+            remedy="take models of a smaller scale out of enhance: chain, or set enhance: height_lines",
+        )
+    return width, height
+
+
+def _square_pixels(crop: Crop, aspect: Fraction, lines: int) -> tuple[int, int]:
+    """Width and height, both even: of so many lines, and the width that follows."""
+    height = max(lines, 2)
+    width = crop.width * aspect * Fraction(height, crop.height)
+    return max(nearest(width / 2) * 2, 2), height
+
+
+def _output_format(settings: EnhanceSettings, working: Layout) -> str:
+    """`auto`: what plays everywhere, except for ffv1, which is chosen to lose nothing."""
+    if settings.pixel_format != "auto":
+        return settings.pixel_format
+    if settings.encoder == "ffv1":
+        return working.name
+    if settings.encoder in {"libx264", "h264_qsv", "h264_nvenc"}:
+        return "yuv420p"  # hardly any player decodes 10-bit H.264 by hardware
+    return Layout(working.depth, 1, 1).name

@@ -1,0 +1,1 @@
+"""One attempt of one job: entry point, retry store, back-off."""

@@ -1,8 +1,0 @@
-"""The parts of the manual that are written from the program, so that they cannot disagree with it.
-
-`python -m tapemill.manual` (`make docs`) writes them into the files; a test fails if one of them is old.
-"""
-
-from .writing import PARTS, update
-
-__all__ = ["PARTS", "update"]

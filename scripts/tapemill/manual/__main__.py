@@ -1,6 +1,0 @@
-"""`python -m tapemill.manual`: bring the generated parts of the manual up to date."""
-
-from . import PARTS, update
-
-for part in PARTS:
-    update(part)

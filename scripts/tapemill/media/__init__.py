@@ -1,0 +1,1 @@
+"""Media files: probing, packets, timelines, checks. The only package that opens media."""

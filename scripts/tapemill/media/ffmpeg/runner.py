@@ -1,0 +1,298 @@
+"""The only place that starts a media process.
+
+Arguments are lists and never pass a shell. Inputs are opened with the `file:` protocol and whitelists of protocols and
+formats, so that no name is taken for an option or an address, and no file makes ffmpeg open another one.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import os
+import resource
+import shlex
+import signal
+import subprocess
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import cache, partial
+from pathlib import Path
+from typing import IO
+
+from tapemill.core.errors import SetupError, TapemillError, ToolFailed
+
+from .command import command_line
+from .exit_status import TAIL_LINES, Limits, check_ending
+from .limits import MOST_PIXELS
+
+LOG = logging.getLogger("tapemill.media")
+
+PROTOCOLS = "file,pipe"
+# What captures come in, by libavformat's names. Each of these reads the one file that it is given (QuickTime's
+# references to others are off unless asked for). Left out is what opens further files, even local ones: playlists and
+# manifests (hls, dash, imf, concat, sdp), scripts (avisynth), numbered pictures (image2: a name with %d in it), vobsub,
+# devices; and all that no tape is digitised to. Formats of sound alone are there to be refused for having no picture.
+DEMUXERS = ",".join(
+    (
+        *("matroska", "webm", "mov", "mp4", "avi", "mpeg", "mpegts", "mpegvideo", "m4v", "dv", "mxf", "asf", "flv"),
+        *("ogg", "nut", "yuv4mpegpipe", "wav", "flac", "mp3"),
+    )
+)
+# Same bytes for the same input: no encoder versions, no dates, no random ids in containers and streams.
+BITEXACT = ("-map_metadata", "-1", "-fflags", "+bitexact", "-flags:v", "+bitexact", "-flags:a", "+bitexact")
+# Scaling and pixel format conversion alike on every machine, whatever SIMD it has.
+BITEXACT_SCALING = ("-sws_flags", "lanczos+accurate_rnd+full_chroma_int+bitexact")
+
+# For inputs with pictures: larger ones are not decoded.
+PICTURE_LIMIT = ("-max_pixels", str(MOST_PIXELS))
+# FFV1's decoder puts the picture before in the place of damage, and says so on stderr alone.
+CUT_DAMAGE = "slice CRC mismatch"
+
+# So long a process that closed its pipes takes to be gone.
+OWN_END_S = 1.0
+# Of a run that reports on the way; any other is only asked for its last words.
+MOST_LINES, MOST_WARNINGS = 100_000, 1000
+# Of a line that says how far ffmpeg is; a program that is none may write anything.
+LONGEST_REPORT_BYTES = 4096
+REPORTING = ("-progress", "pipe:1", "-stats_period", "1")
+
+_configured: str | None = None
+
+
+def use(program: str | None) -> None:
+    """Take another ffmpeg (setting `ffmpeg`) than the one that came with the environment, for this process."""
+    global _configured  # noqa: PLW0603  one ffmpeg for the whole process
+    _configured = program
+
+
+@cache
+def _bundled() -> str:
+    import imageio_ffmpeg
+
+    try:
+        return str(imageio_ffmpeg.get_ffmpeg_exe())
+    except RuntimeError as error:
+        raise SetupError("no ffmpeg was found", tool="imageio-ffmpeg", remedy="run `make setup` again") from error
+
+
+def binary() -> str:
+    """The ffmpeg in use: the configured one, or the one of the imageio-ffmpeg wheel."""
+    return _configured or _bundled()
+
+
+def source(path: Path, *, options: Sequence[str] = ()) -> list[str]:
+    """Arguments that open one input file, whatever its name. `options` apply to this input.
+
+    With `-f` among them it is opened as that format, and as one of `DEMUXERS` otherwise.
+    """
+    formats = options[options.index("-f") + 1] if "-f" in options else DEMUXERS
+    return [*options, "-protocol_whitelist", PROTOCOLS, "-format_whitelist", formats, "-i", f"file:{path}"]
+
+
+def target(path: Path, muxer: str) -> list[str]:
+    """Arguments that name the output file, whatever its name and suffix."""
+    return ["-f", muxer, f"file:{path}"]
+
+
+def run(
+    arguments: Sequence[str | Path],
+    *,
+    concerns: Path,
+    timeout_s: float,
+    verbosity: str = "warning",
+    most_bytes: int | None = None,
+    forbidden: str | None = None,
+    reached: Callable[[int], None] | None = None,
+    reached_s: Callable[[float], None] | None = None,
+) -> str:
+    """Run ffmpeg to its end and return what it wrote to stderr.
+
+    `concerns` is the file named in errors. `reached` is called every second with the number of pictures encoded so far,
+    `reached_s` with the seconds.
+    Raises ToolFailed on an exit code other than 0, if it writes a file larger than `most_bytes`, or says `forbidden`,
+    which is a failure of which its exit code knows nothing; ToolKilled when it was ended by a signal or ran longer than
+    `timeout_s` seconds, DiskFull, SetupError if there is no such program.
+    """
+    limits = Limits(timeout_s, most_bytes, forbidden)
+    asked, capture = (REPORTING, subprocess.PIPE) if reached or reached_s else ((), None)
+    with _started([*asked, *arguments], concerns, limits, verbosity, capture=capture) as (process, lines):
+        if process.stdout:
+            _read_reports(process.stdout, reached, reached_s)
+    return "\n".join(lines)
+
+
+@contextmanager
+def reading(
+    arguments: Sequence[str | Path], *, concerns: Path, timeout_s: float, forbidden: str | None = None
+) -> Iterator[IO[bytes]]:
+    """Run ffmpeg with `pipe:1` as its output and yield that stream. Raises like `run`, when the block ends.
+
+    Leaving the block early (by an exception) kills the process.
+    """
+    limits = Limits(timeout_s, None, forbidden)
+    with _started(arguments, concerns, limits, "warning", capture=subprocess.PIPE) as (process, _):
+        assert process.stdout is not None
+        yield process.stdout
+
+
+@contextmanager
+def writing(
+    arguments: Sequence[str | Path], *, concerns: Path, timeout_s: float, most_bytes: int | None = None
+) -> Iterator[IO[bytes]]:
+    """Run ffmpeg with `pipe:0` as an input and yield the stream that feeds it. Raises like `run`, when the block ends.
+
+    The end of the block is the end of the input. Leaving it early (by an exception) kills the process.
+    """
+    limits = Limits(timeout_s, most_bytes, None)
+    started = _started(arguments, concerns, limits, "warning", capture=None, feed=subprocess.PIPE)
+    with started as (process, _):
+        assert process.stdin is not None
+        try:
+            yield process.stdin
+            process.stdin.close()
+        except BrokenPipeError as error:
+            # ffmpeg ended before its input did: its exit code and last words say why, unless it says all is well.
+            if await_end(process) == 0:
+                raise ToolFailed(
+                    "ffmpeg ended before it had taken all that it was given",
+                    file=concerns,
+                    tool=binary(),
+                    tool_exit_code=0,
+                    remedy="check the setting `ffmpeg`: that program does not do what ffmpeg does",
+                ) from error
+
+
+@contextmanager
+def _started(
+    arguments: Sequence[str | Path],
+    concerns: Path,
+    limits: Limits,
+    verbosity: str,
+    *,
+    capture: int | None,
+    feed: int = subprocess.DEVNULL,
+) -> Iterator[tuple[subprocess.Popen[bytes], Sequence[str]]]:
+    command = command_line(binary(), arguments, verbosity)
+    LOG.info("%s", shlex.join(command).encode("utf-8", "backslashreplace").decode())
+    try:
+        process = subprocess.Popen(
+            command,
+            stdin=feed,
+            stdout=capture,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+            preexec_fn=partial(confine, limits.most_bytes),  # noqa: PLW1509  three system calls, no locks
+        )
+    except OSError as error:
+        raise SetupError(
+            f"ffmpeg could not be started: {error.strerror}",
+            tool=command[0],
+            remedy="correct the setting `ffmpeg`, or leave it empty to use the one that was installed",
+        ) from error
+    lines: deque[str] = deque(maxlen=MOST_WARNINGS if verbosity == "warning" else MOST_LINES)
+    said: list[str] = []
+    reader = threading.Thread(target=_drain, args=(process.stderr, lines, limits.forbidden, said), daemon=True)
+    reader.start()
+    sweeper = threading.Thread(target=sweep, args=(process,), daemon=True)
+    sweeper.start()
+    expired = threading.Event()
+
+    def expire() -> None:
+        expired.set()
+        kill_group(process)
+
+    timer = threading.Timer(limits.timeout_s, expire)
+    timer.daemon = True
+    timer.start()
+    stumbled: Exception | None = None
+    try:
+        yield process, lines
+        await_end(process)
+    except Exception as error:
+        # What the block stumbled over is often the end of the process, which is then what there is to tell.
+        sweeper.join(OWN_END_S)
+        if sweeper.is_alive():
+            raise
+        stumbled = error
+    finally:
+        timer.cancel()
+        kill_group(process)
+        sweeper.join()
+        process.wait()
+        reader.join()
+        for stream in (process.stdin, process.stdout, process.stderr):
+            # Closing the feed flushes it, and nobody may be left to read that.
+            with suppress(BrokenPipeError):
+                if stream is not None:
+                    stream.close()
+    tail = list(lines)[-TAIL_LINES:]
+    try:
+        check_ending(
+            process.returncode, concerns=concerns, tail=tail, said=said, limits=limits, is_late=expired.is_set()
+        )
+    except TapemillError as error:
+        raise error from stumbled
+    if stumbled is not None:
+        raise stumbled
+
+
+def _read_reports(
+    stream: IO[bytes], reached: Callable[[int], None] | None, reached_s: Callable[[float], None] | None
+) -> None:
+    """Follow what `-progress` writes, key=value in each line, to its end."""
+    while line := stream.readline(LONGEST_REPORT_BYTES):
+        key, _, value = line.strip().partition(b"=")
+        if reached and key == b"frame" and value.isdigit():
+            reached(int(value))
+        # "N/A" while nothing is written.
+        if reached_s and key == b"out_time_us" and value.isdigit():
+            reached_s(int(value) / 1e6)
+
+
+def _drain(stream: IO[bytes], lines: deque[str], forbidden: str | None, said: list[str]) -> None:
+    """Keep the last lines, and the first ones that say what is `forbidden`."""
+    for raw in stream:
+        line = raw.decode("utf-8", "replace").rstrip()
+        lines.append(line)
+        if forbidden is not None and forbidden in line and len(said) < TAIL_LINES:
+            said.append(line)
+        LOG.info("  %s", line)
+
+
+PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def confine(most_bytes: int | None) -> None:
+    """In the new process: let the kernel kill it with the job that started it (prctl(2)), and bound its files."""
+    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if most_bytes is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def await_end(process: subprocess.Popen[bytes]) -> int:
+    """Wait until the process has ended, and leave it there: until it is reaped, its number is nobody else's.
+
+    Returns the exit code, or the signal that ended it.
+    """
+    with suppress(ChildProcessError):
+        ended = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        return ended.si_status if ended else 0
+    return process.wait()
+
+
+def sweep(process: subprocess.Popen[bytes]) -> None:
+    """End what the process leaves behind when it ends, or its pipes would never close."""
+    await_end(process)
+    kill_group(process)
+
+
+def kill_group(process: subprocess.Popen[bytes]) -> None:
+    """End the process and whatever it started and left behind; it leads its own process group."""
+    if process.returncode is None:
+        # It may end between the question and the signal.
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)

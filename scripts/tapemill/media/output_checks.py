@@ -1,0 +1,101 @@
+"""What a media tool has written, looked at before it gets its name.
+
+A tool may end well and have written nothing, half of it, rubbish, or black pictures and silence: a full disk, a broken
+driver, a program that is not what it says. All stages that write media check with this; what a stage alone knows of its
+output (geometry, time stamps) it checks itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import av.error
+import numpy as np
+from av import AudioFrame, VideoFrame
+from av.container import InputContainer
+
+from tapemill.core.errors import GateError, InputError
+
+from .probe import opened
+
+REMEDY = "run again; if it stays so, look at the disk, and at the setting `ffmpeg`"
+# Thumbnails for comparisons: coarse enough to ignore noise, even tape snow, and fields and sharpening.
+THUMBNAIL = (6, 8)
+# Pictures with less contrast than this (in 8-bit levels, over the thumbnail) have no structure to compare.
+LEAST_SPREAD = 6.0
+# Sound below this was never heard on a tape, and digital silence is far below it. Full scale 1.
+AUDIBLE = 10 ** (-60 / 20)
+
+
+@contextmanager
+def judged(path: Path, *, target: Path, remedy: str = REMEDY) -> Iterator[None]:
+    """Read in this block what was written to `path` and is to become `target`.
+
+    Raises GateError, naming the target, if nothing was written, or reading it fails because it is no media or damaged.
+    """
+    check_there(path, target=target, remedy=remedy)
+    try:
+        yield
+    except InputError as error:
+        raise GateError(f"what was written cannot be used: {error.what}", file=target, remedy=remedy) from error
+    except av.error.FFmpegError as error:
+        raise GateError(
+            f"what was written cannot be read to its end: {error.strerror}", file=target, tool="PyAV", remedy=remedy
+        ) from error
+
+
+@contextmanager
+def opened_output(
+    path: Path, *, target: Path, remedy: str = REMEDY, demuxer: str | None = None
+) -> Iterator[InputContainer]:
+    """Open what was written, and read it in this block; as `demuxer` if one is named. Raises like `judged`."""
+    with judged(path, target=target, remedy=remedy), opened(path, demuxer=demuxer) as container:
+        yield container
+
+
+def check_there(path: Path, *, target: Path, remedy: str = REMEDY) -> None:
+    """Raise GateError unless something was written."""
+    if not path.is_file():
+        raise GateError("nothing was written", file=target, remedy=remedy)
+    if path.stat().st_size == 0:
+        raise GateError("an empty file was written", file=target, remedy=remedy)
+
+
+def check_loudness(*, written: float, was: float, target: Path) -> None:
+    """Raise GateError if the sound is gone. Both are peaks, full scale 1."""
+    if was > AUDIBLE and written == 0:
+        raise GateError("what was written is silent, and the sound it was made of is not", file=target, remedy=REMEDY)
+
+
+def peak(frame: AudioFrame) -> float:
+    """Largest sample of decoded sound, full scale 1."""
+    samples = frame.to_ndarray()
+    if samples.size == 0:
+        return 0.0
+    if samples.dtype.kind == "f":
+        return float(np.abs(samples).max())
+    bits = 8 * samples.dtype.itemsize - 1
+    middle = 128 if samples.dtype == np.uint8 else 0
+    return float(np.abs(samples.astype(np.float64) - middle).max() / 2**bits)
+
+
+def thumbnail(frame: VideoFrame, part: tuple[int, int, int, int] | None = None) -> np.ndarray | None:
+    """Means of luma over blocks, shape = THUMBNAIL; None for small pictures. `part`: x, y, width, height."""
+    luma = frame.to_ndarray(format="gray")
+    if part is not None:
+        x, y, width, height = part
+        luma = luma[y : y + height, x : x + width]
+    rows, columns = THUMBNAIL
+    if luma.shape[0] < 2 * rows or luma.shape[1] < 2 * columns:
+        return None
+    tall, wide = luma.shape[0] // rows * rows, luma.shape[1] // columns * columns
+    means: np.ndarray = luma[:tall, :wide].reshape(rows, tall // rows, columns, wide // columns).mean(axis=(1, 3))
+    return means
+
+
+def is_flat(frame: VideoFrame) -> bool:
+    """Whether a picture is black, or of one colour, or too small to tell."""
+    seen = thumbnail(frame)
+    return seen is None or float(seen.std()) < LEAST_SPREAD

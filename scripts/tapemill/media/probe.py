@@ -1,0 +1,233 @@
+"""What is in a media file: streams, exact rates, time stamps. Read with PyAV; one frame is decoded at most."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import av.error
+import av.stream
+import numpy as np
+from av import AudioStream, VideoFrame, VideoStream
+from av.container import InputContainer
+
+from tapemill.core.errors import InputError
+from tapemill.media.ffmpeg.limits import LARGEST_SIDE, MOST_PIXELS
+from tapemill.media.ffmpeg.runner import DEMUXERS, PROTOCOLS
+
+from .colour import Colour, colour_of
+from .container_integrity import what_it_is
+
+DECODE_OPTIONS = {"max_pixels": str(MOST_PIXELS)}
+# A recording may begin in the middle of a group of pictures; its first key frame comes within these packets.
+FIRST_PACKETS = 1000
+
+
+@dataclass(frozen=True)
+class Picture:
+    """The video stream that will be restored."""
+
+    stream_index: int
+    codec: str
+    width: int
+    """Coded width in samples, before rotation."""
+    height: int
+    pixel_format: str
+    bit_depth: int
+    sample_aspect_ratio: Fraction | None
+    """None where the file does not say."""
+    rotation_deg: int
+    """Clockwise turn that a player applies: 0, 90, 180 or 270."""
+    stated_rates: tuple[Fraction, ...]
+    """What the container claims, most credible first; `choose_rate` tells which one its packets keep."""
+    time_base: Fraction
+    colour: Colour
+
+
+@dataclass(frozen=True)
+class Sound:
+    """One sound track."""
+
+    stream_index: int
+    codec: str
+    sample_rate_hz: int
+    channels: int
+    start_s: Fraction
+    """First time stamp, on the same clock as the picture's."""
+    language: str
+    title: str
+
+
+@dataclass(frozen=True)
+class Media:
+    """Everything known of a file without decoding it."""
+
+    container: str
+    picture: Picture
+    sounds: tuple[Sound, ...]
+
+
+def probe(path: Path) -> Media:
+    """Describe the streams of a file. Raises InputError if it is missing, not media or has no picture."""
+    with opened(path) as container:
+        return Media(
+            container=container.format.name,
+            picture=_picture(container, picture_stream(container, path), path),
+            sounds=tuple(_sound(s) for s in container.streams.audio if s.codec_context is not None),
+        )
+
+
+def picture_stream(container: InputContainer, path: Path) -> VideoStream:
+    """The stream that is the capture's picture. Raises InputError if there is none that is known."""
+    videos = [s for s in container.streams.video if not _is_cover(s)]
+    if not videos:
+        covers = " but a cover" if container.streams.video else ""
+        raise InputError(
+            f"this file has no picture{covers}",
+            file=path,
+            remedy="a tape needs a video stream; check the sheet's source",
+        )
+    known = [s for s in videos if s.codec_context is not None]
+    if not known:
+        raise InputError("the picture's codec is not known", file=path, remedy="convert the capture first")
+    # Several pictures: the largest is the capture, the others are previews. The first of equals.
+    return max(known, key=lambda s: (s.width * s.height, -s.index))
+
+
+def opened(path: Path, *, demuxer: str | None = None) -> InputContainer:
+    """Open a file for reading: as `demuxer`, or as one of the formats that captures come in.
+
+    Raises InputError with the reason if that is not possible.
+    """
+    if not path.exists():
+        raise InputError("this file does not exist", file=path, remedy="check the column `source` of the sheet")
+    if not path.is_file():
+        # Opening a pipe would wait for ever, reading a device would never end.
+        raise InputError("this is no regular file", file=path, remedy="copy the recording into a file")
+    # The same whitelists as the ffmpeg runner has: no file may lead to another.
+    options = {"protocol_whitelist": PROTOCOLS, "format_whitelist": demuxer or DEMUXERS}
+    try:
+        # PyAV takes text only; names that are not UTF-8 reach it as surrogates, which it encodes back.
+        container = av.open(
+            f"file:{path}", mode="r", format=demuxer, options=options | DECODE_OPTIONS, metadata_errors="replace"
+        )
+    # What libavformat says of a format that is not on the list, and of hardly anything else.
+    except av.error.ArgumentError as error:
+        raise InputError(
+            "this file is of no kind that captures come in, or its head is damaged",
+            file=path,
+            tool="PyAV",
+            remedy="a playlist, list or script is not followed: name the recording itself; convert other kinds to"
+            " Matroska, for example `ffmpeg -i FILE -c copy capture.mkv`",
+        ) from error
+    except (av.error.FFmpegError, UnicodeError, OSError) as error:
+        is_what = what_it_is(path)
+        reason = f"it is {is_what}" if is_what else getattr(error, "strerror", None) or error
+        raise InputError(
+            f"this file cannot be read as media: {reason}",
+            file=path,
+            tool="PyAV",
+            remedy="play it in a media player; if that fails too, the file is damaged or not a recording",
+        ) from error
+    for stream in container.streams.video:
+        if stream.codec_context is not None:
+            stream.codec_context.options = DECODE_OPTIONS
+    return container
+
+
+def packet_times(path: Path, stream_index: int) -> tuple[np.ndarray, int]:
+    """Presentation time stamps of all packets of a stream, sorted, and the duration of the last in the same unit.
+
+    Reads the whole file. Packets that are never shown (edit lists) are left out. shape = (packets,), int64.
+    Raises InputError if there are none.
+    """
+    times: list[int] = []
+    last = (-math.inf, 0)
+    with opened(path) as container:
+        stream = container.streams[stream_index]
+        try:
+            for packet in container.demux(stream):
+                if packet.size == 0 or packet.is_discard:
+                    continue
+                time = packet.pts if packet.pts is not None else packet.dts
+                if time is None:
+                    continue
+                times.append(time)
+                last = max(last, (time, packet.duration or 0))
+        except av.error.FFmpegError:
+            # A damaged tail: what was readable so far counts, the caller compares it with what was promised.
+            if not times:
+                raise
+    if not times:
+        raise InputError("this file has no frames", file=path, remedy="the recording is empty; capture it again")
+    return np.sort(np.array(times, dtype=np.int64)), int(last[1])
+
+
+def _picture(container: InputContainer, stream: VideoStream, path: Path) -> Picture:
+    context = stream.codec_context
+    frame = _first_frame(container, stream, path)
+    ratio = frame.sample_aspect_ratio if hasattr(frame, "sample_aspect_ratio") else stream.sample_aspect_ratio
+    rates = [Fraction(rate) for rate in (stream.base_rate, stream.guessed_rate, stream.average_rate) if rate]
+    return Picture(
+        stream_index=stream.index,
+        codec=context.name,
+        width=frame.width,
+        height=frame.height,
+        pixel_format=frame.format.name,
+        bit_depth=frame.format.components[0].bits,
+        sample_aspect_ratio=Fraction(ratio) if ratio else None,
+        # A display matrix turns counter-clockwise, and the frame gives it as -180..180.
+        rotation_deg=-frame.rotation % 360,
+        stated_rates=tuple(dict.fromkeys(rates)) or (Fraction(25),),
+        time_base=Fraction(stream.time_base or Fraction(1, 1000)),
+        colour=colour_of(context),
+    )
+
+
+def _first_frame(container: InputContainer, stream: VideoStream, path: Path) -> VideoFrame:
+    """The first picture that can be decoded, passing over those before it."""
+    number, reason = 0, ""
+    try:
+        for number, packet in enumerate(container.demux(stream)):
+            if number == FIRST_PACKETS:
+                break
+            try:
+                for frame in packet.decode():
+                    return frame
+            except av.error.FFmpegError as error:
+                reason = reason or f": {error.strerror}"
+    # The container itself is damaged.
+    except av.error.FFmpegError as error:
+        reason = reason or f": {error.strerror}"
+    if number == 0 and not reason:
+        raise InputError("this file has no frames", file=path, remedy="the recording is empty; capture it again")
+    raise InputError(
+        f"no picture could be decoded{reason}",
+        file=path,
+        tool="PyAV",
+        remedy=f"the file is damaged, or its pictures are larger than {LARGEST_SIDE} × {LARGEST_SIDE}",
+    )
+
+
+def _is_cover(stream: VideoStream) -> bool:
+    return bool(stream.disposition & av.stream.Disposition.attached_pic)
+
+
+def _sound(stream: AudioStream) -> Sound:
+    return Sound(
+        stream_index=stream.index,
+        codec=stream.codec_context.name,
+        sample_rate_hz=stream.codec_context.sample_rate,
+        channels=stream.codec_context.channels,
+        start_s=Fraction(stream.start_time or 0) * Fraction(stream.time_base or 1),
+        language=stream.language or "",
+        title=str(stream.metadata.get("title", "")),
+    )
+
+
+def frame_count(path: Path) -> int:
+    """Number of pictures in a clip, by its packets."""
+    return len(packet_times(path, probe(path).picture.stream_index)[0])

@@ -1,0 +1,69 @@
+"""The lock, config/models.lock: which bytes each model's file must have, as `snakemake models` first found them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from tapemill.core.errors import ModelError
+from tapemill.storage import atomic, fingerprint, untrusted_text
+
+# In the folder that snakemake runs in.
+LOCK = Path("config/models.lock")
+_RESTORE = "restore the file, for example with `git checkout config/models.lock`"
+
+
+def read_lock(lock: Path) -> dict[str, dict[str, Any]]:
+    """Names, or files of one's own, with `file`, `sha256`, `size_bytes`, and of one's own files `kind` and `scale`.
+
+    Raises ModelError if it cannot be read.
+    """
+    try:
+        text = untrusted_text.read_text(lock, most_bytes=untrusted_text.WRITTEN_BYTES, error=ModelError)
+        pins = untrusted_text.parse_yaml(text) or {}
+        if all(isinstance(pin.get(key), str) for pin in pins.values() for key in ("file", "sha256")):
+            return dict(pins)
+    except (OSError, ValueError, AttributeError) as error:
+        raise ModelError(f"the list of models cannot be read: {error}", file=lock, remedy=_RESTORE) from error
+    raise ModelError("an entry in the list of models lacks its file or its sha256", file=lock, remedy=_RESTORE)
+
+
+def pin(lock: Path, key: str, file: Path, sha256: str, **found: str | int) -> None:
+    """Write down what a file is from now on; appended, so that comments and order of the lock stay.
+
+    `file` is its place, `found` what else was seen in it: `kind` and `scale` of a file of one's own.
+    """
+    entry = {key: {"file": str(file), "sha256": sha256, "size_bytes": file.stat().st_size, **found}}
+    before = lock.read_text(encoding="utf-8").rstrip("\n")
+    atomic.write_text(lock, f"{before}\n{yaml.safe_dump(entry, sort_keys=False)}")
+
+
+# Instead of a hash, for a file that has not been pinned yet. No file has it, so no job will load one.
+UNPINNED: Final = "not pinned yet"
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """A model's file, and the SHA-256 that it must have."""
+
+    path: Path
+    sha256: str
+
+
+def verify_model(path: Path, sha256: str) -> None:
+    """Raise ModelError unless the file is there and has this SHA-256."""
+    if not path.is_file():
+        raise ModelError("the model is not there", file=path, remedy="run `snakemake models` to fetch it")
+    if sha256 == UNPINNED:
+        raise ModelError("the model is not pinned yet", file=path, remedy="run `snakemake models` to pin this file")
+    found = fingerprint.sha256(path)
+    if found != sha256:
+        raise ModelError(
+            f"the model is not the one that was pinned: SHA-256 {found}, pinned {sha256}",
+            file=path,
+            remedy="if you changed it on purpose, delete its entry in config/models.lock (a file of your own) or the "
+            "file itself (a model with a name), then run `snakemake models`",
+        )

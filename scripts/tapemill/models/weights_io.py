@@ -1,0 +1,199 @@
+"""Reading weights without running anything: safetensors, or torch's files by an unpickler that knows tensors only."""
+
+from __future__ import annotations
+
+import pickle
+import pickletools
+import re
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Final
+
+from tapemill.core.errors import ModelError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+# What trainers put around the weights: the averaged ones (EMA) before the raw, which are for going on training.
+WRAPPERS: Final = ("params_ema", "params-ema", "params", "model_state_dict", "state_dict", "model", "net", "generator")
+# torch.nn.DataParallel, and Lightning for a model that is an attribute of another.
+PREFIXES: Final = ("module.", "netG.")
+# A file as torch wrote it before 1.6 is five pickles and the numbers.
+PICKLES: Final = 5
+# What every file of tensors names; left out of messages about files that name more.
+HARMLESS: Final = re.compile(r"torch\._utils\._rebuild_\w+|torch\.(storage\.)?\w*Storage|collections\.OrderedDict")
+ZIP: Final = b"PK\x03\x04"
+# What torch.save writes beside the numbers: some hundred bytes for each layer.
+LARGEST_PICKLE: Final = 64 << 20
+# Layers are numbered in their names; a network is built with as many as the highest number says.
+MOST_LAYERS: Final = 10_000
+# safetensors: the length of a JSON header in 8 bytes, then the header.
+HEADER_AT: Final = 8
+_AGAIN = "fetch the file again: delete it and run `snakemake models`, or copy it anew"
+
+
+def load_state(path: Path) -> dict[str, Tensor]:
+    """The state dict in a file, on the CPU, without what its trainer wrapped it in.
+
+    The suffix of the file is not believed, and nothing in it is run. The tensors may be views of the file: copy them
+    before the file is changed. Raises ModelError for a file that is not there, damaged, with code in it, or without a
+    state dict.
+    """
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(HEADER_AT + 1)
+        if start[HEADER_AT:] == b"{":
+            content = _safetensors(path)
+        elif start.startswith(ZIP):
+            _check_archive(path)
+            content = _torch(path, mapped=True)
+        else:
+            content = _torch(path, mapped=False)
+    except OSError as error:
+        raise ModelError(f"the weights cannot be read: {error}", file=path, remedy=_AGAIN) from error
+    return _state(content, path)
+
+
+def _safetensors(path: Path) -> dict[str, Tensor]:
+    import safetensors
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except safetensors.SafetensorError as error:
+        raise _damaged(path, error) from error
+
+
+def _check_archive(path: Path) -> None:
+    """Raise ModelError for an archive that is not whole, or is a program of TorchScript."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            parts = archive.infolist()
+    except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError) as error:
+        raise _damaged(path, error) from error
+    names = [part.filename for part in parts]
+    if any(name.endswith("constants.pkl") for name in names):
+        raise ModelError(
+            "the file holds code (a TorchScript program), which is never run",
+            file=path,
+            remedy="take the model's plain weights, as .pth or .safetensors",
+        )
+    # torch compresses nothing, so what a file holds is never larger than the file.
+    if any(part.compress_type != zipfile.ZIP_STORED for part in parts):
+        raise _damaged(path, ValueError("parts of it are compressed, which no program of torch's does"))
+    pickles = sum(part.file_size for part in parts if part.filename.endswith(".pkl"))
+    if sum(part.file_size for part in parts) > path.stat().st_size or pickles > LARGEST_PICKLE:
+        raise _damaged(path, ValueError("its parts say that they are larger than they can be"))
+
+
+def _torch(path: Path, *, mapped: bool) -> Any:
+    import torch
+
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+    except pickle.UnpicklingError as error:
+        code = [name for name in _named_in(path) if not HARMLESS.fullmatch(name)]
+        if not code:
+            raise _damaged(path, error) from error
+        raise ModelError(
+            f"the file holds code ({', '.join(code[:5])}), which is never run",
+            file=path,
+            remedy="take the model as .safetensors; or, where its maker is trusted, save the state dict alone with "
+            "torch.save(network.state_dict(), file)",
+        ) from error
+    # What torch raises for bytes that are no file of its own, or not all of one, is not told apart in its manual.
+    except (RuntimeError, EOFError, ValueError, KeyError, IndexError, TypeError, AttributeError, MemoryError) as error:
+        raise _damaged(path, error) from error
+
+
+def _state(content: Any, path: Path) -> dict[str, Tensor]:
+    """Take off wrappers and common prefixes."""
+    import torch
+
+    while isinstance(content, Mapping):
+        inner = [content[key] for key in WRAPPERS if isinstance(content.get(key), Mapping)]
+        if not inner and len(content) == 1:
+            inner = [value for value in content.values() if isinstance(value, Mapping)]
+        if not inner:
+            break
+        content = inner[0]
+    if not isinstance(content, Mapping) or not content:
+        raise _no_state(path, f"it holds {type(content).__name__}")
+    others = [key for key, value in content.items() if not isinstance(key, str) or not isinstance(value, torch.Tensor)]
+    if others:
+        raise _no_state(path, f"{others[0]!r} in it is no tensor")
+    state = dict(content)
+    _check_sizes(state, path)
+    for prefix in PREFIXES:
+        if all(key.startswith(prefix) for key in state):
+            state = {key.removeprefix(prefix): tensor for key, tensor in state.items()}
+    return state
+
+
+def _check_sizes(state: Mapping[str, Tensor], path: Path) -> None:
+    """Raise ModelError for tensors and layers that would take far more memory than the file itself."""
+    size = path.stat().st_size
+    for key, tensor in state.items():
+        # A view may show one number as billions.
+        if tensor.numel() * tensor.element_size() > size:
+            raise _damaged(path, ValueError(f"{key[:100]!r} is larger than the file"))
+        layers = [part for part in key.split(".") if part.isdecimal()]
+        if any(len(part) > len(str(MOST_LAYERS)) or int(part) > MOST_LAYERS for part in layers):
+            raise _no_state(path, f"{key[:100]!r} has a number that no layer has")
+
+
+def _no_state(path: Path, what: str) -> ModelError:
+    return ModelError(
+        f"the file holds no state dict: {what}", file=path, remedy="name a file with a network's weights in it"
+    )
+
+
+def _damaged(path: Path, error: Exception) -> ModelError:
+    first = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return ModelError(f"the file of weights is damaged or incomplete: {first}", file=path, remedy=_AGAIN)
+
+
+def _named_in(path: Path) -> list[str]:
+    """The Python objects that a file's pickles name; none if they are not whole. Nothing is unpickled."""
+    try:
+        if not zipfile.is_zipfile(path):
+            with path.open("rb") as stream:
+                return list(dict.fromkeys(_names(stream)))
+        with zipfile.ZipFile(path) as archive:
+            pickled = next(name for name in archive.namelist() if name.endswith("data.pkl"))
+            with archive.open(pickled) as stream:
+                return list(dict.fromkeys(_names(stream)))
+    except (ValueError, StopIteration, zipfile.BadZipFile, OSError, UnicodeDecodeError):
+        return []
+
+
+def _names(stream: IO[bytes]) -> Iterator[str]:
+    for number in range(PICKLES):
+        try:
+            yield from _names_in_pickle(stream)
+        except ValueError:
+            # After the pickles come the numbers, and a plain pickle is only one.
+            if number == 0:
+                raise
+            return
+
+
+def _names_in_pickle(stream: IO[bytes]) -> Iterator[str]:
+    """The objects that one pickle names. Raises ValueError if it is not whole."""
+    last: str | None = None
+    pushed: list[str | None] = []
+    memo: dict[Any, str | None] = {}
+    for opcode, value, _ in pickletools.genops(stream):
+        if opcode.name in {"GLOBAL", "INST"}:
+            yield str(value).replace(" ", ".")
+        elif opcode.name == "STACK_GLOBAL":
+            yield ".".join(map(str, pushed[-2:]))
+        if opcode.name == "MEMOIZE":
+            memo[len(memo)] = last
+        elif opcode.name.endswith("PUT"):
+            memo[value] = last
+        else:
+            # Module and name for STACK_GLOBAL are written out, or fetched from where they were kept.
+            last = memo.get(value) if opcode.name.endswith("GET") else value if isinstance(value, str) else None
+            pushed = [*pushed[-1:], last]

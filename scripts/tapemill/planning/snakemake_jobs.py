@@ -1,0 +1,162 @@
+"""The jobs of a plan: what Snakemake itself says is to do. Nothing here decides whether a file is up to date."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from tapemill.core.errors import FatalError
+from tapemill.core.rule_catalog import stage_of
+from tapemill.workflow import tape_queue
+from tapemill.workflow.tape import TapeLookup
+
+Key = tuple[str, str, str]
+"""Rule, tape and scene; empty where the job has none."""
+
+
+@dataclass(frozen=True)
+class PlannedJob:
+    """A job of Snakemake's graph."""
+
+    rule: str
+    stage: str
+    """The file of its rule."""
+    tape: str
+    """Empty for jobs of no tape."""
+    scene: str
+    """Empty for jobs of a whole tape."""
+    is_to_do: bool
+
+    @property
+    def key(self) -> Key:
+        """Tells it from all others."""
+        return self.rule, self.tape, self.scene
+
+
+@dataclass(frozen=True)
+class Run:
+    """How a run was started, as far as it decides what is to do and how fast."""
+
+    snakefile: str
+    triggers: Sequence[str]
+    """Rerun triggers."""
+    cores: int
+    lanes: Mapping[str, int]
+    """Jobs that each lane takes: one runs, the others wait."""
+    device: str = "cpu"
+    """Kind of the lanes."""
+
+    @classmethod
+    def of(cls, workflow: Any) -> Self:
+        """From Snakemake's workflow once its scheduler is there: by then a profile's lanes are declared, too."""
+        resources = workflow.scheduler.global_resources
+        lanes = {name: most for name, most in resources.items() if name[:3] == "gpu" and name[3:].isdecimal() and most}
+        settings = getattr(getattr(workflow.scheduler, "_scheduler", None), "settings", None)
+        return cls(
+            snakefile=str(workflow.main_snakefile),
+            triggers=sorted(trigger.name for trigger in workflow.rerun_triggers),
+            # On a cluster cores are without limit, and jobs are counted instead.
+            cores=min(resources["_cores"], resources["_nodes"]),
+            lanes=dict(sorted(lanes.items(), key=lambda lane: int(lane[0][3:]))),
+            device=str(getattr(settings, "device", "cpu")),
+        )
+
+    @property
+    def has_cards(self) -> bool:
+        """Whether jobs that ask for a card get one. Lanes of kind `cpu` are none."""
+        return bool(self.lanes) and self.device != "cpu"
+
+
+def of_dag(dag: Any) -> list[PlannedJob]:
+    """All jobs of Snakemake's graph that do something.
+
+    Resources are not looked at: Snakemake would remember them as they are before a job's input is there.
+    """
+    return [
+        PlannedJob(
+            rule=job.rule.name,
+            stage=Path(job.rule.snakefile).stem,
+            tape=job.wildcards.get("tape", ""),
+            scene=job.wildcards.get("scene", ""),
+            is_to_do=dag.needrun(job),
+        )
+        for job in dag.jobs
+        if not job.rule.norun
+    ]
+
+
+def of_target(run: Run, config: Mapping[str, Any], target: str = "all") -> list[PlannedJob]:
+    """The jobs of another target than this run's: Snakemake plans it here, as `-n` would, and nothing is run.
+
+    An archive is planned in parts. Of tapes that are finished and unchanged all jobs are done. `config` is complete.
+    Raises FatalError with Snakemake's reason if it cannot be planned.
+    """
+    with _planned(run, config, target) as workflow:
+        queue = workflow.globals["QUEUE"]
+        unchanged, batches = queue.unchanged(), queue.batches()
+        if not unchanged and len(batches) == 1:
+            return of_dag(_built(workflow))
+    jobs = {job.key: job for tape in unchanged for job in done(queue.lookups[tape])}
+    for batch in filter(None, batches):
+        with tape_queue.only(batch), _planned(run, config, target) as workflow:
+            jobs |= {job.key: job for job in of_dag(_built(workflow))}
+    return list(jobs.values())
+
+
+@contextmanager
+def _planned(run: Run, config: Mapping[str, Any], target: str) -> Iterator[Any]:
+    """Snakemake's workflow with the Snakefile read, to be planned in the block."""
+    from snakemake.api import SnakemakeApi
+    from snakemake.exceptions import WorkflowError
+    from snakemake.settings.enums import RerunTrigger
+    from snakemake.settings.types import ConfigSettings, DAGSettings, OutputSettings, ResourceSettings
+
+    quiet = OutputSettings(dryrun=True, enable_file_logging=False, log_level_override=logging.WARNING)
+    triggers = {RerunTrigger[name] for name in run.triggers}
+    with SnakemakeApi(quiet) as api:
+        try:
+            planned = api.workflow(
+                resource_settings=ResourceSettings(cores=run.cores),
+                config_settings=ConfigSettings(config=dict(config)),
+                snakefile=Path(run.snakefile),
+            )
+            planned.dag(DAGSettings(targets={target}, rerun_triggers=triggers, force_incomplete=True))
+            yield planned._workflow
+        except WorkflowError as error:
+            raise FatalError(
+                f"there is no plan for {target}: {error}",
+                remedy=f"`snakemake {target} -n` says the same; mend that first",
+            ) from error
+
+
+def _built(workflow: Any) -> Any:
+    """Snakemake's graph, made as its command line makes one, but for the dry run of each job after it.
+
+    For 9.27.1; tests/e2e/test_plan.py fails if a new Snakemake plans otherwise.
+    """
+    workflow._prepare_dag(forceall=False, ignore_incomplete=False, lock_warn_only=True, nolock=True)
+    workflow._build_dag()
+    return workflow.dag
+
+
+def done(lookup: TapeLookup) -> Iterator[PlannedJob]:
+    """The jobs of a tape for which there is nothing to do, by what they have left."""
+    tape, folder = lookup.row.tape, lookup.facts_path.parent
+    rules = ["probe_capture", "hash_capture", "clean_sound", "join_subtitles", "mux_tape", "write_provenance"]
+    of_scenes = ["cut_scene", "extract_audio", "transcribe_scene", "enhance_scene"]
+    if (folder / f"{tape}.en.srt").exists():
+        rules.append("join_translations")
+        of_scenes.append("translate_scene")
+    if (folder / "encoder.json").exists():
+        rules.append("choose_encoder")
+    for rule in rules:
+        yield PlannedJob(rule, stage_of(rule), tape, "", is_to_do=False)
+    for rule in ("sample_tape", "draw_tape") if (folder / "report" / "making.html").exists() else ():
+        yield PlannedJob(rule, "report", tape, "", is_to_do=False)
+    for scene in lookup.scenes(None if lookup.is_folder else folder / "scenes.tsv"):
+        for rule in of_scenes:
+            yield PlannedJob(rule, stage_of(rule), tape, scene, is_to_do=False)

@@ -1,0 +1,91 @@
+"""One run at a time in a working folder, without a lock that outlives its holder.
+
+Snakemake's own lock stays behind after `kill -9` and then refuses to start; a `flock` is released by the kernel.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import IO, Any
+
+from tapemill.core.errors import FatalError
+from tapemill.storage import disk_space
+
+from . import liveness
+
+LOCK = "tapemill.lock"
+
+_held: IO[str] | None = None
+
+
+def footprint(folder: Path) -> int | None:
+    """Another number after every start and end of a job in the folder; None where there never was one.
+
+    Snakemake marks running jobs by files in a folder, and the folder's time changes with them. To be asked before
+    Snakemake looks at any result.
+    """
+    try:
+        return (folder / "incomplete").stat().st_mtime_ns
+    except FileNotFoundError:
+        return None
+
+
+def hold(folder: Path, planned_on: int | None = None) -> None:
+    """Take the lock of a working folder until this process ends, as the main process of a run.
+
+    Snakemake plans before it can be made to ask for the lock. `planned_on` is the `footprint` from before that: if
+    another run was still at work meanwhile, the plan holds for results that have changed since. Raises FatalError
+    naming the run that has the lock, or if the plan is out of date.
+    """
+    global _held  # noqa: PLW0603  closing the file would release the lock
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = (folder / LOCK).open("a+", encoding="utf-8")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise FatalError(
+            f"another run is active in this folder: {_describe(holder(folder))}",
+            file=Path.cwd(),
+            remedy="wait for it, or stop it; nothing needs to be unlocked afterwards",
+        ) from None
+    _held = lock
+    lock.truncate(0)
+    with disk_space.explained(folder / LOCK):
+        json.dump(
+            {"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%F %T"), "command": sys.argv},
+            lock,
+        )
+        lock.flush()
+    if planned_on is not None and planned_on != footprint(folder):
+        raise FatalError(
+            "another run was just ending in this folder while this one made its plan",
+            file=Path.cwd(),
+            remedy="start the same command again",
+        )
+    liveness.begin_run()
+
+
+def is_held() -> bool:
+    """Whether this process holds the lock of a working folder."""
+    return _held is not None
+
+
+def holder(folder: Path) -> dict[str, Any] | None:
+    """Who took the lock of a folder last (`pid`, `host`, `since`, `command`); None if nobody, or only just now."""
+    try:
+        with (folder / LOCK).open(encoding="utf-8") as lock:
+            return dict(json.load(lock))
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def _describe(run: dict[str, Any] | None) -> str:
+    if run is None:
+        return "it has only just started"
+    return f"process {run['pid']} on {run['host']}, since {run['since']}: {' '.join(run['command'])}"

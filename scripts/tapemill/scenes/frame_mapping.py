@@ -1,0 +1,117 @@
+"""Which source picture each frame of the grid has to show, and whether it does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av.error
+import numpy as np
+
+from tapemill.core.timing import Span
+from tapemill.media.capture_info import TakeFacts
+from tapemill.media.cfr import ticks
+from tapemill.media.probe import opened, packet_times
+
+SEEKS_BACK_S = (Fraction(1), Fraction(15))
+UNKNOWN = -(2**63)  # what ffmpeg writes for "no time stamp"
+
+
+@dataclass(frozen=True)
+class Arrivals:
+    """The pictures of a span, one for each frame. All arrays have shape (frames,), int64."""
+
+    times: np.ndarray
+    """The decoder's time stamps, in the stream's units; UNKNOWN where the container has none (MPEG-PS, AVI)."""
+    numbers: np.ndarray
+    """Running numbers of the pictures; only their differences count."""
+
+
+def expected_arrivals(source: Path, take: TakeFacts, span: Span) -> Arrivals:
+    """What the grid asks for. Of an irregular capture, the packets around the span are read for it."""
+    frames = np.arange(span.start_frame, span.stop_frame)
+    if not take.irregular:
+        # The tick of a picture says where it belongs: any time stamp that rounds to it will do.
+        return Arrivals(frames, frames)
+    for back_s in SEEKS_BACK_S:
+        times = _times_near(source, take, span, back_s)
+        if len(times) and _ticks(times[:1], take)[0] <= span.start_frame:
+            break
+    else:
+        times, _ = packet_times(source, take.stream_index)
+    # The last of the pictures whose tick is not after the frame's.
+    places = np.maximum(np.searchsorted(_ticks(times, take), frames, side="right") - 1, 0)
+    return Arrivals(times[places], places)
+
+
+def count_wrong(shown: Arrivals, expected: Arrivals, take: TakeFacts, *, from_start: bool) -> int:
+    """How many frames show another picture than they have to.
+
+    A picture without a time stamp is right if it follows the one before it in the source as it should.
+    """
+    length = min(len(shown.times), len(expected.times))
+    times, numbers = shown.times[:length], shown.numbers[:length]
+    known = times != UNKNOWN
+    stamps = times if take.irregular else _ticks(np.where(known, times, take.start_pts), take)
+    follows = np.diff(numbers) == np.diff(expected.numbers[:length])
+    # The first one has nothing to follow but the start of the file; else it is right if the second is.
+    first = numbers[:1] == expected.numbers[:1] if from_start else follows[:1]
+    unknown_right = np.append(first, follows) if from_start or known.any() else np.zeros(length, dtype=bool)
+    right = np.where(known, stamps == expected.times[:length], unknown_right[:length])
+    return int(max(len(shown.times), len(expected.times)) - np.count_nonzero(right))
+
+
+def begins_in_time(shown: Arrivals, take: TakeFacts, span: Span) -> bool:
+    """Whether decoding began at or before the first picture that the span has to show."""
+    known = shown.times[:1][shown.times[:1] != UNKNOWN]
+    return bool(len(known)) and int(_ticks(known, take)[0]) <= span.start_frame
+
+
+def shows_own(shown: Arrivals, take: TakeFacts, span: Span) -> int:
+    """How many pictures of the span itself are among those that are shown; others came from before or after it."""
+    known = shown.times != UNKNOWN
+    if not known.any():
+        # Without time stamps the pictures cannot be told from those around them. A single one is a stand-in.
+        numbers = len(np.unique(shown.numbers))
+        return numbers if numbers > 1 else 0
+    ticks_shown = np.unique(_ticks(shown.times[known], take))
+    return int(np.count_nonzero((ticks_shown >= span.start_frame) & (ticks_shown < span.stop_frame)))
+
+
+def read_arrivals(lines: Sequence[str]) -> Arrivals:
+    """From lines of time stamp and number."""
+    table = np.array([[int(word) for word in line.split()] for line in lines], dtype=np.int64).reshape(-1, 2)
+    return Arrivals(table[:, 0], table[:, 1])
+
+
+def _ticks(times: np.ndarray, take: TakeFacts) -> np.ndarray:
+    return ticks(times, take.start_pts, take.time_base, take.rate)
+
+
+def _times_near(source: Path, take: TakeFacts, span: Span, back_s: Fraction) -> np.ndarray:
+    """Sorted time stamps from the first keyframe on at which a seek lands; none missing among them."""
+    start = int((span.start_s(take.rate) - back_s) / take.time_base) + take.start_pts
+    stop = int((span.stop_s(take.rate) + 1) / take.time_base) + take.start_pts
+    times: list[int] = []
+    key: int | None = None
+    with opened(source) as container:
+        stream = container.streams[take.stream_index]
+        try:
+            container.seek(start, stream=stream, backward=True)
+            for packet in container.demux(stream):
+                time = packet.pts if packet.pts is not None else packet.dts
+                if packet.size == 0 or packet.is_discard or time is None:
+                    continue
+                if key is None and packet.is_keyframe:
+                    key = time
+                if key is not None:
+                    times.append(time)
+                # Nothing is shown before it is decoded: all that follow are shown after `stop`.
+                if packet.dts is not None and packet.dts > stop:
+                    break
+        except av.error.FFmpegError:
+            return np.zeros(0, dtype=np.int64)
+    # Pictures shown before the keyframe, but stored after it, are incomplete.
+    return np.array(sorted(time for time in times if time >= key), dtype=np.int64) if key is not None else np.zeros(0)

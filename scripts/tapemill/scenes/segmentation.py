@@ -1,0 +1,90 @@
+"""From borders that were found to scenes of a useful length: very short ones are merged, long ones split."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import pairwise
+
+import numpy as np
+
+from tapemill.core.timing import Span
+
+LOUDEST_PART = 90  # percentile above which movement and sound count as equally unquiet
+
+
+def divide(
+    borders: Iterable[int], *, movement: np.ndarray, power: np.ndarray, shortest: int, longest: int, smooth: int
+) -> tuple[Span, ...]:
+    """Scenes that cover all frames, none longer than `longest`, as few as possible shorter than `shortest` frames.
+
+    `borders` are first frames of scenes. `movement` (difference of each frame from the one before) and `power` (mean
+    square of the sound) have shape (frames,); `smooth` is the length in frames of a pause worth finding. A scene stays
+    shorter than `shortest` only where merging it with either neighbour would exceed `longest`.
+    """
+    frames = len(movement)
+    inside = sorted({border for border in borders if 0 < border < frames})
+    edges = _merged([0, *inside, frames], movement, shortest, longest)
+    unquiet = _smoothed(movement, smooth), _smoothed(np.log10(power + 1e-9), smooth)
+    edges = [edge for a, b in pairwise(edges) for edge in (a, *_splits(a, b, unquiet, shortest, longest))]
+    return tuple(Span(a, b) for a, b in pairwise([*edges, frames]))
+
+
+def _merged(edges: list[int], movement: np.ndarray, shortest: int, longest: int) -> list[int]:
+    """Without the borders of very short scenes, the shortest scene first; of its two borders the weaker goes."""
+    edges = list(edges)
+    while True:
+        lengths = np.diff(edges)
+        for index in np.argsort(lengths, kind="stable"):
+            if lengths[index] >= shortest:
+                return edges
+            weaker = _border_to_remove(int(index), edges, lengths, movement, longest)
+            if weaker is not None:
+                del edges[weaker]
+                break
+        else:
+            return edges
+
+
+def _border_to_remove(
+    index: int, edges: list[int], lengths: np.ndarray, movement: np.ndarray, longest: int
+) -> int | None:
+    candidates = []
+    for border, neighbour in ((index, index - 1), (index + 1, index + 1)):
+        if not 0 <= neighbour < len(lengths):
+            continue
+        # What is too long already will be split at a quiet place anyway.
+        if lengths[index] + lengths[neighbour] <= longest or lengths[neighbour] > longest:
+            candidates.append((float(movement[edges[border]]), int(lengths[neighbour]), border))
+    return min(candidates)[2] if candidates else None
+
+
+def _splits(start: int, stop: int, unquiet: tuple[np.ndarray, np.ndarray], shortest: int, longest: int) -> list[int]:
+    """First frames of the second and later parts of [start, stop): each at the quietest place in its window."""
+    least = max(shortest, longest // 3)
+    found: list[int] = []
+    if stop - start <= longest:
+        return found
+    # Rounded, so that equally quiet places are equal.
+    cost = np.round(sum(_level(measure[start:stop]) for measure in unquiet), 6)
+    begin, end = 0, stop - start
+    while end - begin > longest:
+        window = slice(begin + max(1, longest // 2), min(begin + longest, end - least) + 1)
+        # Of equally quiet places the last: fewer parts.
+        begin = window.stop - 1 - int(np.argmin(cost[window][::-1]))
+        found.append(start + begin)
+    return found
+
+
+def _level(values: np.ndarray) -> np.ndarray:
+    """Between 0, the quietest of a scene, and 1. shape = values'."""
+    low, high = float(values.min()), float(np.percentile(values, LOUDEST_PART))
+    if high - low < 1e-9:
+        return np.zeros(len(values))
+    return np.clip((values - low) / (high - low), 0, 1)
+
+
+def _smoothed(values: np.ndarray, length: int) -> np.ndarray:
+    """Mean over `length` frames around each border. shape = values'."""
+    before = length // 2
+    padded = np.pad(values.astype(np.float64), (before, length - 1 - before), mode="edge")
+    return np.convolve(padded, np.full(length, 1 / length), mode="valid")

@@ -1,0 +1,95 @@
+"""Checks of a cut scene: every picture and sample there, decodable, not black or silent where the capture is not."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import av.error
+import numpy as np
+from av import VideoFrame
+from av.container import InputContainer
+
+from tapemill.core.errors import GateError, InputError
+from tapemill.core.timing import Span
+from tapemill.media.capture_info import TakeFacts
+from tapemill.media.cfr import ticks
+from tapemill.media.output_checks import REMEDY, check_loudness, is_flat, opened_output, peak
+from tapemill.media.probe import opened
+
+# Pictures of the capture that are decoded to find one of the scene, if there is none that is nearer to a key frame.
+MOST_DECODED = 300
+
+
+@dataclass(frozen=True)
+class Heard:
+    """The sound that was to be written."""
+
+    samples: int
+    peak: float
+    """Full scale 1."""
+
+
+def check_cut(partial: Path, *, target: Path, span: Span, sound: Heard | None, source: Path, take: TakeFacts) -> None:
+    """Raise GateError, naming `target`, if the file in `partial` is not the scene `span` of the capture `source`.
+
+    Of the pictures the first, the middle and the last are decoded, all of them being key frames, and all of the sound.
+    """
+    with opened_output(partial, target=target) as container:
+        looks = _pictures(container, span.frames, target)
+    if sound is not None:
+        with opened_output(partial, target=target) as container:
+            _check_sound(container, sound, target)
+    if all(is_flat(look) for look in looks) and _shows_something(source, take, span):
+        raise GateError("the cut is black or of one colour, and the capture is not there", file=target, remedy=REMEDY)
+
+
+def _pictures(container: InputContainer, frames: int, target: Path) -> list[VideoFrame]:
+    """Decode some pictures, and make sure that all are there."""
+    wanted = {0, frames // 2, frames - 1}
+    count, looks = 0, []
+    for stream in container.streams.video[:1]:
+        for packet in container.demux(stream):
+            if packet.size == 0:
+                continue
+            if count in wanted:
+                looks += packet.decode()
+            count += 1
+    if count != frames or len(looks) != len(wanted):
+        raise GateError(
+            f"the cut has {count} pictures, not {frames}, and {len(looks)} of {len(wanted)} looked at can be decoded",
+            file=target,
+            remedy=REMEDY,
+        )
+    return looks
+
+
+def _check_sound(container: InputContainer, sound: Heard, target: Path) -> None:
+    found, loudest = 0, 0.0
+    for stream in container.streams.audio[:1]:
+        for frame in container.decode(stream):
+            found += frame.samples
+            loudest = loudest or peak(frame)
+    if found != sound.samples:
+        raise GateError(f"the cut has {found} samples of sound, not {sound.samples}", file=target, remedy=REMEDY)
+    check_loudness(written=loudest, was=sound.peak, target=target)
+
+
+def _shows_something(source: Path, take: TakeFacts, span: Span) -> bool:
+    """Whether some picture of the capture in this span is surely more than black; false where none can be seen."""
+    middle = (span.start_frame + span.stop_frame) // 2
+    with suppress(InputError, av.error.FFmpegError), opened(source) as container:
+        stream = container.streams[take.stream_index]
+        container.seek(take.start_pts + int(middle / take.rate / take.time_base), stream=stream, backward=True)
+        for number, frame in enumerate(container.decode(stream)):
+            if number == MOST_DECODED:
+                break
+            if not isinstance(frame, VideoFrame) or frame.pts is None or frame.is_corrupt:
+                continue
+            tick = int(ticks(np.array([frame.pts]), take.start_pts, take.time_base, take.rate)[0])
+            if tick >= span.stop_frame:
+                break
+            if tick >= span.start_frame and not is_flat(frame):
+                return True
+    return False

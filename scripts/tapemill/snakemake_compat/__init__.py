@@ -1,0 +1,1 @@
+"""Every patch of Snakemake's insides, one module a defect."""

@@ -1,0 +1,1 @@
+"""Bytes on disk: atomic files, free space, file systems, untrusted text, tables, job records."""

@@ -1,0 +1,89 @@
+"""The cues of all scenes as the subtitles of the tape."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+from tapemill.core.notices import Notice
+from tapemill.core.timing import milliseconds
+from tapemill.storage import atomic
+
+from .srt import Cue, as_srt, as_vtt, read_srt
+
+LOG = logging.getLogger("tapemill.subtitles")
+
+# A cue shorter than this after being kept from its neighbour would only flicker: it joins the neighbour instead.
+FLICKER_MS = 200
+
+
+def join_subtitles(
+    *,
+    cues: Sequence[Path],
+    starts_s: Sequence[Fraction],
+    durations_s: Sequence[Fraction],
+    srt: Path,
+    vtt: Path,
+    gap_s: Fraction,
+) -> list[Notice]:
+    """Write SRT and WebVTT of the tape from the SRT files of its scenes, whoever wrote them.
+
+    Each cue is placed at the exact start of its scene plus its own milliseconds, rounded once; it ends with its scene,
+    and `gap_s` seconds before the next cue. Returns which scenes have none because they failed. Raises SceneError
+    naming file and line of an SRT that cannot be read.
+    """
+    placed: list[Cue] = []
+    for path, start_s, duration_s in zip(cues, starts_s, durations_s, strict=True):
+        placed.extend(_on_tape(read_srt(path), start_s, duration_s, path))
+    separate = _apart(placed, math.ceil(gap_s * 1000))
+    atomic.write_text(srt, as_srt(separate))
+    atomic.write_text(vtt, as_vtt(separate))
+    notices = list(_left_empty(cues))
+    for notice in notices:
+        LOG.warning("scene %s has no subtitles: %s", notice.scene, notice.reason)
+    return notices
+
+
+def _left_empty(cues: Iterable[Path]) -> Iterator[Notice]:
+    """By the records beside the SRT files. Where somebody has written cues since, nothing is amiss."""
+    for path in cues:
+        record = path.with_suffix(".json")
+        if path.stat().st_size or not record.exists():
+            continue
+        failure = json.loads(record.read_text(encoding="utf-8")).get("left_empty")
+        if failure:
+            yield Notice("empty", "{error}: {message}".format(**failure), scene=path.stem)
+
+
+def _on_tape(cues: Iterable[Cue], start_s: Fraction, duration_s: Fraction, path: Path) -> Iterable[Cue]:
+    for cue in cues:
+        if Fraction(cue.start_ms, 1000) >= duration_s:
+            LOG.warning("%s: the cue %r starts after its scene and is left out", path, cue.text)
+            continue
+        stop_s = min(Fraction(cue.stop_ms, 1000), duration_s)
+        yield Cue(milliseconds(start_s + Fraction(cue.start_ms, 1000)), milliseconds(start_s + stop_s), cue.text)
+
+
+def _apart(cues: Sequence[Cue], gap_ms: int) -> list[Cue]:
+    """Cues with the gap between them: the earlier one ends sooner, or takes up the text of the later one."""
+    separate: list[Cue] = []
+    # Put together at the end: thousands of cues may join, and each time the text would be copied.
+    texts: list[list[str]] = []
+    for cue in cues:
+        if separate and separate[-1].stop_ms + gap_ms > cue.start_ms:
+            before = separate[-1]
+            stop_ms = cue.start_ms - gap_ms
+            # Never shorter than it was anyway, if it was that short already.
+            if stop_ms - before.start_ms < min(FLICKER_MS, before.stop_ms - before.start_ms):
+                separate[-1] = replace(before, stop_ms=max(before.stop_ms, cue.stop_ms))
+                texts[-1].append(cue.text)
+                continue
+            separate[-1] = replace(before, stop_ms=stop_ms)
+        separate.append(cue)
+        texts.append([cue.text])
+    return [replace(cue, text="\n".join(text)) for cue, text in zip(separate, texts, strict=True)]

@@ -1,0 +1,64 @@
+"""Sound counted in samples again, for containers that can.
+
+Matroska stores whole milliseconds. The sound of a tape begins with its sample 0 at time zero and has no gaps, so the
+length of every packet tells the place of the next to the sample.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any
+
+from av import AudioStream, Packet
+from av.container import InputContainer
+
+from tapemill.core.errors import GateError
+from tapemill.core.timing import nearest
+
+AAC_PACKET_SAMPLES = 1024
+AAC_PRIMING_SAMPLES = 1024  # what ffmpeg's encoder puts before the first sample
+OPUS_PACKET_SAMPLES = 960  # 20 ms, the default of libopus
+
+
+def counted(container: InputContainer, stream: AudioStream) -> Iterator[Packet[Any]]:
+    """Packets of a sound track that `clean_sound` wrote, with time stamps in samples.
+
+    Raises GateError if it holds another codec.
+    """
+    rate = stream.codec_context.sample_rate
+    position = -_priming(stream)
+    for packet in container.demux(stream):
+        if packet.size == 0:
+            continue
+        usual = _packet_samples(stream, packet)
+        # Only the last packet is shorter than that; its own duration is right to a millisecond.
+        stated = nearest((packet.duration or 0) * Fraction(packet.time_base) * rate)
+        packet.time_base = Fraction(1, rate)
+        packet.pts = packet.dts = position
+        packet.duration = stated if stated < usual - rate // 1000 else usual
+        position += packet.duration
+        yield packet
+
+
+def _priming(stream: AudioStream) -> int:
+    if stream.codec_context.name == "aac":
+        return AAC_PRIMING_SAMPLES
+    if stream.codec_context.name == "opus":
+        # Pre-skip of the identification header (RFC 7845, 5.1).
+        return int.from_bytes(bytes(stream.codec_context.extradata or b"")[10:12], "little")
+    return 0
+
+
+def _packet_samples(stream: AudioStream, packet: Packet[Any]) -> int:
+    context = stream.codec_context
+    if context.name == "aac":
+        return AAC_PACKET_SAMPLES
+    if context.name == "opus":
+        return OPUS_PACKET_SAMPLES
+    if context.name == "flac":
+        # Largest block of STREAMINFO (RFC 9639, 8.2); all but the last have this length.
+        return int.from_bytes(bytes(context.extradata or b"")[2:4], "big")
+    if context.name.startswith("pcm_s"):
+        return packet.size // (context.channels * int(context.name[5:7]) // 8)
+    raise GateError(f"sound in {context.name} was not written by clean_sound", remedy="delete the sound and run again")

@@ -1,0 +1,118 @@
+"""What a finished tape has to be before it gets its name: every picture at its time, sound and subtitles complete."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from tapemill.core.errors import GateError
+from tapemill.core.progress import Progress
+from tapemill.media.cfr import ticks
+from tapemill.media.output_checks import REMEDY, opened_output
+
+from .chapters import Chapter
+from .concat import Join
+from .streams import SubtitleTrack
+
+# An MP4 subtitle sample of this size is a pause: its text has length 0.
+PAUSE_BYTES = 2
+
+
+@dataclass
+class Track:
+    """What was found of one stream."""
+
+    kind: str
+    time_base: Fraction
+    times: list[int] = field(default_factory=list)
+    """Of all packets, in units of `time_base`."""
+    end: int = 0
+    longest: int = 0
+    """Duration of the longest packet."""
+    payload_bytes: int = 0
+
+    @property
+    def start_s(self) -> Fraction:
+        """Where the first packet is shown or heard."""
+        return min(self.times, default=0) * self.time_base
+
+    @property
+    def end_s(self) -> Fraction:
+        """Where the last packet ends."""
+        return self.end * self.time_base
+
+
+def check(
+    path: Path, *, join: Join, sound: Path | None, subtitles: Sequence[SubtitleTrack], chapters: Sequence[Chapter]
+) -> None:
+    """Read a finished tape from end to end and compare it with what went in. Raises GateError with both."""
+    tracks, chapter_count = _read(path, progress=Progress(join.total_frames, "looking at the tape"))
+    pictures = [track for track in tracks if track.kind == "video"]
+    _expect(path, "picture streams", len(pictures), 1)
+    _check_picture(path, pictures[0], join)
+    heard = [track for track in tracks if track.kind == "audio"]
+    original = [track for track in _read(sound)[0] if track.kind == "audio"] if sound else []
+    _expect(path, "sound tracks", len(heard), len(original))
+    for found, wanted in zip(heard, original, strict=True):
+        _check_sound(path, found, wanted, 1 / join.rate)
+    shown = [len(track.times) for track in tracks if track.kind == "subtitle"]
+    _expect(path, "cues of each subtitle track", shown, [_cues(track.path) for track in subtitles])
+    _expect(path, "chapters", chapter_count, len(chapters))
+
+
+def _check_picture(path: Path, found: Track, join: Join) -> None:
+    _expect(path, "frames", len(found.times), join.total_frames)
+    expected = ticks(np.arange(join.total_frames), 0, 1 / join.rate, 1 / found.time_base)
+    times = np.sort(np.array(found.times, dtype=np.int64))
+    wrong = np.flatnonzero(times != expected)
+    if len(wrong):
+        frame = int(wrong[0])
+        _expect(path, f"time of frame {frame} in units of {found.time_base} s", int(times[frame]), int(expected[frame]))
+
+
+def _check_sound(path: Path, found: Track, wanted: Track, frame_s: Fraction) -> None:
+    # Not packets: readers cut uncompressed sound as they like.
+    _expect(path, "bytes of sound", found.payload_bytes, wanted.payload_bytes)
+    # The two files may round to different units.
+    if abs(found.start_s - wanted.start_s) > max(found.time_base, wanted.time_base):
+        _expect(path, "start of the sound in s", float(found.start_s), float(wanted.start_s))
+    # A last packet that is not full is counted full in some containers.
+    if abs(found.end_s - wanted.end_s) >= frame_s + wanted.longest * wanted.time_base:
+        _expect(path, "end of the sound in s", float(found.end_s), float(wanted.end_s))
+
+
+def _cues(path: Path) -> int:
+    """Cues of an SRT file."""
+    return len(_read(path, demuxer="srt")[0][0].times)
+
+
+def _read(path: Path, *, demuxer: str | None = None, progress: Progress | None = None) -> tuple[list[Track], int]:
+    with opened_output(path, target=path, demuxer=demuxer) as container:
+        tracks = {
+            stream.index: Track(stream.type, Fraction(stream.time_base or 1))
+            for stream in container.streams
+            if stream.type in ("video", "audio", "subtitle")
+        }
+        for packet in container.demux():
+            track = tracks.get(packet.stream.index)
+            if track is None or packet.size == 0 or packet.pts is None:
+                continue
+            if track.kind == "subtitle" and packet.size == PAUSE_BYTES and container.format.name.startswith("mov"):
+                continue
+            if progress is not None and track.kind == "video":
+                progress.advance()
+            track.payload_bytes += packet.size
+            track.times.append(packet.pts)
+            duration = packet.duration or 0
+            track.end = max(track.end, packet.pts + duration)
+            track.longest = max(track.longest, duration)
+        return list(tracks.values()), len(container.chapters())
+
+
+def _expect(path: Path, what: str, found: object, expected: object) -> None:
+    if found != expected:
+        raise GateError(f"{what}: {found}, expected {expected}", file=path, remedy=REMEDY)

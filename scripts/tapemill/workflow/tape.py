@@ -1,0 +1,121 @@
+"""One tape of the sheet while the workflow plans: its files, and what earlier jobs found out about it.
+
+Everything is read from files that are there already; nothing is opened as media. Results are kept until a file changes,
+since Snakemake asks for every scene of every tape again and again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+from tapemill.config.tape_sheet import Tape
+from tapemill.core.timing import Span
+from tapemill.media.capture_info import Capture
+from tapemill.scenes import Scene, folder_scenes, read_scenes
+from tapemill.storage.fingerprint import fingerprint, scene_files
+
+DEMO_CAPTURE: Final = "resources/demo/capture.mkv"
+"""A source that need not be there: the rule `make_demo_capture` makes it."""
+BYTES_PER_SCENE: Final = 54_000_000
+"""Of a capture nobody has looked into: 15 s of DV."""
+
+
+@dataclass
+class TapeLookup:
+    """One tape of the sheet."""
+
+    row: Tape
+    results: Path = Path("results")
+    _capture: tuple[int, Capture] | None = field(default=None, repr=False)
+    _scenes: tuple[int, dict[str, Scene]] | None = field(default=None, repr=False)
+    _fingerprints: dict[Path, tuple[tuple[int, ...], str]] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def is_folder(self) -> bool:
+        """Whether the source is a folder of ready scenes, so that its scenes are known before anything runs."""
+        return self.row.source.is_dir()
+
+    @cached_property
+    def folder(self) -> dict[str, Path]:
+        """The scenes of such a folder: name and file. Raises InputError for a file that leads out of it."""
+        return folder_scenes(scene_files(self.row.source))
+
+    @property
+    def files(self) -> list[Path]:
+        """The file or files of the capture, in order."""
+        return list(self.folder.values()) if self.is_folder else [self.row.source]
+
+    @cached_property
+    def facts_path(self) -> Path:
+        """Where `capture.json` is, or will be."""
+        return self.results / self.row.tape / "capture.json"
+
+    @property
+    def capture(self) -> Capture:
+        """Content of `capture.json`. Raises FileNotFoundError before it is made."""
+        changed_ns = self.facts_path.stat().st_mtime_ns
+        if self._capture is None or self._capture[0] != changed_ns:
+            self._capture = (changed_ns, Capture.read(self.facts_path))
+        return self._capture[1]
+
+    def scenes(self, table: Path | None) -> dict[str, Scene]:
+        """The scenes by name, in order: of the scene table, or of a folder (lengths from `capture.json`)."""
+        changed_ns = (table or self.facts_path).stat().st_mtime_ns
+        if self._scenes is None or self._scenes[0] != changed_ns:
+            found = read_scenes(table) if table else self._folder_scenes()
+            self._scenes = (changed_ns, {scene.id: scene for scene in found})
+        return self._scenes[1]
+
+    def about_scenes(self) -> int:
+        """How many scenes the tape has, without a look into them, or how many are usual in a capture of its size."""
+        if self.is_folder:
+            return len(self.folder)
+        try:
+            with self.facts_path.with_name("scenes.tsv").open("rb") as lines:
+                return max(1, sum(1 for _ in lines) - 1)
+        except OSError:
+            return 1 + sum(file.stat().st_size for file in self.files if file.exists()) // BYTES_PER_SCENE
+
+    def fingerprint(self, file: Path) -> str:
+        """What tells a file of the capture, or its folder, from another: not its file time.
+
+        Every job of every scene asks, and the blocks of a file are a megabyte: they are read again when it was changed.
+        """
+        if file.is_dir():
+            return fingerprint(file, self.fingerprint)
+        now = file.stat()
+        # The inode's own time cannot be set back, unlike the file's.
+        state = (now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns)
+        if file not in self._fingerprints or self._fingerprints[file][0] != state:
+            self._fingerprints[file] = (state, fingerprint(file))
+        return self._fingerprints[file][1]
+
+    def _folder_scenes(self) -> Iterator[Scene]:
+        start = 0
+        for name, take in zip(self.folder, self.capture.takes, strict=True):
+            yield Scene(name, Span(start, start + take.frames), take.rate)
+            start += take.frames
+
+
+def as_inputs(files: Sequence[Path]) -> list[str]:
+    """Files that Snakemake can watch as inputs. It takes braces in any name for wildcards, there is no escape.
+
+    Jobs get the paths of their sources as params, so that only the watching is lost for such names.
+    """
+    return [str(file) for file in files if not re.search(r"\{.*\}", str(file), re.DOTALL)]
+
+
+def spread(ids: list[str], count: int) -> list[str]:
+    """At most `count` of the ids, evenly spread."""
+    count = min(len(ids), count)
+    return [ids[(2 * position + 1) * len(ids) // (2 * count)] for position in range(count)]
+
+
+def lookups(rows: Mapping[str, Tape]) -> dict[str, TapeLookup]:
+    """A lookup for each row of the sheet."""
+    return {tape: TapeLookup(row) for tape, row in rows.items()}

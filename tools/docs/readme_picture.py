@@ -1,0 +1,76 @@
+"""`python -m tools.docs.readme_picture`: the picture of the README, from the demo tape as `make demo` restores it.
+
+Left the capture with its fields taken apart and its samples made square, and nothing else done to it; right the same
+moment of the finished tape. Both at the tape's own size, and saved as JPEG of the same quality.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Final
+
+from tapemill.media import ffmpeg
+from tapemill.storage import atomic
+from tapemill.workflow.tape import DEMO_CAPTURE
+
+ROOT: Final = Path(__file__).parents[2]
+TARGET: Final = ROOT / "docs" / "before-after.jpg"
+TAPE: Final = Path("results/demo/demo.mkv")
+LIMIT_S: Final = 120.0
+# Frames before the one that is shown, so that the deinterlacer knows what moves.
+LEAD: Final = 2
+# Of the scale 2 (best) to 31.
+JPEG_QUALITY: Final = 3
+GAP_SAMPLES: Final = 8
+
+
+@dataclass(frozen=True)
+class View:
+    """What is shown of a tape."""
+
+    frame: int
+    """Of the capture."""
+    rate: Fraction
+    """Frames a second of the capture."""
+    lines: int
+    """Of the capture, without the head switching at the bottom that the restored picture lacks."""
+    width: int
+    """Of the restored picture, whose height is `lines`."""
+    window: str
+    """Part of the restored picture: width, height and place of its corner, as ffmpeg's crop takes it."""
+
+
+# The engine, in front of woods and sky.
+DEMO: Final = View(frame=1380, rate=Fraction(25), lines=566, width=768, window="560:424:200:138")
+
+
+def before_after(capture: Path, tape: Path, target: Path, view: View) -> None:
+    """Write a JPEG of the same moment before and after. The tape shows each field of the capture as a frame.
+
+    Raises ToolFailed, or FileNotFoundError for want of a picture, if one of the two does not have that frame.
+    """
+    square = f"crop=iw:{view.lines}:0:0,scale={view.width}:{view.lines}:flags=lanczos,setsar=1,format=yuv444p"
+    # Without its time stamp, or the later of two frames would be put beside what the other stream shows then.
+    chosen = f"select=eq(n\\,{2 * LEAD}),setpts=0"
+    graph = [
+        f"[0:v]bwdif=mode=send_field,{chosen},{square},crop={view.window}[before]",
+        f"[1:v]{chosen},format=yuv444p,crop={view.window},pad=iw+{GAP_SAMPLES}:ih:{GAP_SAMPLES}:0:white[after]",
+        "[before][after]hstack,format=yuvj420p",
+    ]
+    start = ("-ss", f"{float((view.frame - LEAD) / view.rate):.3f}")
+    with atomic.staged(target) as partial:
+        ffmpeg.run(
+            [
+                *(*ffmpeg.source(capture, options=start), *ffmpeg.source(tape, options=start)),
+                *("-filter_complex", ";".join(graph), "-frames:v", "1", "-q:v", str(JPEG_QUALITY)),
+                *(*ffmpeg.BITEXACT, "-update", "1", *ffmpeg.target(partial, "image2")),
+            ],
+            concerns=tape,
+            timeout_s=LIMIT_S,
+        )
+
+
+if __name__ == "__main__":
+    before_after(ROOT / DEMO_CAPTURE, ROOT / TAPE, TARGET, DEMO)

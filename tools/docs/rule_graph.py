@@ -1,0 +1,131 @@
+"""The rule graph of the README, as Snakemake draws it (`--rulegraph mermaid-js`).
+
+Before a checkpoint is done Snakemake knows nothing of the rules behind it, and after that it leaves the checkpoint out.
+So it is asked three times: of a tape that nobody has looked into, of one whose scenes are known, and of one whose
+language is known too. What it draws is put together. The capture is a few bytes that nobody opens, and nothing runs.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections import defaultdict
+from collections.abc import Collection
+from fractions import Fraction
+from pathlib import Path
+from typing import Final
+
+from tapemill.core.errors import SetupError
+from tapemill.core.timing import Span
+from tapemill.media.capture_info import Capture, PictureFacts, SoundFacts, TakeFacts
+from tapemill.media.colour import Colour
+from tapemill.scenes.table import make_scenes, write_csv, write_edl, write_scenes
+from tapemill.storage.atomic import write_json
+
+ROOT: Final = Path(__file__).parents[2]
+SNAKEMAKE_S: Final = 120
+LAST_LINES: Final = 12
+FRAMES: Final = 100
+TAPE: Final = "T01"
+NODE: Final = re.compile(r"^\s*(\w+)\[(\w+)\]$", re.MULTILINE)
+ARROW: Final = re.compile(r"^\s*(\w+) --> (\w+)$", re.MULTILINE)
+
+Arrow = tuple[str, str]
+
+
+def rule_graph() -> str:
+    """The rules that make a tape, in Mermaid's language: the same rules give the same text.
+
+    Dotted arrows lead from a checkpoint to what is planned by it and takes no file from it. Arrows that others together
+    say as well are left out. Raises SetupError if Snakemake does not draw it.
+    """
+    with tempfile.TemporaryDirectory(prefix="tapemill-graph-") as name:
+        folder = Path(name)
+        _begin(folder)
+        arrows = _drawn(folder)
+        _find_scenes(folder)
+        behind = _drawn(folder)
+        dotted = {("detect_scenes", rule) for rule in _first(behind) - _named(arrows)}
+        arrows |= behind
+        write_json(folder / "results" / TAPE / "language.json", {"language": "en"})
+        arrows |= _drawn(folder)
+    lines = [
+        f"    {start} {'-.->' if (start, end) in dotted else '-->'} {end}"
+        for start, end in sorted(reduced(arrows | dotted))
+    ]
+    return "\n".join(["flowchart LR", *lines])
+
+
+def _named(arrows: Collection[Arrow]) -> set[str]:
+    return {rule for arrow in arrows for rule in arrow}
+
+
+def _first(arrows: Collection[Arrow]) -> set[str]:
+    """Rules that no arrow leads to."""
+    return _named(arrows) - {end for _, end in arrows}
+
+
+def reduced(arrows: Collection[Arrow]) -> set[Arrow]:
+    """The arrows of a graph without circles that no longer way replaces."""
+    after: defaultdict[str, set[str]] = defaultdict(set)
+    for start, end in arrows:
+        after[start].add(end)
+
+    def reached(start: str) -> set[str]:
+        """All that follows a rule."""
+        return after[start].union(*map(reached, after[start]))
+
+    return {(start, end) for start, end in arrows if not any(end in reached(next) for next in after[start])}
+
+
+def _drawn(folder: Path) -> set[Arrow]:
+    """The arrows between rules that Snakemake draws in a working folder."""
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--cores", "1"]
+    done = subprocess.run(
+        [*command, "--directory", str(folder), "--rulegraph", "mermaid-js", "all"],
+        capture_output=True,
+        text=True,
+        timeout=SNAKEMAKE_S,
+        check=False,
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT / "scripts")},
+    )
+    if done.returncode:
+        raise SetupError(
+            "Snakemake did not draw the rule graph",
+            tool="snakemake",
+            tool_exit_code=done.returncode,
+            stderr_tail=done.stderr.splitlines()[-LAST_LINES:],
+            remedy="see that `snakemake all -n` works",
+        )
+    names = dict(NODE.findall(done.stdout))
+    return {(names[start], names[end]) for start, end in ARROW.findall(done.stdout)}
+
+
+def _begin(folder: Path) -> None:
+    """A working folder with a tape that nobody has looked into."""
+    (folder / "config").mkdir()
+    for name in ("models.yaml", "models.lock"):
+        shutil.copy(ROOT / "config" / name, folder / "config" / name)
+    (folder / "resources").symlink_to(ROOT / "resources")
+    (folder / "config" / "config.yaml").write_text("subtitles: {model: demo-en}\n")
+    (folder / "config" / "tapes.tsv").write_text(f"tape\tsource\n{TAPE}\tcapture.mkv\n")
+    (folder / "capture.mkv").write_bytes(b"nobody opens this")
+
+
+def _find_scenes(folder: Path) -> None:
+    """What jobs would have written until the scenes are known: there is one."""
+    results = folder / "results" / TAPE
+    unknown = Colour("unknown", "unknown", "unknown", "unknown")
+    picture = PictureFacts(720, 576, "yuv422p", 8, Fraction(16, 15), Fraction(25), "tff", unknown)
+    take = TakeFacts(Fraction(25), 0, Fraction(1, 25), FRAMES, FRAMES, 0, 0, False, "capture.mkv", 0)
+    capture = Capture("file", (take,), picture, (SoundFacts(1, "flac", 48000, 2, "", ""),), {})
+    write_json(results / "capture.json", capture.to_plain())
+    scenes = make_scenes([Span(0, FRAMES)], picture.rate)
+    write_scenes(scenes, results / "scenes.tsv")
+    write_csv(scenes, results / "scenes.csv")
+    write_edl(scenes, TAPE, results / "scenes.edl")

@@ -64,7 +64,7 @@ test-crash: setup
 
 # Of 240 inputs a hundred and more become tapes; what matters is that none is at fault.
 test-hostile: setup
-	$(BIN)/python tests/hostile/drive.py --inputs 240 $(if $(SEED),--seed $(SEED))
+	$(BIN)/python -m tests.hostile.drive --inputs 240 $(if $(SEED),--seed $(SEED))
 
 # The card is promised here, so that nothing passes by being skipped.
 test-gpu: setup
@@ -83,29 +83,29 @@ check: setup
 	$(BIN)/pre-commit validate-config
 
 bench: setup
-	$(BIN)/python tests/benchmarks/bench_filter_path.py --scenes 2 --scene-s 8
+	$(BIN)/python -m tests.benchmarks.bench_filter_path --scenes 2 --scene-s 8
 
 bench-lanes: setup
-	$(BIN)/python tests/benchmarks/bench_lanes.py
+	$(BIN)/python -m tests.benchmarks.bench_lanes
 
 bench-subtitles: setup
-	$(BIN)/python tests/benchmarks/bench_subtitles.py
+	$(BIN)/python -m tests.benchmarks.bench_subtitles
 
 bench-resume: setup
-	$(BIN)/python tests/benchmarks/bench_resume.py
+	$(BIN)/python -m tests.benchmarks.bench_resume
 
 bench-scale: setup
-	$(BIN)/python tests/benchmarks/bench_scale.py
+	$(BIN)/python -m tests.benchmarks.bench_scale
 
 bench-archive: setup
-	$(BIN)/python tests/benchmarks/archive.py
+	$(BIN)/python -m tests.benchmarks.archive
 
 bench-plan: setup
-	$(BIN)/python tests/benchmarks/bench_plan.py
+	$(BIN)/python -m tests.benchmarks.bench_plan
 
 bench-networks: setup
-	$(BIN)/python tests/benchmarks/bench_networks.py
-	$(BIN)/python tests/benchmarks/bench_vrt.py
+	$(BIN)/python -m tests.benchmarks.bench_networks
+	$(BIN)/python -m tests.benchmarks.bench_vrt
 
 docs: setup
 	$(BIN)/python -m tools.docs

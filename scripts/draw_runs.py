@@ -1,10 +1,10 @@
-"""Rule draw_runs: map Snakemake's job onto tapemill.report.runs.draw_runs."""
+"""Rule draw_runs: map Snakemake's job onto tapemill.report.run_page.draw_runs."""
 
 from pathlib import Path
 from typing import Any
 
 from tapemill.jobs import entrypoint
-from tapemill.report.runs import draw_runs
+from tapemill.report.run_page import draw_runs
 
 
 def main(job: Any) -> None:

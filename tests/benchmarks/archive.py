@@ -4,7 +4,7 @@ Everything is real: counting captures with sound, a hard cut every second that t
 every scene, pages and records. Every frame of every tape is read back and has to show its number. Printed are wall
 time, seconds a job, time and memory of the main process; with --sample, its memory every so many seconds.
 
-    python tests/benchmarks/archive.py --tapes 10 --scenes 50
+    python -m tests.benchmarks.archive --tapes 10 --scenes 50
 
 What it does not know goes to snakemake.
 """
@@ -23,14 +23,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-
 import psutil
-from bench_resume import ROOT, Cost, Tapes, started, whole
 
-from counting import make_capture, read_numbers
-from running import JOB, Project
 from tapemill.scenes import read_scenes
+from tests.benchmarks.bench_resume import Cost, Tapes, started, whole
+from tests.support.media.frame_codes import make_capture, read_numbers
+from tests.support.project import JOB, ROOT, Project
 
 FRAMES = 25
 """A scene: one second."""

@@ -4,7 +4,7 @@ Ours: each scene is cut to FFV1 and enhanced, two jobs at a time. The other: one
 filters, same encoder, with as many threads as it likes. Both by turns, so that a busy machine is unfair to neither;
 medians are printed. The start of a job's Python process is not in it.
 
-    python tests/benchmarks/bench_filter_path.py --rounds 3 --scenes 4 --scene-s 6 --jobs 2
+    python -m tests.benchmarks.bench_filter_path --rounds 3 --scenes 4 --scene-s 6 --jobs 2
 """
 
 from __future__ import annotations
@@ -23,9 +23,7 @@ from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "tests")]
 
-from enhance_media import PLAIN, UNTAGGED  # noqa: E402  found through the line above
 from tapemill.capture.probe import CaptureSettings, probe_capture  # noqa: E402
 from tapemill.config.schema import load_config  # noqa: E402
 from tapemill.core.timing import Span  # noqa: E402
@@ -36,6 +34,7 @@ from tapemill.enhance.filters.graph import Scene, filter_chain  # noqa: E402
 from tapemill.media.capture_info import Capture, PictureFacts, TakeFacts  # noqa: E402
 from tapemill.media.ffmpeg import runner as ffmpeg  # noqa: E402
 from tapemill.scenes import cut_scene  # noqa: E402
+from tests.support.media.clips import PLAIN, UNTAGGED  # noqa: E402  found through the line above
 
 RATE = 25
 PICTURE = PictureFacts(

@@ -4,7 +4,7 @@ Idle share: what the lanes stood still between the first start and the last end 
 a lane Snakemake needs a moment (end noticed, next chosen, shell, Python, imports): the turn-around, of which the median
 is given; "beyond" is the idle share without it.
 
-    python tests/benchmarks/bench_lanes.py --jobs 100
+    python -m tests.benchmarks.bench_lanes --jobs 100
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ ROOT = Path(__file__).resolve().parents[2]
 SNAKEFILE = """
 import json
 from pathlib import Path
-from tapemill import runlock
-from tapemill.settings import load_config
+from tapemill.process import run_lock as runlock
+from tapemill.config.schema import load_config
 
 config.update(load_config(config))
 JOBS = json.loads(Path("jobs.json").read_text())
@@ -53,7 +53,8 @@ rule nap:
 SCRIPT = """
 import re
 import standins
-from tapemill import lanes, script
+from tapemill import lanes
+from tapemill.jobs import entrypoint as script
 
 def main(job):
     lane = " ".join(sorted(name for name in job.resources.keys() if re.fullmatch(r"gpu\\d+", name)))
@@ -84,7 +85,7 @@ def run(seconds: list[float], *options: str, fails: float = 0, warm: bool = True
         (folder / "nap.py").write_text(SCRIPT)
         (folder / "jobs.json").write_text(json.dumps(jobs))
         (folder / "config.yaml").write_text(yaml.safe_dump({"lanes": {"warm": warm}}))
-        path = os.pathsep.join([str(ROOT / "scripts"), str(ROOT / "tests")])
+        path = os.pathsep.join([str(ROOT / "scripts"), str(ROOT)])
         command = [sys.executable, "-m", "snakemake", "--configfile", "config.yaml", "--cores", "8", "--retries", "2"]
         done = subprocess.run(
             [*command, "--scheduler", "lanes", "--nolock", *options],

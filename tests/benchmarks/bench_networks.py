@@ -3,7 +3,7 @@
 The bare model gets one picture from memory again and again. The engine decodes, deinterlaces, hands over, restores and
 encodes. Both by turns in one process, with the same threads; the median of the ratios is printed.
 
-    python tests/benchmarks/bench_networks.py --rounds 3 --frames 12 --features 24 --layers 8 --device cpu
+    python -m tests.benchmarks.bench_networks --rounds 3 --frames 12 --features 24 --layers 8 --device cpu
 """
 
 from __future__ import annotations
@@ -18,17 +18,16 @@ from fractions import Fraction
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "tests")]
 
 import torch  # noqa: E402
 
-from enhance_media import PAL, PLAIN, clip_from  # noqa: E402  found through the line above
-from networks import compact, network, steps  # noqa: E402
 from tapemill.devices.device import Device  # noqa: E402
 from tapemill.devices.memory import synchronize  # noqa: E402
 from tapemill.enhance import EnhanceSettings, enhance_scene  # noqa: E402
 from tapemill.enhance.chain import Chain  # noqa: E402
 from tapemill.enhance.networks.loader import load_network  # noqa: E402
+from tests.support.media.clips import PAL, PLAIN, clip_from  # noqa: E402  found through the line above
+from tests.support.networks import compact, network, steps  # noqa: E402
 
 
 def bare(settings: EnhanceSettings, device: Device, pictures: int) -> float:

@@ -6,7 +6,7 @@ the times of the first. Results are removed in between. The second prediction ha
 Other programs make a run slower than the one before, or quicker: how long all cores together were busy meanwhile, with
 whatever, is shown beside.
 
-    python tests/benchmarks/bench_plan.py --preset good
+    python -m tests.benchmarks.bench_plan --preset good
 """
 
 from __future__ import annotations

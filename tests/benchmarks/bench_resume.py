@@ -7,7 +7,7 @@ sees names, times and its own records only, and they are what real jobs leave: a
 
 Processor time is that of Snakemake's main process. On a machine that others use it is the figure to compare.
 
-    python tests/benchmarks/bench_resume.py --scenes 1000 --rounds 3
+    python -m tests.benchmarks.bench_resume --scenes 1000 --rounds 3
 """
 
 from __future__ import annotations
@@ -31,11 +31,10 @@ from pathlib import Path
 import psutil
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "tests")]
 
-from counting import make_capture  # noqa: E402  found through the line above
-from running import Project  # noqa: E402
 from tapemill.scenes import read_scenes  # noqa: E402
+from tests.support.media.frame_codes import make_capture  # noqa: E402  found through the line above
+from tests.support.project import Project  # noqa: E402
 
 FRAMES = 25
 """A scene: one second."""

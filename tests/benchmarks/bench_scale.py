@@ -10,7 +10,7 @@ of each tape's scenes missing, as after a stop in all of them at once: the worst
 at a time). `in one plan` sets the queue's limits so high that all tapes are in the first plan: what a workflow without
 a queue does. It is left out for more than 20 tapes unless --all is given: minutes and gigabytes for each.
 
-    python tests/benchmarks/bench_scale.py --tapes 1 10 100 --scenes 700
+    python -m tests.benchmarks.bench_scale --tapes 1 10 100 --scenes 700
 """
 
 from __future__ import annotations
@@ -26,9 +26,8 @@ import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from bench_resume import ROOT, Cost, Tapes, so_far, started
+from tests.benchmarks.bench_resume import Cost, Tapes, so_far, started
+from tests.support.project import ROOT
 
 TOTAL = re.compile(r"^\W*total\W+(\d+)", re.MULTILINE)
 WAYS = {"queue": {}, "in one plan": {"queue": {"tapes": 1000, "scenes": 100_000}}}

@@ -6,7 +6,7 @@ line for each scene, which finds no speech beforehand and writes no cues. By tur
 none.
 Seconds a scene are from the start of the first job to the end of the last; Snakemake's own start is told beside it.
 
-    python tests/benchmarks/bench_subtitles.py --scenes 200 --cold-scenes 10 --rounds 3
+    python -m tests.benchmarks.bench_subtitles --scenes 200 --cold-scenes 10 --rounds 3
 """
 
 from __future__ import annotations
@@ -23,16 +23,15 @@ from datetime import datetime
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "tests")]
 
-import spoken  # noqa: E402  found through the line above
-from running import DEMO_MODEL, Project  # noqa: E402
+from tests.support.media import speech  # noqa: E402  found through the line above
+from tests.support.project import DEMO_MODEL, Project  # noqa: E402
 
 LOOP = """
 import sys, time; from fractions import Fraction; from pathlib import Path
-from tapemill.device import CPU
+from tapemill.devices.device import CPU
 from tapemill.models import ModelFile, find_model
-from tapemill.settings import load_config
+from tapemill.config.schema import load_config
 from tapemill.subtitles import SubtitlesSettings, transcribe_scene
 import silero_vad, torch, whisper
 model = Path(sys.argv[1]); folder = Path(sys.argv[2])
@@ -51,9 +50,9 @@ def make_project(folder: Path, scenes: int) -> Project:
     project = Project(folder)
     source = project.path("scenes")
     source.mkdir()
-    said = [spoken.sentence(0), spoken.sentence(1), spoken.recording()]
+    said = [speech.sentence(0), speech.sentence(1), speech.recording()]
     for number in range(scenes):
-        spoken.make_scene(source / f"{number + 1}.mkv", said[number % len(said)])
+        speech.make_scene(source / f"{number + 1}.mkv", said[number % len(said)])
     project.sheet({"tape": "T", "source": "scenes", "language": "en", "field_order": "progressive"})
     project.make(*(f"results/T/audio/{number:07}.wav" for number in range(1, scenes + 1)))
     return project

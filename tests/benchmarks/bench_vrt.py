@@ -4,7 +4,7 @@ Each task runs in a process of its own. On the processor the peak is what the ke
 whose part before the run is printed beside it; on a card it is torch's own peak, weights included. "estimate" is what
 `tapemill.enhance.vrt.memory` says of the activations.
 
-    python tests/benchmarks/bench_vrt.py --tasks 001 008 --frames 6 --size 64 64 --threads 1
+    python -m tests.benchmarks.bench_vrt --tasks 001 008 --frames 6 --size 64 64 --threads 1
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "scripts"))
 
 from tapemill.enhance.vrt.checkpoints import TASKS, Task  # noqa: E402
 from tapemill.enhance.vrt.memory import activation_bytes  # noqa: E402  found through the line above

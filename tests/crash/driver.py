@@ -19,9 +19,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
-from running import ROOT, Project, digest
-from striking import BLOWS, ONTO_PARTS, TOKEN, Strike, processes, strike
-from undisturbed import LANES, Undisturbed, is_cut, make_project, results
+from tests.crash.kill import BLOWS, ONTO_PARTS, TOKEN, Strike, processes, strike
+from tests.crash.reference_run import LANES, Undisturbed, is_cut, make_project, results
+from tests.support.project import ROOT, Project, digest
 
 # How long after the start of a job the blow falls that is meant for it, at most.
 AIMED_WITHIN_S = 2.0

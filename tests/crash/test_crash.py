@@ -10,9 +10,9 @@ from random import Random
 
 import pytest
 
-from driver import Driver
-from running import this_checkout
-from undisturbed import undisturbed
+from tests.crash.driver import Driver
+from tests.crash.reference_run import undisturbed
+from tests.support.project import this_checkout
 
 
 @pytest.fixture(scope="module", autouse=True)

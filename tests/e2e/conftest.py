@@ -2,8 +2,8 @@ import shutil
 
 import pytest
 
-from counting import make_capture
-from running import Project
+from tests.support.media.frame_codes import make_capture
+from tests.support.project import Project
 
 # Small and quick, yet interlaced, with three hard cuts; the last scene is the longest.
 CUTS = (50, 100, 150)

@@ -4,9 +4,9 @@ import shutil
 
 import pytest
 
-from counting import make_capture
-from running import Project
 from tapemill.media.ffmpeg import runner as ffmpeg
+from tests.support.media.frame_codes import make_capture
+from tests.support.project import Project
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import pytest
 
-from running import digest
+from tests.support.project import digest
 
 SCENES = ("0000000", "0000050", "0000100", "0000150")
 REMOVED = {*(f"enhanced/{scene}.mkv" for scene in SCENES), *(f"audio/{scene}.wav" for scene in SCENES), "sound.mka"}

@@ -9,8 +9,8 @@ import yaml
 
 from demo import SCENES
 from demo.score import likeness
-from reading_report import asked_for_nothing_else, needs_browser, opened_report, pages, statistics
-from running import ROOT, Project
+from tests.support.project import ROOT, Project
+from tests.support.report_page import asked_for_nothing_else, needs_browser, opened_report, pages, statistics
 
 pytestmark = pytest.mark.long
 

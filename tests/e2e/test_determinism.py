@@ -1,6 +1,6 @@
 """The same capture, config and versions give the same bytes, whatever the number of cores and the order of jobs."""
 
-from running import Project, digest, same
+from tests.support.project import Project, digest, same
 
 
 def digests(project):

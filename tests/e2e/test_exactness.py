@@ -5,9 +5,9 @@ from fractions import Fraction
 
 import pytest
 
-from counting import beep_times, irregular_times, make_capture, read_numbers
-from running import Project
 from tapemill.media.capture_info import Capture
+from tests.support.media.frame_codes import beep_times, irregular_times, make_capture, read_numbers
+from tests.support.project import Project
 
 NTSC = Fraction(30000, 1001)
 CASES = {

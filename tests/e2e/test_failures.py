@@ -5,12 +5,12 @@ import stat
 
 import pytest
 
-from counting import make_capture
-from networks import compact
-from running import Project, digest
-from smears import MJPEG, spoil
 from tapemill.media.ffmpeg import runner as ffmpeg
 from tapemill.media.probe import frame_count
+from tests.support.media.frame_codes import make_capture
+from tests.support.media.packet_damage import MJPEG, spoil
+from tests.support.networks import compact
+from tests.support.project import Project, digest
 
 MODEL = "resources/models/mine.safetensors"
 # A program that is ffmpeg, but for the one time that it is killed while it works on a scene.

@@ -2,8 +2,8 @@
 
 from fractions import Fraction
 
-from counting import beep_times, make_capture, read_numbers
-from running import Project
+from tests.support.media.frame_codes import beep_times, make_capture, read_numbers
+from tests.support.project import Project
 
 
 def test_a_folder_of_ready_scenes_becomes_a_tape(tmp_path):

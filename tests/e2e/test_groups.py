@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from running import ROOT, Project, digest
-from spoken import make_scene, recording, sentence
+from tests.support.media.speech import make_scene, recording, sentence
+from tests.support.project import ROOT, Project, digest
 
 CLUSTER = ("--executor", "standin", "--jobs", "2", "--seconds-between-status-checks", "1")
 SCENES = 4

@@ -11,11 +11,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-import spoken
-from running import ROOT, Project, digest
 from tapemill.lanes import lease
 from tapemill.process import liveness
-from waiting import wait_for
+from tests.support.media import speech
+from tests.support.polling import wait_for
+from tests.support.project import ROOT, Project, digest
 
 LANES = ("--scheduler", "lanes", "--scheduler-lanes-device", "cpu", "--resources", "gpu0=2", "gpu1=2")
 SCENES = 4
@@ -33,9 +33,9 @@ def digests(project):
 def talking_tape(folder, **lanes):
     project = Project(folder)
     (folder / "scenes").mkdir()
-    said = [spoken.sentence(0), spoken.sentence(1), spoken.recording(), spoken.sentence(1)]
+    said = [speech.sentence(0), speech.sentence(1), speech.recording(), speech.sentence(1)]
     for number in range(SCENES):
-        spoken.make_scene(folder / "scenes" / f"{number + 1}.mkv", said[number])
+        speech.make_scene(folder / "scenes" / f"{number + 1}.mkv", said[number])
     project.sheet({"tape": "T", "source": "scenes", "language": "en", "field_order": "progressive"})
     project.configure(lanes={"limit_least_s": 60, **lanes})
     return project

@@ -3,8 +3,8 @@ import shutil
 import pytest
 import yaml
 
-from running import DEMO_MODEL, Project
 from tapemill.models import read_lock
+from tests.support.project import DEMO_MODEL, Project
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ import json
 
 import pytest
 
-from counting import make_capture, read_numbers
-from networks import compact, vrt
-from running import Project
 from tapemill.media.probe import probe
+from tests.support.media.frame_codes import make_capture, read_numbers
+from tests.support.networks import compact, vrt
+from tests.support.project import Project
 
 MODEL = "resources/models/mine.safetensors"
 CHAIN = ["denoise", {"network": {"model": MODEL}}]

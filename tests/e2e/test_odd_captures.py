@@ -7,11 +7,11 @@ import time
 import av
 import pytest
 
-import fieldwise
-from counting import make_capture, read_numbers
-from running import Project
 from tapemill.media import probe
 from tapemill.media.ffmpeg import runner as ffmpeg
+from tests.support.media import paff_h264
+from tests.support.media.frame_codes import make_capture, read_numbers
+from tests.support.project import Project
 
 pytestmark = pytest.mark.long
 SIZE = (160, 128)
@@ -25,7 +25,7 @@ def copied(source, target, muxer, *, before=(), after=()):
 
 def fieldwise_capture(path):
     raw = path.with_suffix(".h264")
-    raw.write_bytes(fieldwise.elementary_stream(75))
+    raw.write_bytes(paff_h264.elementary_stream(75))
     return copied(raw, path, "mpegts", before=["-f", "h264"])
 
 

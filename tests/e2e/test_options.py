@@ -5,8 +5,8 @@ from fractions import Fraction
 
 import av
 
-from counting import beep_times, make_capture, read_numbers
-from running import Project
+from tests.support.media.frame_codes import beep_times, make_capture, read_numbers
+from tests.support.project import Project
 
 
 def test_a_hardware_encoder_that_is_not_there_an_mp4_and_aac(tmp_path):

@@ -10,12 +10,12 @@ from collections import Counter
 
 import pytest
 
-from counting import make_capture
-from running import ROOT, Project, digest, this_checkout
 from tapemill.events import log as events
 from tapemill.events.run_state import of_run
 from tapemill.events.run_summary import RunFacts
-from waiting import wait_for
+from tests.support.media.frame_codes import make_capture
+from tests.support.polling import wait_for
+from tests.support.project import ROOT, Project, digest, this_checkout
 
 COUNT = re.compile(r"^ ([a-z_ ]+?)  +(\d+) $", re.MULTILINE)
 JSON = {"plan": {"json": "plan.json"}}

@@ -7,13 +7,13 @@ import zipfile
 
 import pytest
 
-import spoken
-from counting import make_capture
-from networks import compact
-from reading_report import asked_for_nothing_else, menu, needs_browser, opened_report, pages, statistics
-from running import Project
 from tapemill.events import log as events
 from tapemill.media.ffmpeg import runner as ffmpeg
+from tests.support.media import speech
+from tests.support.media.frame_codes import make_capture
+from tests.support.networks import compact
+from tests.support.project import Project
+from tests.support.report_page import asked_for_nothing_else, menu, needs_browser, opened_report, pages, statistics
 
 PAGES = {"sample_tape": 1, "draw_tape": 1, "draw_runs": 1}
 DRAWN = {"draw_tape": 1, "draw_runs": 1}
@@ -95,7 +95,7 @@ def troubled(tmp_path_factory):
     project = Project(folder / "project")
     (project.folder / "scenes").mkdir()
     for number in range(3):
-        spoken.make_scene(project.path(f"scenes/{number + 1}.mkv"), spoken.sentence(number % 2))
+        speech.make_scene(project.path(f"scenes/{number + 1}.mkv"), speech.sentence(number % 2))
     program = folder / "ffmpeg"
     program.write_text(KILLED_ONCE.format(mark=folder / "mark", ffmpeg=ffmpeg.binary()))
     program.chmod(program.stat().st_mode | stat.S_IXUSR)

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 
 import pytest
 
-import spoken
-from counting import make_capture
-from running import DEMO_MODEL, ROOT, Project
+from tests.support.media import speech
+from tests.support.media.frame_codes import make_capture
+from tests.support.project import DEMO_MODEL, ROOT, Project
 
 SCENES = 4
 
@@ -211,7 +211,7 @@ def test_the_words_of_one_scene_can_be_asked_for(copy):
 
 def test_transcripts_are_made_anew_in_the_language_that_was_voted_on(tmp_path):
     project = Project(tmp_path / "project")
-    spoken.make_scene(project.path("a.mkv"), spoken.recording())
+    speech.make_scene(project.path("a.mkv"), speech.recording())
     project.sheet({"tape": "T", "source": "a.mkv", "field_order": "progressive"})
     project.make("results/T/T.srt")
     first = project.path("results/T/T.srt").read_bytes()

@@ -10,12 +10,13 @@ from base64 import urlsafe_b64decode
 
 import pytest
 
-from running import ROOT, this_checkout
 from tapemill.process import run_lock
-from waiting import wait_for
+from tests.support.polling import wait_for
+from tests.support.project import ROOT, this_checkout
 
 HOLDER = """
-import sys; from pathlib import Path; from tapemill import runlock
+import sys; from pathlib import Path
+from tapemill.process import run_lock as runlock
 runlock.hold(Path(".snakemake")); print("held", flush=True); sys.stdin.read()
 """
 CLIPS = "results/T01/enhanced"

@@ -14,11 +14,11 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from running import DEMO_MODEL, Project, digest, same
 from tapemill.config.schema import schema
 from tapemill.media.ffmpeg import runner as ffmpeg
 from tapemill.provenance import sharing
 from tapemill.storage.cleanup import clean_tape
+from tests.support.project import DEMO_MODEL, Project, digest, same
 
 SCENES = ["0000000", "0000050", "0000100", "0000150"]
 JOBS = {"cut_scene", "extract_audio", "transcribe_scene", "enhance_scene"}

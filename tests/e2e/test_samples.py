@@ -7,10 +7,10 @@ from fractions import Fraction
 import av
 import pytest
 
-from counting import make_capture
-from running import SAMPLES, Project
 from tapemill.media import probe
 from tapemill.media.ffmpeg import runner as ffmpeg
+from tests.support.media.frame_codes import make_capture
+from tests.support.project import SAMPLES, Project
 
 pytestmark = pytest.mark.skipif(not SAMPLES.is_dir(), reason="the samples are not there")
 # Tape id: file, frames of the capture, width and height of the tape, sound tracks.

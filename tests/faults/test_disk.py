@@ -12,10 +12,6 @@ from fractions import Fraction
 
 import pytest
 
-from captured import capture_of
-from counting import make_capture
-from running import Project, digest
-from smalldisk import small_disk
 from tapemill import scenes
 from tapemill.audio import AudioSettings, clean_sound, extract_audio
 from tapemill.capture.probe import CaptureSettings, probe_capture
@@ -28,6 +24,10 @@ from tapemill.enhance.chain import written_out
 from tapemill.scenes import ScenesSettings, cut_scene
 from tapemill.subtitles import join_subtitles
 from tapemill.tape import SubtitleTrack, TapeFacts, TapeSettings, mux_tape
+from tests.support.capture_info import capture_of
+from tests.support.media.frame_codes import make_capture
+from tests.support.project import Project, digest
+from tests.support.small_disk import small_disk
 
 FRAMES = 50
 CONFIG = load_config({"enhance": {"preset": "none"}})

@@ -12,12 +12,6 @@ import numpy as np
 import psutil
 import pytest
 
-from badffmpeg import program
-from beeping import beeping
-from captured import capture_of
-from counting import make_capture
-from enhance_media import PLAIN
-from networks import compact, network, steps
 from tapemill.audio import AudioSettings, clean_sound
 from tapemill.capture import field_order
 from tapemill.config.schema import load_config
@@ -31,6 +25,12 @@ from tapemill.media.ffmpeg import runner as ffmpeg
 from tapemill.media.output_checks import peak
 from tapemill.scenes import ScenesSettings, cut_scene, detect_scenes
 from tapemill.tape.streams import SubtitleTrack, gathered
+from tests.support.capture_info import capture_of
+from tests.support.fakes.ffmpeg import program
+from tests.support.media.beeps import beeping
+from tests.support.media.clips import PLAIN
+from tests.support.media.frame_codes import make_capture
+from tests.support.networks import compact, network, steps
 
 FRAMES = 50
 SOUND = AudioSettings(

@@ -2,11 +2,11 @@
 
 import pytest
 
-from badffmpeg import program
-from counting import make_capture
-from running import Project
 from tapemill.media import probe
 from tapemill.media.ffmpeg import runner as ffmpeg
+from tests.support.fakes.ffmpeg import program
+from tests.support.media.frame_codes import make_capture
+from tests.support.project import Project
 
 pytestmark = pytest.mark.long
 FRAMES = 60

@@ -11,10 +11,10 @@ import textwrap
 
 import pytest
 
-from running import ROOT
 from tapemill.devices import visibility
 from tapemill.devices.torch_build import torch_build
 from tapemill.lanes.card_registry import record_cards
+from tests.support.project import ROOT
 
 PROMISED = os.environ.get("TAPEMILL_EXPECT_GPU", "")
 # Drivers compile kernels when they meet a card for the first time.
@@ -22,8 +22,9 @@ TIMEOUT_S = 900
 OPENED = """
 import json
 import sys
-from tapemill.device import Device
-from tapemill.lanes import cards, masks
+from tapemill.devices.device import Device
+from tapemill.lanes import card_registry as cards
+from tapemill.devices import visibility as masks
 
 kind, number = json.loads(sys.argv[1])
 masks.pin(kind, number)
@@ -60,7 +61,7 @@ def on_card(card):
     """Run code in a process with `card` as its only one. `device` and `card` are defined; returns what it `tell`s."""
 
     def run(code, *arguments, opened=OPENED, number=card.number, expect=0, **environ):
-        paths = [str(ROOT / "scripts"), str(ROOT / "tests"), os.environ.get("PYTHONPATH", "")]
+        paths = [str(ROOT / "scripts"), str(ROOT), os.environ.get("PYTHONPATH", "")]
         told = "def tell(value):\n    print('\\n' + json.dumps(value))\n"
         done = subprocess.run(
             [sys.executable, "-c", opened + told + textwrap.dedent(code), json.dumps([card.kind, number]), *arguments],

@@ -46,7 +46,7 @@ def test_a_lane_without_a_card_is_refused(all_cards, on_card):
 def test_a_card_that_is_not_the_recorded_one_is_refused(card, on_card):
     code = """
     import dataclasses
-    from tapemill.errors import LaneError
+    from tapemill.core.errors import LaneError
     other = dataclasses.replace(card, uuid="00000000-0000-0000-0000-000000000000")
     cards.expected_card = lambda kind, number: other
     try:

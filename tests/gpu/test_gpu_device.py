@@ -4,7 +4,7 @@
 def test_the_card_is_opened_and_computes_in_half_precision(on_card):
     code = """
     import torch
-    from tapemill.device import dtype_for, open_device
+    from tapemill.devices.device import dtype_for, open_device
     place = open_device(device)
     left, right = (torch.rand(512, 512, generator=torch.Generator().manual_seed(seed)) for seed in (1, 2))
     on_card = (left.half().to(place) @ right.half().to(place)).float().cpu()
@@ -22,8 +22,8 @@ def test_the_card_is_opened_and_computes_in_half_precision(on_card):
 def test_memory_figures_are_possible(card, on_card):
     code = """
     import torch
-    from tapemill.cardmemory import budget_bytes
-    from tapemill.device import Device, open_device
+    from tapemill.devices.memory import budget_bytes
+    from tapemill.devices.device import Device, open_device
     place = open_device(device)
     whole = budget_bytes(device)
     half = budget_bytes(Device(kind, memory_share=0.5))
@@ -39,9 +39,9 @@ def test_memory_figures_are_possible(card, on_card):
 def test_running_out_of_memory_is_told_and_survived(on_card):
     code = """
     import torch
-    from tapemill.cardfaults import translated
-    from tapemill.device import open_device
-    from tapemill.errors import OutOfMemory
+    from tapemill.devices.errors import translated
+    from tapemill.devices.device import open_device
+    from tapemill.core.errors import OutOfMemory
     place = open_device(device)
     held = []
     try:
@@ -63,9 +63,9 @@ def test_running_out_of_memory_is_told_and_survived(on_card):
 def test_a_share_of_the_memory_is_a_limit(card, on_card):
     code = """
     import torch
-    from tapemill.cardfaults import translated
-    from tapemill.device import Device, open_device
-    from tapemill.errors import OutOfMemory
+    from tapemill.devices.errors import translated
+    from tapemill.devices.device import Device, open_device
+    from tapemill.core.errors import OutOfMemory
     place = open_device(Device(kind, memory_share=0.25))
     held = []
     try:

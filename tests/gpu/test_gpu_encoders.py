@@ -6,8 +6,8 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from enhance_media import PLAIN, clip_from
 from tapemill.media.probe import frame_count
+from tests.support.media.clips import PLAIN, clip_from
 
 NAMES = {"cuda": ("h264_nvenc", "hevc_nvenc"), "xpu": ("h264_qsv", "hevc_qsv", "av1_qsv"), "hip": ()}
 # NVIDIA's cards for computing alone have decoders, but no encoder (Video Encode and Decode GPU Support Matrix).

@@ -6,11 +6,11 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 
-from enhance_media import LOSSLESS, clip_from, facts_of, samples
-from networks import compact, network, steps, vrt
 from tapemill.devices.device import CPU
 from tapemill.devices.model_cache import drop_all
 from tapemill.enhance import enhance_scene
+from tests.support.media.clips import LOSSLESS, clip_from, facts_of, samples
+from tests.support.networks import compact, network, steps, vrt
 
 CODE = """
 from pathlib import Path

@@ -5,12 +5,12 @@ from dataclasses import asdict, replace
 
 import pytest
 
-import spoken
+from tests.support.media import speech
 
 CODE = """
 from fractions import Fraction
 from pathlib import Path
-from tapemill.files import sha256
+from tapemill.storage.atomic import sha256
 from tapemill.models import ModelFile
 from tapemill.subtitles import SubtitlesSettings, transcribe_scene
 folder, model, settings = Path(sys.argv[2]), Path(sys.argv[3]), json.loads(sys.argv[4])
@@ -34,14 +34,14 @@ ON_CPU = "import json, sys\nfrom tapemill.devices.device import CPU as device\n"
 
 @pytest.mark.parametrize("words", [False, True], ids=["cues", "word times"])
 def test_the_card_hears_what_the_cpu_hears(tmp_path, card, on_card, words):
-    settings = replace(spoken.SETTINGS, word_timestamps=words)
-    spoken.write_wav(tmp_path / "scene.wav", spoken.recording())
-    arguments = (str(tmp_path), str(spoken.MODEL), json.dumps(asdict(settings)))
+    settings = replace(speech.SETTINGS, word_timestamps=words)
+    speech.write_wav(tmp_path / "scene.wav", speech.recording())
+    arguments = (str(tmp_path), str(speech.MODEL), json.dumps(asdict(settings)))
     on_card(CODE, *arguments)
     on_card(CODE, *arguments, opened=ON_CPU)
     heard, expected = (json.loads((tmp_path / f"{kind}.json").read_text())["heard"] for kind in (card.kind, "cpu"))
     assert [part["text"] for part in heard["segments"]] == [part["text"] for part in expected["segments"]]
-    assert " ".join(spoken.SENTENCES).split() == " ".join(part["text"] for part in heard["segments"]).split()
+    assert " ".join(speech.SENTENCES).split() == " ".join(part["text"] for part in heard["segments"]).split()
     if not words:
         assert (tmp_path / f"{card.kind}.srt").read_text() == (tmp_path / "cpu.srt").read_text()
         return

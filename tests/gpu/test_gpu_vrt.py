@@ -2,7 +2,7 @@
 
 SMALL = """
 import torch
-from tapemill.device import open_device
+from tapemill.devices.device import open_device
 from vrt_networks import clip_for, small_network
 
 # Convolutions would else be done in a shorter format on some cards.
@@ -33,7 +33,7 @@ def test_half_precision_comes_close(on_card):
 def test_memory_is_what_was_estimated(on_card):
     code = """
     import torch
-    from tapemill.device import open_device
+    from tapemill.devices.device import open_device
     from tapemill.enhance.vrt import TASKS, VRT, activation_bytes
     place = open_device(device)
     module = torch.get_device_module(place)

@@ -3,7 +3,7 @@
 Each runs in a process of its own with limits. Ends with 1 if one crashed, hung, failed otherwise or left files behind;
 `--keep` keeps those, with what they said.
 
-    python tests/hostile/drive.py --inputs 240 --seed 1
+    python -m tests.hostile.drive --inputs 240 --seed 1
 """
 
 from __future__ import annotations
@@ -20,11 +20,10 @@ from pathlib import Path
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "tests")]
 
-from chain import restore  # noqa: E402  found beside this file
-from damage import Damaged, inputs, whole_files  # noqa: E402
-from sandbox import Limits, Outcome, run_all, summary  # noqa: E402
+from tests.hostile.all_stages import restore  # noqa: E402  found beside this file
+from tests.hostile.sandbox import Limits, Outcome, run_all, summary  # noqa: E402
+from tests.support.media.damage import Damaged, inputs, whole_files  # noqa: E402
 
 SAMPLES = ROOT.parent / "shared" / "samples"
 # The small ones, where there are any: whole recordings of other makers.

@@ -4,14 +4,14 @@ import struct
 import subprocess
 
 import pytest
-from watching import lonely_server, opened_files
 
-from counting import make_capture
 from tapemill.capture.probe import CaptureSettings, probe_capture
 from tapemill.config.schema import load_config
 from tapemill.core.errors import InputError, ToolFailed
 from tapemill.media.ffmpeg import runner as ffmpeg
 from tapemill.media.probe import opened, probe
+from tests.hostile.time_limits import lonely_server, opened_files
+from tests.support.media.frame_codes import make_capture
 
 HLS = "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{0}\n#EXT-X-ENDLIST\n"
 DASH = """<?xml version="1.0"?>

@@ -5,10 +5,10 @@ from fractions import Fraction
 
 import av
 import pytest
-from names import HOSTILE, LONG, TITLE
 
-from counting import make_capture
-from running import Project
+from tests.hostile.file_names import HOSTILE, LONG, TITLE
+from tests.support.media.frame_codes import make_capture
+from tests.support.project import Project
 
 pytestmark = pytest.mark.long
 # As long as ids may be. Snakemake refuses those that repeat themselves.

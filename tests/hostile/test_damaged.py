@@ -5,17 +5,15 @@ import re
 import subprocess
 import sys
 import time
-from pathlib import Path
 
-from damage import KINDS, WAYS, inputs
-
-DRIVE = Path(__file__).with_name("drive.py")
+from tests.support.media.damage import KINDS, WAYS, inputs
+from tests.support.project import ROOT
 
 
 def test_a_dozen_damaged_captures_become_tapes_or_clear_errors():
     seed = os.environ.get("TAPEMILL_SEED") or str(int(time.time()))
-    command = [sys.executable, str(DRIVE), "--inputs", "13", "--seed", seed, "--at-once", "2"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=1500, check=False)
+    command = [sys.executable, "-m", "tests.hostile.drive", "--inputs", "13", "--seed", seed, "--at-once", "2"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=1500, check=False, cwd=ROOT)
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"seed {seed}" in done.stdout
     assert re.search(r"inputs tried +13\n", done.stdout)

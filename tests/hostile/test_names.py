@@ -1,12 +1,12 @@
 """Names that programs might take for something else: through every stage of the library, as capture and as folder."""
 
 import pytest
-from chain import restore
-from names import HOSTILE
 
-from counting import make_capture
 from tapemill.core.errors import InputError, ToolFailed
 from tapemill.media.ffmpeg import runner as ffmpeg
+from tests.hostile.all_stages import restore
+from tests.hostile.file_names import HOSTILE
+from tests.support.media.frame_codes import make_capture
 
 
 @pytest.fixture(scope="module")

@@ -5,10 +5,10 @@ import signal
 import time
 
 import pytest
-from sandbox import GIBIBYTE, Limits, run_all
 
 from tapemill.core.errors import InputError
 from tapemill.storage import atomic
+from tests.hostile.sandbox import GIBIBYTE, Limits, run_all
 
 LIMITS = Limits(seconds=5, memory_bytes=4 * GIBIBYTE, file_bytes=1 << 20)
 

@@ -11,13 +11,13 @@ import av
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from watching import must_end
 
 from tapemill.core.errors import SceneError
 from tapemill.media.probe import opened
 from tapemill.subtitles import join_subtitles
 from tapemill.subtitles.sanitise import safe_text, vtt_text
 from tapemill.subtitles.srt import read_srt
+from tests.hostile.time_limits import must_end
 
 QUICK = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 DURATION_S = Fraction(30)

@@ -6,7 +6,6 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from watching import must_end
 
 from tapemill.config.schema import load_config
 from tapemill.config.tape_sheet import load_sheet
@@ -17,6 +16,7 @@ from tapemill.models import read_lock, read_registry
 from tapemill.scenes import read_scenes
 from tapemill.storage import untrusted_text
 from tapemill.subtitles import read_language
+from tests.hostile.time_limits import must_end
 
 BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"{name}: &{name} [{', '.join([f'*{before}'] * 9)}]\n" for before, name in zip("abcdefgh", "bcdefghi", strict=True)

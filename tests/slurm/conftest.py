@@ -5,10 +5,10 @@ from importlib.util import find_spec
 
 import pytest
 
-from onenode import NotHere, one_node
-from onslurm import OnSlurm
-from running import digest
-from undisturbed import make_project, results, undisturbed
+from tests.crash.reference_run import make_project, results, undisturbed
+from tests.slurm.single_node import NotHere, one_node
+from tests.slurm.slurm_project import OnSlurm
+from tests.support.project import digest
 
 EXPECTED = os.environ.get("TAPEMILL_EXPECT_SLURM", "")
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-import drivers
-import onenode
-from running import ROOT, digest
-from undisturbed import results
-from waiting import wait_for
+from tests.crash.reference_run import results
+from tests.slurm import single_node
+from tests.support.fakes import torch_driver
+from tests.support.polling import wait_for
+from tests.support.project import ROOT, digest
 
 
 def test_the_tape_is_the_same_byte_for_byte(finished, in_peace):
@@ -48,13 +48,13 @@ def test_jobs_ask_for_memory_and_time_of_their_own(finished):
 
 @pytest.mark.parametrize("kind", ["xpu", "cuda"])
 def test_a_job_computes_on_the_card_that_slurm_gave_it(slurm, tmp_path, kind):
-    cards = [{"xpu": drivers.arc, "cuda": drivers.geforce}[kind](place) for place in (0, 1)]
-    torch = drivers.install(tmp_path / "torch", kind, cards)
+    cards = [{"xpu": torch_driver.arc, "cuda": torch_driver.geforce}[kind](place) for place in (0, 1)]
+    torch = torch_driver.install(tmp_path / "torch", kind, cards)
     (tmp_path / "run").mkdir(mode=0o700)
-    paths = [torch, ROOT / "scripts", Path(__file__).parent]
+    paths = [torch, ROOT / "scripts", ROOT]
     environ = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, paths)), "XDG_RUNTIME_DIR": str(tmp_path / "run")}
     diary, submitted = tmp_path / "diary", time.time()
-    command = ["srun", "--gpus=1", "--mem=100", sys.executable, str(Path(__file__).with_name("oncard.py"))]
+    command = ["srun", "--gpus=1", "--mem=100", sys.executable, str(Path(__file__).with_name("gpu_job.py"))]
     jobs = [
         subprocess.Popen([*command, str(diary), "3"], env=environ, stderr=subprocess.PIPE, text=True) for _ in range(3)
     ]
@@ -69,11 +69,11 @@ def test_a_job_computes_on_the_card_that_slurm_gave_it(slurm, tmp_path, kind):
             given.append(entry["uuid"])
         else:
             at_work.remove(entry["uuid"])
-    assert set(given[:2]) == {drivers.uuid_of(0), drivers.uuid_of(1)}
+    assert set(given[:2]) == {torch_driver.uuid_of(0), torch_driver.uuid_of(1)}
     # It is written down only after a job has ended.
     wait_for(lambda: len(stays_since(slurm, submitted)) == len(jobs), 30)
     stays = stays_since(slurm, submitted)
-    assert sorted(drivers.uuid_of(int(stay.card)) for stay in stays) == sorted(given)
+    assert sorted(torch_driver.uuid_of(int(stay.card)) for stay in stays) == sorted(given)
 
 
 def test_a_cancelled_job_and_a_lost_daemon_do_no_harm(half_done, slurm):
@@ -104,7 +104,7 @@ def test_a_job_that_makes_room_for_another_is_done_again(half_done, slurm, parti
     half_done.start("--default-resources", f"slurm_partition='{partition}'", "mem_mb=500", "runtime=30")
     struck = {job["id"] for job in half_done.at_work("enhance_scene")}
     # It wants all of the node.
-    command = ["sbatch", "--parsable", "--partition=urgent", f"--cpus-per-task={onenode.CPUS}", "--mem=100"]
+    command = ["sbatch", "--parsable", "--partition=urgent", f"--cpus-per-task={single_node.CPUS}", "--mem=100"]
     urgent = slurm.ask(*command, "--output=/dev/null", "--wrap=sleep 3").strip()
     wait_for(lambda: job_of(slurm, {"id": urgent})["state"] == "COMPLETED", 120)
     assert is_sound(half_done)

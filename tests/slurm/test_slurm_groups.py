@@ -7,9 +7,9 @@ import sys
 
 import pytest
 
-from counting import make_capture
-from running import ROOT, Project, digest, this_checkout
-from waiting import wait_for
+from tests.support.media.frame_codes import make_capture
+from tests.support.polling import wait_for
+from tests.support.project import ROOT, Project, digest, this_checkout
 
 SCENES = 12
 QUICK = ["--slurm-no-account", "--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "2"]

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from doctoring import patient
+from tests.support.doctor import patient
 
 __all__ = ["patient"]
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from running import ROOT
-from waiting import wait_for
+from tests.support.polling import wait_for
+from tests.support.project import ROOT
 
 PLUGINS = ROOT / "tests" / "plugins"
 SCENES = [f"{number:07}" for number in range(6)]
@@ -21,7 +21,9 @@ SCENES = [f"{number:07}" for number in range(6)]
 SCRIPT = """
 import os, signal, time
 from pathlib import Path
-from tapemill import errors, files, script
+from tapemill.core import errors
+from tapemill.storage import atomic as files
+from tapemill.jobs import entrypoint as script
 
 def main(job):
     with Path("did").open("a") as did:
@@ -45,8 +47,13 @@ script.run(main, snakemake)
 """
 SNAKEFILE = """
 from types import SimpleNamespace
-from tapemill import attempts, groups, heartbeat, lifeline, retrying, runlock
-from tapemill.groups.batches import GroupName
+from tapemill import cluster as groups
+from tapemill.jobs import attempt_store as attempts
+from tapemill.process import heartbeat
+from tapemill.process import liveness as lifeline
+from tapemill.jobs import retry as retrying
+from tapemill.process import run_lock as runlock
+from tapemill.cluster.batching import GroupName
 
 retrying.WAITS_S = (0.1,)
 {prepare}
@@ -335,7 +342,7 @@ def test_a_submission_that_slurm_starts_again_does_not_do_again_what_is_done(clu
 
 def test_ctrl_c_cancels_what_was_submitted(cluster):
     """What waits in a queue does not hear that it is asked to stop, and would keep the run from ending for hours."""
-    stop = "from tapemill import stopping; stopping.finish_at_signals(workflow.scheduler._executor)"
+    stop = "from tapemill.process import signals as stopping; stopping.finish_at_signals(workflow.scheduler._executor)"
     cluster.workflow(clip=WAITS, scenes=SCENES[:3], begin=f"{BEGIN}; {stop}")
     main = cluster.start("--retries", "3")
     waiting_job(cluster)

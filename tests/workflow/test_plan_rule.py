@@ -7,10 +7,10 @@ import sys
 
 import pytest
 
-from running import Project, this_checkout
+from tests.support.project import Project, this_checkout
 
 RUN = (
-    "import sys; from pathlib import Path; from tapemill import runlock;"
+    "import sys; from pathlib import Path; from tapemill.process import run_lock as runlock;"
     "runlock.hold(Path('.snakemake')); print('held', flush=True); sys.stdin.read()"
 )
 

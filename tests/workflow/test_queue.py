@@ -7,16 +7,19 @@ import sys
 
 import pytest
 
-from running import ROOT
+from tests.support.project import ROOT
 
 SNAKEFILE = """
 from pathlib import Path
 from snakemake.io import flag
 from snakemake.logging import logger
-from tapemill import mainprocess, runlock, settled, starting
-from tapemill.settings import Tape
-from tapemill.tapequeue import TapeQueue
-from tapemill.tapes import lookups
+from tapemill.snakemake_compat import main_process as mainprocess
+from tapemill.process import run_lock as runlock
+from tapemill.workflow import up_to_date as settled
+from tapemill.run import hooks as starting
+from tapemill.config.tape_sheet import Tape
+from tapemill.workflow.tape_queue import TapeQueue
+from tapemill.workflow.tape import lookups
 
 PLANNED_ON = runlock.footprint(starting.FOLDER)
 TAPES = lookups({

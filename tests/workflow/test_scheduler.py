@@ -17,9 +17,9 @@ from snakemake.scheduling import greedy
 from snakemake_interface_common.exceptions import WorkflowError
 from snakemake_interface_scheduler_plugins.tests import DummyDAG, DummyJob, TestSchedulerBase
 
-from running import ROOT
 from snakemake_scheduler_plugin_lanes import Scheduler, SchedulerSettings
 from tapemill.core.errors import LaneError
+from tests.support.project import ROOT
 
 # Of a job: params.sleep_s; params.fails, how many attempts fail at once; its output names it.
 STAND_IN = """
@@ -130,7 +130,8 @@ def by_lane(events):
 def test_a_job_that_failed_rests_while_others_have_its_lane(tmp_path):
     # That long rests what leaves no note of why it failed.
     begin = (
-        "from pathlib import Path; from tapemill import retrying, runlock\nretrying.READING_S = 10.0\n"
+        "from pathlib import Path\nfrom tapemill.jobs import retry as retrying\n"
+        "from tapemill.process import run_lock as runlock\nretrying.READING_S = 10.0\n"
         "onstart:\n    runlock.hold(Path('.snakemake')); retrying.begin(workflow.scheduler)\n"
     )
     expected = {"first-0": 100, "later-0": 1}

@@ -1,1 +1,5 @@
 """Stage capture: probe and validate what was digitised."""
+
+from .validation import CaptureSettings
+
+__all__ = ["CaptureSettings"]

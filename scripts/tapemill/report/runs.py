@@ -5,19 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Final
 
 from tapemill.core.rule_catalog import OTHER, STAGES, stage_of
 from tapemill.core.timing import united
 from tapemill.events.attempts import Attempt
-from tapemill.events.run_state import of_run
-from tapemill.storage import atomic
 
-from . import charts
-from .page import render
-from .sampling import read_sample
-from .tape_history import FAILED, NOTICES, Otherwise, Trouble, attempts_by_run, newest, seconds_of, trouble
+from .tape_history import FAILED, NOTICES, Otherwise, Trouble, newest, seconds_of, trouble
 
 # Stages of jobs without a lane have their rows below those of the lanes, in this order.
 WITHOUT_LANE: Final = (*STAGES, OTHER)
@@ -174,27 +168,3 @@ def _bar(attempt: Attempt, start: datetime) -> Bar:
 
 def _device(attempts: Iterable[Attempt]) -> str:
     return next((str(each.facts["device"]) for each in attempts if each.facts.get("device")), "")
-
-
-# Of tapes made in many pieces the last ones.
-MOST_RUNS: Final = 8
-
-
-def draw_runs(*, tapes: Sequence[str], samples: Mapping[str, Path], target: Path) -> None:
-    """Write the page of the runs by which some tapes are what they are, the latest first.
-
-    `samples` are what `sample_tape` wrote of those that are finished.
-    """
-    scenes = {tape: {each["scene"] for each in read_sample(path)["scenes"]} for tape, path in samples.items()}
-    found = views(attempts_by_run(), {tape: scenes.get(tape) for tape in tapes})
-    shown = found[: -MOST_RUNS - 1 : -1]
-    page = render(
-        "runs.html",
-        runs=shown,
-        older=len(found) - len(shown),
-        tapes=len(tapes),
-        finished=len(samples),
-        charts={run.name: charts.timeline(run) for run in shown if run.rows},
-        facts={run.name: of_run(run.name).facts() for run in shown},
-    )
-    atomic.write_text(target, page)

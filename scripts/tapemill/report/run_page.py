@@ -1,0 +1,39 @@
+"""The page of the runs that made the tapes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from tapemill.events.run_state import of_run
+from tapemill.storage import atomic
+
+from . import charts
+from .page import render
+from .runs import views
+from .sampling import read_sample
+from .tape_history import attempts_by_run
+
+# Of tapes made in many pieces the last ones.
+MOST_RUNS: Final = 8
+
+
+def draw_runs(*, tapes: Sequence[str], samples: Mapping[str, Path], target: Path) -> None:
+    """Write the page of the runs by which some tapes are what they are, the latest first.
+
+    `samples` are what `sample_tape` wrote of those that are finished.
+    """
+    scenes = {tape: {each["scene"] for each in read_sample(path)["scenes"]} for tape, path in samples.items()}
+    found = views(attempts_by_run(), {tape: scenes.get(tape) for tape in tapes})
+    shown = found[: -MOST_RUNS - 1 : -1]
+    page = render(
+        "runs.html",
+        runs=shown,
+        older=len(found) - len(shown),
+        tapes=len(tapes),
+        finished=len(samples),
+        charts={run.name: charts.timeline(run) for run in shown if run.rows},
+        facts={run.name: of_run(run.name).facts() for run in shown},
+    )
+    atomic.write_text(target, page)

@@ -1,0 +1,1 @@
+"""Helpers of the tests: projects, captures, stand-ins, readers of pages."""

@@ -1,0 +1,1 @@
+"""Stand-ins for hardware and programs, at the lowest level possible."""

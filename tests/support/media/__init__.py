@@ -1,0 +1,1 @@
+"""Media whose content is known: frame codes, beeps, damage, speech."""

@@ -1,0 +1,212 @@
+"""How a run goes by its events, and that it is what the notes of its jobs say."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tapemill.core.errors import ConfigError
+from tapemill.events import attempts, run_summary
+from tapemill.events import log as events
+from tapemill.events.attempts import History
+from tapemill.events.run_state import Count, Course, find
+from tests.support.event_script import RUN, START, Script
+from tests.support.project import ROOT
+
+SCENES = {"detect_scenes": 1, "cut_scene": 3}
+# A job script as Snakemake starts it: `script.run` around what the test says. Its run is a process that ended long ago
+# by its number, so that no lifeline ends the job.
+JOB = """
+import os, signal, sys
+from collections import namedtuple
+from types import SimpleNamespace
+from tapemill.jobs import attempt_store as attempts
+from tapemill.process import liveness as lifeline
+from tapemill.jobs import retry as retrying
+from tapemill.jobs import entrypoint as script
+from tapemill.core.errors import GateError, OutOfMemory, ToolKilled
+from tapemill.core.notices import Notice
+from tapemill.process.signals import Stopped
+
+lifeline.current_run = lambda: namedtuple("Run", "id alive is_here")("run", True, True)
+lifeline.on_end = lambda run, then: None
+retrying.WAITS_S = (0.0,)
+
+def main(job):
+    WORK
+
+script.run(main, SimpleNamespace(rule="x", log=[sys.argv[1]], config={"ffmpeg": None}))
+"""
+DIE = "os.kill(os.getpid(), signal.SIGKILL)"
+STOP = "os.kill(os.getpid(), signal.SIGTERM)"
+HICCUP = "raise ToolKilled('killed', remedy='try again')"
+BAD = "raise GateError('too short', remedy='look')"
+FULL = "raise OutOfMemory('full', remedy='less')"
+WELL = "return []"
+KEPT = "return [Notice('kept', 'SceneError: corrupt')]"
+LESS = "return [Notice('lowered', 'smaller tiles')]"
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def course(*, is_new=True):
+    found = Course(RUN)
+    assert found.update() is is_new
+    return found
+
+
+def test_planned_jobs_are_to_do_until_they_are_told_of(folder):
+    script = Script(folder)
+    script.begin({"T01": {"detect_scenes": 1}})
+    script.job(0, 5, "detect_scenes")
+    script.write(5, "jobs_planned", jobs={}, tapes={"T01": SCENES})
+    script.job(6, 9, "cut_scene", scene="0000000")
+    script.job(6, None, "cut_scene", scene="0000050")
+    found = course()
+    assert found.counts() == {("T01", "detect_scenes"): Count(done=1), ("T01", "cut_scene"): Count(1, 1, 0, 1)}
+    assert (found.state, found.is_over) == ("active", False)
+    assert found.update() is False
+
+
+def test_rules_that_work_on_no_tape_are_counted_without_one(folder):
+    script = Script(folder)
+    script.begin({"models": {"models": 1}})
+    script.job(0, None, "models", "models")
+    assert course().counts() == {("", "models"): Count(running=1)}
+
+
+def test_a_failed_job_is_to_do_while_it_may_be_tried_again(folder):
+    script = Script(folder)
+    script.begin({"T01": {"cut_scene": 3}}, retries=1)
+    script.job(0, 1, "cut_scene", scene="1", outcome="failed")
+    script.job(0, 1, "cut_scene", scene="2", outcome="failed", is_final=True, kind="scene")
+    script.job(0, 1, "cut_scene", scene="3", outcome="failed")
+    script.job(1, 2, "cut_scene", scene="3", outcome="failed", attempt=2)
+    found = course()
+    assert found.counts() == {("T01", "cut_scene"): Count(failed=2, to_do=1)}
+    assert {job.scene for job in found.facts().failed} == {"2", "3"}
+    script.end(3, is_ok=False)
+    found.update()
+    assert found.counts() == {("T01", "cut_scene"): Count(failed=3)}
+
+
+def test_a_job_that_only_snakemake_saw_fail_is_failed_too(folder):
+    script = Script(folder)
+    script.begin({"T01": {"mux_tape": 1, "cut_scene": 1}})
+    script.job(0, 1, "cut_scene", scene="0000000")
+    unheard = {"rule": "mux_tape", "tape": "T01", "scene": "", "reason": "Snakemake says why", "log": "logs/x.log"}
+    refused = {**unheard, "rule": "cut_scene", "scene": "0000000"}
+    script.end(2, is_ok=False, failed=[unheard, refused])
+    found = course()
+    assert set(found.counts().values()) == {Count(failed=1)}
+    assert {job.rule for job in found.facts().failed} == {"mux_tape", "cut_scene"}
+
+
+def test_a_run_on_another_machine_is_told_apart_from_one_that_was_killed(folder):
+    Script(folder).begin({}, host="elsewhere")
+    assert course().state == "elsewhere"
+
+
+def test_a_killed_run_is_noticed_and_what_ran_is_lost(folder):
+    main = (
+        "import os, sys, time; sys.path.insert(0, sys.argv[1]);"
+        "from tests.support.event_script import Script; script = Script('.');"
+        "script.begin({'T01': {'cut_scene': 2}}); script.job(0, None, 'cut_scene', scene='0000000');"
+        "print('here', flush=True); time.sleep(600)"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "scripts")}
+    tests = str(ROOT)
+    with subprocess.Popen([sys.executable, "-c", main, tests], env=environment, stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"here\n"
+        found = course()
+        assert found.state == "active"
+        process.kill()
+        process.wait()
+    assert found.update() is False
+    assert (found.state, found.is_over) == ("killed", True)
+    assert found.counts() == {("T01", "cut_scene"): Count(to_do=2)}
+    assert [attempt.outcome for attempt in found.history.attempts] == ["lost"]
+    assert found.facts().interrupted == 1
+
+
+def test_events_whose_first_line_is_lost_are_no_run_that_was_killed(folder):
+    Script(folder).job(0, 1, "cut_scene", scene="0000000")
+    found = course()
+    assert found.state == "elsewhere"
+    assert found.counts() == {("T01", "cut_scene"): Count(done=1)}
+
+
+def test_the_latest_run_is_found_or_the_one_that_is_named(folder):
+    with pytest.raises(ConfigError, match="no run has left events"):
+        find(None)
+    for run in ("20261121T100000Z-here-1-1", "20261121T110000Z-here-1-1", "20261122T100000Z-here-1-1"):
+        Script(folder, run).begin({})
+    assert find(None).run == "20261122T100000Z-here-1-1"
+    assert find("20261121T10").run == "20261121T100000Z-here-1-1"
+    with pytest.raises(ConfigError, match="2 runs here begin with 20261121"):
+        find("20261121")
+    with pytest.raises(ConfigError, match="no runs here begin with 2025"):
+        find("2025")
+
+
+def attempt(log, work):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "scripts"), events.VARIABLE: RUN}
+    command = [sys.executable, "-c", JOB.replace("WORK", work), f"logs/{log}.log"]
+    return subprocess.run(command, env=environment, stderr=subprocess.DEVNULL, check=False).returncode
+
+
+@pytest.mark.parametrize(
+    "jobs",
+    [
+        {"cut_scene/T01/0000000": [DIE, WELL]},
+        {"cut_scene/T01/0000000": [HICCUP, DIE, WELL], "cut_scene/T01/0000050": [DIE]},
+        {"enhance_scene/T01/0000000": [FULL, LESS], "enhance_scene/T01/0000050": [KEPT]},
+        {"cut_scene/T01/0000000": [BAD], "enhance_scene/T01/0000000": [STOP]},
+        {"cut_scene/T01/0000000": [HICCUP, STOP], "mux_tape/T01": [HICCUP, BAD]},
+    ],
+    ids=["lost", "lost twice", "lowered and kept", "failed and stopped", "stopped in another attempt"],
+)
+def test_notes_and_events_of_jobs_say_the_same(folder, jobs):
+    Script(folder).begin({})
+    for log, works in jobs.items():
+        for work in works:
+            attempt(log, work)
+    failed_logs = [f"logs/{log}.log" for log, works in jobs.items() if works[-1] == BAD]
+    by_notes = run_summary.facts("run", failed_logs)
+    by_events = Course(RUN)
+    by_events.update()
+    by_events.history.lose_running()
+    found = by_events.facts()
+    assert found == by_notes
+    counted = (found.tried_again, found.attempts_lost, found.lowered, found.interrupted, len(found.failed))
+    assert any(counted)
+
+
+def test_an_attempt_whose_every_event_is_lost_counts_all_the_same(folder):
+    # The number of the one after it says that it was.
+    script = Script(folder)
+    script.begin({})
+    script.job(5, 6, "cut_scene", scene="0000000", attempt=3)
+    facts = course().facts()
+    assert (facts.tried_again, facts.attempts_lost) == (1, 2)
+
+
+def test_history_event_by_event_is_history_as_a_whole(folder):
+    script = Script(folder)
+    script.begin({})
+    script.job(0, 1, "cut_scene", scene="1", outcome="failed")
+    script.job(1, 2, "cut_scene", scene="1", attempt=2)
+    script.job(1, None, "cut_scene", scene="2")
+    read = events.read(RUN, folder / "events")
+    step_by_step = History()
+    for event in read:
+        step_by_step.add(event)
+    assert step_by_step.attempts == attempts.attempts(read)
+    assert [each.outcome for each in attempts.attempts(read)] == ["failed", "done", "running"]
+    assert [each.outcome for each in attempts.attempts(read, is_over=True)] == ["failed", "done", "lost"]
+    assert attempts.attempts(read)[0].began == START

@@ -1,0 +1,324 @@
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from tapemill.core.errors import LaneError, SetupError
+from tapemill.devices import pci, visibility
+from tapemill.devices.enumerate import Card, uuid_text
+from tapemill.lanes import card_registry
+from tests.support.fakes import torch_driver
+from tests.support.project import ROOT
+
+ADDRESSES = ("0000:03:00.0", "0000:07:00.0")
+JOB = """
+import json, sys
+from tapemill.lanes import card_registry as cards
+from tapemill.devices import visibility as masks
+kind, number = json.loads(sys.argv[1])
+masks.pin(kind, number)
+print(json.dumps(cards.verify(kind, number).to_plain()))
+"""
+OPEN = """
+import json
+from tapemill.lanes.lane import Lane
+from tapemill.lanes.card_registry import open_lane
+device = open_lane(Lane("xpu", 1, warm=True), 1.0)
+print(json.dumps([device.name, device.uuid, device.pci_address]))
+"""
+
+
+class Machine:
+    """A machine with the cards of a test, its runtime folder, and jobs that run there in processes of their own."""
+
+    def __init__(self, folder, monkeypatch):
+        self.folder = folder
+        self._monkeypatch = monkeypatch
+        (folder / "run").mkdir(mode=0o700)
+        monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder / "run"))
+        monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(folder / "packages"), str(ROOT / "scripts")]))
+        for name in {name for masking in visibility.MASKINGS.values() for name in (*masking.hiding, *masking.ordering)}:
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+        monkeypatch.syspath_prepend(str(folder / "packages"))
+        monkeypatch.delitem(sys.modules, "torch", raising=False)
+        monkeypatch.setattr(pci, "SYS", folder / "sys")
+
+    def has(self, kind, *plugged, **known):
+        """Put cards in, in PCI order."""
+        torch_driver.install(self.folder / "packages", kind, list(plugged), **known)
+
+    def job(self, kind, number, **environ):
+        """Pin and verify like a job; the card, or what it said."""
+        done = subprocess.run(
+            [sys.executable, "-c", JOB, json.dumps([kind, number])],
+            env=os.environ | environ,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return Card.from_plain(json.loads(done.stdout)) if done.returncode == 0 else done.stderr
+
+
+@pytest.fixture
+def machine(tmp_path, monkeypatch):
+    return Machine(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def two_arcs(machine):
+    machine.has("xpu", torch_driver.arc(0), torch_driver.arc(1))
+    for address in ADDRESSES:
+        torch_driver.plug(machine.folder / "sys", address)
+    return machine
+
+
+def test_cards_are_listed_in_pci_order_whatever_mask_is_in_force(two_arcs, monkeypatch):
+    monkeypatch.setenv("ZE_AFFINITY_MASK", "1")
+    listed = card_registry.list_cards("xpu")
+    assert [card.uuid for card in listed] == [torch_driver.uuid_of(0), torch_driver.uuid_of(1)]
+    assert listed[1] == Card(
+        kind="xpu",
+        number=1,
+        name="Intel(R) Arc(TM) A770 Graphics",
+        uuid=torch_driver.uuid_of(1),
+        pci_address=ADDRESSES[1],
+        total_bytes=16_225_243_136,
+        driver="1.6.32567",
+        mask="ZE_AFFINITY_MASK=1 ZE_ENABLE_PCI_ID_DEVICE_ORDER=1",
+    )
+    assert Card.from_plain(json.loads(json.dumps(listed[1].to_plain()))) == listed[1]
+    assert card_registry.list_cards("cpu") == []
+
+
+def test_the_mask_that_is_listed_selects_the_card(two_arcs):
+    for card in card_registry.list_cards("xpu"):
+        environ = dict(part.split("=") for part in card.mask.split())
+        assert two_arcs.job("xpu", None, **environ).uuid == card.uuid
+
+
+def test_a_job_knows_the_card_that_it_works_on(two_arcs):
+    card_registry.record_cards("xpu")
+    done = subprocess.run([sys.executable, "-c", OPEN], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == ["Intel(R) Arc(TM) A770 Graphics", torch_driver.uuid_of(1), ADDRESSES[1]]
+
+
+def test_integrated_graphics_take_a_number_but_are_no_card(machine):
+    """The mask counts them, torch does not show them: card 0 of torch's list would be the wrong number."""
+    graphics = torch_driver.arc(0, name="Intel(R) UHD Graphics 770", integrated=True)
+    machine.has("xpu", graphics, torch_driver.arc(1), torch_driver.arc(2))
+    for address in ("0000:00:02.0", *ADDRESSES):
+        torch_driver.plug(machine.folder / "sys", address)
+    listed = card_registry.record_cards("xpu")
+    assert [(card.number, card.uuid, card.pci_address) for card in listed] == [
+        (1, torch_driver.uuid_of(1), ADDRESSES[0]),
+        (2, torch_driver.uuid_of(2), ADDRESSES[1]),
+    ]
+    assert machine.job("xpu", 1).uuid == torch_driver.uuid_of(1)
+    assert "this machine has no xpu card 0" in machine.job("xpu", 0)
+
+
+def test_an_address_is_unknown_rather_than_wrong(machine):
+    machine.has("xpu", torch_driver.arc(0), torch_driver.arc(1))
+    torch_driver.plug(machine.folder / "sys", ADDRESSES[0])
+    assert [card.pci_address for card in card_registry.list_cards("xpu")] == ["", ""]
+    # One more that the kernel knows and the driver does not: which of the three it is cannot be told.
+    for address in (ADDRESSES[1], "0000:0a:00.0"):
+        torch_driver.plug(machine.folder / "sys", address)
+    assert [(card.number, card.pci_address) for card in card_registry.list_cards("xpu")] == [(0, ""), (1, "")]
+
+
+def test_torch_tells_addresses_of_nvidia_cards_and_their_numbers_follow_them(machine):
+    machine.has("cuda", torch_driver.geforce(0), torch_driver.geforce(1))
+    listed = card_registry.list_cards("cuda")
+    assert [card.pci_address for card in listed] == ["0000:10:00.0", "0000:11:00.0"]
+    assert [card.mask for card in listed][1] == "CUDA_VISIBLE_DEVICES=1 CUDA_DEVICE_ORDER=PCI_BUS_ID"
+
+
+def test_only_intel_graphics_with_a_device_file_count(machine):
+    torch_driver.plug(machine.folder / "sys", "0000:0b:00.0")
+    torch_driver.plug(machine.folder / "sys", "0000:03:00.0", driver="i915")
+    torch_driver.plug(machine.folder / "sys", "0000:01:00.0", vendor="0x10de", driver="nvidia")
+    torch_driver.plug(machine.folder / "sys", "0000:04:00.0", driver="snd_hda_intel")
+    torch_driver.plug(machine.folder / "sys", "0000:05:00.0", node=None)
+    assert pci.intel_cards() == ["0000:03:00.0", "0000:0b:00.0"]
+
+
+def test_a_render_node_is_named_by_where_the_card_sits(machine, monkeypatch):
+    torch_driver.plug(machine.folder / "sys", ADDRESSES[0], node="renderD129")
+    monkeypatch.setattr(pci, "DEV", machine.folder / "dev")
+    assert pci.render_node(ADDRESSES[0]) == machine.folder / "dev" / "dri" / "renderD129"
+    stable = machine.folder / "dev" / "dri" / "by-path" / f"pci-{ADDRESSES[0]}-render"
+    stable.parent.mkdir(parents=True)
+    stable.touch()
+    assert pci.render_node(ADDRESSES[0]) == stable
+
+
+@pytest.mark.parametrize("kind", ["xpu", "cuda", "hip"])
+def test_a_job_is_on_the_card_of_its_lane(machine, kind):
+    one = torch_driver.arc if kind == "xpu" else torch_driver.geforce
+    machine.has(kind, one(0), one(1), one(2))
+    recorded = card_registry.record_cards(kind)
+    for number in (0, 1, 2):
+        assert machine.job(kind, number) == recorded[number]
+
+
+def test_a_job_on_the_wrong_card_stops_and_names_both(two_arcs):
+    card_registry.record_cards("xpu")
+    # The cards change places, as after moving one to another slot while the list stays.
+    two_arcs.has("xpu", torch_driver.arc(1, name="Arc B580"), torch_driver.arc(0))
+    told = two_arcs.job("xpu", 0)
+    assert "LaneError: the job is on the wrong card: Arc B580, " + torch_driver.uuid_of(1) in told
+    assert f"instead of Intel(R) Arc(TM) A770 Graphics, {torch_driver.uuid_of(0)}" in told
+    assert "(ZE_AFFINITY_MASK=0 ZE_ENABLE_PCI_ID_DEVICE_ORDER=1)" in told
+    card_registry.record_cards("xpu")
+    assert two_arcs.job("xpu", 0).uuid == torch_driver.uuid_of(1)
+
+
+def test_under_a_cluster_s_mask_the_card_has_to_be_one_of_the_machine(two_arcs):
+    assert two_arcs.job("xpu", None, ZE_AFFINITY_MASK="1").uuid == torch_driver.uuid_of(1)
+    recorded = card_registry.record_cards("xpu")
+    assert two_arcs.job("xpu", None, ZE_AFFINITY_MASK="1") == recorded[1]
+    two_arcs.has("xpu", torch_driver.arc(0), torch_driver.arc(7))
+    assert "wrong card" in two_arcs.job("xpu", None, ZE_AFFINITY_MASK="1")
+
+
+def test_a_job_without_lane_and_mask_is_refused_where_there_is_a_choice(two_arcs):
+    assert "a job computes on one card, but this one sees 2 of kind xpu" in two_arcs.job("xpu", None)
+    two_arcs.has("xpu", torch_driver.arc(0))
+    assert two_arcs.job("xpu", None).uuid == torch_driver.uuid_of(0)
+
+
+def test_a_mask_that_leaves_nothing_is_shown(two_arcs):
+    told = two_arcs.job("xpu", 5)
+    assert "sees 0 of kind xpu (ZE_AFFINITY_MASK=5 ZE_ENABLE_PCI_ID_DEVICE_ORDER=1)" in told
+
+
+def test_numbers_are_those_a_mask_leaves_or_all(two_arcs, monkeypatch):
+    assert card_registry.numbers("xpu") == [0, 1]
+    assert card_registry.recorded_cards("xpu") is not None
+    monkeypatch.setenv("ZE_AFFINITY_MASK", "1")
+    assert card_registry.numbers("xpu") == [1]
+    assert card_registry.numbers("cpu") == []
+
+
+def test_a_mask_of_uuids_is_understood_through_the_cards(machine, monkeypatch):
+    machine.has("cuda", torch_driver.geforce(0), torch_driver.geforce(1))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", f"GPU-{torch_driver.uuid_of(1)[:21]}")
+    assert card_registry.numbers("cuda") == [1]
+    assert machine.job("cuda", 1).uuid == torch_driver.uuid_of(1)
+
+
+def test_the_record_holds_until_the_machine_or_torch_is_another(two_arcs, monkeypatch):
+    assert card_registry.recorded_cards("xpu") is None
+    listed = card_registry.record_cards("xpu")
+    assert card_registry.recorded_cards("xpu") == listed
+    folder = two_arcs.folder / "run" / "tapemill"
+    assert [path.name for path in folder.iterdir()] == ["cards-xpu.json"]
+    # Inside an allocation other cards may have the same numbers.
+    monkeypatch.setenv("SLURM_JOB_ID", "4711")
+    assert card_registry.recorded_cards("xpu") is None
+    monkeypatch.delenv("SLURM_JOB_ID")
+    two_arcs.has("xpu", torch_driver.arc(0), version="2.14.0")
+    assert card_registry.recorded_cards("xpu") is None
+    two_arcs.has("xpu", torch_driver.arc(0))
+    assert card_registry.recorded_cards("xpu") == listed
+    monkeypatch.setattr(card_registry, "BOOT_ID", two_arcs.folder / "boot_id")
+    (two_arcs.folder / "boot_id").write_text("another\n")
+    assert card_registry.recorded_cards("xpu") is None
+    (folder / "cards-xpu.json").write_text('{"boot"')
+    assert card_registry.recorded_cards("xpu") is None
+
+
+def test_lanes_that_have_a_card_are_recorded(two_arcs):
+    card_registry.check_lanes("xpu", [0, 1])
+    assert [card.number for card in card_registry.recorded_cards("xpu")] == [0, 1]
+    card_registry.check_lanes("cpu", [0, 1, 2])
+
+
+@pytest.mark.parametrize(
+    ("built", "plugged", "message", "remedy"),
+    [
+        (
+            "xpu",
+            [torch_driver.arc(0)],
+            "the profile declares gpu1, but this machine has 1 xpu card (0: Intel(R) Arc(TM) A770 Graphics)",
+            "leave out what is not there with `--resources gpu1=0`, or run on the CPU with `--profile profiles/cpu`",
+        ),
+        (
+            "xpu",
+            [],
+            "the profile declares gpu0 and gpu1, but this machine has no xpu card",
+            "run on the CPU with `--profile profiles/cpu`",
+        ),
+        (
+            "cpu",
+            [],
+            "the profile declares xpu lanes, but the installed torch 2.13.0+cpu cannot use them",
+            "install torch for these cards with `make setup DEVICE=xpu` (README, Set-up for cards), or run on the CPU",
+        ),
+    ],
+)
+def test_a_lane_without_a_card_is_named_with_what_to_do(machine, built, plugged, message, remedy):
+    machine.has(built, *plugged)
+    with pytest.raises(LaneError) as caught:
+        card_registry.check_lanes("xpu", [0, 1])
+    assert caught.value.what == message
+    assert caught.value.remedy.startswith(remedy)
+
+
+def test_a_driver_that_fails_is_quoted(machine):
+    machine.has("xpu", torch_driver.arc(0), says="zeInit: no permission for /dev/dri/renderD128")
+    with pytest.raises(SetupError, match="could not list the xpu cards") as caught:
+        card_registry.list_cards("xpu")
+    assert caught.value.stderr_tail[-1] == "zeInit: no permission for /dev/dri/renderD128"
+
+
+def test_a_driver_that_hangs_is_left(machine, monkeypatch):
+    from tapemill.devices import enumerate
+
+    machine.has("xpu", torch_driver.arc(0))
+    (machine.folder / "packages" / "torch" / "__init__.py").write_text("import time; time.sleep(600)")
+    monkeypatch.setattr(enumerate, "LIST_TIMEOUT_S", 1.0)
+    with pytest.raises(SetupError, match="did not list the xpu cards within 1 s"):
+        card_registry.list_cards("xpu")
+
+
+def test_a_program_of_the_working_folder_cannot_stand_in_for_torch(two_arcs, monkeypatch):
+    (two_arcs.folder / "here").mkdir()
+    (two_arcs.folder / "here" / "torch.py").write_text("raise SystemExit('wrong torch')")
+    monkeypatch.chdir(two_arcs.folder / "here")
+    assert len(card_registry.list_cards("xpu")) == 2
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "8680a056-0800-0000-0300-000000000000",
+        "GPU-8680A056-0800-0000-0300-000000000000",
+        "8680a05608000000" + "0300000000000000",
+        bytes.fromhex("8680a056080000000300000000000000"),
+        SimpleNamespace(bytes=[0x86, 0x80, 0xA0, 0x56, 8, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0]),
+        SimpleNamespace(bytes=[-0x7A, -0x80, -0x60, 0x56, 8, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0]),
+    ],
+)
+def test_a_uuid_is_the_same_in_every_spelling(value):
+    assert uuid_text(value) == "8680a056-0800-0000-0300-000000000000"
+
+
+def test_a_card_without_uuid_is_told_by_its_place(machine):
+    machine.has("hip", torch_driver.geforce(0, uuid=""), torch_driver.geforce(1, uuid=""))
+    recorded = card_registry.record_cards("hip")
+    assert machine.job("hip", 1) == recorded[1]
+    # Two cards of which nothing is known are not the same.
+    unknown = replace(recorded[0], pci_address="")
+    Path(machine.folder / "run" / "tapemill" / "cards-hip.json").write_text(
+        json.dumps({**card_registry._circumstances(), "cards": [unknown.to_plain()]})
+    )
+    assert "wrong card" in machine.job("hip", 0)

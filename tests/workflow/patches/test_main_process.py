@@ -1,0 +1,259 @@
+"""Snakemake's main process with many jobs: each defect that `tapemill.snakemake_compat` patches, with and without."""
+
+import gc
+import os
+import subprocess
+import sys
+
+from tapemill.events import log as events
+from tapemill.events.run_state import of_run
+from tapemill.snakemake_compat import main_process
+from tests.support.project import ROOT
+
+JOBS = 12
+SNAKEFILE = f"""
+import threading
+from tapemill.snakemake_compat import main_process as mainprocess
+
+onstart:
+    HOOK
+
+onsuccess:
+    print("timers:", sum(isinstance(thread, threading.Timer) for thread in threading.enumerate()))
+
+rule all:
+    input: [f"done/{{number}}" for number in range({JOBS})]
+
+rule one:
+    output: touch("done/{{number}}")
+    shell: "true"
+"""
+
+
+FAILS = """
+from tapemill.snakemake_compat import main_process as mainprocess
+
+onstart:
+    mainprocess.keep_logging_faults_quiet()
+
+rule one:
+    output: "done"
+    log: "one.log"
+    shell: "exit 1"
+"""
+
+
+def snakemake(folder, *options, cores=1):
+    """A run in a folder, to its end."""
+    command = [sys.executable, "-m", "snakemake", "--cores", str(cores), "--scheduler", "greedy", *options]
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "scripts")}
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
+
+
+def made(folder, snakefile):
+    """What a run prints that ends well."""
+    (folder / "Snakefile").write_text(snakefile)
+    done = snakemake(folder)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def timers(folder, hook):
+    """How many timers for another look there are when all jobs are done."""
+    told = made(folder, SNAKEFILE.replace("HOOK", hook))
+    assert len(list((folder / "done").iterdir())) == JOBS
+    return int(told.partition("timers:")[2].split()[0])
+
+
+def test_looks_for_ready_jobs_do_not_multiply(tmp_path):
+    assert timers(tmp_path, "mainprocess.reschedule_once_a_second(workflow.scheduler)") <= 1
+
+
+def test_without_help_they_do(tmp_path):
+    # If this fails Snakemake has mended it, and `reschedule_once_a_second` can go.
+    assert timers(tmp_path, "pass") > 1
+
+
+def test_a_log_that_vanished_costs_no_traceback_on_the_terminal(tmp_path):
+    (tmp_path / "Snakefile").write_text(FAILS)
+    done = snakemake(tmp_path, "--logger", "rich")
+    assert done.returncode == 1
+    assert "Failed one" in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+ANCIENT = """
+from pathlib import Path
+from snakemake.logging import logger
+from tapemill.run import hooks as closing
+from tapemill.snakemake_compat import main_process as mainprocess
+from tapemill.process import run_lock as runlock
+from tapemill.run import event_publisher as telling
+HELP
+
+onstart:
+    runlock.hold(Path(".snakemake"))
+    telling.begin(workflow)
+
+onsuccess:
+    closing.end(workflow, logger, is_ok=True)
+
+rule all:
+    input: "tape"
+
+rule choose:
+    output: "encoder"
+    shell: "touch {output}; sleep 4"
+
+checkpoint vote:
+    output: "vote"
+    shell: "sleep 2; touch {output}"
+
+rule clip:
+    input: ancient("encoder")
+    output: "clip"
+    shell: "touch {output}"
+
+rule tape:
+    input: "clip", lambda wildcards: checkpoints.vote.get().output
+    output: "tape"
+    shell: "touch {output}"
+"""
+
+
+def vote_beside_a_choice(folder, help):
+    """A run in which a checkpoint ends while a job runs whose file, `ancient` for others, is there."""
+    (folder / "Snakefile").write_text(ANCIENT.replace("HELP", help))
+    return snakemake(folder, "--keep-going", cores=2)
+
+
+def test_a_vote_beside_a_choice_loses_no_tape(tmp_path):
+    done = vote_beside_a_choice(tmp_path, "mainprocess.see_beyond_ancient_input()")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "tape").exists()
+    assert course(tmp_path).ended.facts["is_ok"] is True
+
+
+def test_without_help_it_does_and_that_run_does_not_end_as_if_all_were_done(tmp_path):
+    done = vote_beside_a_choice(tmp_path, "")
+    # If this is 0 Snakemake has mended it, and `see_beyond_ancient_input` can go.
+    assert done.returncode == 1
+    assert "1 of the files that it was to make are not there: tape" in done.stderr
+    assert "start the same command again" in done.stderr
+    assert "Nothing failed" not in done.stderr
+    ended = course(tmp_path)
+    assert (ended.state, ended.ended.facts["is_ok"], ended.facts().missing) == ("ended", False, ("tape",))
+    again = vote_beside_a_choice(tmp_path, "")
+    assert again.returncode == 0, again.stderr
+    assert (tmp_path / "tape").exists()
+
+
+def course(folder):
+    """The last run in a folder, by its events."""
+    return of_run(events.runs(folder / "events")[-1], folder / "events")
+
+
+def test_the_collector_looks_seldom_and_keeps_its_generations():
+    before = gc.get_threshold()
+    try:
+        main_process.look_for_garbage_seldom()
+        assert gc.get_threshold() == (main_process.NEW_OBJECTS, *before[1:])
+    finally:
+        gc.set_threshold(*before)
+
+
+LOOKED_AT = """
+import inspect
+from tapemill.snakemake_compat import main_process as mainprocess
+
+HELP
+
+class Source:
+    looks = 0
+
+    def __call__(self, wildcards, attempt=1):
+        return f"{wildcards.number}.in"
+
+    @property
+    def __signature__(self):
+        Source.looks += 1
+        return inspect.signature(Source.__call__.__get__(self))
+
+onsuccess:
+    print("looks:", Source.looks)
+
+rule all:
+    input: expand("{number}.out", number=range(20))
+
+rule begin:
+    output: "{number}.in"
+    shell: "touch {output}"
+
+rule one:
+    input: Source()
+    output: "{number}.out"
+    shell: "touch {output}"
+"""
+
+
+def looks(folder, help):
+    """How often Snakemake looked at what the input function takes."""
+    told = made(folder, LOOKED_AT.replace("HELP", help))
+    for path in [*folder.glob("*.in"), *folder.glob("*.out")]:
+        path.unlink()
+    return int(told.partition("looks:")[2].split()[0])
+
+
+def test_what_a_function_takes_is_looked_at_once(tmp_path):
+    assert looks(tmp_path, "") > 20
+    assert looks(tmp_path, "mainprocess.ask_once_what_functions_take()") == 1
+
+
+TEMPORARY = """
+from tapemill.snakemake_compat import main_process as mainprocess
+
+onstart:
+    HELP
+
+rule all:
+    input: "read", "late.done"
+
+rule cut:
+    output: temp("cut")
+    shell: "touch {output}"
+
+rule read:
+    input: "cut"
+    output: "read"
+    shell: "touch {output}"
+
+# Snakemake is done with `read` before it starts this one.
+checkpoint find:
+    input: "read"
+    output: "found"
+    shell: "if [ -e cut ]; then echo kept; else echo gone; fi > {output}"
+
+rule late:
+    input: lambda wildcards: checkpoints.find.get().output
+    output: "late.done"
+    shell: "cp {input} {output}"
+"""
+
+
+def cut_while_a_checkpoint_is_to_come(folder, hook):
+    """What has become of a temporary file that nobody needs any more."""
+    made(folder, TEMPORARY.replace("HELP", hook))
+    assert not (folder / "cut").exists()
+    return (folder / "late.done").read_text().strip()
+
+
+def test_a_temporary_file_goes_although_a_checkpoint_is_to_come(tmp_path):
+    hook = "mainprocess.remove_temporary_files_at_once(workflow.dag)"
+    assert cut_while_a_checkpoint_is_to_come(tmp_path, hook) == "gone"
+
+
+def test_without_help_it_stays_until_then(tmp_path):
+    # If this fails Snakemake has mended it, and `remove_temporary_files_at_once` can go.
+    assert cut_while_a_checkpoint_is_to_come(tmp_path, "pass") == "kept"

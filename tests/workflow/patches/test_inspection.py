@@ -11,7 +11,7 @@ from tests.support.project import ROOT
 
 CODE = """
 import gc, sys
-import snakemake.workflow
+import snakemake.api
 from snakemake.dag import DAG
 from snakemake import common
 from tapemill.snakemake_compat.planning import prepare_planning
@@ -38,7 +38,7 @@ def test_a_plan_is_made_with_all_patches():
 
 @pytest.mark.parametrize("version", ["9.27.0", "9.28.0", "8.30.0", "10.0"])
 def test_another_version_is_refused_in_one_sentence(version):
-    with pytest.raises(SetupError, match=r"this is Snakemake .*, but Tapemill needs 9\.27\.1 or a later 9\.27") as error:
+X
         check_version(version)
     assert "make setup" in str(error.value)
 

@@ -12,6 +12,7 @@ from tapemill.cluster import slurm
 from tapemill.core.errors import FatalError
 from tapemill.events import run_summary
 from tapemill.jobs import retry
+from tapemill.planning import SHOWS_PLAN
 from tapemill.process import heartbeat, liveness, run_lock, signals
 from tapemill.snakemake_compat import persistence
 from tapemill.snakemake_compat.dag_api import executor_of
@@ -25,8 +26,6 @@ from tapemill.workflow import up_to_date
 from . import event_publisher
 
 FOLDER = Path(".snakemake")
-LOOKING = frozenset({"show_plan", "plan"})
-"""Rules that make nothing."""
 
 
 def on_run_start(workflow: Any, planned_on: int | None) -> None:
@@ -60,7 +59,7 @@ def on_run_start(workflow: Any, planned_on: int | None) -> None:
 
 def _only_looks(dag: Any) -> bool:
     jobs = list(dag.needrun_jobs())
-    return bool(jobs) and all(job.rule.name in LOOKING for job in jobs)
+    return bool(jobs) and all(job.rule.name in SHOWS_PLAN for job in jobs)
 
 
 MOST_NAMED: Final = 10

@@ -38,7 +38,8 @@ def test_a_plan_is_made_with_all_patches():
 
 @pytest.mark.parametrize("version", ["9.27.0", "9.28.0", "8.30.0", "10.0"])
 def test_another_version_is_refused_in_one_sentence(version):
-X
+    match = r"this is Snakemake .*, but Tapemill needs 9\.27\.1 or a later 9\.27"
+    with pytest.raises(SetupError, match=match) as error:
         check_version(version)
     assert "make setup" in str(error.value)
 

@@ -28,7 +28,7 @@ main_process.see_beyond_ancient_input()
 REQUESTS = planning.Requests(planned, config, SPEECH_MODEL.path)
 cluster.prepare(workflow)
 in_group = cluster.together(workflow, planned, config)
-PLANNED_ON = run_lock.footprint(hooks.FOLDER)
+PLANNED_ON = run_lock.change_marker(hooks.FOLDER)
 
 
 onstart:

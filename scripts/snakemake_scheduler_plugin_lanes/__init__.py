@@ -28,10 +28,10 @@ from tapemill.lanes.assignment import (
     LANE_WARM,
     LANES_AT_MOST,
     Assignment,
-    Wish,
+    JobRequest,
     assign,
 )
-from tapemill.lanes.backpressure import AHEAD, AHEAD_AT_MOST, UNLIMITED, Waiting
+from tapemill.lanes.backpressure import AHEAD, AHEAD_AT_MOST, UNLIMITED, Backlog
 from tapemill.lanes.ledger import Ledger
 
 from .check import CardCheck
@@ -81,7 +81,7 @@ class Scheduler(greedy.Scheduler):
             from tapemill.cluster import node  # its Snakefile has imported it
 
             node.serve(self.dag)
-        self._waiting = Waiting()
+        self._waiting = Backlog()
         self._made_ahead: dict[str, bool] = {}
         self._total: dict[str, int] = {}
         self._ledger = Ledger()
@@ -204,9 +204,9 @@ class Scheduler(greedy.Scheduler):
             others=[needs_of(job, free) for job in others],
         )
 
-    def _wish(self, key: str, job: Any, lanes: Collection[str], input_sizes: Mapping[Any, int]) -> Wish:
+    def _wish(self, key: str, job: Any, lanes: Collection[str], input_sizes: Mapping[Any, int]) -> JobRequest:
         needs = needs_of(job, self._total)
-        return Wish(
+        return JobRequest(
             key=key,
             rule=str(job.rule.name),
             priority=job.priority,
@@ -218,7 +218,7 @@ class Scheduler(greedy.Scheduler):
             failed_at=self._ledger.failed_at(key),
         )
 
-    def _give(self, job: Any, wish: Wish, lane: str) -> Any:
+    def _give(self, job: Any, wish: JobRequest, lane: str) -> Any:
         for name, value in {lane: 1, LANE_DEVICE: self.settings.device, LANE_WARM: int(not self.settings.cold)}.items():
             job.add_aux_resource(name, value)
         self._ledger.give(wish, lane, time.monotonic())

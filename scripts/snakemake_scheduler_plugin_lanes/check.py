@@ -32,7 +32,7 @@ class CardCheck:
 
     def _run(self, kind: Kind, numbers: Sequence[int]) -> None:
         try:
-            from tapemill.lanes.card_registry import check_lanes
+            from tapemill.lanes.gpu_registry import check_lanes
 
             check_lanes(kind, numbers)
         except BaseException as error:  # noqa: BLE001  raised again by `wait`, in the thread that asks

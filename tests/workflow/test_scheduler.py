@@ -132,7 +132,7 @@ def test_a_job_that_failed_rests_while_others_have_its_lane(tmp_path):
     begin = (
         "from pathlib import Path\nfrom tapemill.jobs import retry as retrying\n"
         "from tapemill.process import run_lock as runlock\nretrying.READING_S = 10.0\n"
-        "onstart:\n    runlock.hold(Path('.snakemake')); retrying.begin(workflow.scheduler)\n"
+        "onstart:\n    runlock.acquire(Path('.snakemake')); retrying.begin(workflow.scheduler)\n"
     )
     expected = {"first-0": 100, "later-0": 1}
     first = rule("first", 1, params="fails=1", log="'logs/{i}.log'", retries=1)
@@ -372,8 +372,8 @@ class GpuJob(DummyJob):
 
 @pytest.fixture
 def cards(monkeypatch):
-    """Stands for tapemill.lanes.card_registry: which question it was asked, and what it answers."""
-    module = types.ModuleType("tapemill.lanes.card_registry")
+    """Stands for tapemill.lanes.gpu_registry: which question it was asked, and what it answers."""
+    module = types.ModuleType("tapemill.lanes.gpu_registry")
     module.asked, module.answer, module.known = [], None, threading.Event()
 
     def check_lanes(kind, numbers):

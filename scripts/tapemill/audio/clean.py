@@ -11,18 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from tapemill.core.errors import GateError
-from tapemill.core.progress import of_seconds, tell
+from tapemill.core.progress import progress_by_seconds, report
 from tapemill.media import ffmpeg
-from tapemill.media.capture_info import SoundFacts, TakeFacts
+from tapemill.media.capture_info import AudioTrackInfo, SourceFileInfo
 from tapemill.media.ffmpeg import version
-from tapemill.media.ffmpeg.command import described
-from tapemill.media.ffmpeg.limits import most_bytes, time_limit_s
-from tapemill.media.output_checks import REMEDY, check_loudness, opened_output, peak
-from tapemill.storage.atomic import scratch, staged, write_json
-from tapemill.storage.disk_space import explained
+from tapemill.media.ffmpeg.command import redact_paths
+from tapemill.media.ffmpeg.limits import max_output_bytes, timeout_s
+from tapemill.media.output_checks import REMEDY, check_loudness, open_output, peak_amplitude
+from tapemill.storage.atomic import scratch_dir, staged, write_json
+from tapemill.storage.disk_space import translate_os_errors
 
 from .filters import MEASURE, AudioSettings, Loudness, filters, gain_db, noise_floor_db, parse_loudness
-from .timeline import Laid, lay
+from .timeline import TimelineTrack, decode_to_timeline
 
 LOG = logging.getLogger("tapemill.audio")
 
@@ -39,8 +39,8 @@ LONGEST_PACKET_SAMPLES = 2048
 class _Job:
     """One laid track and what is done to it."""
 
-    laid: Laid
-    sound: SoundFacts
+    laid: TimelineTrack
+    sound: AudioTrackInfo
     chain: tuple[str, ...]
     noise_db: float | None
     loudness: Loudness | None
@@ -50,8 +50,8 @@ class _Job:
 def clean_sound(
     *,
     sources: Sequence[Path],
-    takes: Sequence[TakeFacts],
-    sounds: Sequence[SoundFacts],
+    takes: Sequence[SourceFileInfo],
+    sounds: Sequence[AudioTrackInfo],
     target: Path,
     record: Path,
     settings: AudioSettings,
@@ -70,21 +70,21 @@ def clean_sound(
         return
     chosen = list(sounds[:1] if settings.tracks == "first" else sounds)
     frames, seconds = sum(take.frames for take in takes), float(sum(take.frames / take.rate for take in takes))
-    follow = functools.partial(of_seconds, frames, seconds)
-    with explained(target), scratch(target) as folder:
+    follow = functools.partial(progress_by_seconds, frames, seconds)
+    with translate_os_errors(target), scratch_dir(target) as folder:
         # On the target's disk, where there is room for sound.
         paths = [folder / f"{place}.raw" for place in range(len(chosen))]
-        laid = lay(sources=sources, takes=takes, sounds=chosen, paths=paths, reached_s=follow("reading"))
+        laid = decode_to_timeline(sources=sources, takes=takes, sounds=chosen, paths=paths, reached_s=follow("reading"))
         jobs = [_prepare(track, sound, settings, target, follow) for track, sound in zip(laid, chosen, strict=True)]
         with staged(target) as partial:
             command = _encode(jobs, partial, target, settings, follow("encoding"))
             _check(jobs, partial, target, settings, follow)
-    made = {"commands": [command], "programs": version.used("av", "numpy", with_ffmpeg=True)}
+    made = {"commands": [command], "programs": version.tool_versions("av", "numpy", with_ffmpeg=True)}
     write_json(record, {"codec": settings.codec, "tracks": [_to_plain(job, settings) for job in jobs], **made})
-    tell(f"the sound of {frames} frames, in {len(jobs)} tracks", frames=frames)
+    report(f"the sound of {frames} frames, in {len(jobs)} tracks", frames=frames)
 
 
-def _prepare(laid: Laid, sound: SoundFacts, settings: AudioSettings, target: Path, follow: Follow) -> _Job:
+def _prepare(laid: TimelineTrack, sound: AudioTrackInfo, settings: AudioSettings, target: Path, follow: Follow) -> _Job:
     rate = laid.format.sample_rate_hz
     noise_db = noise_floor_db(laid.samples(), rate) if settings.hiss_db > 0 else None
     chain = filters(settings, sample_rate_hz=rate, noise_db=noise_db)
@@ -101,10 +101,10 @@ def _prepare(laid: Laid, sound: SoundFacts, settings: AudioSettings, target: Pat
     return job
 
 
-def _measure(laid: Laid, chain: Sequence[str], target: Path, reached_s: Callable[[float], None]) -> Loudness:
-    report = ffmpeg.run(
+def _measure(laid: TimelineTrack, chain: Sequence[str], target: Path, reached_s: Callable[[float], None]) -> Loudness:
+    output = ffmpeg.run(
         [
-            *ffmpeg.source(laid.path, options=laid.source_options()),
+            *ffmpeg.input_args(laid.path, options=laid.source_options()),
             *("-af", ",".join([*chain, MEASURE]), "-f", "null", "-"),
         ],
         concerns=target,
@@ -112,7 +112,7 @@ def _measure(laid: Laid, chain: Sequence[str], target: Path, reached_s: Callable
         verbosity="info",
         reached_s=reached_s,
     )
-    return parse_loudness(report)
+    return parse_loudness(output)
 
 
 def _encode(
@@ -126,7 +126,7 @@ def _encode(
     arguments: list[str] = []
     outputs: list[str] = []
     for place, job in enumerate(jobs):
-        arguments += ffmpeg.source(job.laid.path, options=job.laid.source_options())
+        arguments += ffmpeg.input_args(job.laid.path, options=job.laid.source_options())
         outputs += ["-map", f"{place}:a", *_codec(job, place, settings)]
         if job.chain:
             outputs += [f"-filter:a:{place}", ",".join(job.chain)]
@@ -135,16 +135,16 @@ def _encode(
         outputs += [f"-disposition:a:{place}", "default" if place == 0 else "0"]
     # Without a limit the muxer never gives up waiting for a track, so the order of packets depends on nothing but time.
     outputs += ["-max_interleave_delta", "0"]
-    arguments += [*ffmpeg.BITEXACT, *outputs, *ffmpeg.target(partial, "matroska")]
+    arguments += [*ffmpeg.BITEXACT, *outputs, *ffmpeg.output_args(partial, "matroska")]
     ffmpeg.run(
         arguments,
         concerns=target,
         timeout_s=_time_limit([job.laid for job in jobs]),
-        most_bytes=most_bytes(sound_bytes=sum(job.laid.path.stat().st_size for job in jobs)),
+        most_bytes=max_output_bytes(sound_bytes=sum(job.laid.path.stat().st_size for job in jobs)),
         reached_s=reached_s,
     )
     names: dict[str | Path, str] = {job.laid.path: f"track {place}" for place, job in enumerate(jobs, 1)}
-    return described(arguments, {**names, partial: "sound"})
+    return redact_paths(arguments, {**names, partial: "sound"})
 
 
 def _codec(job: _Job, place: int, settings: AudioSettings) -> list[str]:
@@ -157,15 +157,15 @@ def _codec(job: _Job, place: int, settings: AudioSettings) -> list[str]:
     return [f"-c:a:{place}", encoder, f"-b:a:{place}", f"{settings.bitrate_kbps}k"]
 
 
-def _time_limit(laid: Sequence[Laid]) -> float:
-    return time_limit_s(seconds=SECONDS_PER_SECOND * sum(track.duration_s for track in laid))
+def _time_limit(laid: Sequence[TimelineTrack]) -> float:
+    return timeout_s(seconds=SECONDS_PER_SECOND * sum(track.duration_s for track in laid))
 
 
 def _check(jobs: Sequence[_Job], partial: Path, target: Path, settings: AudioSettings, follow: Follow) -> None:
     """The gate: as many samples come out as went in, the first is at time zero, and sound is not silence."""
     for place, job in enumerate(jobs):
         found, start_s, loudest, reached_s = 0, None, 0.0, follow("checking")
-        with opened_output(partial, target=target) as container:
+        with open_output(partial, target=target) as container:
             if len(container.streams.audio) != len(jobs):
                 raise GateError(
                     f"{len(container.streams.audio)} sound tracks were written, not {len(jobs)}",
@@ -177,7 +177,7 @@ def _check(jobs: Sequence[_Job], partial: Path, target: Path, settings: AudioSet
                 start_s = frame.time if start_s is None else start_s
                 found += frame.samples
                 # Where anything is heard, it is not silent: no need to look at the rest.
-                loudest = loudest or peak(frame)
+                loudest = loudest or peak_amplitude(frame)
                 reached_s(found / frame.sample_rate)
             rate = stream.codec_context.sample_rate
         expected = job.laid.counts.samples * rate / job.laid.format.sample_rate_hz

@@ -10,9 +10,9 @@ from pathlib import Path
 import av
 import numpy as np
 
-from tapemill.core.timing import Span, nearest
-from tapemill.media.audio_samples import describe, read_samples
-from tapemill.media.capture_info import TakeFacts
+from tapemill.core.timing import FrameRange, round_half_up
+from tapemill.media.audio_samples import probe_format, read_samples
+from tapemill.media.capture_info import SourceFileInfo
 from tapemill.storage.atomic import staged
 
 RATE_HZ = 16_000
@@ -20,13 +20,15 @@ RATE_HZ = 16_000
 MARGIN_S = Fraction(1, 10)
 
 
-def extract_audio(*, source: Path, take: TakeFacts, sound_stream: int | None, span: Span, target: Path) -> None:
+def extract_audio(
+    *, source: Path, take: SourceFileInfo, sound_stream: int | None, span: FrameRange, target: Path
+) -> None:
     """Write a scene's sound as WAV with exactly round(duration × 16000) samples, each at its time.
 
     Time zero is the start of the scene's first frame. Silence where the capture has no sound, not yet, or no more.
     """
-    first = nearest(span.start_s(take.rate) * RATE_HZ)
-    count = nearest(span.duration_s(take.rate) * RATE_HZ)
+    first = round_half_up(span.start_s(take.rate) * RATE_HZ)
+    count = round_half_up(span.duration_s(take.rate) * RATE_HZ)
     if sound_stream is None:
         samples = np.zeros(count, dtype=np.float32)
     else:
@@ -45,15 +47,15 @@ def speech_samples(source: Path, stream_index: int, *, origin_s: Fraction, first
 
     shape = (count,), float32, full scale ±1. Sound before `origin_s` is left out.
     """
-    rate_hz = describe(source, stream_index).rate_hz
+    rate_hz = probe_format(source, stream_index).rate_hz
     # Both rates have a sample at each whole multiple of this: starting there keeps their phases as in the whole track.
     period_s = Fraction(1, math.gcd(rate_hz, RATE_HZ))
     lead = max(0, math.floor((Fraction(first, RATE_HZ) - MARGIN_S) / period_s))
     start_s = lead * period_s
     stop_s = Fraction(first + count, RATE_HZ) + MARGIN_S
-    begin, end = nearest(start_s * rate_hz), math.ceil(stop_s * rate_hz)
+    begin, end = round_half_up(start_s * rate_hz), math.ceil(stop_s * rate_hz)
     mono = read_samples(source, stream_index, origin_s=origin_s, first=begin, count=end - begin).mean(axis=0)
-    skip = first - nearest(start_s * RATE_HZ)
+    skip = first - round_half_up(start_s * RATE_HZ)
     return _resampled(mono, rate_hz)[skip : skip + count]
 
 

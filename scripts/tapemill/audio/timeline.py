@@ -16,11 +16,11 @@ from av import AudioFrame, AudioResampler, AudioStream
 from av.container import InputContainer
 from av.stream import Discard
 
-from tapemill.core.timing import nearest
-from tapemill.media.capture_info import SoundFacts, TakeFacts
-from tapemill.media.probe import opened
+from tapemill.core.timing import round_half_up
+from tapemill.media.capture_info import AudioTrackInfo, SourceFileInfo
+from tapemill.media.probe import open_media
 
-from .timeline_writer import Counts, Placer
+from .timeline_writer import TimelineStats, TimelineWriter
 
 LOG = logging.getLogger("tapemill.audio")
 
@@ -33,7 +33,7 @@ PEAK_SAMPLES = 1 << 20
 
 
 @dataclass(frozen=True)
-class Format:
+class RawAudioFormat:
     """How the raw samples of a track are written: interleaved, little-endian."""
 
     raw: RawFormat
@@ -46,12 +46,12 @@ class Format:
 
 
 @dataclass(frozen=True)
-class Laid:
+class TimelineTrack:
     """One track on the tape's clock, as a file of raw samples."""
 
     path: Path
-    format: Format
-    counts: Counts
+    format: RawAudioFormat
+    counts: TimelineStats
 
     @property
     def duration_s(self) -> float:
@@ -81,14 +81,14 @@ class Laid:
         return {**asdict(self.format), **asdict(self.counts)}
 
 
-def lay(
+def decode_to_timeline(
     *,
     sources: Sequence[Path],
-    takes: Sequence[TakeFacts],
-    sounds: Sequence[SoundFacts],
+    takes: Sequence[SourceFileInfo],
+    sounds: Sequence[AudioTrackInfo],
     paths: Sequence[Path],
     reached_s: Callable[[float], None],
-) -> list[Laid]:
+) -> list[TimelineTrack]:
     """Decode `sounds` in one reading of all `sources` and write each, laid on the tape's clock, to its file of `paths`.
 
     One source is a whole capture: its sound ends where it ends. Several are ready scenes: each fills its frames' share
@@ -106,7 +106,7 @@ def lay(
             stop_s = start_s + take.frames / take.rate
             for track in tracks:
                 track.begin(offset_s=start_s - take.start_s, picture_end_s=stop_s, fill=not whole)
-            with opened(source) as container:
+            with open_media(source) as container:
                 streams = [_stream(container, place, sound, whole=whole) for place, sound in enumerate(sounds)]
                 chosen = {s.index: t for s, t in zip(streams, tracks, strict=True) if s}
                 _decode_all(container, chosen, source, reached_s)
@@ -115,16 +115,18 @@ def lay(
             start_s = stop_s
         for track in tracks:
             if track.placer.counts.samples == 0:
-                track.placer.silence_until(nearest(start_s * track.format.sample_rate_hz))
-    return [Laid(path, track.format, track.placer.counts) for path, track in zip(paths, tracks, strict=True)]
+                track.placer.silence_until(round_half_up(start_s * track.format.sample_rate_hz))
+    return [TimelineTrack(path, track.format, track.placer.counts) for path, track in zip(paths, tracks, strict=True)]
 
 
 class _Track:
     """One track on its way from decoded frames to placed samples."""
 
-    def __init__(self, form: Format, out: IO[bytes]) -> None:
+    def __init__(self, form: RawAudioFormat, out: IO[bytes]) -> None:
         self.format = form
-        self.placer = Placer(out, dtype=DTYPES[form.raw], channels=form.channels, sample_rate_hz=form.sample_rate_hz)
+        self.placer = TimelineWriter(
+            out, dtype=DTYPES[form.raw], channels=form.channels, sample_rate_hz=form.sample_rate_hz
+        )
         self._offset_s = Fraction(0)
         self._resampler: AudioResampler | None = None
         self._resampled: tuple[str, str, int] | None = None
@@ -138,7 +140,7 @@ class _Track:
     def begin(self, *, offset_s: Fraction, picture_end_s: Fraction, fill: bool) -> None:
         """Begin a take. `offset_s` leads from the file's clock to the tape's."""
         self._offset_s = offset_s
-        self.placer.begin(picture_end=nearest(picture_end_s * self.format.sample_rate_hz), fill=fill)
+        self.placer.begin(picture_end=round_half_up(picture_end_s * self.format.sample_rate_hz), fill=fill)
 
     def add(self, frame: AudioFrame) -> None:
         """Take the next decoded frame of the take."""
@@ -146,7 +148,7 @@ class _Track:
             position = None
             if converted.pts is not None and converted.time_base is not None:
                 seconds = converted.pts * Fraction(converted.time_base) + self._offset_s
-                position = nearest(seconds * self.format.sample_rate_hz)
+                position = round_half_up(seconds * self.format.sample_rate_hz)
             self.placer.add(_interleaved(converted, self.format), position)
 
     def lose(self) -> None:
@@ -184,10 +186,10 @@ class _Track:
         return rest
 
 
-def _format(sources: Sequence[Path], place: int, sound: SoundFacts, *, whole: bool) -> Format:
+def _format(sources: Sequence[Path], place: int, sound: AudioTrackInfo, *, whole: bool) -> RawAudioFormat:
     """What the first sound that can be decoded is like decides what the track is like."""
     for source in sources:
-        with opened(source) as container:
+        with open_media(source) as container:
             stream = _stream(container, place, sound, whole=whole)
             frame = _first_frame(container, stream) if stream is not None else None
             if frame is not None:
@@ -196,11 +198,11 @@ def _format(sources: Sequence[Path], place: int, sound: SoundFacts, *, whole: bo
                 # A layout that nobody stated is the usual one of so many channels.
                 named = not frame.layout.name.endswith("channels")
                 layout = frame.layout.name if named else f"{frame.layout.nb_channels}c"
-                return Format(raw, 24 if precise else 16, frame.sample_rate, frame.layout.nb_channels, layout)
-    return Format("s16", 16, sound.sample_rate_hz or 48_000, sound.channels or 1, f"{sound.channels or 1}c")
+                return RawAudioFormat(raw, 24 if precise else 16, frame.sample_rate, frame.layout.nb_channels, layout)
+    return RawAudioFormat("s16", 16, sound.sample_rate_hz or 48_000, sound.channels or 1, f"{sound.channels or 1}c")
 
 
-def _stream(container: InputContainer, place: int, sound: SoundFacts, *, whole: bool) -> AudioStream | None:
+def _stream(container: InputContainer, place: int, sound: AudioTrackInfo, *, whole: bool) -> AudioStream | None:
     """The track within one file. Scene files may number their streams differently, so there the order counts."""
     streams = [stream for stream in container.streams.audio if stream.codec_context is not None]
     if whole:
@@ -245,7 +247,7 @@ def _decode_all(
         LOG.warning("%d packets of sound cannot be read (first: %s): %s", len(errors), errors[0], source)
 
 
-def _interleaved(frame: AudioFrame, form: Format) -> np.ndarray:
+def _interleaved(frame: AudioFrame, form: RawAudioFormat) -> np.ndarray:
     """Samples of a frame. shape = (samples, channels), type of the raw format."""
     samples = frame.to_ndarray()
     samples = samples.T if frame.format.is_planar else samples.reshape(-1, form.channels)

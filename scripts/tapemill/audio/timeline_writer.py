@@ -22,7 +22,7 @@ SILENCE_SAMPLES = 65_536
 
 
 @dataclass
-class Counts:
+class TimelineStats:
     """What was done to a track, in samples."""
 
     samples: int = 0
@@ -46,11 +46,11 @@ class _Block:
     """Where its time stamp puts its first sample; None without a time stamp: right behind the one before."""
 
 
-class Placer:
+class TimelineWriter:
     """Writes the blocks of one track, one take (a capture, or one scene file) after the other, to a raw file."""
 
     def __init__(self, out: IO[bytes], *, dtype: str, channels: int, sample_rate_hz: int) -> None:
-        self.counts = Counts()
+        self.counts = TimelineStats()
         self._out = out
         self._silence = np.zeros((SILENCE_SAMPLES, channels), dtype=dtype)
         self._tolerance = int(TOLERANCE_S * sample_rate_hz)

@@ -10,7 +10,7 @@ from typing import Any
 from tapemill.core.errors import printable
 from tapemill.storage import atomic, fingerprint, job_records
 
-from .validation import unchanging
+from .validation import ensure_not_growing
 
 LOG = logging.getLogger("tapemill.provenance")
 
@@ -22,7 +22,7 @@ def hash_capture(*, sources: Sequence[Path], target: Path) -> None:
     InputError if a file is written to meanwhile.
     """
     known = {file["fingerprint"]: file for file in job_records.read(target).get("files", ())}
-    with unchanging(sources):
+    with ensure_not_growing(sources):
         hashed = [_hash(source, known) for source in sources]
     atomic.write_json(target, {"files": hashed})
 

@@ -14,8 +14,8 @@ import numpy as np
 from av import Packet, VideoFrame, VideoStream
 from av.container import InputContainer
 
-from tapemill.media.packets import Packets
-from tapemill.media.probe import opened
+from tapemill.media.packets import PacketIndex
+from tapemill.media.probe import open_media
 
 LOOKS = 12
 # Pictures come out in spite of the decoder's delay, even at two packets for each; and, where packets may hold single
@@ -30,7 +30,7 @@ FEWEST_FIELDS = 4
 
 
 @dataclass(frozen=True)
-class Look:
+class DecodeSample:
     """What was seen at one place."""
 
     time: int
@@ -41,7 +41,7 @@ class Look:
     """Of packets that hold the second field of a picture only: time since the first field, in the stream's units."""
 
 
-def look_around(path: Path, stream_index: int, packets: Packets) -> list[Look]:
+def sample_decode(path: Path, stream_index: int, packets: PacketIndex) -> list[DecodeSample]:
     """Look at some places of a file, the first and the last of its key frames among them, in order.
 
     Where the size of the picture differs between two places, more are looked at, until the change is found to the key
@@ -51,7 +51,7 @@ def look_around(path: Path, stream_index: int, packets: Packets) -> list[Look]:
     keys = packets.key_times[packets.key_times <= packets.times[-LAST_PICTURES:][0]]
     if not len(keys):
         keys = packets.times[:1]
-    with opened(path) as container:
+    with open_media(path) as container:
         stream = next(stream for stream in container.streams.video if stream.index == stream_index)
         places = sorted({round(place) for place in np.linspace(0, len(keys) - 1, LOOKS)})
         looks = {place: _look(container, stream, int(keys[place])) for place in places}
@@ -63,13 +63,13 @@ def look_around(path: Path, stream_index: int, packets: Packets) -> list[Look]:
     return [looks[place] for place in sorted(looks)]
 
 
-def changed(looks: Sequence[Look]) -> Look | None:
+def find_size_change(looks: Sequence[DecodeSample]) -> DecodeSample | None:
     """The first look at a picture of another size than the first one."""
     seen = [look for look in looks if look.size is not None]
     return next((look for look in seen if look.size != seen[0].size), None)
 
 
-def merged_fields(times: np.ndarray, looks: Sequence[Look]) -> tuple[np.ndarray, int] | None:
+def detect_paff(times: np.ndarray, looks: Sequence[DecodeSample]) -> tuple[np.ndarray, int] | None:
     """Time stamps of pictures where packets hold single fields (H.264's PAFF), and the duration of a picture.
 
     Only the first field of each picture stays. None if packets hold whole pictures. shape = (pictures,), int64.
@@ -85,7 +85,7 @@ def merged_fields(times: np.ndarray, looks: Sequence[Look]) -> tuple[np.ndarray,
     return np.array(kept, dtype=np.int64), 2 * step
 
 
-def _change(looks: dict[int, Look]) -> int | None:
+def _change(looks: dict[int, DecodeSample]) -> int | None:
     """The key frame in the middle between the last of the first size and the first of another; None once adjacent."""
     seen = [(place, look.size) for place, look in sorted(looks.items()) if look.size is not None]
     other = next((position for position, (_, size) in enumerate(seen) if size != seen[0][1]), None)
@@ -96,7 +96,7 @@ def _change(looks: dict[int, Look]) -> int | None:
     return inside[len(inside) // 2] if inside else None
 
 
-def _look(container: InputContainer, stream: VideoStream, time: int) -> Look:
+def _look(container: InputContainer, stream: VideoStream, time: int) -> DecodeSample:
     stamps: list[int] = []
     frames: list[VideoFrame] = []
     may_be_fields = stream.codec_context.name == "h264"
@@ -113,7 +113,7 @@ def _look(container: InputContainer, stream: VideoStream, time: int) -> Look:
                 stamps.append(packet.pts)
     size = (frames[0].width, frames[0].height) if frames else None
     steps = _field_steps(stamps, frames) if may_be_fields else ()
-    return Look(time, size, steps)
+    return DecodeSample(time, size, steps)
 
 
 def _from(container: InputContainer, stream: VideoStream, time: int) -> Iterator[Packet[VideoStream]]:

@@ -21,7 +21,7 @@ INTERLACED_SHARE = 0.2
 
 
 @dataclass(frozen=True)
-class FieldCounts:
+class IdetCounts:
     """Frames by what idet took them for."""
 
     tff: int = 0
@@ -29,8 +29,8 @@ class FieldCounts:
     progressive: int = 0
     undetermined: int = 0
 
-    def __add__(self, other: FieldCounts) -> FieldCounts:
-        return FieldCounts(
+    def __add__(self, other: IdetCounts) -> IdetCounts:
+        return IdetCounts(
             self.tff + other.tff,
             self.bff + other.bff,
             self.progressive + other.progressive,
@@ -53,18 +53,18 @@ class FieldCounts:
         return "progressive", self.progressive / self.frames if self.frames else 0.0
 
 
-def count_fields(
+def run_idet(
     path: Path, stream_index: int, starts_s: Sequence[Fraction], frames_per_spot: int, *, timeout_s: float
-) -> FieldCounts:
+) -> IdetCounts:
     """Look at `frames_per_spot` frames from each of several places of a file. `timeout_s` is for each place.
 
     Raises like `ffmpeg.run`, and ToolFailed if ffmpeg says nothing of fields.
     """
-    total = FieldCounts()
+    total = IdetCounts()
     for start_s in starts_s:
         report = ffmpeg.run(
             [
-                *ffmpeg.source(path, options=[*ffmpeg.PICTURE_LIMIT, "-ss", f"{float(start_s):.3f}"]),
+                *ffmpeg.input_args(path, options=[*ffmpeg.PICTURE_LIMIT, "-ss", f"{float(start_s):.3f}"]),
                 *("-map", f"0:{stream_index}", "-frames:v", str(frames_per_spot), "-vf", "idet", "-f", "null", "-"),
             ],
             concerns=path,
@@ -81,5 +81,5 @@ def count_fields(
                 stderr_tail=report.splitlines()[-TAIL_LINES:],
                 remedy="check the setting `ffmpeg`: that program does not do what ffmpeg does",
             )
-        total += FieldCounts(*(int(count) for count in found[-1]))
+        total += IdetCounts(*(int(count) for count in found[-1]))
     return total

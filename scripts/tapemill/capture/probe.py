@@ -13,16 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from tapemill.core.errors import InputError
-from tapemill.core.progress import Reading, tell
+from tapemill.core.progress import ByteProgress, report
 from tapemill.core.timing import format_fraction
-from tapemill.media.capture_info import Capture, FieldOrder, PictureFacts, SoundFacts, TakeFacts
-from tapemill.media.ffmpeg.limits import time_limit_s
-from tapemill.media.probe import Media, Picture
+from tapemill.media.capture_info import AudioTrackInfo, Capture, FieldOrder, SourceFileInfo, VideoInfo
+from tapemill.media.ffmpeg.limits import timeout_s
+from tapemill.media.probe import MediaInfo, VideoStreamInfo
 from tapemill.storage.atomic import write_json
 from tapemill.storage.fingerprint import scene_files
 
-from .field_order import FieldCounts, count_fields
-from .validation import CaptureSettings, Examined, examine, unchanging
+from .field_order import IdetCounts, run_idet
+from .validation import CaptureSettings, ValidatedFile, ensure_not_growing, validate_capture
 
 __all__ = ["CaptureSettings", "probe_capture"]
 
@@ -50,7 +50,7 @@ def probe_capture(
     files = scene_files(source) if source.is_dir() else [source]
     if not files:
         raise InputError("this folder holds no scene files", file=source, remedy="check the sheet's source")
-    with unchanging(files):
+    with ensure_not_growing(files):
         examined = list(_examined(files, settings))
     media = [each.media for each in examined]
     takes = [_take(file, found) for file, found in zip(files, examined, strict=True)]
@@ -63,7 +63,8 @@ def probe_capture(
         takes=tuple(takes),
         picture=_picture(first.picture, takes[0].rate, order, display_aspect),
         sounds=tuple(
-            SoundFacts(s.stream_index, s.codec, s.sample_rate_hz, s.channels, s.language, s.title) for s in first.sounds
+            AudioTrackInfo(s.stream_index, s.codec, s.sample_rate_hz, s.channels, s.language, s.title)
+            for s in first.sounds
         ),
         notes={
             "container": first.container,
@@ -76,19 +77,19 @@ def probe_capture(
         },
     )
     found_by = order_notes["found_by"]
-    tell(f"{capture.frames} frames at {takes[0].rate}, field order {order} ({found_by})", frames=capture.frames)
+    report(f"{capture.frames} frames at {takes[0].rate}, field order {order} ({found_by})", frames=capture.frames)
     write_json(target, capture.to_plain())
 
 
-def _examined(files: Sequence[Path], settings: CaptureSettings) -> Iterator[Examined]:
+def _examined(files: Sequence[Path], settings: CaptureSettings) -> Iterator[ValidatedFile]:
     # One that cannot be looked at is told of when it is opened.
-    reading = Reading([file.stat().st_size if file.is_file() else 0 for file in files], "reading the capture")
+    reading = ByteProgress([file.stat().st_size if file.is_file() else 0 for file in files], "reading the capture")
     for file in files:
         reading.next_file()
-        yield examine(file, settings, reading.reach)
+        yield validate_capture(file, settings, reading.reach)
 
 
-def _remarks(files: Sequence[Path], examined: Sequence[Examined]) -> dict[str, list[str]]:
+def _remarks(files: Sequence[Path], examined: Sequence[ValidatedFile]) -> dict[str, list[str]]:
     """What is odd about a capture that is taken all the same; no key if nothing is."""
     remarks = [
         remark if len(files) == 1 else f"{take.name.encode('utf-8', 'backslashreplace').decode()}: {remark}"
@@ -98,7 +99,7 @@ def _remarks(files: Sequence[Path], examined: Sequence[Examined]) -> dict[str, l
     return {"remarks": remarks} if remarks else {}
 
 
-def _take(file: Path, examined: Examined) -> TakeFacts:
+def _take(file: Path, examined: ValidatedFile) -> SourceFileInfo:
     grid = examined.grid
     if grid.duplicates or grid.drops:
         LOG.warning(
@@ -106,10 +107,10 @@ def _take(file: Path, examined: Examined) -> TakeFacts:
             file.name, grid.rate, grid.duplicates, grid.drops,
         )  # fmt: skip
     name = file.name.encode("utf-8", "backslashreplace").decode()
-    return TakeFacts(**asdict(grid), file=name, stream_index=examined.media.picture.stream_index)
+    return SourceFileInfo(**asdict(grid), file=name, stream_index=examined.media.picture.stream_index)
 
 
-def _agree(files: Sequence[Path], media: Sequence[Media], takes: Sequence[TakeFacts]) -> None:
+def _agree(files: Sequence[Path], media: Sequence[MediaInfo], takes: Sequence[SourceFileInfo]) -> None:
     """Scene files of one tape come from one capture: what differs cannot be joined without guessing."""
 
     def traits(position: int) -> dict[str, Any]:
@@ -136,8 +137,8 @@ def _agree(files: Sequence[Path], media: Sequence[Media], takes: Sequence[TakeFa
 
 def _field_order(
     files: Sequence[Path],
-    takes: Sequence[TakeFacts],
-    picture: Picture,
+    takes: Sequence[SourceFileInfo],
+    picture: VideoStreamInfo,
     stated: str,
     settings: CaptureSettings,
     lead_s: Fraction,
@@ -149,14 +150,14 @@ def _field_order(
     lines = picture.height
     if lines < FEWEST_INTERLACED_LINES or lines == PROGRESSIVE_LINES or takes[0].rate > FASTEST_INTERLACED_RATE:
         return "progressive", {"found_by": "size and rate"}
-    counts = FieldCounts()
+    counts = IdetCounts()
     for file, take, spots in _spots(files, takes, settings.field_order_spots):
-        timeout_s = time_limit_s(
+        limit_s = timeout_s(
             reads=[file],
             samples=picture.width * picture.height,
             decoded=settings.field_order_frames + float(lead_s * take.rate),
         )
-        counts += count_fields(file, take.stream_index, spots, settings.field_order_frames, timeout_s=timeout_s)
+        counts += run_idet(file, take.stream_index, spots, settings.field_order_frames, timeout_s=limit_s)
     order, confidence = counts.judge()
     return order, {
         "found_by": "idet",
@@ -166,8 +167,8 @@ def _field_order(
 
 
 def _spots(
-    files: Sequence[Path], takes: Sequence[TakeFacts], count: int
-) -> list[tuple[Path, TakeFacts, list[Fraction]]]:
+    files: Sequence[Path], takes: Sequence[SourceFileInfo], count: int
+) -> list[tuple[Path, SourceFileInfo, list[Fraction]]]:
     """Spread `count` places evenly over all files; seconds count from each file's own beginning."""
     if len(files) > count:
         chosen = [position * len(files) // count for position in range(count)]
@@ -179,14 +180,14 @@ def _spots(
     ]
 
 
-def _picture(picture: Picture, rate: Fraction, order: FieldOrder, display_aspect: Fraction | None) -> PictureFacts:
+def _picture(picture: VideoStreamInfo, rate: Fraction, order: FieldOrder, display_aspect: Fraction | None) -> VideoInfo:
     width, height, ratio = picture.width, picture.height, picture.sample_aspect_ratio
     if picture.rotation_deg in (90, 270):
         width, height = height, width
         ratio = 1 / ratio if ratio else None
     if display_aspect is None and ratio is None and width in SD_WIDTHS and height in SD_HEIGHTS:
         display_aspect = Fraction(4, 3)
-    return PictureFacts(
+    return VideoInfo(
         width=width,
         height=height,
         pixel_format=picture.pixel_format,

@@ -15,13 +15,13 @@ from pathlib import Path
 
 from tapemill.core.errors import InputError, printable
 from tapemill.core.timing import timestamp
-from tapemill.media.cfr import Grid, choose_rate, lay_grid
-from tapemill.media.container_integrity import is_scrambled, missing_bytes
+from tapemill.media.cfr import CfrGrid, fit_cfr_grid, guess_frame_rate
+from tapemill.media.container_integrity import is_scrambled, truncated_bytes
 from tapemill.media.ffmpeg.limits import LONGEST_LEAD_S
-from tapemill.media.packets import Packets, is_encrypted, read_packets
-from tapemill.media.probe import Media, opened, picture_stream, probe
+from tapemill.media.packets import PacketIndex, is_encrypted, scan_packets
+from tapemill.media.probe import MediaInfo, open_media, probe, video_stream
 
-from .decode_samples import Look, changed, look_around, merged_fields
+from .decode_samples import DecodeSample, detect_paff, find_size_change, sample_decode
 
 LOG = logging.getLogger("tapemill.capture")
 
@@ -46,18 +46,18 @@ class CaptureSettings:
 
 
 @dataclass(frozen=True)
-class Examined:
+class ValidatedFile:
     """A file that can be used."""
 
-    media: Media
-    grid: Grid
+    media: MediaInfo
+    grid: CfrGrid
     longest_lead_s: Fraction
     """The longest time without a key frame."""
     remarks: tuple[str, ...]
 
 
 @contextmanager
-def unchanging(files: Sequence[Path]) -> Iterator[None]:
+def ensure_not_growing(files: Sequence[Path]) -> Iterator[None]:
     """Raise InputError, whatever else is wrong with them, if files are written to while the block reads them."""
     before = [_state(file) for file in files]
     try:
@@ -81,10 +81,12 @@ def _state(file: Path) -> tuple[int, int]:
     return found.st_size, found.st_mtime_ns
 
 
-def examine(file: Path, settings: CaptureSettings, reached: Callable[[int, int], None] | None = None) -> Examined:
+def validate_capture(
+    file: Path, settings: CaptureSettings, reached: Callable[[int, int], None] | None = None
+) -> ValidatedFile:
     """Read all packets of a file and look at some of its pictures. Raises InputError if it cannot be a capture.
 
-    `reached` is told on the way how far it is, as by `read_packets`.
+    `reached` is told on the way how far it is, as by `scan_packets`.
     """
     _refuse_encrypted(file)
     media = probe(file)
@@ -95,27 +97,27 @@ def examine(file: Path, settings: CaptureSettings, reached: Callable[[int, int],
             file=file,
             remedy=f"if they really are, raise capture.largest_side ({settings.largest_side})",
         )
-    packets = read_packets(file, picture.stream_index, reached)
+    packets = scan_packets(file, picture.stream_index, reached)
     remarks = _truncated(file, media.container, packets, settings)
     _check_times(file, packets, settings)
-    looks = look_around(file, picture.stream_index, packets)
+    looks = sample_decode(file, picture.stream_index, packets)
     remarks += _looked_at(file, packets, looks)
     times, last_duration = packets.times, packets.last_duration
-    fields = merged_fields(times, looks)
+    fields = detect_paff(times, looks)
     if fields is not None:
         times, last_duration = fields
         remarks.append("the two fields of a picture are stored on their own (PAFF)")
-    rate = choose_rate(times, picture.time_base, picture.stated_rates)
-    grid = lay_grid(times, last_duration, picture.time_base, rate)
+    rate = guess_frame_rate(times, picture.time_base, picture.stated_rates)
+    grid = fit_cfr_grid(times, last_duration, picture.time_base, rate)
     _check_grid(file, grid, settings)
     for remark in remarks:
         LOG.warning("%s: %s", printable(file.name), remark)
-    return Examined(media, grid, packets.longest_lead[0], tuple(remarks))
+    return ValidatedFile(media, grid, packets.longest_lead[0], tuple(remarks))
 
 
 def _refuse_encrypted(file: Path) -> None:
-    with opened(file) as container:
-        index, name = picture_stream(container, file).index, container.format.name
+    with open_media(file) as container:
+        index, name = video_stream(container, file).index, container.format.name
     if is_encrypted(file, index) or is_scrambled(file, name):
         raise InputError(
             "its picture is encrypted",
@@ -124,11 +126,11 @@ def _refuse_encrypted(file: Path) -> None:
         )
 
 
-def _truncated(file: Path, container: str, packets: Packets, settings: CaptureSettings) -> list[str]:
+def _truncated(file: Path, container: str, packets: PacketIndex, settings: CaptureSettings) -> list[str]:
     """Say how much is there of a file that is cut off; refuse it unless the settings allow it."""
     stated, readable = packets.stated_s, packets.readable_s
     is_short = stated is not None and stated - readable > max(SHORT_S, SHORT_SHARE * stated)
-    missing = missing_bytes(file, container)
+    missing = truncated_bytes(file, container)
     if not (is_short or missing or packets.error):
         return []
     of_all = f"of {float(stated):.1f} s " if stated is not None and stated > readable else ""
@@ -143,7 +145,7 @@ def _truncated(file: Path, container: str, packets: Packets, settings: CaptureSe
     )
 
 
-def _check_times(file: Path, packets: Packets, settings: CaptureSettings) -> None:
+def _check_times(file: Path, packets: PacketIndex, settings: CaptureSettings) -> None:
     """Refuse clocks that cannot be laid on one grid, and captures in which no scene can be reached."""
     if packets.jumps_back:
         before, after = packets.jumps_back[0]
@@ -173,7 +175,7 @@ def _check_times(file: Path, packets: Packets, settings: CaptureSettings) -> Non
         )
 
 
-def _looked_at(file: Path, packets: Packets, looks: Sequence[Look]) -> list[str]:
+def _looked_at(file: Path, packets: PacketIndex, looks: Sequence[DecodeSample]) -> list[str]:
     """Refuse what cannot be decoded anywhere, or changes its size on the way."""
     blind = [look for look in looks if look.size is None]
     if len(blind) == len(looks):
@@ -183,7 +185,7 @@ def _looked_at(file: Path, packets: Packets, looks: Sequence[Look]) -> list[str]
             tool="PyAV",
             remedy=f"the file is damaged or encrypted; {AGAIN}",
         )
-    other = changed(looks)
+    other = find_size_change(looks)
     if other is not None:
         first = next(look.size for look in looks if look.size is not None)
         since = (other.time - int(packets.times[0])) * packets.time_base
@@ -201,7 +203,7 @@ def _looked_at(file: Path, packets: Packets, looks: Sequence[Look]) -> list[str]
     return [f"at {len(blind)} of {len(looks)} places no picture can be decoded: {where}"]
 
 
-def _check_grid(file: Path, grid: Grid, settings: CaptureSettings) -> None:
+def _check_grid(file: Path, grid: CfrGrid, settings: CaptureSettings) -> None:
     """Refuse rates and lengths that no tape has."""
     if grid.rate > settings.highest_rate:
         raise InputError(

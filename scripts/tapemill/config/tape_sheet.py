@@ -19,7 +19,7 @@ ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class Tape:
+class TapeRow:
     """One row of the sheet. Text columns are empty where the sheet says nothing."""
 
     tape: str
@@ -37,12 +37,12 @@ class Tape:
         return None if self.aspect == "auto" else parse_fraction(self.aspect)
 
 
-def load_sheet(path: Path, producible: Sequence[str] = ()) -> dict[str, Tape]:
+def load_sheet(path: Path, producible: Sequence[str] = ()) -> dict[str, TapeRow]:
     """Read the tape sheet: tab separated, UTF-8, no quoting. Tapes by id, in the sheet's order.
 
     `producible` are sources that a rule can make, so they may be missing. Raises ConfigError naming the row.
     """
-    tapes: dict[str, Tape] = {}
+    tapes: dict[str, TapeRow] = {}
     for where, tape in read_sheet(path):
         if str(tape.source) not in producible:
             check_source(tape, where)
@@ -50,7 +50,7 @@ def load_sheet(path: Path, producible: Sequence[str] = ()) -> dict[str, Tape]:
     return tapes
 
 
-def read_sheet(path: Path) -> Iterator[tuple[str, Tape]]:
+def read_sheet(path: Path) -> Iterator[tuple[str, TapeRow]]:
     """The rows of the sheet, each with its place for messages. Sources are not looked at.
 
     Raises ConfigError naming the row.
@@ -65,7 +65,7 @@ def read_sheet(path: Path) -> Iterator[tuple[str, Tape]]:
         _check_id(values["tape"], before, where)
         before[values["tape"].lower()] = values["tape"]
         values["title"] = values["title"] or values["tape"]
-        yield where, Tape(source=Path(values.pop("source")), **values)
+        yield where, TapeRow(source=Path(values.pop("source")), **values)
 
 
 def _check_id(tape: str, before: Mapping[str, str], where: str) -> None:
@@ -80,7 +80,7 @@ def _check_id(tape: str, before: Mapping[str, str], where: str) -> None:
         )
 
 
-def check_source(tape: Tape, where: str) -> None:
+def check_source(tape: TapeRow, where: str) -> None:
     """Raise ConfigError unless the tape's source is there, and a file or a folder."""
     source, name = tape.source, tape.tape
     try:

@@ -16,7 +16,7 @@ TELL_EVERY_S = 5.0
 TELLINGS = 50
 
 
-def tell(line: str, /, **facts: Any) -> None:
+def report(line: str, /, **facts: Any) -> None:
     """A line for the log, and facts for the events of this attempt (event.schema.yaml, `told`)."""
     LOG.info("%s", line, extra={"job_facts": facts})
 
@@ -74,7 +74,7 @@ class Progress:
         LOG.info("%s", ", ".join(words), extra={"job_progress": facts})
 
 
-class Reading:
+class ByteProgress:
     """Progress through files of which nobody knows yet how many frames they hold: judged by the bytes these take."""
 
     def __init__(self, sizes_bytes: Sequence[int], step: str = "") -> None:
@@ -97,7 +97,7 @@ class Reading:
             self._progress.reach(done_frames)
 
 
-def of_seconds(frames: int, seconds: float, step: str = "") -> Callable[[float], None]:
+def progress_by_seconds(frames: int, seconds: float, step: str = "") -> Callable[[float], None]:
     """Progress of work that counts seconds, of all there are, through what has so many frames."""
     progress = Progress(frames, step)
 

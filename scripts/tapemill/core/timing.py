@@ -21,16 +21,16 @@ def format_fraction(value: Fraction) -> str:
     return f"{value.numerator}/{value.denominator}"
 
 
-def nearest(value: Fraction) -> int:
+def round_half_up(value: Fraction) -> int:
     """The nearest integer, halves away from zero: how ffmpeg rounds time stamps (AV_ROUND_NEAR_INF)."""
     if value < 0:
-        return -nearest(-value)
+        return -round_half_up(-value)
     return (2 * value.numerator + value.denominator) // (2 * value.denominator)
 
 
 def milliseconds(seconds: Fraction) -> int:
     """Seconds as whole milliseconds, the unit of Matroska, SRT and WebVTT."""
-    return nearest(seconds * 1000)
+    return round_half_up(seconds * 1000)
 
 
 def timestamp(seconds: Fraction, decimal: str = ".") -> str:
@@ -42,7 +42,7 @@ def timestamp(seconds: Fraction, decimal: str = ".") -> str:
 
 
 @dataclass(frozen=True, order=True)
-class Span:
+class FrameRange:
     """Frames [start_frame, stop_frame) of the capture's constant-rate grid."""
 
     start_frame: int
@@ -70,7 +70,7 @@ class Span:
         return self.frames / rate
 
 
-def united(stretches: Iterable[tuple[Moment, Moment]]) -> Iterator[tuple[Moment, Moment]]:
+def merge_intervals(stretches: Iterable[tuple[Moment, Moment]]) -> Iterator[tuple[Moment, Moment]]:
     """Stretches of time, from when to when, without their overlaps and in their order; empty ones are left out."""
     current: tuple[Moment, Moment] | None = None
     for start, stop in sorted(stretches):

@@ -20,11 +20,11 @@ LOG = logging.getLogger("tapemill.devices")
 
 Kind = Literal["cpu", "xpu", "cuda", "hip"]
 KINDS: tuple[Kind, ...] = ("cpu", "xpu", "cuda", "hip")
-Wish = Literal["auto", "fp32", "fp16", "bf16"]
+Precision = Literal["auto", "fp32", "fp16", "bf16"]
 
 # After masking a process sees one card, so its number is 0. AMD's build of torch speaks of cuda as well.
 TORCH_NAMES: Final[dict[Kind, str]] = {"cpu": "cpu", "xpu": "xpu:0", "cuda": "cuda:0", "hip": "cuda:0"}
-MAKERS: Final[Mapping[Kind, str]] = {"cpu": "CPU", "xpu": "Intel", "cuda": "NVIDIA", "hip": "AMD"}
+VENDORS: Final[Mapping[Kind, str]] = {"cpu": "CPU", "xpu": "Intel", "cuda": "NVIDIA", "hip": "AMD"}
 # NVIDIA's cards compute faster in half precision from Volta on; AMD's numbers begin above that.
 HALF_PRECISION_FROM: Final = (7, 0)
 ON_THE_CPU: Final = "or run on the CPU: `--profile profiles/cpu`"
@@ -37,7 +37,7 @@ class Device:
     kind: Kind
     memory_share: float = 1.0
     """Share of the card's memory that the job may use."""
-    steps_down: int = 0
+    degrade_level: int = 0
     """How many steps below what was asked for to begin with: earlier attempts of the job ran out of memory."""
     pci_address: str = ""
     """Where the card sits, such as 0000:03:00.0; empty if unknown. For libraries that no mask reaches (Quick Sync)."""
@@ -85,7 +85,7 @@ def _check_build(kind: Kind) -> None:
         # AMD's wheels come from PyTorch's own index, the Makefile has no word for them.
         how = "install PyTorch's ROCm build" if kind == "hip" else f"run `make setup DEVICE={kind}`"
         raise SetupError(
-            f"a card of kind {kind} ({MAKERS[kind]}) was asked for, but this torch ({torch.__version__}) was built "
+            f"a card of kind {kind} ({VENDORS[kind]}) was asked for, but this torch ({torch.__version__}) was built "
             f"for {found}",
             tool="torch",
             remedy=f"{how}, {ON_THE_CPU}",
@@ -97,13 +97,13 @@ def _check_card(device: Device) -> None:
         count = backend(device).device_count()
     except RuntimeError as error:
         raise SetupError(
-            f"the driver of the {MAKERS[device.kind]} card does not answer: {error}",
+            f"the driver of the {VENDORS[device.kind]} card does not answer: {error}",
             tool="torch",
             remedy=f"see that the driver is installed and you may use /dev/dri, {ON_THE_CPU}",
         ) from error
     if count == 0:
         raise SetupError(
-            f"torch sees no {MAKERS[device.kind]} card",
+            f"torch sees no {VENDORS[device.kind]} card",
             tool="torch",
             remedy="see that the card's driver is installed, that your user may use it (groups `render` and `video`) "
             f"and that no mask hides it, {ON_THE_CPU}",
@@ -119,7 +119,7 @@ def _limit(device: Device) -> None:
         LOG.warning("this torch cannot limit the memory of a card of kind %s: the share is only planned", device.kind)
 
 
-def dtype_for(device: Device, wish: Wish = "auto") -> torch.dtype:
+def dtype_for(device: Device, wish: Precision = "auto") -> torch.dtype:
     """The number format to compute in: what the device does well, or what is wished for.
 
     Raises ConfigError if the device cannot do what is wished for.

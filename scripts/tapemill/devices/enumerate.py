@@ -26,7 +26,7 @@ TAIL_LINES = 12
 
 
 @dataclass(frozen=True)
-class Card:
+class Gpu:
     """One card."""
 
     kind: Kind
@@ -42,7 +42,7 @@ class Card:
     """The environment that leaves a process this card alone."""
 
     @classmethod
-    def of(cls, kind: Kind, number: int | None, seen: Visible, mask: str) -> Card:
+    def of(cls, kind: Kind, number: int | None, seen: TorchDevice, mask: str) -> Gpu:
         """A card that torch sees."""
         return cls(kind, number, seen.name, seen.uuid, seen.pci_address, seen.total_bytes, seen.driver, mask)
 
@@ -51,23 +51,23 @@ class Card:
         return asdict(self)
 
     @classmethod
-    def from_plain(cls, values: Mapping[str, Any]) -> Card:
+    def from_plain(cls, values: Mapping[str, Any]) -> Gpu:
         """The reverse."""
         return cls(**values)
 
 
-def list_cards(kind: Kind) -> list[Card]:
+def enumerate_gpus(kind: Kind) -> list[Gpu]:
     """All cards of a kind, found by a process without a mask. The CPU is no card.
 
     Raises SetupError if that process fails.
     """
     if kind == "cpu":
         return []
-    environ = visibility.unmasked(kind, os.environ)
+    environ = visibility.unmasked_environ(kind, os.environ)
     found = _look(kind, environ)
     if kind != "xpu":
         return [_card(kind, number, seen) for number, seen in enumerate(found)]
-    addresses = pci.intel_cards()
+    addresses = pci.intel_gpus()
     numbered = dict(enumerate(found))
     if 0 < len(found) < len(addresses):
         numbered = _tried_by_mask(found, environ, len(addresses))
@@ -82,18 +82,18 @@ def list_cards(kind: Kind) -> list[Card]:
     ]
 
 
-def _tried_by_mask(found: Sequence[Visible], environ: Mapping[str, str], count: int) -> dict[int, Visible]:
+def _tried_by_mask(found: Sequence[TorchDevice], environ: Mapping[str, str], count: int) -> dict[int, TorchDevice]:
     """What each mask leaves. Beside cards torch hides integrated graphics, but the mask counts them (often as 0)."""
     LOG.info("torch shows %d of %d Intel devices, so each mask is tried", len(found), count)
-    left: dict[int, Visible] = {}
+    left: dict[int, TorchDevice] = {}
     for number in range(count):
-        seen = _look("xpu", {**environ, visibility.MASKINGS["xpu"].variable: str(number)})
+        seen = _look("xpu", {**environ, visibility.VISIBILITY["xpu"].variable: str(number)})
         if len(seen) == 1:
             left[number] = seen[0]
     return left
 
 
-def _look(kind: Kind, environ: Mapping[str, str]) -> list[Visible]:
+def _look(kind: Kind, environ: Mapping[str, str]) -> list[TorchDevice]:
     # The library need not be installed, it may just lie on the path of this process.
     paths = [str(Path(__file__).parents[2]), environ.get("PYTHONPATH", "")]
     # Without the working folder on the path, whatever lies there.
@@ -125,18 +125,18 @@ def _look(kind: Kind, environ: Mapping[str, str]) -> list[Visible]:
         )
     for line in done.stderr.strip().splitlines():
         LOG.info("  %s", line)
-    return [Visible(**values) for values in json.loads(done.stdout.strip().splitlines()[-1])]
+    return [TorchDevice(**values) for values in json.loads(done.stdout.strip().splitlines()[-1])]
 
 
-def _card(kind: Kind, number: int, seen: Visible) -> Card:
-    return Card.of(kind, number, seen, visibility.in_words(kind, visibility.mask_for(kind, number, {})))
+def _card(kind: Kind, number: int, seen: TorchDevice) -> Gpu:
+    return Gpu.of(kind, number, seen, visibility.describe(kind, visibility.mask_for(kind, number, {})))
 
 
 KERNEL_MODULES = {"cuda": "nvidia", "hip": "amdgpu"}
 
 
 @dataclass(frozen=True)
-class Visible:
+class TorchDevice:
     """A card in the eyes of torch."""
 
     name: str
@@ -149,7 +149,7 @@ class Visible:
     integrated: bool
 
 
-def visible(kind: Kind) -> list[Visible]:
+def torch_devices(kind: Kind) -> list[TorchDevice]:
     """The cards of a kind that this process may use. Imports torch: the mask has to be set before."""
     import torch
 
@@ -167,8 +167,8 @@ def uuid_text(value: object) -> str:
     return "-".join(filter(None, (digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:])))
 
 
-def _described(kind: Kind, properties: Any) -> Visible:
-    return Visible(
+def _described(kind: Kind, properties: Any) -> TorchDevice:
+    return TorchDevice(
         name=str(properties.name),
         uuid=uuid_text(getattr(properties, "uuid", "")),
         pci_address=_pci_address(properties),
@@ -197,4 +197,4 @@ def _kernel_driver(kind: Kind) -> str:
 def main() -> None:
     """One line of JSON: drivers may have printed lines of their own before."""
     (kind,) = sys.argv[1:]
-    sys.stdout.write("\n" + json.dumps([asdict(card) for card in visible(kind)]) + "\n")  # type: ignore[arg-type]
+    sys.stdout.write("\n" + json.dumps([asdict(card) for card in torch_devices(kind)]) + "\n")  # type: ignore[arg-type]

@@ -12,7 +12,7 @@ from typing import Final
 
 from tapemill.core.errors import DeviceError, OutOfMemory, TapemillError
 
-from .device import MAKERS, Device
+from .device import VENDORS, Device
 
 # torch.OutOfMemoryError is known by its class. Beside it:
 OUT_OF_MEMORY: Final = re.compile(
@@ -50,7 +50,7 @@ CARD_FAILED: Final = re.compile(
 
 
 @contextmanager
-def translated(device: Device) -> Iterator[None]:
+def translate_device_errors(device: Device) -> Iterator[None]:
     """Let errors of torch and its drivers leave the block as OutOfMemory or DeviceError, chained to what they were.
 
     Everything else leaves as it is: a fault of ours is no fault of the card.
@@ -65,11 +65,11 @@ def translated(device: Device) -> Iterator[None]:
         text = str(error)
         if _is_torchs_class(error) or OUT_OF_MEMORY.search(text):
             on_host = device.kind == "cpu" or "DefaultCPUAllocator" in text or "OUT_OF_HOST_MEMORY" in text
-            place = "this computer" if on_host else f"the {MAKERS[device.kind]} card"
+            place = "this computer" if on_host else f"the {VENDORS[device.kind]} card"
             raise _out_of_memory(_first_line(text), place) from error
         if CARD_FAILED.search(text):
             raise DeviceError(
-                f"the {MAKERS[device.kind]} card or its driver failed: {_first_line(text)}",
+                f"the {VENDORS[device.kind]} card or its driver failed: {_first_line(text)}",
                 tool="torch",
                 remedy="the next attempt begins in a new process; if the card fails again and again, see the kernel's "
                 "log (`dmesg`) and restart the computer",

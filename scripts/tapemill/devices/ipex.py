@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 from .device import LOG, Device
 
 
-def optimised(model: Any, device: Device, dtype: torch.dtype | None = None) -> Any:
+def optimise(model: Any, device: Device, dtype: torch.dtype | None = None) -> Any:
     """The model as Intel's extension for PyTorch makes it faster, where that is installed and belongs to this torch.
 
     The model itself for other cards, and wherever the extension is of no use: it ended with torch 2.8, and nothing may

@@ -24,7 +24,7 @@ _highest_bytes = 0  # of what `reset_peak` made forgotten
 
 
 @dataclass(frozen=True)
-class Memory:
+class MemoryInfo:
     """Memory of a device, in bytes."""
 
     total_bytes: int
@@ -32,10 +32,10 @@ class Memory:
     """What nobody has taken, and what this process has reserved but does not use."""
 
 
-def memory(device: Device) -> Memory:
+def memory_info(device: Device) -> MemoryInfo:
     """How much memory the device has, and how much of it is free. Raises DeviceError if the card does not answer."""
     if device.kind == "cpu":
-        return Memory(_kibibytes(MEMINFO, "MemTotal"), _kibibytes(MEMINFO, "MemAvailable"))
+        return MemoryInfo(_kibibytes(MEMINFO, "MemTotal"), _kibibytes(MEMINFO, "MemAvailable"))
     module = backend(device)
     try:
         total = int(module.get_device_properties().total_memory)
@@ -46,7 +46,7 @@ def memory(device: Device) -> Memory:
             tool="torch",
             remedy="try again; if it stays so, run `python -m tapemill doctor` and restart the computer",
         ) from error
-    return Memory(total, min(_unreserved(device, total, reserved) + reserved - used, total))
+    return MemoryInfo(total, min(_unreserved(device, total, reserved) + reserved - used, total))
 
 
 def _unreserved(device: Device, total: int, reserved: int) -> int:
@@ -71,15 +71,15 @@ def budget_bytes(device: Device, given_up_bytes: int = 0) -> int:
 
     `given_up_bytes` of what it holds count as free: what it would give up for the new.
     """
-    now = memory(device)
+    now = memory_info(device)
     # On the CPU torch does not count what it has in use, and what is resident holds the programs too.
     kept = 0 if device.kind == "cpu" else max(used_bytes(device) - given_up_bytes, 0)
-    return max(min(now.free_bytes + given_up_bytes, share_bytes(device) - kept), 0)
+    return max(min(now.free_bytes + given_up_bytes, memory_cap(device) - kept), 0)
 
 
-def share_bytes(device: Device) -> int:
+def memory_cap(device: Device) -> int:
     """The most that the process may ever fill: its share of the device."""
-    return int(memory(device).total_bytes * device.memory_share)
+    return int(memory_info(device).total_bytes * device.memory_share)
 
 
 def used_bytes(device: Device) -> int:
@@ -92,15 +92,15 @@ def peak_bytes(device: Device) -> int:
     return _kibibytes(STATUS, "VmHWM") if device.kind == "cpu" else int(backend(device).max_memory_allocated())
 
 
-def begin_watch(device: Device) -> None:
-    """Let `watched_bytes` count from now on. One watch at a time, as a process runs one job at a time."""
+def start_peak_watch(device: Device) -> None:
+    """Let `watched_peak_bytes` count from now on. One watch at a time, as a process runs one job at a time."""
     global _highest_bytes  # noqa: PLW0603  the card's own counter is one for the whole process as well
     reset_peak(device)
     _highest_bytes = 0
 
 
-def watched_bytes(device: Device) -> int:
-    """The most that was in use since `begin_watch`, whoever reset the peak meanwhile."""
+def watched_peak_bytes(device: Device) -> int:
+    """The most that was in use since `start_peak_watch`, whoever reset the peak meanwhile."""
     return max(_highest_bytes, peak_bytes(device))
 
 

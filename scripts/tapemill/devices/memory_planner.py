@@ -20,7 +20,7 @@ from tapemill.core.errors import OutOfMemory
 from tapemill.storage import atomic
 
 from .device import Device
-from .memory import budget_bytes, share_bytes
+from .memory import budget_bytes, memory_cap
 
 LOG = logging.getLogger("tapemill.devices")
 
@@ -35,7 +35,7 @@ WORTH_WRITING: Final = 1.05
 
 
 @dataclass(frozen=True)
-class Step(Generic[T]):
+class Candidate(Generic[T]):
     """One way to do the work."""
 
     name: str
@@ -47,7 +47,7 @@ class Step(Generic[T]):
 
 
 @dataclass(frozen=True)
-class Decision:
+class Rejection:
     """A step that was not taken, and why."""
 
     step: str
@@ -61,22 +61,22 @@ class Decision:
 
 
 @dataclass(frozen=True)
-class Choice(Generic[T]):
+class MemoryPlan(Generic[T]):
     """The step taken, and those above it that were not."""
 
-    step: Step[T]
-    decisions: tuple[Decision, ...] = ()
+    step: Candidate[T]
+    decisions: tuple[Rejection, ...] = ()
 
 
-def choose(ladder: Sequence[Step[T]], device: Device, budget: int | None = None) -> Choice[T]:
-    """The first step that fits, beginning `device.steps_down` steps below the first; all decisions are logged.
+def first_that_fits(ladder: Sequence[Candidate[T]], device: Device, budget: int | None = None) -> MemoryPlan[T]:
+    """The first step that fits, beginning `device.degrade_level` steps below the first; all decisions are logged.
 
     `budget` is what the work may take, by default what the device has left for this process. If not even the last step
     fits it is tried all the same, as somebody else may hold the memory only for now. Raises OutOfMemory if it never
     could: because it needs more than the whole share of the device, or a larger tensor than the card can hold.
     """
     room = budget_bytes(device) if budget is None else budget
-    first = min(device.steps_down, len(ladder) - 1)
+    first = min(device.degrade_level, len(ladder) - 1)
     decisions = [_passed(step, room, "an earlier attempt ran out of memory") for step in ladder[:first]]
     for step in ladder[first:]:
         reason = _obstacle(step, device, room)
@@ -87,7 +87,7 @@ def choose(ladder: Sequence[Step[T]], device: Device, budget: int | None = None)
     return _last(ladder[-1], device, room, decisions)
 
 
-def _obstacle(step: Step[T], device: Device, room: int) -> str | None:
+def _obstacle(step: Candidate[T], device: Device, room: int) -> str | None:
     if device.kind == "xpu" and step.largest_tensor_bytes >= LARGEST_XPU_TENSOR_BYTES:
         return (
             f"it has a tensor of {mebibytes(step.largest_tensor_bytes)}, and the card holds less than 4096 MiB in one"
@@ -95,13 +95,13 @@ def _obstacle(step: Step[T], device: Device, room: int) -> str | None:
     return None if step.need_bytes <= room else "too little memory"
 
 
-def _last(step: Step[T], device: Device, room: int, decisions: list[Decision]) -> Choice[T]:
+def _last(step: Candidate[T], device: Device, room: int, decisions: list[Rejection]) -> MemoryPlan[T]:
     """The last step, though it does not fit now, unless it never will."""
-    never = _obstacle(step, device, share_bytes(device))
+    never = _obstacle(step, device, memory_cap(device))
     if never is not None:
         raise OutOfMemory(
             f"nothing smaller is left: {step.name} needs {mebibytes(step.need_bytes)}, the device gives "
-            f"{mebibytes(share_bytes(device))} ({never})",
+            f"{mebibytes(memory_cap(device))} ({never})",
             remedy="raise `lanes: memory_share` if it is below 1, choose a smaller model or smaller tiles in the "
             "config, or run on a device with more memory",
         )
@@ -109,18 +109,18 @@ def _last(step: Step[T], device: Device, room: int, decisions: list[Decision]) -
         "%s needs %s and %s are free just now; it is the last step and tried all the same",
         *(step.name, mebibytes(step.need_bytes), mebibytes(room)),
     )
-    return Choice(step, tuple(decisions))
+    return MemoryPlan(step, tuple(decisions))
 
 
-def _taken(step: Step[T], room: int, decisions: list[Decision]) -> Choice[T]:
+def _taken(step: Candidate[T], room: int, decisions: list[Rejection]) -> MemoryPlan[T]:
     level = logging.WARNING if decisions else logging.INFO
     LOG.log(level, "taking %s: it needs %s of %s", step.name, mebibytes(step.need_bytes), mebibytes(room))
-    return Choice(step, tuple(decisions))
+    return MemoryPlan(step, tuple(decisions))
 
 
-def _passed(step: Step[T], room: int, reason: str) -> Decision:
+def _passed(step: Candidate[T], room: int, reason: str) -> Rejection:
     LOG.warning("not %s: it needs %s, there are %s: %s", step.name, mebibytes(step.need_bytes), mebibytes(room), reason)
-    return Decision(step.name, step.need_bytes, room, reason)
+    return Rejection(step.name, step.need_bytes, room, reason)
 
 
 def mebibytes(count: int) -> str:
@@ -136,7 +136,7 @@ def state_folder() -> Path:
 
 
 @dataclass(frozen=True)
-class Measured:
+class ActivationCache:
     """How much the activations of each model took, measured in earlier jobs. A damaged or lost file is no loss."""
 
     file: Path = field(default_factory=lambda: state_folder() / "activations.json")

@@ -37,15 +37,16 @@ class _Held:
 _held: OrderedDict[Hashable, _Held] = OrderedDict()
 
 
-def resident(key: Hashable, need_bytes: int, device: Device, load: Callable[[], T], *, room_bytes: int = 0) -> T:
+def get_or_load(key: Hashable, need_bytes: int, device: Device, load: Callable[[], T], *, headroom_bytes: int = 0) -> T:
     """The model of this key: the one that is here, or what `load` returns, which stays.
 
-    `need_bytes` is what its weights take, `room_bytes` what working with it will take beside them. Others leave before
-    the budget of the device would be exceeded. What `load` raises goes through, and nothing is kept.
+    `need_bytes` is the size of its weights, `headroom_bytes` what working with it takes beside them. Other models are
+    dropped, least recently used first, before the budget of the device would be exceeded. Errors of `load` pass
+    through, and nothing is kept.
     """
     have = _held.get((key, device.kind))
     # Both are about memory that is filled: a model that is here already is part of what is held.
-    _make_room((key, device.kind), (have.need_bytes if have else need_bytes) + room_bytes, device)
+    _make_room((key, device.kind), (have.need_bytes if have else need_bytes) + headroom_bytes, device)
     if have is None:
         have = _Held(load(), need_bytes, device)
         _held[key, device.kind] = have
@@ -58,13 +59,13 @@ def held_bytes(device: Device) -> int:
     return sum(held.need_bytes for held in _held.values() if held.device.kind == device.kind)
 
 
-def room_bytes(device: Device) -> int:
+def headroom_bytes(device: Device) -> int:
     """What this process may fill on the device if all its models left: what the first step of a ladder may need."""
     # Between jobs torch holds nothing on a card but models, and counts them better.
     return budget_bytes(device, held_bytes(device) if device.kind == "cpu" else used_bytes(device))
 
 
-def drop_all() -> None:
+def clear() -> None:
     """Let every model go."""
     kinds = {held.device.kind: held.device for held in _held.values()}
     _held.clear()
@@ -75,7 +76,7 @@ def drop_all() -> None:
 def _make_room(key: Hashable, need: int, device: Device) -> None:
     """Let models go, the least recently used first, until the rest and `need` bytes fit."""
     others = [name for name, held in _held.items() if name != key and held.device.kind == device.kind]
-    room, left = room_bytes(device), False
+    room, left = headroom_bytes(device), False
     for name in others:
         if need + sum(_held[other].need_bytes for other in others if other in _held) <= room:
             break
@@ -93,7 +94,7 @@ class _Loaded:
     """Size and time of the file when it was last found to be the pinned one."""
 
 
-def pinned(
+def load_verified(
     program: str,
     file: ModelFile,
     dtype: torch.dtype,
@@ -101,12 +102,12 @@ def pinned(
     load: Callable[[], Any],
     *,
     need_bytes: int,
-    room_bytes: int = 0,
+    headroom_bytes: int = 0,
 ) -> Any:
     """What `load` makes of the file, or made of it for an earlier job of this process.
 
-    `program` is who reads it, `need_bytes` what its weights take, `room_bytes` what working with it will take beside
-    them. Raises ModelError if the file is not the pinned one, and what `load` raises.
+    `program` is the library that reads it, `need_bytes` the size of its weights, `headroom_bytes` what working with it
+    takes beside them. Raises ModelError if the file is not the pinned one, and what `load` raises.
     """
 
     def loaded() -> _Loaded:
@@ -114,7 +115,7 @@ def pinned(
         verify_model(file.path, file.sha256)
         return _Loaded(load(), stamp)
 
-    held = resident((program, file.sha256, str(dtype)), need_bytes, device, loaded, room_bytes=room_bytes)
+    held = get_or_load((program, file.sha256, str(dtype)), need_bytes, device, loaded, headroom_bytes=headroom_bytes)
     # The same answer as a new process would give, if the file was changed or taken away since it was loaded.
     if held.stamp != (stamp := _stamp(file.path)):
         verify_model(file.path, file.sha256)

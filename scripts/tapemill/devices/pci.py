@@ -11,7 +11,7 @@ INTEL = "0x8086"
 INTEL_DRIVERS = frozenset({"i915", "xe"})
 
 
-def intel_cards() -> list[str]:
+def intel_gpus() -> list[str]:
     """PCI addresses of Intel graphics, integrated ones included, in the order in which the driver numbers them.
 
     That is by domain, bus, device and function if ZE_ENABLE_PCI_ID_DEVICE_ORDER=1 (`sortNeoDevices` in Intel's

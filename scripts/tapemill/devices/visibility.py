@@ -26,17 +26,17 @@ from .device import Kind
 from .torch_build import torch_build
 
 if TYPE_CHECKING:
-    from .enumerate import Card
+    from .enumerate import Gpu
 
 DOCTOR = "`python -m tapemill doctor` lists the cards"
 # Their drivers read the masks when these are imported or soon after, in any case before we could set another.
-CARD_LIBRARIES = ("torch", "intel_extension_for_pytorch", "dpctl", "cupy")
+GPU_LIBRARIES = ("torch", "intel_extension_for_pytorch", "dpctl", "cupy")
 # What Slurm writes where a job has no card, and what CUDA takes for the end of the list.
-NO_CARD = frozenset({"", "-1", "NoDevFiles"})
+NO_GPU = frozenset({"", "-1", "NoDevFiles"})
 
 
 @dataclass(frozen=True)
-class Masking:
+class VisibilityVariables:
     """How one kind of card is masked."""
 
     variable: str
@@ -60,14 +60,14 @@ class Masking:
         return (*self.naming, *self.selectors)
 
 
-MASKINGS: Mapping[Kind, Masking] = MappingProxyType(
+VISIBILITY: Mapping[Kind, VisibilityVariables] = MappingProxyType(
     {
-        "xpu": Masking(
+        "xpu": VisibilityVariables(
             "ZE_AFFINITY_MASK", {"ZE_ENABLE_PCI_ID_DEVICE_ORDER": "1"}, selectors=("ONEAPI_DEVICE_SELECTOR",)
         ),
-        "cuda": Masking("CUDA_VISIBLE_DEVICES", {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}),
+        "cuda": VisibilityVariables("CUDA_VISIBLE_DEVICES", {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}),
         # HIP reads NVIDIA's variable if its own is not set, and ROCr below it has one too (ROCm, "GPU isolation").
-        "hip": Masking(
+        "hip": VisibilityVariables(
             "HIP_VISIBLE_DEVICES",
             {},
             others=("CUDA_VISIBLE_DEVICES",),
@@ -79,7 +79,7 @@ MASKINGS: Mapping[Kind, Masking] = MappingProxyType(
 
 
 def mask_for(
-    kind: Kind, number: int | None, environ: Mapping[str, str], cards: Sequence[Card] | None = None
+    kind: Kind, number: int | None, environ: Mapping[str, str], cards: Sequence[Gpu] | None = None
 ) -> dict[str, str]:
     """Changes to `environ` that leave a process card `number`, or with None the one card a mask already leaves.
 
@@ -87,7 +87,7 @@ def mask_for(
     given. Raises LaneError for a mask that hides every card, that cannot be read, that leaves another card than the
     lane's, or several where no lane says which.
     """
-    masking = MASKINGS.get(kind)
+    masking = VISIBILITY.get(kind)
     if masking is None:
         return {}
     found = _in_force(kind, environ)
@@ -115,18 +115,18 @@ def mask_for(
     return {masking.variable: str(number), **ordering}
 
 
-def pin(
+def bind_process(
     kind: Kind,
     number: int | None,
     environ: MutableMapping[str, str] = os.environ,
     modules: Mapping[str, Any] = sys.modules,
-    cards: Sequence[Card] | None = None,
+    cards: Sequence[Gpu] | None = None,
 ) -> None:
     """Leave this process the lane's card alone.
 
     Raises LaneError like `mask_for`, and if a library that talks to cards was imported before: it may have chosen.
     """
-    early = [name for name in CARD_LIBRARIES if name in modules]
+    early = [name for name in GPU_LIBRARIES if name in modules]
     if early:
         raise LaneError(
             f"{' and '.join(early)} was imported before the job was bound to its card",
@@ -135,19 +135,19 @@ def pin(
     environ.update(mask_for(kind, number, environ, cards))
 
 
-def left_by_mask(kind: Kind, environ: Mapping[str, str], cards: Sequence[Card] | None = None) -> list[int] | None:
+def visible_numbers(kind: Kind, environ: Mapping[str, str], cards: Sequence[Gpu] | None = None) -> list[int] | None:
     """Numbers of the cards that a mask of others leaves; None without a mask. Raises LaneError like `mask_for`."""
-    found = _in_force(kind, environ) if kind in MASKINGS else None
+    found = _in_force(kind, environ) if kind in VISIBILITY else None
     return None if found is None else found.numbers(cards)
 
 
-def given_by_cluster(kind: Kind, environ: Mapping[str, str]) -> int | None:
+def numbers_from_cluster(kind: Kind, environ: Mapping[str, str]) -> int | None:
     """The one card that Slurm gave to a job; None if it gave none, or several. Raises LaneError like `mask_for`.
 
     For work on the processor, which no mask concerns, it is a number to tell the job's place from others by.
     """
-    if kind in MASKINGS:
-        left = left_by_mask(kind, environ) or []
+    if kind in VISIBILITY:
+        left = visible_numbers(kind, environ) or []
     else:
         names = environ.get("SLURM_STEP_GPUS") or environ.get("SLURM_JOB_GPUS") or ""
         left = [int(name) for name in names.split(",") if name.isdecimal()]
@@ -160,20 +160,20 @@ def kind_of_environment(environ: Mapping[str, str]) -> Kind:
     Slurm may set the masks of all vendors at once, whatever cards there are.
     """
     for kind in torch_build().kinds:
-        if any(environ.get(name, "").strip() not in NO_CARD for name in MASKINGS[kind].naming):
+        if any(environ.get(name, "").strip() not in NO_GPU for name in VISIBILITY[kind].naming):
             return kind
     return "cpu"
 
 
-def unmasked(kind: Kind, environ: Mapping[str, str]) -> dict[str, str]:
+def unmasked_environ(kind: Kind, environ: Mapping[str, str]) -> dict[str, str]:
     """`environ` for a process that is to see all cards, in PCI order."""
-    masking = MASKINGS[kind]
+    masking = VISIBILITY[kind]
     return {name: value for name, value in environ.items() if name not in masking.hiding} | dict(masking.ordering)
 
 
-def in_words(kind: Kind, environ: Mapping[str, str]) -> str:
+def describe(kind: Kind, environ: Mapping[str, str]) -> str:
     """What hides cards from a process, for messages, such as `ZE_AFFINITY_MASK=0 ZE_ENABLE_PCI_ID_DEVICE_ORDER=1`."""
-    masking = MASKINGS[kind]
+    masking = VISIBILITY[kind]
     names = [name for name in (*masking.hiding, *masking.ordering) if name in environ]
     return " ".join(f"{name}={environ[name]}" for name in names) or "no mask"
 
@@ -195,11 +195,11 @@ class _Mask:
         """The cards it names, each once: tiles are parts of a card."""
         return {name.partition(".")[0] for name in self.names}
 
-    def numbers(self, cards: Sequence[Card] | None) -> list[int]:
+    def numbers(self, cards: Sequence[Gpu] | None) -> list[int]:
         """The cards it names by number. Raises LaneError for what cannot be a card."""
         return list(dict.fromkeys(self._number(name, cards) for name in self.names))
 
-    def _number(self, name: str, cards: Sequence[Card] | None) -> int:
+    def _number(self, name: str, cards: Sequence[Gpu] | None) -> int:
         if re.fullmatch(r"\d+(\.\d+)?" if self.kind == "xpu" else r"\d+", name):
             return int(name.partition(".")[0])
         if name.startswith("MIG-"):
@@ -211,13 +211,13 @@ class _Mask:
             raise LaneError(f"{self} cannot be read", remedy=f"let {self.variable} be a card's number, such as 0")
         return self._number_of_uuid(name, cards)
 
-    def _number_of_uuid(self, name: str, cards: Sequence[Card] | None) -> int:
+    def _number_of_uuid(self, name: str, cards: Sequence[Gpu] | None) -> int:
         # That module builds on this one.
-        from tapemill.lanes.card_registry import known_cards
+        from tapemill.lanes.gpu_registry import known_gpus
 
         from .enumerate import uuid_text
 
-        known = known_cards(self.kind) if cards is None else cards
+        known = known_gpus(self.kind) if cards is None else cards
         # The beginning of a UUID is enough if it leaves no doubt (CUDA C++ Programming Guide, "Environment variables").
         start = uuid_text(name).replace("-", "")
         fitting = [card for card in known if card.uuid.replace("-", "").startswith(start)]
@@ -231,7 +231,7 @@ class _Mask:
 
 def _in_force(kind: Kind, environ: Mapping[str, str]) -> _Mask | None:
     """The mask that decides. Raises LaneError if it leaves no card."""
-    masking = MASKINGS[kind]
+    masking = VISIBILITY[kind]
     variable = next((name for name in masking.naming if name in environ), None)
     if variable is None:
         return None
@@ -251,7 +251,7 @@ def _names(value: str) -> tuple[str, ...]:
     names: list[str] = []
     for name in value.split(","):
         # CUDA heeds nothing after the first name that is none.
-        if name.strip() in NO_CARD:
+        if name.strip() in NO_GPU:
             break
         names.append(name.strip())
     return tuple(names)

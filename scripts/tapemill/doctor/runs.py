@@ -55,7 +55,7 @@ def check_leftovers(asked: Asked) -> Iterator[Finding]:
     roots = [Path(root) for root in atomic.ROOTS]
     partial = [file for root in roots for place in atomic.PLACES for file in _files(root, place)]
     if partial:
-        size = disk_space.size(sum(file.stat().st_size for file in partial if file.exists()))
+        size = disk_space.format_size(sum(file.stat().st_size for file in partial if file.exists()))
         yield ok(f"unfinished files: {len(partial)}, {size}; the next run sweeps up what nobody writes")
     locks = _count(FOLDER / "locks")
     if locks:

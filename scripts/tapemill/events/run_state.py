@@ -12,12 +12,12 @@ from typing import Any, Literal
 
 from tapemill import events
 from tapemill.core.errors import ConfigError
-from tapemill.core.notices import Notice
+from tapemill.core.job_warnings import JobWarning
 from tapemill.core.rule_catalog import OTHER, stage_of
 from tapemill.jobs import attempt_store
 from tapemill.jobs.attempt_store import JobNote
-from tapemill.process.abort import Cause
-from tapemill.process.liveness import Run
+from tapemill.process.abort import AbortReason
+from tapemill.process.liveness import RunId
 
 from .attempts import Attempt, History
 from .log import Event
@@ -133,7 +133,7 @@ class Course:
                 attempt.outcome in {"stopped", "lost"} and attempt.names not in names for attempt in latest
             ),
             not_started=sum(attempt.outcome == "not started" for attempt in latest),
-            stopped=Cause(str(stopped), "") if stopped else None,
+            stopped=AbortReason(str(stopped), "") if stopped else None,
             missing=tuple(map(str, self.ended.facts.get("missing", ()))) if self.ended else (),
         )
 
@@ -161,7 +161,7 @@ class Course:
         pid, _, ticks = str(facts.get("run_id", "")).partition("-")
         if facts.get("host") != socket.gethostname() or not (pid.isdecimal() and ticks.isdecimal()):
             return None
-        return Run(int(pid), int(ticks)).alive
+        return RunId(int(pid), int(ticks)).alive
 
     def _became(self, attempt: Attempt) -> str:
         if attempt.outcome in {"running", "done"}:
@@ -200,7 +200,7 @@ def _notices(attempt: Attempt) -> list[dict[str, Any]]:
 
 def _note(attempt: Attempt) -> JobNote:
     """What the job's note would say."""
-    return attempt_store.JobNote(attempt.log, "done", notices=tuple(Notice(**each) for each in _notices(attempt)))
+    return attempt_store.JobNote(attempt.log, "done", notices=tuple(JobWarning(**each) for each in _notices(attempt)))
 
 
 def find(name: str | None, folder: Path = events.FOLDER) -> Course:

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from tapemill import events
-from tapemill.core.notices import Kind, Notice
+from tapemill.core.job_warnings import JobWarning, Kind
 from tapemill.jobs import attempt_store
 from tapemill.jobs.attempt_store import JobNote
 from tapemill.process import abort, liveness
-from tapemill.process.abort import Cause
+from tapemill.process.abort import AbortReason
 
 REPLACED: Final[Mapping[Kind, str]] = {
     "kept": "its picture is only deinterlaced",
@@ -65,7 +65,7 @@ class RunFacts:
     interrupted: int = 0
     """Jobs that were stopped in the middle, by Ctrl-C for instance."""
     not_started: int = 0
-    stopped: Cause | None = None
+    stopped: AbortReason | None = None
     """Why no more jobs were started before all was done."""
     missing: tuple[str, ...] = ()
     """Files that the run was to make and that are not there, although Snakemake took all for done."""
@@ -97,7 +97,7 @@ def facts(run: str, failed_logs: Iterable[str] = ()) -> RunFacts:
         lowered=sum(any(notice.kind == "lowered" for notice in note.notices) for note in done),
         interrupted=len(set(interrupted) - set(unexplained)),
         not_started=sum(note.state == "not started" for note in notes.values()),
-        stopped=abort.cause(run),
+        stopped=abort.abort_reason(run),
     )
 
 
@@ -125,7 +125,7 @@ def replaced(done: Sequence[JobNote]) -> Iterator[Replaced]:
     yield from sorted(told.values(), key=lambda each: (each.tape, each.scene, each.kind))
 
 
-def _of(notice: Notice, tape: str, scene: str, log: str) -> Replaced:
+def _of(notice: JobWarning, tape: str, scene: str, log: str) -> Replaced:
     return Replaced(notice.kind, tape, scene, notice.reason, log)
 
 

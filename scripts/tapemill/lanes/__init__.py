@@ -3,7 +3,7 @@
 Importing this is light: torch is imported once the card is chosen.
 """
 
-from .dispatch import call
+from .dispatch import run_on_lane
 from .settings import LanesSettings
 
-__all__ = ["LanesSettings", "call"]
+__all__ = ["LanesSettings", "run_on_lane"]

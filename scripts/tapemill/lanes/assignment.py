@@ -2,7 +2,7 @@
 
 A lane is a card that the profile declares as a global resource (`gpu0: 2`). It holds one job that runs and, if its
 capacity is more than one, jobs that wait at the card: the warm worker takes them at once, which hides the time that
-Snakemake needs from the end of one job to the start of the next. Three steps, each in the order of `Wish.order`:
+Snakemake needs from the end of one job to the start of the next. Three steps, each in the order of `JobRequest.order`:
 
 1. Lanes without any job get one, but not a job that failed there before.
 2. Lanes whose jobs are short get one more to wait.
@@ -29,7 +29,7 @@ Snakemake's time; behind a long job that is nothing, and to be bound to a busy l
 
 
 @dataclass(frozen=True)
-class Wish:
+class JobRequest:
     """A ready job that asks for a card."""
 
     key: str
@@ -55,13 +55,13 @@ class Wish:
 
 
 @dataclass(frozen=True)
-class Lane:
+class LaneState:
     """A card as it stands now."""
 
     name: str
     free: int
     """How many more jobs it takes."""
-    jobs: tuple[Wish, ...] = ()
+    jobs: tuple[JobRequest, ...] = ()
     """Jobs that were given to it, in order: the first runs."""
     remaining_s: float = 0.0
     """Expected time until all of them are done."""
@@ -89,13 +89,13 @@ class Lane:
 class Assignment:
     """The outcome: jobs with their lanes, and what is left for jobs that need no card."""
 
-    placed: tuple[tuple[Wish, str], ...]
+    placed: tuple[tuple[JobRequest, str], ...]
     left: Mapping[str, int]
 
 
 def assign(
-    wishes: Sequence[Wish],
-    lanes: Iterable[Lane],
+    wishes: Sequence[JobRequest],
+    lanes: Iterable[LaneState],
     *,
     free: Mapping[str, int],
     total: Mapping[str, int],
@@ -117,14 +117,14 @@ def assign(
 class _Table:
     """Lanes and resources while jobs are placed one by one."""
 
-    lanes: dict[str, Lane]
+    lanes: dict[str, LaneState]
     free: dict[str, int]
     total: Mapping[str, int]
     spare_cores: int = 0
     """Cores that a job must leave free if it would only wait."""
-    placed: list[tuple[Wish, str]] = field(default_factory=list)
+    placed: list[tuple[JobRequest, str]] = field(default_factory=list)
 
-    def to_idle_lane(self, wish: Wish, waiting: Sequence[Wish]) -> bool:
+    def to_idle_lane(self, wish: JobRequest, waiting: Sequence[JobRequest]) -> bool:
         """Of the idle lanes, take first what others of the waiting jobs had better avoid."""
         idle = [lane for lane in self._open_to(wish) if lane.is_idle and lane.name not in wish.failed_at]
         if len(idle) > 1:
@@ -132,18 +132,18 @@ class _Table:
             idle.sort(key=lambda lane: (-shunned.count(lane.name), lane.number))
         return self._place(wish, idle)
 
-    def to_wait(self, wish: Wish, _: Sequence[Wish]) -> bool:
+    def to_wait(self, wish: JobRequest, _: Sequence[JobRequest]) -> bool:
         """Wait where it takes least, without taking the last cores from the other jobs."""
         if self.free.get(CORES, 0) - wish.needs.get(CORES, 0) < self.spare_cores:
             return False
         short = [lane for lane in self._open_to(wish) if lane.lets_wait and lane.name not in wish.failed_at]
         return self._place(wish, sorted(short, key=lambda lane: (lane.remaining_s, lane.number)))
 
-    def to_any_idle_lane(self, wish: Wish, _: Sequence[Wish]) -> bool:
+    def to_any_idle_lane(self, wish: JobRequest, _: Sequence[JobRequest]) -> bool:
         """Rather where it failed before than nowhere."""
         return self._place(wish, [lane for lane in self._open_to(wish) if lane.is_idle])
 
-    def left_for_others(self, waiting: Sequence[Wish]) -> dict[str, int]:
+    def left_for_others(self, waiting: Sequence[JobRequest]) -> dict[str, int]:
         """What jobs without a card may take: all that is free.
 
         But if a job does not fit to its idle lane only because such jobs hold what it needs, what they give back is
@@ -159,7 +159,7 @@ class _Table:
         """How much of a resource the jobs at all lanes hold."""
         return sum(job.needs.get(resource, 0) for lane in self.lanes.values() for job in lane.jobs)
 
-    def _open_to(self, wish: Wish) -> list[Lane]:
+    def _open_to(self, wish: JobRequest) -> list[LaneState]:
         """Lanes that the job may go to, as far as its rule is concerned."""
         if wish.lane is not None:
             return [self.lanes[wish.lane]] if wish.lane in self.lanes else []
@@ -168,7 +168,7 @@ class _Table:
             return [self.lanes[name] for name in holders]
         return list(self.lanes.values())
 
-    def _place(self, wish: Wish, candidates: Sequence[Lane]) -> bool:
+    def _place(self, wish: JobRequest, candidates: Sequence[LaneState]) -> bool:
         if not candidates or not _fits(wish.needs, self.free):
             return False
         lane = candidates[0]

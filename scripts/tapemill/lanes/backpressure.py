@@ -19,7 +19,7 @@ UNLIMITED: Final = 1_000_000
 
 
 @dataclass
-class Waiting:
+class Backlog:
     """Files that wait. Of those that were given up, the jobs that should use them never can."""
 
     _given_up: set[str] = field(default_factory=set)

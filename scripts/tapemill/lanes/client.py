@@ -25,7 +25,7 @@ from tapemill.devices import visibility
 from tapemill.process.runtime_dirs import allocation, lease_folder
 
 from . import lease
-from .protocol import Orders, Task, read_key, read_pid, short_address, socket_of
+from .protocol import LaneTask, WorkerConfig, read_key, read_pid, short_address, socket_path
 
 LOG = logging.getLogger("tapemill.lanes")
 
@@ -49,7 +49,7 @@ class RemoteTraceback(Exception):
         return f"in the worker:\n{self.text}"
 
 
-def perform(task: Task, orders: Orders) -> Any:
+def submit(task: LaneTask, orders: WorkerConfig) -> Any:
     """Have the task done by the worker of the lane, in the order in which clients come, and return its result.
 
     Raises what the task raises, with the worker's traceback as cause, and WorkerLost if the worker dies, hangs or
@@ -70,7 +70,7 @@ def perform(task: Task, orders: Orders) -> Any:
     raise _lost(f"the worker of lane {orders.lane.name} goes away before it begins", _log_of(orders))
 
 
-def _follow(connection: Connection, task: Task, pid: int, log: Path) -> Any:
+def _follow(connection: Connection, task: LaneTask, pid: int, log: Path) -> Any:
     deadline = time.monotonic() + task.limit_s
     while connection.poll(max(0.0, deadline - time.monotonic())):
         try:
@@ -88,7 +88,7 @@ def _follow(connection: Connection, task: Task, pid: int, log: Path) -> Any:
     raise _lost(f"{task.label} did not end within {task.limit_s:.0f} s; the worker (process {pid}) was stopped", log)
 
 
-def _connect(orders: Orders) -> Connection | None:
+def _connect(orders: WorkerConfig) -> Connection | None:
     """A connection that the worker has accepted. None if it went away meanwhile."""
     with _starting(orders):
         connection = _reach(orders)
@@ -99,7 +99,7 @@ def _connect(orders: Orders) -> Connection | None:
         return None
     try:
         _await_turn(connection, orders)
-        key = read_key(socket_of(orders.run, orders.lane))
+        key = read_key(socket_path(orders.run, orders.lane))
         answer_challenge(connection, key)
         deliver_challenge(connection, key)
     except (OSError, EOFError, AuthenticationError):
@@ -108,10 +108,10 @@ def _connect(orders: Orders) -> Connection | None:
     return connection
 
 
-def _reach(orders: Orders) -> Connection | None:
+def _reach(orders: WorkerConfig) -> Connection | None:
     plug = socket.socket(socket.AF_UNIX)
     try:
-        with short_address(socket_of(orders.run, orders.lane)) as address:
+        with short_address(socket_path(orders.run, orders.lane)) as address:
             plug.connect(address)
     except (FileNotFoundError, ConnectionRefusedError):
         plug.close()
@@ -119,7 +119,7 @@ def _reach(orders: Orders) -> Connection | None:
     return Connection(plug.detach())
 
 
-def _await_turn(connection: Connection, orders: Orders) -> None:
+def _await_turn(connection: Connection, orders: WorkerConfig) -> None:
     """Wait until the worker turns to us. One that neither works nor turns to us, or works too long, is stopped."""
     base, name = lease_folder(), orders.lane.name
     if connection.poll(0.05):
@@ -138,13 +138,13 @@ def _await_turn(connection: Connection, orders: Orders) -> None:
             hangs = time.time() - float(str(said["since"])) > float(str(limit_s)) + PATIENCE_S
         if hangs:
             LOG.warning("the worker of lane %s does not answer and is stopped", name)
-            _kill(read_pid(socket_of(orders.run, orders.lane)))
+            _kill(read_pid(socket_path(orders.run, orders.lane)))
 
 
 @contextmanager
-def _starting(orders: Orders) -> Iterator[None]:
+def _starting(orders: WorkerConfig) -> Iterator[None]:
     """One client at a time may start the worker of a lane."""
-    with socket_of(orders.run, orders.lane).with_suffix(".start").open("a") as door:
+    with socket_path(orders.run, orders.lane).with_suffix(".start").open("a") as door:
         try:
             fcntl.flock(door, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -153,7 +153,7 @@ def _starting(orders: Orders) -> Iterator[None]:
         yield
 
 
-def _start(orders: Orders) -> None:
+def _start(orders: WorkerConfig) -> None:
     """Start the worker and wait until it listens; while it waits for its card, its words go into the log."""
     log = _log_of(orders)
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -203,7 +203,7 @@ def _lines(descriptor: int, limit_s: float) -> Iterator[str]:
             yield line.decode()
 
 
-def _log_of(orders: Orders) -> Path:
+def _log_of(orders: WorkerConfig) -> Path:
     """Where the worker's own output goes: what belongs to no job, and last words of libraries."""
     # Several machines of a cluster may have a lane of that name.
     return Path("logs") / "lanes" / f"{'-'.join(filter(None, [orders.lane.name, allocation()]))}.log"

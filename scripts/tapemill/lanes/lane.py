@@ -69,7 +69,7 @@ def lane_of(resources: Mapping[str, Any], settings: LanesSettings, environ: Mapp
 
 def _without_scheduler(settings: LanesSettings, environ: Mapping[str, str]) -> Lane:
     kind = visibility.kind_of_environment(environ) if settings.device == "auto" else settings.device
-    given = visibility.given_by_cluster(kind, environ) if allocation(environ) else None
+    given = visibility.numbers_from_cluster(kind, environ) if allocation(environ) else None
     if given is not None:
         # All jobs of the submission go there, so that they share one worker.
         return Lane(kind, given, warm=settings.warm)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO
 
 from tapemill.core.errors import LaneError
-from tapemill.process.liveness import Run
+from tapemill.process.liveness import RunId
 from tapemill.process.runtime_dirs import lease_folder, run_folder, runtime_folder
 
 from .lane import Lane
@@ -48,14 +48,14 @@ class Lease:
 @contextmanager
 def leased(folder: Path, name: str, tenant: str, say: Callable[[str], None]) -> Iterator[Lease]:
     """Hold the lease `name` during the block; `say` is told what is waited for, and when it was had."""
-    lease = take(folder, name, tenant, say)
+    lease = acquire(folder, name, tenant, say)
     try:
         yield lease
     finally:
         lease.release()
 
 
-def take(folder: Path, name: str, tenant: str, say: Callable[[str], None]) -> Lease:
+def acquire(folder: Path, name: str, tenant: str, say: Callable[[str], None]) -> Lease:
     """Like `leased`, without a block."""
     file = (folder / f"{name}.lease").open("a+", encoding="utf-8")
     if not _lock(file, fcntl.LOCK_EX):
@@ -111,7 +111,7 @@ PAUSE_S = 0.2
 
 
 @contextmanager
-def seated(lane: Lane, run: Run | None, numbers: Sequence[int]) -> Iterator[Lane]:
+def acquire_any(lane: Lane, run: RunId | None, numbers: Sequence[int]) -> Iterator[Lane]:
     """Yield `lane` with a number that no other job of the run has during the block.
 
     Jobs of no run share the seats of one that never ends. `numbers` are the cards there are; a processor has as many

@@ -10,12 +10,12 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from .assignment import Lane, Wish
+from .assignment import JobRequest, LaneState
 
 
 @dataclass
 class _Given:
-    wish: Wish
+    wish: JobRequest
     lane: str
     since_s: float
     """When it was expected to begin: when it came, or when the job before it was seen to have ended."""
@@ -28,7 +28,7 @@ class Ledger:
         self._given: list[_Given] = []
         self._failed_at: defaultdict[str, set[str]] = defaultdict(set)
 
-    def give(self, wish: Wish, lane: str, now_s: float) -> None:
+    def give(self, wish: JobRequest, lane: str, now_s: float) -> None:
         """Remember that a job starts at a lane, or waits there."""
         self._given.append(_Given(wish, lane, now_s))
 
@@ -64,18 +64,18 @@ class Ledger:
             here = self._at(lane)
             self._forget(here[: max(0, len(here) - used.get(lane, 0))], now_s)
 
-    def lanes(self, capacity: Mapping[str, int], used: Mapping[str, int], now_s: float) -> list[Lane]:
+    def lanes(self, capacity: Mapping[str, int], used: Mapping[str, int], now_s: float) -> list[LaneState]:
         """All lanes with capacity as they stand, by their numbers."""
         found = (self._lane(name, most, used.get(name, 0), now_s) for name, most in capacity.items())
         return sorted(found, key=lambda lane: lane.number)
 
-    def _lane(self, name: str, capacity: int, used: int, now_s: float) -> Lane:
+    def _lane(self, name: str, capacity: int, used: int, now_s: float) -> LaneState:
         here = self._at(name)
         remaining_s = sum(given.wish.expected_s for given in here[1:])
         if here:
             remaining_s += max(0.0, here[0].wish.expected_s - (now_s - here[0].since_s))
         jobs = tuple(given.wish for given in here)
-        return Lane(name, capacity - used, jobs, remaining_s, strangers=used - len(here))
+        return LaneState(name, capacity - used, jobs, remaining_s, strangers=used - len(here))
 
     def _at(self, lane: str) -> list[_Given]:
         return [given for given in self._given if given.lane == lane]

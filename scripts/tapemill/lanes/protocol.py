@@ -12,20 +12,20 @@ from pathlib import Path
 from typing import Any
 
 from tapemill.devices.device import Device
-from tapemill.devices.errors import translated
+from tapemill.devices.errors import translate_device_errors
 from tapemill.media import ffmpeg
-from tapemill.process.liveness import Run
+from tapemill.process.liveness import RunId
 from tapemill.process.runtime_dirs import run_folder
 
 from .lane import Lane
 
 
 @dataclass(frozen=True)
-class Orders:
+class WorkerConfig:
     """What a worker is told at its birth."""
 
     lane: Lane
-    run: Run
+    run: RunId
     idle_s: float
     memory_share: float
     nice: int
@@ -37,13 +37,13 @@ class Orders:
         return json.dumps(asdict(self))
 
     @classmethod
-    def from_json(cls, text: str) -> Orders:
+    def from_json(cls, text: str) -> WorkerConfig:
         """The reverse."""
         values = json.loads(text)
-        return cls(**{**values, "lane": Lane(**values["lane"]), "run": Run(**values["run"])})
+        return cls(**{**values, "lane": Lane(**values["lane"]), "run": RunId(**values["run"])})
 
 
-def socket_of(run: Run, lane: Lane) -> Path:
+def socket_path(run: RunId, lane: Lane) -> Path:
     """Where the worker of a lane listens."""
     return run_folder(run) / f"{lane.name}.sock"
 
@@ -58,7 +58,7 @@ def short_address(path: Path) -> Iterator[str]:
         os.close(folder)
 
 
-def announce(address: Path, key: bytes) -> None:
+def publish_key(address: Path, key: bytes) -> None:
     """Lay the key and our process number beside the socket, for this user alone. Done before the socket is there."""
     address.with_suffix(".pid").write_text(str(os.getpid()), encoding="ascii")
     path = address.with_suffix(".key")
@@ -78,7 +78,7 @@ def read_pid(address: Path) -> int:
 
 
 @dataclass(frozen=True)
-class Task:
+class LaneTask:
     """One call. Everything in it can be pickled."""
 
     function: str
@@ -99,10 +99,10 @@ def name_of(function: Callable[..., Any]) -> str:
     return f"{function.__module__}:{function.__qualname__}"
 
 
-def perform(task: Task) -> Any:
+def run_task(task: LaneTask) -> Any:
     """Call the function of the task here and now. Raises what it raises; of the card, OutOfMemory and DeviceError."""
     module, _, name = task.function.partition(":")
     function = getattr(importlib.import_module(module), name)
-    ffmpeg.use(task.ffmpeg)
-    with translated(task.device):
+    ffmpeg.set_binary(task.ffmpeg)
+    with translate_device_errors(task.device):
         return function(**task.arguments, device=task.device)

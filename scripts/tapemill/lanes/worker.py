@@ -27,21 +27,21 @@ from typing import Any
 
 from tapemill.core.errors import DeviceError, OutOfMemory, TapemillError
 from tapemill.devices.device import Device
-from tapemill.process.liveness import on_end
+from tapemill.lanes.gpu_registry import bind_device, renice
+from tapemill.process.liveness import watch
 from tapemill.process.runtime_dirs import lease_folder
 from tapemill.process.signals import stoppable
 
 from . import lease
-from .card_registry import open_lane, step_back
-from .dispatch import told
-from .protocol import Orders, Task, announce, perform, short_address, socket_of
+from .dispatch import report_device_use
+from .protocol import LaneTask, WorkerConfig, publish_key, run_task, short_address, socket_path
 
 TICK_S = 0.5
 BACKLOG = 64
 CLEANING_S = 2.0
 
 
-class Forwarding(logging.handlers.QueueHandler):
+class LogForwarder(logging.handlers.QueueHandler):
     """Sends log records to the client of the moment, if there is one."""
 
     def __init__(self) -> None:
@@ -63,12 +63,14 @@ class Forwarding(logging.handlers.QueueHandler):
 class Worker:
     """Serves one lane until it has to go."""
 
-    def __init__(self, orders: Orders, device: Device, held: lease.Lease | None, forwarding: Forwarding) -> None:
+    def __init__(
+        self, orders: WorkerConfig, device: Device, held: lease.Lease | None, forwarding: LogForwarder
+    ) -> None:
         self._orders = orders
         self._device = device
         self._held = held
         self._forwarding = forwarding
-        self._address = socket_of(orders.run, orders.lane)
+        self._address = socket_path(orders.run, orders.lane)
         self._idle_since: float | None = time.monotonic()
         self._turn = threading.Lock()
 
@@ -76,7 +78,7 @@ class Worker:
         """Take jobs, first come first served. `ready` is called when clients may come. Does not return."""
         self._address.unlink(missing_ok=True)
         key = secrets.token_bytes(32)
-        announce(self._address, key)
+        publish_key(self._address, key)
         with short_address(self._address) as address:
             listener = Listener(address, "AF_UNIX", backlog=BACKLOG, authkey=key)
         self._address.chmod(0o600)
@@ -103,7 +105,7 @@ class Worker:
 
     def _answer(self, connection: Connection) -> None:
         try:
-            task: Task = connection.recv()
+            task: LaneTask = connection.recv()
         except (EOFError, OSError):
             return
         self._tell(task.label, task.limit_s)
@@ -113,8 +115,8 @@ class Worker:
         threading.Thread(target=_leave_with, args=(connection, answered), daemon=True).start()
         where = f"worker {os.getpid()}"
         try:
-            with stoppable(), told(self._orders.lane.name, self._device, where=where, is_warm=True):
-                message: Any = ("done", perform(_on(task, self._device)))
+            with stoppable(), report_device_use(self._orders.lane.name, self._device, where=where, is_warm=True):
+                message: Any = ("done", run_task(_on(task, self._device)))
             leave = False
         except BaseException as error:  # noqa: BLE001  whatever it is, the client raises it
             message = ("failed", *_portable(error))
@@ -146,9 +148,9 @@ class Worker:
                     os._exit(0)
 
 
-def _on(task: Task, device: Device) -> Task:
+def _on(task: LaneTask, device: Device) -> LaneTask:
     """The task with this worker's card; how far to step down is the job's own affair."""
-    return replace(task, device=replace(device, steps_down=task.device.steps_down))
+    return replace(task, device=replace(device, degrade_level=task.device.degrade_level))
 
 
 def _portable(error: BaseException) -> tuple[BaseException, str]:
@@ -179,20 +181,20 @@ def _leave_with(connection: Connection, answered: threading.Event) -> None:
 
 def main() -> None:
     """Entry of the process."""
-    orders = Orders.from_json(sys.argv[1])
-    on_end(orders.run, lambda: os._exit(0))
-    forwarding = Forwarding()
+    orders = WorkerConfig.from_json(sys.argv[1])
+    watch(orders.run, lambda: os._exit(0))
+    forwarding = LogForwarder()
     # Only the message travels: when, how bad and by whom is in the record, and the job's log lays it out.
     logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[forwarding])
-    step_back(orders.nice)
+    renice(orders.nice)
 
     def say(line: str) -> None:
         print(line, flush=True)  # noqa: T201  read by the client
 
     name = orders.lane.name
-    held = lease.take(lease_folder(), name, f"run {orders.run.pid}", say) if orders.lane.exclusive else None
+    held = lease.acquire(lease_folder(), name, f"run {orders.run.pid}", say) if orders.lane.exclusive else None
     try:
-        device = open_lane(orders.lane, orders.memory_share)
+        device = bind_device(orders.lane, orders.memory_share)
     except TapemillError as error:
         say("failed " + pickle.dumps(error).hex())
         sys.exit(error.exit_code)

@@ -18,9 +18,9 @@ import numpy as np
 from av import AudioFrame, AudioResampler, AudioStream
 from av.container import InputContainer
 
-from tapemill.core.timing import nearest
+from tapemill.core.timing import round_half_up
 
-from .probe import opened
+from .probe import open_media
 
 # Time stamps may be off by this much without a sample being moved: jitter of recorders, rounding of containers that
 # count milliseconds. More is a gap or a jump. It is the most that sound and picture may ever differ by.
@@ -36,7 +36,7 @@ FULL_SCALE = {"u8": 2**7, "s16": 2**15, "s32": 2**31, "s64": 2**63}
 
 
 @dataclass(frozen=True)
-class Track:
+class SampleFormat:
     """What is needed to choose a part of a track."""
 
     rate_hz: int
@@ -45,9 +45,9 @@ class Track:
     """Whether 16 bits hold all there is."""
 
 
-def describe(path: Path, stream_index: int) -> Track:
+def probe_format(path: Path, stream_index: int) -> SampleFormat:
     """Sample rate, channels and depth of a track."""
-    with opened(path) as container:
+    with open_media(path) as container:
         return _track(_stream(container, stream_index))
 
 
@@ -56,12 +56,12 @@ def read_samples(path: Path, stream_index: int, *, origin_s: Fraction, first: in
 
     shape = (channels, count), float32, full scale ±1. `first` may be negative.
     """
-    track = describe(path, stream_index)
+    track = probe_format(path, stream_index)
     samples = np.zeros((track.channels, count), dtype=np.float32)
     for back_s in SEEKS_BACK_S:
         start_s = None if back_s is None else origin_s + Fraction(first, track.rate_hz) - back_s
         reached = None
-        for position, block in blocks(path, stream_index, origin_s=origin_s, start_s=start_s):
+        for position, block in read_blocks(path, stream_index, origin_s=origin_s, start_s=start_s):
             if reached is None:
                 reached = position <= first or start_s is None
             if not reached or position >= first + count:
@@ -73,14 +73,14 @@ def read_samples(path: Path, stream_index: int, *, origin_s: Fraction, first: in
     return samples
 
 
-def blocks(
+def read_blocks(
     path: Path, stream_index: int, *, origin_s: Fraction, start_s: Fraction | None = None
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Decode a track from its beginning, or from before `start_s`: (position on the lattice, samples) in file order.
 
     shape = (channels, samples), float32. What cannot be decoded is left out and leaves a gap.
     """
-    with opened(path) as container:
+    with open_media(path) as container:
         stream = _stream(container, stream_index)
         track = _track(stream)
         rate_hz, channels = track.rate_hz, track.channels
@@ -103,10 +103,10 @@ def mean_square_per_frame(
     path: Path, stream_index: int, *, origin_s: Fraction, rate: Fraction, frames: int
 ) -> np.ndarray:
     """Mean square of the sound during each picture of a constant rate. shape = (frames,), float64, full scale 1."""
-    rate_hz = describe(path, stream_index).rate_hz
+    rate_hz = probe_format(path, stream_index).rate_hz
     power = np.zeros(frames)
     per_frame = rate / rate_hz
-    for position, block in blocks(path, stream_index, origin_s=origin_s):
+    for position, block in read_blocks(path, stream_index, origin_s=origin_s):
         places = np.arange(position, position + block.shape[1], dtype=np.int64)
         picture = places * per_frame.numerator // per_frame.denominator
         inside = (picture >= 0) & (picture < frames)
@@ -118,7 +118,7 @@ def mean_square_per_frame(
     return power * float(per_frame)
 
 
-def _track(stream: AudioStream) -> Track:
+def _track(stream: AudioStream) -> SampleFormat:
     """What a stream says of itself; of a damaged one, which says nothing or nonsense, what is usual."""
     context = stream.codec_context
     # PyAV's type says there always is a format.
@@ -126,7 +126,7 @@ def _track(stream: AudioStream) -> Track:
     sixteen_bit = form.rstrip("p") in ("u8", "s16")
     rate_hz = context.sample_rate if 0 < context.sample_rate <= HIGHEST_RATE_HZ else USUAL_RATE_HZ
     channels = context.channels if 0 < context.channels <= MOST_CHANNELS else 1
-    return Track(rate_hz, channels, sixteen_bit)
+    return SampleFormat(rate_hz, channels, sixteen_bit)
 
 
 def _stream(container: InputContainer, stream_index: int) -> AudioStream:
@@ -187,7 +187,7 @@ def _as_float(frame: AudioFrame) -> np.ndarray:
 def _position(frame: AudioFrame, origin_s: Fraction, rate_hz: int, following: int | None) -> int:
     if frame.pts is None or frame.time_base is None:
         return 0 if following is None else following
-    stated = nearest((frame.pts * Fraction(frame.time_base) - origin_s) * rate_hz)
+    stated = round_half_up((frame.pts * Fraction(frame.time_base) - origin_s) * rate_hz)
     if following is not None and abs(stated - following) <= JITTER_S * rate_hz:
         return following
     return stated
@@ -201,8 +201,8 @@ def _counted(position: int, packet: int, stream: AudioStream, origin_s: Fraction
     clock = Fraction(stream.time_base or 1)
     if stream.start_time is None or packet == 0:
         return position
-    start = nearest((stream.start_time * clock - origin_s) * rate_hz)
-    counted = start + nearest(Fraction(position - start, packet)) * packet
+    start = round_half_up((stream.start_time * clock - origin_s) * rate_hz)
+    counted = start + round_half_up(Fraction(position - start, packet)) * packet
     return counted if abs(counted - position) <= clock * rate_hz + 1 else position
 
 

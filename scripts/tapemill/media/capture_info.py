@@ -16,7 +16,7 @@ from tapemill.core.errors import InputError
 from tapemill.core.timing import format_fraction
 from tapemill.storage import untrusted_text
 
-from .cfr import Grid
+from .cfr import CfrGrid
 from .colour import Colour
 
 MAKE_ANEW = "delete it, and the workflow makes it anew"
@@ -24,7 +24,7 @@ MAKE_ANEW = "delete it, and the workflow makes it anew"
 FieldOrder = Literal["tff", "bff", "progressive"]
 
 
-class Plain:
+class JsonRecord:
     """Dataclasses to and from plain JSON values, with fractions as "30000/1001"."""
 
     def to_plain(self) -> dict[str, Any]:
@@ -38,7 +38,7 @@ class Plain:
 
 
 @dataclass(frozen=True)
-class PictureFacts(Plain):
+class VideoInfo(JsonRecord):
     """The picture as a cut scene shows it: rotated upright, at a constant rate, not yet deinterlaced."""
 
     width: int
@@ -52,7 +52,7 @@ class PictureFacts(Plain):
 
 
 @dataclass(frozen=True)
-class SoundFacts(Plain):
+class AudioTrackInfo(JsonRecord):
     """One sound track of the capture."""
 
     stream_index: int
@@ -64,7 +64,7 @@ class SoundFacts(Plain):
 
 
 @dataclass(frozen=True)
-class TakeFacts(Grid, Plain):
+class SourceFileInfo(CfrGrid, JsonRecord):
     """One media file of the capture, on its grid: the whole of it, or one file of a folder of ready scenes."""
 
     file: str
@@ -78,9 +78,9 @@ class Capture:
     """One capture, as found by the capture stage."""
 
     kind: Literal["file", "folder"]
-    takes: tuple[TakeFacts, ...]
-    picture: PictureFacts
-    sounds: tuple[SoundFacts, ...]
+    takes: tuple[SourceFileInfo, ...]
+    picture: VideoInfo
+    sounds: tuple[AudioTrackInfo, ...]
     notes: Mapping[str, Any]
     """What was measured on the way (confidence of the field order and the like), for people and provenance."""
 
@@ -107,9 +107,9 @@ class Capture:
         try:
             return cls(
                 kind=values["kind"],
-                takes=tuple(TakeFacts.from_plain(take) for take in values["takes"]),
-                picture=PictureFacts.from_plain(values["picture"]),
-                sounds=tuple(SoundFacts.from_plain(sound) for sound in values["sounds"]),
+                takes=tuple(SourceFileInfo.from_plain(take) for take in values["takes"]),
+                picture=VideoInfo.from_plain(values["picture"]),
+                sounds=tuple(AudioTrackInfo.from_plain(sound) for sound in values["sounds"]),
                 notes=values["notes"],
             )
         except (LookupError, TypeError, ValueError, ArithmeticError) as error:

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from tapemill.core.timing import nearest
+from tapemill.core.timing import round_half_up
 
 # Packets may be off the grid by this part of a frame (millisecond containers, capture jitter) and still be regular.
 JITTER_FRAMES = Fraction(1, 4)
@@ -22,7 +22,7 @@ USUAL_RATES = (
 
 
 @dataclass(frozen=True)
-class Grid:
+class CfrGrid:
     """The constant-rate frame grid that a capture's own time stamps are laid on.
 
     Frame k of the grid shows the last packet whose time stamp rounds to tick k or an earlier one. A regular capture has
@@ -46,20 +46,20 @@ class Grid:
         return self.start_pts * self.time_base
 
 
-def lay_grid(times: np.ndarray, last_duration: int, time_base: Fraction, rate: Fraction) -> Grid:
-    """Lay time stamps on a constant-rate grid; `ticks` says which frame each packet gets."""
+def fit_cfr_grid(times: np.ndarray, last_duration: int, time_base: Fraction, rate: Fraction) -> CfrGrid:
+    """Lay time stamps on a constant-rate grid; `frame_indices` says which frame each packet gets."""
     start = int(times[0])
-    grid_ticks = ticks(times, start, time_base, rate)
+    grid_ticks = frame_indices(times, start, time_base, rate)
     distinct = np.unique(grid_ticks)
     last = int(distinct[-1])
-    tail = max(1, nearest(last_duration * time_base * rate))
+    tail = max(1, round_half_up(last_duration * time_base * rate))
     exact = (times - start).astype(np.float64) * float(time_base * rate)
     # Containers count in units that may be coarse against a frame; their rounding is no irregularity.
     tolerance = float(max(JITTER_FRAMES, time_base * rate))
     steps = np.diff(grid_ticks)
     irregular = bool(np.any(np.abs(exact - grid_ticks) > tolerance) or np.any(steps != 1))
     frames = last + (tail if irregular else 1)
-    return Grid(
+    return CfrGrid(
         rate=rate,
         start_pts=start,
         time_base=time_base,
@@ -71,13 +71,13 @@ def lay_grid(times: np.ndarray, last_duration: int, time_base: Fraction, rate: F
     )
 
 
-def ticks(times: np.ndarray, start: int, time_base: Fraction, rate: Fraction) -> np.ndarray:
+def frame_indices(times: np.ndarray, start: int, time_base: Fraction, rate: Fraction) -> np.ndarray:
     """The grid frame of each time stamp: nearest, halves up, in exact integer arithmetic. shape = (packets,), int64."""
     step = time_base * rate
     return (2 * (times - start) * step.numerator + step.denominator) // (2 * step.denominator)
 
 
-def choose_rate(times: np.ndarray, time_base: Fraction, stated: Sequence[Fraction]) -> Fraction:
+def guess_frame_rate(times: np.ndarray, time_base: Fraction, stated: Sequence[Fraction]) -> Fraction:
     """The constant rate that serves these time stamps best.
 
     The first of the `stated` rates under which every packet has its own tick; if there is none the capture's rate is
@@ -85,7 +85,7 @@ def choose_rate(times: np.ndarray, time_base: Fraction, stated: Sequence[Fractio
     losses make up for the difference.
     """
     for rate in stated:
-        if not lay_grid(times, 0, time_base, rate).irregular:
+        if not fit_cfr_grid(times, 0, time_base, rate).irregular:
             return rate
     distinct = np.unique(times)
     if len(distinct) < 3:
@@ -93,7 +93,7 @@ def choose_rate(times: np.ndarray, time_base: Fraction, stated: Sequence[Fractio
     # Of a damaged capture most time stamps may be the same.
     step = float(np.median(np.diff(times))) or float(np.median(np.diff(distinct)))
     typical = 1 / (step * float(time_base))
-    kept = {rate: len(np.unique(ticks(times, int(times[0]), time_base, rate))) for rate in USUAL_RATES}
+    kept = {rate: len(np.unique(frame_indices(times, int(times[0]), time_base, rate))) for rate in USUAL_RATES}
     for rate in USUAL_RATES:
         if rate >= typical * 0.98 and kept[rate] >= KEPT_SHARE * len(times):
             return rate

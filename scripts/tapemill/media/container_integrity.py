@@ -36,7 +36,7 @@ DV_FRAMES = {0x00: 120_000, 0x80: 144_000}  # by the DSF bit of the header: 525 
 DV_HEADER = b"\x1f\x07\x00"
 
 
-def what_it_is(path: Path) -> str | None:
+def sniff_file_type(path: Path) -> str | None:
     """What a file that cannot be read as media is, in words that follow "it is"; None if there is no telling."""
     with path.open("rb") as stream:
         start = stream.read(4096)
@@ -50,7 +50,7 @@ def what_it_is(path: Path) -> str | None:
     return known
 
 
-def missing_bytes(path: Path, container: str) -> int:
+def truncated_bytes(path: Path, container: str) -> int:
     """How many bytes a file lacks at its end by what it states itself; 0 if it states nothing.
 
     `container` is libavformat's name of the format. Of a stream of equal packets it is what lacks of the last one.

@@ -18,7 +18,7 @@ from av.container import InputContainer
 
 from tapemill.core.errors import GateError, InputError
 
-from .probe import opened
+from .probe import open_media
 
 REMEDY = "run again; if it stays so, look at the disk, and at the setting `ffmpeg`"
 # Thumbnails for comparisons: coarse enough to ignore noise, even tape snow, and fields and sharpening.
@@ -30,12 +30,12 @@ AUDIBLE = 10 ** (-60 / 20)
 
 
 @contextmanager
-def judged(path: Path, *, target: Path, remedy: str = REMEDY) -> Iterator[None]:
+def verifying(path: Path, *, target: Path, remedy: str = REMEDY) -> Iterator[None]:
     """Read in this block what was written to `path` and is to become `target`.
 
     Raises GateError, naming the target, if nothing was written, or reading it fails because it is no media or damaged.
     """
-    check_there(path, target=target, remedy=remedy)
+    check_exists(path, target=target, remedy=remedy)
     try:
         yield
     except InputError as error:
@@ -47,15 +47,15 @@ def judged(path: Path, *, target: Path, remedy: str = REMEDY) -> Iterator[None]:
 
 
 @contextmanager
-def opened_output(
+def open_output(
     path: Path, *, target: Path, remedy: str = REMEDY, demuxer: str | None = None
 ) -> Iterator[InputContainer]:
-    """Open what was written, and read it in this block; as `demuxer` if one is named. Raises like `judged`."""
-    with judged(path, target=target, remedy=remedy), opened(path, demuxer=demuxer) as container:
+    """Open what was written, and read it in this block; as `demuxer` if one is named. Raises like `verifying`."""
+    with verifying(path, target=target, remedy=remedy), open_media(path, demuxer=demuxer) as container:
         yield container
 
 
-def check_there(path: Path, *, target: Path, remedy: str = REMEDY) -> None:
+def check_exists(path: Path, *, target: Path, remedy: str = REMEDY) -> None:
     """Raise GateError unless something was written."""
     if not path.is_file():
         raise GateError("nothing was written", file=target, remedy=remedy)
@@ -69,7 +69,7 @@ def check_loudness(*, written: float, was: float, target: Path) -> None:
         raise GateError("what was written is silent, and the sound it was made of is not", file=target, remedy=REMEDY)
 
 
-def peak(frame: AudioFrame) -> float:
+def peak_amplitude(frame: AudioFrame) -> float:
     """Largest sample of decoded sound, full scale 1."""
     samples = frame.to_ndarray()
     if samples.size == 0:
@@ -95,7 +95,7 @@ def thumbnail(frame: VideoFrame, part: tuple[int, int, int, int] | None = None) 
     return means
 
 
-def is_flat(frame: VideoFrame) -> bool:
+def is_blank(frame: VideoFrame) -> bool:
     """Whether a picture is black, or of one colour, or too small to tell."""
     seen = thumbnail(frame)
     return seen is None or float(seen.std()) < LEAST_SPREAD

@@ -16,7 +16,7 @@ from av.container import InputContainer
 
 from tapemill.core.errors import InputError
 
-from .probe import opened
+from .probe import open_media
 
 # Decoding order goes back by no more than jitter; a recorder that starts anew, or joined files, go back by more.
 JUMP_BACK_S = 1
@@ -26,7 +26,7 @@ STATED_IN_CONTAINER = ("matroska", "asf", "flv")
 
 
 @dataclass(frozen=True)
-class Packets:
+class PacketIndex:
     """What reading all packets of a file showed."""
 
     times: np.ndarray
@@ -55,13 +55,13 @@ class Packets:
         return length * self.time_base, -start * self.time_base
 
 
-def read_packets(path: Path, stream_index: int, reached: Callable[[int, int], None] | None = None) -> Packets:
+def scan_packets(path: Path, stream_index: int, reached: Callable[[int, int], None] | None = None) -> PacketIndex:
     """Read a file from end to end. `stream_index` is its picture. Raises InputError if that has no packets.
 
     `reached` is told how many packets of the picture are read, and where in the file the last one begins, if that is
     known.
     """
-    with opened(path) as container:
+    with open_media(path) as container:
         picture = next(stream for stream in container.streams.video if stream.index == stream_index)
         seen = _Seen(picture)
         packets = container.demux()
@@ -77,7 +77,7 @@ def read_packets(path: Path, stream_index: int, reached: Callable[[int, int], No
     if not seen.times:
         raise InputError("this file has no frames", file=path, remedy="the recording is empty; capture it again")
     times = np.sort(np.array(seen.times, dtype=np.int64))
-    return Packets(
+    return PacketIndex(
         times=times,
         key_times=np.sort(np.array(seen.keys, dtype=np.int64)),
         last_duration=seen.last[1],
@@ -136,7 +136,7 @@ class _Seen:
 
 def is_encrypted(path: Path, stream_index: int) -> bool:
     """Whether packets of a stream are marked as encrypted (Common Encryption, ISO/IEC 23001-7)."""
-    with opened(path) as container:
+    with open_media(path) as container:
         try:
             packets = itertools.islice(container.demux(container.streams[stream_index]), ENCRYPTION_PACKETS)
             return any(packet.has_sidedata("encryption_info") for packet in packets)

@@ -19,7 +19,7 @@ from tapemill.media.ffmpeg.limits import LARGEST_SIDE, MOST_PIXELS
 from tapemill.media.ffmpeg.runner import DEMUXERS, PROTOCOLS
 
 from .colour import Colour, colour_of
-from .container_integrity import what_it_is
+from .container_integrity import sniff_file_type
 
 DECODE_OPTIONS = {"max_pixels": str(MOST_PIXELS)}
 # A recording may begin in the middle of a group of pictures; its first key frame comes within these packets.
@@ -27,7 +27,7 @@ FIRST_PACKETS = 1000
 
 
 @dataclass(frozen=True)
-class Picture:
+class VideoStreamInfo:
     """The video stream that will be restored."""
 
     stream_index: int
@@ -48,7 +48,7 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Sound:
+class AudioStreamInfo:
     """One sound track."""
 
     stream_index: int
@@ -62,25 +62,25 @@ class Sound:
 
 
 @dataclass(frozen=True)
-class Media:
+class MediaInfo:
     """Everything known of a file without decoding it."""
 
     container: str
-    picture: Picture
-    sounds: tuple[Sound, ...]
+    picture: VideoStreamInfo
+    sounds: tuple[AudioStreamInfo, ...]
 
 
-def probe(path: Path) -> Media:
+def probe(path: Path) -> MediaInfo:
     """Describe the streams of a file. Raises InputError if it is missing, not media or has no picture."""
-    with opened(path) as container:
-        return Media(
+    with open_media(path) as container:
+        return MediaInfo(
             container=container.format.name,
-            picture=_picture(container, picture_stream(container, path), path),
+            picture=_picture(container, video_stream(container, path), path),
             sounds=tuple(_sound(s) for s in container.streams.audio if s.codec_context is not None),
         )
 
 
-def picture_stream(container: InputContainer, path: Path) -> VideoStream:
+def video_stream(container: InputContainer, path: Path) -> VideoStream:
     """The stream that is the capture's picture. Raises InputError if there is none that is known."""
     videos = [s for s in container.streams.video if not _is_cover(s)]
     if not videos:
@@ -97,7 +97,7 @@ def picture_stream(container: InputContainer, path: Path) -> VideoStream:
     return max(known, key=lambda s: (s.width * s.height, -s.index))
 
 
-def opened(path: Path, *, demuxer: str | None = None) -> InputContainer:
+def open_media(path: Path, *, demuxer: str | None = None) -> InputContainer:
     """Open a file for reading: as `demuxer`, or as one of the formats that captures come in.
 
     Raises InputError with the reason if that is not possible.
@@ -124,7 +124,7 @@ def opened(path: Path, *, demuxer: str | None = None) -> InputContainer:
             " Matroska, for example `ffmpeg -i FILE -c copy capture.mkv`",
         ) from error
     except (av.error.FFmpegError, UnicodeError, OSError) as error:
-        is_what = what_it_is(path)
+        is_what = sniff_file_type(path)
         reason = f"it is {is_what}" if is_what else getattr(error, "strerror", None) or error
         raise InputError(
             f"this file cannot be read as media: {reason}",
@@ -146,7 +146,7 @@ def packet_times(path: Path, stream_index: int) -> tuple[np.ndarray, int]:
     """
     times: list[int] = []
     last = (-math.inf, 0)
-    with opened(path) as container:
+    with open_media(path) as container:
         stream = container.streams[stream_index]
         try:
             for packet in container.demux(stream):
@@ -166,12 +166,12 @@ def packet_times(path: Path, stream_index: int) -> tuple[np.ndarray, int]:
     return np.sort(np.array(times, dtype=np.int64)), int(last[1])
 
 
-def _picture(container: InputContainer, stream: VideoStream, path: Path) -> Picture:
+def _picture(container: InputContainer, stream: VideoStream, path: Path) -> VideoStreamInfo:
     context = stream.codec_context
     frame = _first_frame(container, stream, path)
     ratio = frame.sample_aspect_ratio if hasattr(frame, "sample_aspect_ratio") else stream.sample_aspect_ratio
     rates = [Fraction(rate) for rate in (stream.base_rate, stream.guessed_rate, stream.average_rate) if rate]
-    return Picture(
+    return VideoStreamInfo(
         stream_index=stream.index,
         codec=context.name,
         width=frame.width,
@@ -216,8 +216,8 @@ def _is_cover(stream: VideoStream) -> bool:
     return bool(stream.disposition & av.stream.Disposition.attached_pic)
 
 
-def _sound(stream: AudioStream) -> Sound:
-    return Sound(
+def _sound(stream: AudioStream) -> AudioStreamInfo:
+    return AudioStreamInfo(
         stream_index=stream.index,
         codec=stream.codec_context.name,
         sample_rate_hz=stream.codec_context.sample_rate,

@@ -42,7 +42,7 @@ def download(url: str, partial: Path, target: Path) -> str:
         try:
             return _continue(url, partial)
         except (OSError, http.client.HTTPException) as error:
-            if isinstance(error, OSError) and (blocked := disk_space.of_os_error(error, partial)):
+            if isinstance(error, OSError) and (blocked := disk_space.from_os_error(error, partial)):
                 raise blocked from error
             refused = isinstance(error, urllib.error.HTTPError) and error.code < 500
             if refused or attempt == ATTEMPTS - 1:

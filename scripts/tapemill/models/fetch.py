@@ -10,8 +10,8 @@ from tapemill.core.errors import ModelError
 from tapemill.storage import atomic, fingerprint
 
 from .download import download
-from .lockfile import LOCK, UNPINNED, pin, verify_model
-from .registry import FOLDER, Description, Kind, Model, either, find_model
+from .lockfile import LOCK, UNPINNED, pin_model, verify_model
+from .registry import FOLDER, Description, Kind, Model, find_model, join_or
 
 LOG = logging.getLogger("tapemill.models")
 
@@ -97,7 +97,7 @@ def _pin_on_first_sight(model: Model, kinds: Collection[Kind], lock: Path, descr
     if model.is_own:
         # Of speech models only the recogniser itself can say more.
         own = {"kind": "speech"} if found is None else {"kind": found.kind, "scale": found.scale}
-    pin(lock, model.name, model.path, fingerprint.sha256(model.path), **own)
+    pin_model(lock, model.name, model.path, fingerprint.sha256(model.path), **own)
     what = "" if found is None else f": {found.architecture}, {found.kind}, scale {found.scale}"
     LOG.warning("%s is pinned in %s from now on%s; a changed file will be refused", model.path, lock, what)
 
@@ -105,7 +105,7 @@ def _pin_on_first_sight(model: Model, kinds: Collection[Kind], lock: Path, descr
 def _check_found(model: Model, found: Description, kinds: Collection[Kind]) -> None:
     if found.kind not in kinds:
         raise ModelError(
-            f"the file holds a {found.kind} model ({found.architecture}); what is needed here is {either(kinds)}",
+            f"the file holds a {found.kind} model ({found.architecture}); what is needed here is {join_or(kinds)}",
             file=model.path,
             remedy="name it in another step of the chain, or name another model",
         )

@@ -31,7 +31,7 @@ def read_lock(lock: Path) -> dict[str, dict[str, Any]]:
     raise ModelError("an entry in the list of models lacks its file or its sha256", file=lock, remedy=_RESTORE)
 
 
-def pin(lock: Path, key: str, file: Path, sha256: str, **found: str | int) -> None:
+def pin_model(lock: Path, key: str, file: Path, sha256: str, **found: str | int) -> None:
     """Write down what a file is from now on; appended, so that comments and order of the lock stay.
 
     `file` is its place, `found` what else was seen in it: `kind` and `scale` of a file of one's own.

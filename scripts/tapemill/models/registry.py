@@ -107,7 +107,7 @@ def find_model(
     if model.kind is not None and model.kind not in kinds:
         own = f"; if {lock} is wrong, delete its entry there and run `snakemake models`" if model.is_own else ""
         raise ConfigError(
-            f"the model {setting!r} is of the kind {model.kind}, and what is needed here is {either(kinds)}",
+            f"the model {setting!r} is of the kind {model.kind}, and what is needed here is {join_or(kinds)}",
             remedy=_hint(setting, names, kinds) + own,
         )
     return model
@@ -185,6 +185,6 @@ def _hint(setting: str, names: Mapping[str, dict[str, Any]], kinds: Collection[K
     return f"{hint}; or give the path of a {suffixes} file"
 
 
-def either(kinds: Collection[Kind]) -> str:
+def join_or(kinds: Collection[Kind]) -> str:
     """The kinds as a message says them."""
     return " or ".join(kind for kind in KINDS if kind in kinds)

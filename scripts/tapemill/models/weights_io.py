@@ -33,7 +33,7 @@ HEADER_AT: Final = 8
 _AGAIN = "fetch the file again: delete it and run `snakemake models`, or copy it anew"
 
 
-def load_state(path: Path) -> dict[str, Tensor]:
+def load_state_dict(path: Path) -> dict[str, Tensor]:
     """The state dict in a file, on the CPU, without what its trainer wrapped it in.
 
     The suffix of the file is not believed, and nothing in it is run. The tensors may be views of the file: copy them

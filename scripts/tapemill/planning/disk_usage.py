@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from tapemill.core.timing import Span
+from tapemill.core.timing import FrameRange
 from tapemill.enhance import EnhanceSettings, output_picture
 from tapemill.enhance.encoders import ENCODERS
 from tapemill.media.capture_info import Capture
@@ -98,7 +98,7 @@ def plan(
         works = {work for rule in rules for work in MAKES.get(rule, ())}
         cuts_at_once = None if disk["keep_cuts"] else disk["cut_ahead"] + cores
         need = _TapeNeed(lookup, EnhanceSettings(**enhance)).still(works, cuts_at_once)
-        disks[disk_space.device(need.folder)].append(need)
+        disks[disk_space.device_id(need.folder)].append(need)
     return [DiskPlan(found[0].folder, disk_space.free_bytes(found[0].folder), tuple(found)) for found in disks.values()]
 
 
@@ -123,7 +123,7 @@ def check_run(
         folder = lookups[tape].facts_path.parent
         if not (folder / f"{tape}.{config['tape']['container']}").exists():
             wanted[tape].update(MAKES)
-    mtimes.check(file for tape in wanted for file in lookups[tape].files)
+    mtimes.reject_future_mtimes(file for tape in wanted for file in lookups[tape].files)
     reserve_bytes = int(config["disk"]["reserve_gb"] * disk_space.GB)
     for tape in wanted:
         disk_space.require_writable(lookups[tape].facts_path.parent)
@@ -216,7 +216,7 @@ class _TapeNeed:
             return list(self.lookup.scenes(table).values())
         rate, longest = capture.picture.rate, int(SCENE_LONGEST_S * capture.picture.rate)
         starts = range(0, capture.frames, max(1, longest))
-        return [Scene("unknown", Span(start, min(start + longest, capture.frames)), rate) for start in starts]
+        return [Scene("unknown", FrameRange(start, min(start + longest, capture.frames)), rate) for start in starts]
 
     def _missing(self, scenes: Iterable[Scene], pattern: str) -> list[int]:
         """Lengths in frames of the scenes whose file is not there."""

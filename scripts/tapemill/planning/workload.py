@@ -15,7 +15,7 @@ from typing import Final, Literal
 
 from tapemill.core.errors import InputError
 from tapemill.enhance import SceneSettings
-from tapemill.media.probe import opened
+from tapemill.media.probe import open_media
 from tapemill.workflow.tape import TapeLookup
 
 Unit = Literal["video", "pictures", "sound", "once"]
@@ -133,7 +133,7 @@ def _from_head(lookup: TapeLookup, enhance: SceneSettings, longest_s: float) -> 
 def _head(file: Path) -> tuple[float, int, float]:
     """Seconds, samples of a frame and frames a second as a file's head states them; 0 samples where it does not."""
     try:
-        with opened(file) as container:
+        with open_media(file) as container:
             video = next(iter(container.streams.video), None)
             if container.duration and video is not None and video.width:
                 rate = float(video.average_rate or USUAL_RATE)

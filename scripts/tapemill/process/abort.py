@@ -24,7 +24,7 @@ PAUSE_S = 0.25
 
 
 @dataclass(frozen=True)
-class Cause:
+class AbortReason:
     """Why a run was stopped."""
 
     message: str
@@ -38,7 +38,7 @@ def watch(run: str, then: Callable[[], None]) -> None:
     threading.Thread(target=_watch, args=(run, then), name="fatal", daemon=True).start()
 
 
-def stop(run: str, cause: Cause) -> None:
+def request_abort(run: str, cause: AbortReason) -> None:
     """Have no more jobs started in the run with this id. The first cause counts."""
     path = _note(run)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -51,20 +51,20 @@ def stop(run: str, cause: Cause) -> None:
     partial.unlink(missing_ok=True)
 
 
-def cause(run: str | None) -> Cause | None:
+def abort_reason(run: str | None) -> AbortReason | None:
     """Why the run with this id was stopped; None if it was not."""
     if run is None:
         return None
     try:
-        return Cause(**json.loads(_note(run).read_text(encoding="utf-8")))
+        return AbortReason(**json.loads(_note(run).read_text(encoding="utf-8")))
     except FileNotFoundError:
         return None
     except (ValueError, TypeError):
-        return Cause("an error that concerns all jobs", "")
+        return AbortReason("an error that concerns all jobs", "")
 
 
 def _watch(run: str, then: Callable[[], None]) -> None:
-    while cause(run) is None:
+    while abort_reason(run) is None:
         time.sleep(PAUSE_S)
     then()
 

@@ -27,23 +27,23 @@ FIRST_LOOK_S: Final = 5.0
 _over = threading.Event()
 
 
-def begin(run: str) -> None:
+def start(run: str) -> None:
     """In the main process of the run with this id, before it submits any job: give signs until it ends."""
     path = _path(run)
     path.parent.mkdir(parents=True, exist_ok=True)
     _write(path, 0)
     threading.Thread(target=_beat, args=(path,), name="heartbeat", daemon=True).start()
-    atexit.register(end, run)
+    atexit.register(stop, run)
 
 
-def end(run: str) -> None:
+def stop(run: str) -> None:
     """Tell that the run is over."""
     _over.set()
     with suppress(OSError):
         _path(run).unlink()
 
 
-def is_there(run: str) -> bool:
+def is_beating(run: str) -> bool:
     """Whether the run with this id has given a sign and not taken it back. It waits a moment for one to show."""
     until_s = time.monotonic() + FIRST_LOOK_S
     while not _path(run).exists():

@@ -5,7 +5,7 @@ after the run was killed and perhaps the next one was started. A pidfd (pidfd_op
 moment its process ends, `kill -9` included, and cannot be fooled by a process number used again.
 
 On another machine, in a job of a cluster, the run's main process cannot be watched: there its heartbeat tells. But the
-Snakemake process that was started there for the job can, and scripts and workers end with it (`keeper`).
+Snakemake process that was started there for the job can, and scripts and workers end with it (`supervisor`).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 @dataclass(frozen=True)
-class Run:
+class RunId:
     """A run of the workflow."""
 
     pid: int
@@ -47,23 +47,23 @@ class Run:
     @property
     def alive(self) -> bool:
         """Whether the main process is still there. One on another machine counts as there while it leaves signs."""
-        return _started_ticks(self.pid) == self.started_ticks if self.is_here else heartbeat.is_there(self.id)
+        return _started_ticks(self.pid) == self.started_ticks if self.is_here else heartbeat.is_beating(self.id)
 
 
-def run_of(pid: int) -> Run | None:
+def run_of(pid: int) -> RunId | None:
     """The run whose main process is `pid`; None if there is no such process."""
     ticks = _started_ticks(pid)
-    return None if ticks is None else Run(pid, ticks)
+    return None if ticks is None else RunId(pid, ticks)
 
 
-def own_run() -> Run:
+def own_run() -> RunId:
     """The run whose main process this is."""
     run = run_of(os.getpid())
     assert run is not None
     return run
 
 
-def begin_run() -> Run:
+def begin_run() -> RunId:
     """Make this process the main process of a run: whatever it starts from now on finds it with `current_run`."""
     run = own_run()
     os.environ[VARIABLE] = _in_words(run)
@@ -72,7 +72,7 @@ def begin_run() -> Run:
     return run
 
 
-def current_run() -> Run | None:
+def current_run() -> RunId | None:
     """The run that this process is a job of, on whatever machine, and whether its main process is still there or not.
 
     None for a script started by hand.
@@ -80,12 +80,12 @@ def current_run() -> Run | None:
     return _named(VARIABLE)
 
 
-def keep() -> None:
+def set_supervisor() -> None:
     """Make this process, Snakemake's in a job of a cluster, the keeper of what it starts from now on."""
     os.environ[KEEPER] = _in_words(own_run())
 
 
-def keeper() -> Run | None:
+def supervisor() -> RunId | None:
     """The process on this machine with which scripts and workers end, and that the workers of its jobs belong to.
 
     In a job of a cluster the Snakemake process started there, otherwise the run's main process. None in neither.
@@ -96,22 +96,22 @@ def keeper() -> Run | None:
     return None
 
 
-def is_kept() -> bool:
+def has_supervisor() -> bool:
     """Whether this process belongs to a job of a cluster."""
     kept = _named(KEEPER)
     return kept is not None and kept.is_here
 
 
-def on_end(run: Run, then: Callable[[], None]) -> None:
+def watch(run: RunId, then: Callable[[], None]) -> None:
     """Call `then` from a thread of its own once the run's main process is gone, at once if it is gone already.
 
     On another machine it takes minutes until the lack of a heartbeat tells.
     """
-    watch, what = (_watch, run) if run.is_here else (heartbeat.watch, run.id)
-    threading.Thread(target=watch, args=(what, then), name="lifeline", daemon=True).start()
+    target, run_or_id = (_watch, run) if run.is_here else (heartbeat.watch, run.id)
+    threading.Thread(target=target, args=(run_or_id, then), name="lifeline", daemon=True).start()
 
 
-def _watch(run: Run, then: Callable[[], None]) -> None:
+def _watch(run: RunId, then: Callable[[], None]) -> None:
     try:
         descriptor = os.pidfd_open(run.pid)
     except ProcessLookupError:
@@ -128,16 +128,16 @@ def _watch(run: Run, then: Callable[[], None]) -> None:
     then()
 
 
-def _in_words(run: Run) -> str:
+def _in_words(run: RunId) -> str:
     return f"{_boot_id()} {run.id}"
 
 
-def _named(variable: str) -> Run | None:
+def _named(variable: str) -> RunId | None:
     boot_id, _, run_id = os.environ.get(variable, "").partition(" ")
     pid, _, ticks = run_id.partition("-")
     if not (boot_id and pid.isdecimal() and ticks.isdecimal()):
         return None
-    return Run(int(pid), int(ticks), is_here=boot_id == _boot_id())
+    return RunId(int(pid), int(ticks), is_here=boot_id == _boot_id())
 
 
 def _boot_id() -> str:

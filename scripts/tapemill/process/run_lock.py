@@ -24,7 +24,7 @@ LOCK = "tapemill.lock"
 _held: IO[str] | None = None
 
 
-def footprint(folder: Path) -> int | None:
+def change_marker(folder: Path) -> int | None:
     """Another number after every start and end of a job in the folder; None where there never was one.
 
     Snakemake marks running jobs by files in a folder, and the folder's time changes with them. To be asked before
@@ -36,10 +36,10 @@ def footprint(folder: Path) -> int | None:
         return None
 
 
-def hold(folder: Path, planned_on: int | None = None) -> None:
+def acquire(folder: Path, planned_on: int | None = None) -> None:
     """Take the lock of a working folder until this process ends, as the main process of a run.
 
-    Snakemake plans before it can be made to ask for the lock. `planned_on` is the `footprint` from before that: if
+    Snakemake plans before it can be made to ask for the lock. `planned_on` is the `change_marker` from before that: if
     another run was still at work meanwhile, the plan holds for results that have changed since. Raises FatalError
     naming the run that has the lock, or if the plan is out of date.
     """
@@ -56,13 +56,13 @@ def hold(folder: Path, planned_on: int | None = None) -> None:
         ) from None
     _held = lock
     lock.truncate(0)
-    with disk_space.explained(folder / LOCK):
+    with disk_space.translate_os_errors(folder / LOCK):
         json.dump(
             {"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%F %T"), "command": sys.argv},
             lock,
         )
         lock.flush()
-    if planned_on is not None and planned_on != footprint(folder):
+    if planned_on is not None and planned_on != change_marker(folder):
         raise FatalError(
             "another run was just ending in this folder while this one made its plan",
             file=Path.cwd(),

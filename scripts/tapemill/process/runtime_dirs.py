@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tapemill.core.errors import SetupError
 
-from .liveness import Run, run_of
+from .liveness import RunId, run_of
 
 WEEK_S = 7 * 24 * 3600
 
@@ -64,7 +64,7 @@ def _forget_allocations(base: Path) -> None:
             shutil.rmtree(other, ignore_errors=True)
 
 
-def run_folder(run: Run) -> Path:
+def run_folder(run: RunId) -> Path:
     """The folder of a run, for its workers' sockets. Folders of runs that are gone are removed on the way."""
     base = runtime_folder()
     folder = base / f"run-{run.id}"

@@ -61,13 +61,13 @@ def stoppable() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def obey(run: str | None) -> None:
+def watch_stop_file(run: str | None) -> None:
     """For a job that is `stoppable`: have it stopped when the run with this id is, however early it was asked to."""
     if run is not None:
         threading.Thread(target=_obey, args=(_note(run),), name="stopping", daemon=True).start()
 
 
-def finish_at_signals(executor: Any = None) -> None:
+def install_handlers(executor: Any = None) -> None:
     """For Snakemake's main process, once its scheduler is there: SIGTERM and Ctrl-C let running jobs come to their end.
 
     Left alone, Ctrl-C would raise KeyboardInterrupt in the middle of Snakemake's bookkeeping; and SIGTERM can hang for
@@ -118,7 +118,7 @@ def _note(run: str) -> Path:
 
 def _end_at_once(number: int, _frame: FrameType | None) -> None:
     _say("Ctrl-C: all ends now; the same command goes on later.")
-    heartbeat.end(liveness.own_run().id)
+    heartbeat.stop(liveness.own_run().id)
     if os.isatty(2):
         os.write(2, SHOW_CURSOR)
     os._exit(128 + number)

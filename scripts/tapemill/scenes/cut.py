@@ -15,17 +15,24 @@ from pathlib import Path
 import numpy as np
 
 from tapemill.core.errors import GateError, OnSceneFailure, SceneError
-from tapemill.core.notices import Notice
-from tapemill.core.progress import tell
-from tapemill.core.timing import Span
+from tapemill.core.job_warnings import JobWarning
+from tapemill.core.progress import report
+from tapemill.core.timing import FrameRange
 from tapemill.media import ffmpeg
-from tapemill.media.capture_info import PictureFacts, TakeFacts
+from tapemill.media.capture_info import SourceFileInfo, VideoInfo
 from tapemill.media.ffmpeg.limits import LONGEST_LEAD_S
-from tapemill.media.probe import opened
+from tapemill.media.probe import open_media
 from tapemill.storage import atomic
 
-from .encode import CutJob, RawSound, field_mode, tag, write_black, write_pictures, write_sound
-from .frame_mapping import Arrivals, begins_in_time, count_wrong, expected_arrivals, read_arrivals, shows_own
+from .encode import CutSpec, RawAudio, field_mode, tag, write_audio, write_black, write_video
+from .frame_mapping import (
+    DisplayedFrames,
+    begins_in_time,
+    count_own_frames,
+    count_wrong,
+    expected_frames,
+    parse_showinfo,
+)
 from .verify import check_cut
 
 LOG = logging.getLogger("tapemill.scenes")
@@ -40,14 +47,14 @@ PATIENT = ("-max_error_rate", "1")
 def cut_scene(
     *,
     source: Path,
-    take: TakeFacts,
+    take: SourceFileInfo,
     sound_stream: int | None,
-    span: Span,
+    span: FrameRange,
     target: Path,
-    picture: PictureFacts,
+    picture: VideoInfo,
     threads: int,
     on_failure: OnSceneFailure = "stop",
-) -> list[Notice]:
+) -> list[JobWarning]:
     """Write frames [start, stop) of the capture's grid as FFV1 in Matroska, and the sound below them as FLAC.
 
     Samples keep their format and range; the frames are marked with the field order of `picture`. `threads` changes the
@@ -56,9 +63,9 @@ def cut_scene(
     black if it has no picture at all; otherwise it raises GateError if the scene does not come out complete even when
     decoded from the start, ToolFailed if ffmpeg fails.
     """
-    job = CutJob(source, take, span, picture, threads)
-    with atomic.staged(target) as partial, atomic.scratch(target) as folder:
-        audio = None if sound_stream is None else write_sound(job, sound_stream, folder / "sound.f32")
+    job = CutSpec(source, take, span, picture, threads)
+    with atomic.staged(target) as partial, atomic.scratch_dir(target) as folder:
+        audio = None if sound_stream is None else write_audio(job, sound_stream, folder / "sound.f32")
         shown = folder / "shown.txt"
         try:
             damage = _cut_completely(job, audio, shown, partial)
@@ -72,20 +79,20 @@ def cut_scene(
         if damage:
             LOG.warning("%s", damage)
             tag(partial, folder / "tagged.mkv", damage)
-    tell(f"{span.frames} frames", frames=span.frames)
-    return [Notice("stands_in", damage)] if damage else []
+    report(f"{span.frames} frames", frames=span.frames)
+    return [JobWarning("stands_in", damage)] if damage else []
 
 
-def _check(job: CutJob, audio: RawSound | None, partial: Path, target: Path) -> None:
+def _check(job: CutSpec, audio: RawAudio | None, partial: Path, target: Path) -> None:
     heard = audio.heard if audio else None
     check_cut(partial, target=target, span=job.span, sound=heard, source=job.source, take=job.take)
 
 
-def _cut_completely(job: CutJob, audio: RawSound | None, record: Path, partial: Path) -> str:
+def _cut_completely(job: CutSpec, audio: RawAudio | None, record: Path, partial: Path) -> str:
     """Decode from further and further back, until all is there. Returns what is damaged, empty if nothing is."""
     take, span = job.take, job.span
-    expected = expected_arrivals(job.source, take, span)
-    shown: Arrivals | None = None
+    expected = expected_frames(job.source, take, span)
+    shown: DisplayedFrames | None = None
     for back_s in SEEKS_BACK_S:
         before, shown = shown, _cut(job, back_s, audio, record, partial)
         wrong = count_wrong(shown, expected, take, from_start=_from_start(job, back_s))
@@ -105,30 +112,36 @@ def _cut_completely(job: CutJob, audio: RawSound | None, record: Path, partial: 
     return f"{wrong} of {span.frames} pictures cannot be decoded; their neighbours stand in" if wrong else ""
 
 
-def _stand_in(job: CutJob, audio: RawSound | None, record: Path, partial: Path) -> str:
+def _stand_in(job: CutSpec, audio: RawAudio | None, record: Path, partial: Path) -> str:
     """What can be decoded, each gap filled with the nearest picture; black if there is none. Returns which it is."""
     try:
         shown = _cut(job, None, audio, record, partial, complete=True)
-        own = shows_own(shown, job.take, job.span) if len(shown.times) == job.span.frames else 0
+        own = count_own_frames(shown, job.take, job.span) if len(shown.times) == job.span.frames else 0
     except SceneError as error:
         LOG.info("nothing can be decoded: %s", error)
         own = 0
     if own:
         return f"only {own} of {job.span.frames} pictures can be decoded; their neighbours stand in for the others"
     # A capture that is not there any more, or a disk that has gone, is no damaged scene: this raises InputError.
-    with opened(job.source):
+    with open_media(job.source):
         pass
     write_black(job, audio, partial)
     return f"none of {job.span.frames} pictures can be decoded; the scene is black"
 
 
-def _from_start(job: CutJob, back_s: Fraction | None) -> bool:
+def _from_start(job: CutSpec, back_s: Fraction | None) -> bool:
     return back_s is None or job.span.start_s(job.take.rate) <= back_s
 
 
 def _cut(
-    job: CutJob, back_s: Fraction | None, audio: RawSound | None, record: Path, partial: Path, *, complete: bool = False
-) -> Arrivals:
+    job: CutSpec,
+    back_s: Fraction | None,
+    audio: RawAudio | None,
+    record: Path,
+    partial: Path,
+    *,
+    complete: bool = False,
+) -> DisplayedFrames:
     """Run ffmpeg once. Returns which source pictures were written.
 
     With `complete` whatever is decoded makes up for what is not, before it and after it.
@@ -142,18 +155,18 @@ def _cut(
         position_s = start_s - back_s + job.take.start_s
         # The time stamps stay the file's own, so no landing place can shift them.
         seek = ["-noaccurate_seek", "-seek_timestamp", "1", "-ss", f"{float(position_s):.6f}"]
-    opened_at = ffmpeg.source(job.source, options=[*ffmpeg.PICTURE_LIMIT, *seek])
+    opened_at = ffmpeg.input_args(job.source, options=[*ffmpeg.PICTURE_LIMIT, *seek])
     arguments = ["-copyts", *(PATIENT if complete else ()), *opened_at, *(audio.arguments if audio else [])]
     arguments += ["-map", f"0:{job.take.stream_index}", *(["-map", "1:0"] if audio else [])]
     arguments += ["-filter:v", ",".join(_chain(job, whole, complete)), "-fps_mode:v", "passthrough"]
     arguments += ["-stats_enc_pre:v", f"file:{record}", "-stats_enc_pre_fmt:v", "{ptsi} {ni}"]
     skipped_s = start_s if whole or back_s is None else back_s + LONGEST_LEAD_S
     decoded = job.span.frames + math.ceil(skipped_s * job.take.rate)
-    write_pictures(job, arguments, audio, partial, decoded=decoded)
-    return read_arrivals(record.read_text(encoding="ascii").splitlines() if record.exists() else [])
+    write_video(job, arguments, audio, partial, decoded=decoded)
+    return parse_showinfo(record.read_text(encoding="ascii").splitlines() if record.exists() else [])
 
 
-def _chain(job: CutJob, whole: bool, complete: bool) -> list[str]:
+def _chain(job: CutSpec, whole: bool, complete: bool) -> list[str]:
     """Filters: the file's time stamps → ticks of the grid → the span's frames."""
     take, span = job.take, job.span
     rate = f"{take.rate.numerator}/{take.rate.denominator}"

@@ -15,14 +15,14 @@ from pathlib import Path
 import numpy as np
 
 from tapemill.core.errors import GateError, InputError
-from tapemill.core.progress import Progress, tell
+from tapemill.core.progress import Progress, report
 from tapemill.media import audio_samples, ffmpeg
-from tapemill.media.capture_info import Capture, PictureFacts, TakeFacts
-from tapemill.media.cfr import Grid
-from tapemill.media.ffmpeg.limits import time_limit_s
+from tapemill.media.capture_info import Capture, SourceFileInfo, VideoInfo
+from tapemill.media.cfr import CfrGrid
+from tapemill.media.ffmpeg.limits import timeout_s
 from tapemill.media.output_checks import REMEDY
 
-from .segmentation import divide
+from .segmentation import merge_short_split_long
 from .settings import ScenesSettings
 from .table import make_scenes, write_csv, write_edl, write_scenes
 
@@ -61,7 +61,7 @@ def detect_scenes(
     if capture.sounds:
         track = capture.sounds[0].stream_index
         power = audio_samples.mean_square_per_frame(source, track, origin_s=take.start_s, rate=rate, frames=take.frames)
-    spans = divide(
+    spans = merge_short_split_long(
         borders,
         movement=movement,
         power=power,
@@ -70,17 +70,17 @@ def detect_scenes(
         smooth=settings.in_frames(PAUSE_S, rate),
     )
     scenes = make_scenes(spans, rate)
-    tell(f"{len(borders)} borders found, {len(scenes)} scenes of {take.frames} frames", frames=take.frames)
+    report(f"{len(borders)} borders found, {len(scenes)} scenes of {take.frames} frames", frames=take.frames)
     write_edl(scenes, source.stem, edl)
     write_csv(scenes, csv)
     write_scenes(scenes, table)
 
 
 def _analyse(
-    source: Path, take: TakeFacts, picture: PictureFacts, settings: ScenesSettings
+    source: Path, take: SourceFileInfo, picture: VideoInfo, settings: ScenesSettings
 ) -> tuple[list[int], np.ndarray]:
     """Borders (first frames of scenes) and the difference of each frame from the one before, shape = (frames,)."""
-    finder = BorderFinder(settings, take.rate)
+    finder = CutDetector(settings, take.rate)
     movement = np.zeros(take.frames)
     before: np.ndarray | None = None
     count = 0
@@ -109,23 +109,23 @@ def _analyse(
     return finder.borders(), movement
 
 
-def _pictures(source: Path, take: TakeFacts, picture: PictureFacts) -> Iterator[np.ndarray]:
+def _pictures(source: Path, take: SourceFileInfo, picture: VideoInfo) -> Iterator[np.ndarray]:
     """Small pictures of the capture's grid. shape = (height, width, 3), uint8, blue green red.
 
     Raises GateError if ffmpeg gives anything but pictures.
     """
     width = min(WIDTH_PX, picture.width)
     height = max(1, round(width * picture.height / picture.width))
-    chain = [*on_grid(take), f"trim=end_pts={take.frames}"]
+    chain = [*cfr_filters(take), f"trim=end_pts={take.frames}"]
     if picture.field_order != "progressive":
         # One field: no combs, and a cut between the two fields of a frame is a cut between frames.
         chain.append("field=type=" + ("top" if picture.field_order == "tff" else "bottom"))
     chain += [f"scale={width}:{height}:flags=area+accurate_rnd+bitexact", "format=bgr24"]
-    opened = ffmpeg.source(source, options=ffmpeg.PICTURE_LIMIT)
+    opened = ffmpeg.input_args(source, options=ffmpeg.PICTURE_LIMIT)
     arguments = ["-copyts", *opened, "-map", f"0:{take.stream_index}", "-filter:v", ",".join(chain)]
     arguments += ["-fps_mode", "passthrough", "-f", "rawvideo", "pipe:1"]
-    limit_s = time_limit_s(reads=[source], samples=picture.width * picture.height, decoded=take.frames)
-    with ffmpeg.reading(arguments, concerns=source, timeout_s=limit_s) as stream:
+    limit_s = timeout_s(reads=[source], samples=picture.width * picture.height, decoded=take.frames)
+    with ffmpeg.pipe_out(arguments, concerns=source, timeout_s=limit_s) as stream:
         size = width * height * 3
         for number in itertools.count():
             data = stream.read(size)
@@ -141,15 +141,15 @@ def _pictures(source: Path, take: TakeFacts, picture: PictureFacts) -> Iterator[
             yield np.frombuffer(data, np.uint8).reshape(height, width, 3)
 
 
-def on_grid(grid: Grid) -> list[str]:
+def cfr_filters(grid: CfrGrid) -> list[str]:
     """Filters that lay a capture, decoded from its start with its own time stamps, on the frame grid.
 
-    `fps` rounds like `grid.ticks` (nearest, halves up) and repeats the first picture if earlier ones are damaged.
+    `fps` rounds like `cfr.frame_indices` (nearest, halves up) and repeats the first frame if earlier ones are damaged.
     """
     return [f"setpts=PTS-({grid.start_pts})", f"fps=fps={grid.rate.numerator}/{grid.rate.denominator}:start_time=0"]
 
 
-class BorderFinder:
+class CutDetector:
     """Takes the pictures of a capture in order and says where scenes begin."""
 
     def __init__(self, settings: ScenesSettings, rate: Fraction) -> None:

@@ -10,17 +10,17 @@ from pathlib import Path
 import av.error
 import numpy as np
 
-from tapemill.core.timing import Span
-from tapemill.media.capture_info import TakeFacts
-from tapemill.media.cfr import ticks
-from tapemill.media.probe import opened, packet_times
+from tapemill.core.timing import FrameRange
+from tapemill.media.capture_info import SourceFileInfo
+from tapemill.media.cfr import frame_indices
+from tapemill.media.probe import open_media, packet_times
 
 SEEKS_BACK_S = (Fraction(1), Fraction(15))
 UNKNOWN = -(2**63)  # what ffmpeg writes for "no time stamp"
 
 
 @dataclass(frozen=True)
-class Arrivals:
+class DisplayedFrames:
     """The pictures of a span, one for each frame. All arrays have shape (frames,), int64."""
 
     times: np.ndarray
@@ -29,12 +29,12 @@ class Arrivals:
     """Running numbers of the pictures; only their differences count."""
 
 
-def expected_arrivals(source: Path, take: TakeFacts, span: Span) -> Arrivals:
+def expected_frames(source: Path, take: SourceFileInfo, span: FrameRange) -> DisplayedFrames:
     """What the grid asks for. Of an irregular capture, the packets around the span are read for it."""
     frames = np.arange(span.start_frame, span.stop_frame)
     if not take.irregular:
         # The tick of a picture says where it belongs: any time stamp that rounds to it will do.
-        return Arrivals(frames, frames)
+        return DisplayedFrames(frames, frames)
     for back_s in SEEKS_BACK_S:
         times = _times_near(source, take, span, back_s)
         if len(times) and _ticks(times[:1], take)[0] <= span.start_frame:
@@ -43,10 +43,10 @@ def expected_arrivals(source: Path, take: TakeFacts, span: Span) -> Arrivals:
         times, _ = packet_times(source, take.stream_index)
     # The last of the pictures whose tick is not after the frame's.
     places = np.maximum(np.searchsorted(_ticks(times, take), frames, side="right") - 1, 0)
-    return Arrivals(times[places], places)
+    return DisplayedFrames(times[places], places)
 
 
-def count_wrong(shown: Arrivals, expected: Arrivals, take: TakeFacts, *, from_start: bool) -> int:
+def count_wrong(shown: DisplayedFrames, expected: DisplayedFrames, take: SourceFileInfo, *, from_start: bool) -> int:
     """How many frames show another picture than they have to.
 
     A picture without a time stamp is right if it follows the one before it in the source as it should.
@@ -63,13 +63,13 @@ def count_wrong(shown: Arrivals, expected: Arrivals, take: TakeFacts, *, from_st
     return int(max(len(shown.times), len(expected.times)) - np.count_nonzero(right))
 
 
-def begins_in_time(shown: Arrivals, take: TakeFacts, span: Span) -> bool:
+def begins_in_time(shown: DisplayedFrames, take: SourceFileInfo, span: FrameRange) -> bool:
     """Whether decoding began at or before the first picture that the span has to show."""
     known = shown.times[:1][shown.times[:1] != UNKNOWN]
     return bool(len(known)) and int(_ticks(known, take)[0]) <= span.start_frame
 
 
-def shows_own(shown: Arrivals, take: TakeFacts, span: Span) -> int:
+def count_own_frames(shown: DisplayedFrames, take: SourceFileInfo, span: FrameRange) -> int:
     """How many pictures of the span itself are among those that are shown; others came from before or after it."""
     known = shown.times != UNKNOWN
     if not known.any():
@@ -80,23 +80,23 @@ def shows_own(shown: Arrivals, take: TakeFacts, span: Span) -> int:
     return int(np.count_nonzero((ticks_shown >= span.start_frame) & (ticks_shown < span.stop_frame)))
 
 
-def read_arrivals(lines: Sequence[str]) -> Arrivals:
+def parse_showinfo(lines: Sequence[str]) -> DisplayedFrames:
     """From lines of time stamp and number."""
     table = np.array([[int(word) for word in line.split()] for line in lines], dtype=np.int64).reshape(-1, 2)
-    return Arrivals(table[:, 0], table[:, 1])
+    return DisplayedFrames(table[:, 0], table[:, 1])
 
 
-def _ticks(times: np.ndarray, take: TakeFacts) -> np.ndarray:
-    return ticks(times, take.start_pts, take.time_base, take.rate)
+def _ticks(times: np.ndarray, take: SourceFileInfo) -> np.ndarray:
+    return frame_indices(times, take.start_pts, take.time_base, take.rate)
 
 
-def _times_near(source: Path, take: TakeFacts, span: Span, back_s: Fraction) -> np.ndarray:
+def _times_near(source: Path, take: SourceFileInfo, span: FrameRange, back_s: Fraction) -> np.ndarray:
     """Sorted time stamps from the first keyframe on at which a seek lands; none missing among them."""
     start = int((span.start_s(take.rate) - back_s) / take.time_base) + take.start_pts
     stop = int((span.stop_s(take.rate) + 1) / take.time_base) + take.start_pts
     times: list[int] = []
     key: int | None = None
-    with opened(source) as container:
+    with open_media(source) as container:
         stream = container.streams[take.stream_index]
         try:
             container.seek(start, stream=stream, backward=True)

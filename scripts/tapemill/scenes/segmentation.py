@@ -7,14 +7,14 @@ from itertools import pairwise
 
 import numpy as np
 
-from tapemill.core.timing import Span
+from tapemill.core.timing import FrameRange
 
 LOUDEST_PART = 90  # percentile above which movement and sound count as equally unquiet
 
 
-def divide(
+def merge_short_split_long(
     borders: Iterable[int], *, movement: np.ndarray, power: np.ndarray, shortest: int, longest: int, smooth: int
-) -> tuple[Span, ...]:
+) -> tuple[FrameRange, ...]:
     """Scenes that cover all frames, none longer than `longest`, as few as possible shorter than `shortest` frames.
 
     `borders` are first frames of scenes. `movement` (difference of each frame from the one before) and `power` (mean
@@ -26,7 +26,7 @@ def divide(
     edges = _merged([0, *inside, frames], movement, shortest, longest)
     unquiet = _smoothed(movement, smooth), _smoothed(np.log10(power + 1e-9), smooth)
     edges = [edge for a, b in pairwise(edges) for edge in (a, *_splits(a, b, unquiet, shortest, longest))]
-    return tuple(Span(a, b) for a, b in pairwise([*edges, frames]))
+    return tuple(FrameRange(a, b) for a, b in pairwise([*edges, frames]))
 
 
 def _merged(edges: list[int], movement: np.ndarray, shortest: int, longest: int) -> list[int]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from tapemill.core.errors import ConfigError
-from tapemill.core.timing import nearest
+from tapemill.core.timing import round_half_up
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class ScenesSettings:
 
     def in_frames(self, seconds: float, rate: Fraction) -> int:
         """A length in frames, at least one."""
-        return max(1, nearest(Fraction(seconds).limit_denominator(1000) * rate))
+        return max(1, round_half_up(Fraction(seconds).limit_denominator(1000) * rate))
 
     def longest_frames(self, rate: Fraction) -> int:
         """The most frames that a scene may have: rounded down, so that it is never longer than `longest_s`."""

@@ -13,7 +13,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from tapemill.core.errors import InputError
-from tapemill.core.timing import Span, format_fraction, nearest, parse_fraction, timestamp
+from tapemill.core.timing import FrameRange, format_fraction, parse_fraction, round_half_up, timestamp
 from tapemill.storage import untrusted_text
 from tapemill.storage.atomic import write_text
 
@@ -26,11 +26,11 @@ class Scene:
     """One scene of a capture; its name is its first frame, so that a new border elsewhere renames nothing."""
 
     id: str
-    span: Span
+    span: FrameRange
     rate: Fraction
 
 
-def make_scenes(spans: Iterable[Span], rate: Fraction) -> tuple[Scene, ...]:
+def make_scenes(spans: Iterable[FrameRange], rate: Fraction) -> tuple[Scene, ...]:
     """Name spans by their first frames."""
     return tuple(Scene(f"{span.start_frame:0{ID_DIGITS}d}", span, rate) for span in spans)
 
@@ -64,7 +64,7 @@ def read_scenes(table: Path) -> tuple[Scene, ...]:
         scenes = []
         for row in rows:
             name, start, stop, _, _, rate, _, _ = row.split("\t")
-            scenes.append(Scene(name, Span(int(start), int(stop)), parse_fraction(rate)))
+            scenes.append(Scene(name, FrameRange(int(start), int(stop)), parse_fraction(rate)))
         expected = 0
         for scene in scenes:
             # Names become paths.
@@ -109,7 +109,7 @@ def write_edl(scenes: Sequence[Scene], title: str, target: Path) -> None:
 
 def timecode(frame: int, rate: Fraction) -> str:
     """SMPTE 12M time code of a frame: HH:MM:SS:FF, or HH:MM:SS;FF where numbers are dropped."""
-    base, drops = max(1, nearest(rate)), _drops(rate)
+    base, drops = max(1, round_half_up(rate)), _drops(rate)
     if drops:
         # Each minute skips its first numbers, except every tenth.
         tens, rest = divmod(frame, 600 * base - 9 * drops)

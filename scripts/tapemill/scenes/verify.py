@@ -12,18 +12,18 @@ from av import VideoFrame
 from av.container import InputContainer
 
 from tapemill.core.errors import GateError, InputError
-from tapemill.core.timing import Span
-from tapemill.media.capture_info import TakeFacts
-from tapemill.media.cfr import ticks
-from tapemill.media.output_checks import REMEDY, check_loudness, is_flat, opened_output, peak
-from tapemill.media.probe import opened
+from tapemill.core.timing import FrameRange
+from tapemill.media.capture_info import SourceFileInfo
+from tapemill.media.cfr import frame_indices
+from tapemill.media.output_checks import REMEDY, check_loudness, is_blank, open_output, peak_amplitude
+from tapemill.media.probe import open_media
 
 # Pictures of the capture that are decoded to find one of the scene, if there is none that is nearer to a key frame.
 MOST_DECODED = 300
 
 
 @dataclass(frozen=True)
-class Heard:
+class AudioStats:
     """The sound that was to be written."""
 
     samples: int
@@ -31,17 +31,19 @@ class Heard:
     """Full scale 1."""
 
 
-def check_cut(partial: Path, *, target: Path, span: Span, sound: Heard | None, source: Path, take: TakeFacts) -> None:
+def check_cut(
+    partial: Path, *, target: Path, span: FrameRange, sound: AudioStats | None, source: Path, take: SourceFileInfo
+) -> None:
     """Raise GateError, naming `target`, if the file in `partial` is not the scene `span` of the capture `source`.
 
     Of the pictures the first, the middle and the last are decoded, all of them being key frames, and all of the sound.
     """
-    with opened_output(partial, target=target) as container:
+    with open_output(partial, target=target) as container:
         looks = _pictures(container, span.frames, target)
     if sound is not None:
-        with opened_output(partial, target=target) as container:
+        with open_output(partial, target=target) as container:
             _check_sound(container, sound, target)
-    if all(is_flat(look) for look in looks) and _shows_something(source, take, span):
+    if all(is_blank(look) for look in looks) and _shows_something(source, take, span):
         raise GateError("the cut is black or of one colour, and the capture is not there", file=target, remedy=REMEDY)
 
 
@@ -65,21 +67,21 @@ def _pictures(container: InputContainer, frames: int, target: Path) -> list[Vide
     return looks
 
 
-def _check_sound(container: InputContainer, sound: Heard, target: Path) -> None:
+def _check_sound(container: InputContainer, sound: AudioStats, target: Path) -> None:
     found, loudest = 0, 0.0
     for stream in container.streams.audio[:1]:
         for frame in container.decode(stream):
             found += frame.samples
-            loudest = loudest or peak(frame)
+            loudest = loudest or peak_amplitude(frame)
     if found != sound.samples:
         raise GateError(f"the cut has {found} samples of sound, not {sound.samples}", file=target, remedy=REMEDY)
     check_loudness(written=loudest, was=sound.peak, target=target)
 
 
-def _shows_something(source: Path, take: TakeFacts, span: Span) -> bool:
+def _shows_something(source: Path, take: SourceFileInfo, span: FrameRange) -> bool:
     """Whether some picture of the capture in this span is surely more than black; false where none can be seen."""
     middle = (span.start_frame + span.stop_frame) // 2
-    with suppress(InputError, av.error.FFmpegError), opened(source) as container:
+    with suppress(InputError, av.error.FFmpegError), open_media(source) as container:
         stream = container.streams[take.stream_index]
         container.seek(take.start_pts + int(middle / take.rate / take.time_base), stream=stream, backward=True)
         for number, frame in enumerate(container.decode(stream)):
@@ -87,9 +89,9 @@ def _shows_something(source: Path, take: TakeFacts, span: Span) -> bool:
                 break
             if not isinstance(frame, VideoFrame) or frame.pts is None or frame.is_corrupt:
                 continue
-            tick = int(ticks(np.array([frame.pts]), take.start_pts, take.time_base, take.rate)[0])
+            tick = int(frame_indices(np.array([frame.pts]), take.start_pts, take.time_base, take.rate)[0])
             if tick >= span.stop_frame:
                 break
-            if tick >= span.start_frame and not is_flat(frame):
+            if tick >= span.start_frame and not is_blank(frame):
                 return True
     return False

@@ -24,9 +24,9 @@ def staged(target: Path) -> Iterator[Path]:
     The target therefore never exists half-written, even if the machine loses power. Raises FileNotFoundError if the
     block ends without having written anything, DiskFull and NotWritable if that is why it could not.
     """
-    with disk_space.explained(target):
+    with disk_space.translate_os_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        partial = partial_of(target)
+        partial = staging_path(target)
         try:
             yield partial
             sync(partial)
@@ -61,24 +61,25 @@ FOLDER = ".partial"
 PLACES = (FOLDER, f"*/{FOLDER}", f"*/*/{FOLDER}")
 
 
-def partial_of(target: Path) -> Path:
+def staging_path(target: Path) -> Path:
     """Where to write what becomes `target`: the same path for the same target, its suffix kept, its folder made.
 
-    The folder of the target has to be there. What lies in such a place already, as a `scratch` does, is written beside.
+    The folder of the target must exist. A target that is inside a staging folder already, as in a `scratch_dir`, is
+    staged beside itself.
     """
     place = None if FOLDER in target.parts else _place(target)
     if place is None:
         return target.with_name(f".{target.stem}.partial{target.suffix}")
-    partial = place / FOLDER / folder_id() / _absolute(target).relative_to(_absolute(place))
+    partial = place / FOLDER / working_folder_id() / _absolute(target).relative_to(_absolute(place))
     partial.parent.mkdir(parents=True, exist_ok=True)
     return partial
 
 
 @contextmanager
-def scratch(target: Path) -> Iterator[Path]:
+def scratch_dir(target: Path) -> Iterator[Path]:
     """An empty folder for what is needed on the way to `target` and removed after that, on the same file system."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = partial_of(target)
+    partial = staging_path(target)
     folder = partial.with_name(f"{partial.name}.scratch")
     # An attempt that was killed may have left one.
     shutil.rmtree(folder, ignore_errors=True)
@@ -90,7 +91,7 @@ def scratch(target: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def used_up(file: Path, *, keep: bool) -> Iterator[Path]:
+def consume_temp(file: Path, *, keep: bool) -> Iterator[Path]:
     """A temporary file for its only job, which removes it when the block ends well, unless it is to be kept.
 
     Snakemake would remove it too, but not while a checkpoint is open, or has failed: one bad tape would leave the cuts
@@ -106,7 +107,7 @@ def used_up(file: Path, *, keep: bool) -> Iterator[Path]:
         file.unlink()
 
 
-def sweep() -> None:
+def clean_staging() -> None:
     """Remove what a run of this working folder left unfinished. Only for who holds its lock, while no job runs.
 
     Looks at the places alone, not at the results, of which an archive has a million. Where several working folders may
@@ -117,12 +118,12 @@ def sweep() -> None:
             if not folder.exists():
                 # It was inside one that is gone by now.
                 continue
-            shutil.rmtree(folder if _is_ours_alone(folder) else folder / folder_id(), ignore_errors=True)
+            shutil.rmtree(folder if _is_ours_alone(folder) else folder / working_folder_id(), ignore_errors=True)
             with suppress(OSError):
                 folder.rmdir()
 
 
-def folder_id() -> str:
+def working_folder_id() -> str:
     """Tells this working folder from others that write to the same disk, also those of other machines."""
     name = f"{socket.gethostname()}:".encode() + os.fsencode(Path.cwd().resolve())
     return hashlib.sha256(name).hexdigest()[:12]

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .disk_space import size
+from .disk_space import format_size
 
 LOG = logging.getLogger("tapemill.storage")
 
@@ -34,14 +34,14 @@ class Cleaned:
     def __str__(self) -> str:
         if self.reason:
             return f"{self.tape}: left alone, {self.reason}"
-        return f"{self.tape}: {self.files} files removed, {size(self.freed_bytes)}"
+        return f"{self.tape}: {self.files} files removed, {format_size(self.freed_bytes)}"
 
 
 def clean(*, tapes: Sequence[str], container: str, results: Path = RESULTS) -> list[Cleaned]:
     """Clean up after each finished tape, and tell whoever is watching."""
     done = [clean_tape(results / tape, container) for tape in tapes]
     total = sum(tape.freed_bytes for tape in done)
-    lines = [*map(str, done), f"{size(total)} are free again"]
+    lines = [*map(str, done), f"{format_size(total)} are free again"]
     for line in lines:
         LOG.info("%s", line)
     sys.stdout.write("\n".join(lines) + "\n")

@@ -30,7 +30,7 @@ def free_bytes(place: Path) -> int:
     return facts.f_bavail * facts.f_frsize
 
 
-def device(place: Path) -> int:
+def device_id(place: Path) -> int:
     """Tells the file system of `place`, or of the folder above it that is there, from others."""
     return _there(place).stat().st_dev
 
@@ -39,9 +39,9 @@ def require(place: Path, needed_bytes: int, *, reserve_bytes: int, what: str) ->
     """Raise DiskFull unless `what` finds its bytes at `place` and leaves the reserve alone."""
     free = free_bytes(place)
     if needed_bytes > 0 and free < needed_bytes + reserve_bytes:
-        kept = f", of which {size(reserve_bytes)} are to stay free (disk: reserve_gb)" if reserve_bytes else ""
+        kept = f", of which {format_size(reserve_bytes)} are to stay free (disk: reserve_gb)" if reserve_bytes else ""
         raise DiskFull(
-            f"{what} needs up to {size(needed_bytes)}, and {size(free)} are free{kept}",
+            f"{what} needs up to {format_size(needed_bytes)}, and {format_size(free)} are free{kept}",
             file=_there(place),
             remedy="make room there (the rule `clean` removes what finished tapes do not need any more), or let"
             " results/<tape> be a link to a larger disk; then run the same command again: what is finished stays",
@@ -59,7 +59,7 @@ def check_job(made: Sequence[Path], resources: Mapping[str, Any], config: Mappin
 def require_writable(folder: Path) -> None:
     """Make a folder and write a file there for a moment. Raises NotWritable or DiskFull if that is impossible."""
     trial = folder / f".writable-{os.getpid()}"
-    with explained(folder):
+    with translate_os_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         try:
             trial.write_bytes(b"x")
@@ -68,7 +68,7 @@ def require_writable(folder: Path) -> None:
 
 
 @contextmanager
-def explained(target: Path) -> Iterator[None]:
+def translate_os_errors(target: Path) -> Iterator[None]:
     """Raise DiskFull or NotWritable, naming `target`, for what fails in the block because nothing can be written."""
     try:
         yield
@@ -76,25 +76,25 @@ def explained(target: Path) -> Iterator[None]:
         if error.tool is None:
             raise
         # A tool's runner knows what it read, not what became full.
-        raise full(target, stderr_tail=error.stderr_tail) from error
+        raise disk_full_error(target, stderr_tail=error.stderr_tail) from error
     except FatalError:
         raise
     except TapemillError as error:
         # A tool that ended well although its last bytes found no room: what its output lacks is not its fault.
         if free_bytes(target) < NOTHING_BYTES:
-            raise full(target) from error
+            raise disk_full_error(target) from error
         raise
     except OSError as error:
-        found = of_os_error(error, target)
+        found = from_os_error(error, target)
         if found is None:
             raise
         raise found from error
 
 
-def of_os_error(error: OSError, target: Path) -> FatalError | None:
+def from_os_error(error: OSError, target: Path) -> FatalError | None:
     """What an error of the operating system means for `target`; None if it has nothing to do with room or rights."""
     if error.errno in FULL:
-        return full(target, str(error.strerror))
+        return disk_full_error(target, str(error.strerror))
     named = str(error.filename or "")
     if error.errno == errno.EROFS or (error.errno in LOCKED and _concerns(named, target)):
         return NotWritable(
@@ -106,22 +106,22 @@ def of_os_error(error: OSError, target: Path) -> FatalError | None:
     return None
 
 
-def full(target: Path, said: str = FULL_WORDS[0], *, stderr_tail: Sequence[str] = ()) -> DiskFull:
+def disk_full_error(target: Path, said: str = FULL_WORDS[0], *, stderr_tail: Sequence[str] = ()) -> DiskFull:
     """The error for a disk on which writing `target` ended."""
     return DiskFull(
-        f"the disk is full ({said}): {size(free_bytes(target))} are left",
+        f"the disk is full ({said}): {format_size(free_bytes(target))} are left",
         file=target,
         stderr_tail=stderr_tail,
         remedy="make room there, then run the same command again: what is finished stays",
     )
 
 
-def says_full(lines: Sequence[str]) -> bool:
+def mentions_disk_full(lines: Sequence[str]) -> bool:
     """Whether the last words of a tool say that the disk is full."""
     return any(words in line for line in lines for words in FULL_WORDS)
 
 
-def size(number: int) -> str:
+def format_size(number: int) -> str:
     """Bytes as people read them."""
     if abs(number) >= GB:
         return f"{number / GB:.1f} GB"

@@ -44,13 +44,13 @@ class FileTimes:
     """How far its clock is ahead of this machine's; negative if it is behind. A server has its own."""
 
 
-def try_out(folder: Path) -> FileTimes:
+def check_filesystem(folder: Path) -> FileTimes:
     """Lock, write, sync, rename and date some small files in a folder, which takes milliseconds and leaves nothing.
 
     Raises UnfitDisk for what the file system does not do, DiskFull and NotWritable.
     """
     _sweep(folder)
-    with disk_space.explained(folder):
+    with disk_space.translate_os_errors(folder):
         place = Path(tempfile.mkdtemp(prefix=PREFIX, dir=folder))
         try:
             _try_locks(folder, place)
@@ -60,14 +60,14 @@ def try_out(folder: Path) -> FileTimes:
             shutil.rmtree(place, ignore_errors=True)
 
 
-def check_run(folder: Path) -> None:
+def check_all_filesystems(folder: Path) -> None:
     """Try out each file system that tapes, or parts of them, are on, and that of Snakemake's `folder`.
 
     Raises UnfitDisk. Room and rights are for others to ask: `clean` has to run on a full disk.
     """
-    for place in {disk_space.device(place): place for place in (*_parts_of_tapes(), folder, RESULTS)}.values():
+    for place in {disk_space.device_id(place): place for place in (*_parts_of_tapes(), folder, RESULTS)}.values():
         with suppress(DiskFull, NotWritable):
-            try_out(existing(place))
+            check_filesystem(existing_parent(place))
 
 
 def require_files(workflow: Any) -> None:
@@ -82,7 +82,7 @@ def require_files(workflow: Any) -> None:
         )
 
 
-def existing(place: Path) -> Path:
+def existing_parent(place: Path) -> Path:
     """The place, or the nearest folder above it that is there."""
     return next(path for path in (place, *place.absolute().parents) if path.is_dir())
 
@@ -163,7 +163,7 @@ def _doing(what: str, folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if disk_space.of_os_error(error, folder) is not None:
+        if disk_space.from_os_error(error, folder) is not None:
             raise
         raise UnfitDisk(
             f"the disk of {folder} {what}: {error.strerror}", file=folder.resolve(), remedy=ELSEWHERE

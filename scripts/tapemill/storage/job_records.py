@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tapemill.core.errors import InputError
-from tapemill.core.notices import Notice
+from tapemill.core.job_warnings import JobWarning
 
 from . import untrusted_text
 
@@ -44,17 +44,17 @@ def read(path: Path) -> dict[str, Any]:
         return {}
 
 
-def picture(folder: Path, scene: str) -> dict[str, Any]:
+def clip_record(folder: Path, scene: str) -> dict[str, Any]:
     """How the clip of a scene was made. `folder` is the tape's."""
     return read(folder / "enhanced" / f"{scene}.json")
 
 
-def words(folder: Path, scene: str, *, translated: bool = False) -> dict[str, Any]:
+def subtitle_record(folder: Path, scene: str, *, translated: bool = False) -> dict[str, Any]:
     """How the subtitles of a scene were made."""
     return read(folder / ("translated" if translated else "subtitles") / f"{scene}.json")
 
 
-def sound(folder: Path) -> dict[str, Any]:
+def audio_record(folder: Path) -> dict[str, Any]:
     """How the tape's sound was made."""
     return read(folder / "sound.json")
 
@@ -68,13 +68,13 @@ def programs_used(folder: Path, scenes: Iterable[str]) -> dict[str, dict[str, li
             found[what][name].add(version)
 
     for scene in scenes:
-        clip = picture(folder, scene)
+        clip = clip_record(folder, scene)
         cut = clip.get("cut_with", {})
         add("cuts", {"ffmpeg": cut["ffmpeg"]} if cut else {})
         add("picture", clip.get("programs", {}))
         for translated in (False, True):
-            add("words", words(folder, scene, translated=translated).get("made_from", {}).get("versions", {}))
-    add("sound", sound(folder).get("programs", {}))
+            add("words", subtitle_record(folder, scene, translated=translated).get("made_from", {}).get("versions", {}))
+    add("sound", audio_record(folder).get("programs", {}))
     return {what: {name: sorted(each) for name, each in sorted(named.items())} for what, named in found.items()}
 
 
@@ -108,20 +108,20 @@ def from_text(text: str) -> dict[str, dict[str, list[str]]]:
     return programs
 
 
-def without_places(value: Any) -> Any:
+def without_paths(value: Any) -> Any:
     """A copy of settings or of a record in which models go by their file's name, and no other path is left."""
     if isinstance(value, Mapping):
         return {
-            key: Path(each).name if key in MODELS and isinstance(each, str) else without_places(each)
+            key: Path(each).name if key in MODELS and isinstance(each, str) else without_paths(each)
             for key, each in value.items()
             if key not in PATHS
         }
-    return [without_places(each) for each in value] if isinstance(value, list | tuple) else value
+    return [without_paths(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def digest(value: Any) -> str:
     """A few characters that are equal for equal JSON values."""
-    text = json.dumps(without_places(value), sort_keys=True, ensure_ascii=False)
+    text = json.dumps(without_paths(value), sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
 
@@ -130,12 +130,12 @@ def digests_of_settings(config: Mapping[str, Any]) -> str:
     return " ".join(f"{section}={digest(config[section])}" for section in SECTIONS)
 
 
-def digest_of_pictures(folder: Path, scenes: Iterable[str]) -> str:
+def digest_of_clips(folder: Path, scenes: Iterable[str]) -> str:
     """Of all that the records say of the clips: equal if each scene was made in the same way."""
-    return digest([[scene, picture(folder, scene)] for scene in scenes])
+    return digest([[scene, clip_record(folder, scene)] for scene in scenes])
 
 
-def replaced(clips: Sequence[Path]) -> Iterator[Notice]:
+def replaced(clips: Sequence[Path]) -> Iterator[JobWarning]:
     """Scenes whose picture is not restored, and those in which pictures stand in for damaged ones.
 
     Clips without a record, which somebody put there, are what they should be.
@@ -146,6 +146,6 @@ def replaced(clips: Sequence[Path]) -> Iterator[Notice]:
         except FileNotFoundError:
             continue
         if "kept_original" in record:
-            yield Notice("kept", "{error}: {message}".format(**record["kept_original"]), scene=clip.stem)
+            yield JobWarning("kept", "{error}: {message}".format(**record["kept_original"]), scene=clip.stem)
         if "stands_in" in record:
-            yield Notice("stands_in", record["stands_in"], scene=clip.stem)
+            yield JobWarning("stands_in", record["stands_in"], scene=clip.stem)

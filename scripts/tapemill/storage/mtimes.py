@@ -19,7 +19,7 @@ RESULTS = "results"
 TOLERANCE_S = 2.0
 
 
-def settle(inputs: Iterable[str]) -> None:
+def clamp_future_mtimes(inputs: Iterable[str]) -> None:
     """Set results with times from the future to the present. Their order among each other is that of their use."""
     now = time.time()
     for path in map(Path, inputs):
@@ -28,7 +28,7 @@ def settle(inputs: Iterable[str]) -> None:
                 os.utime(path, (now, now))
 
 
-def check(files: Iterable[Path]) -> None:
+def reject_future_mtimes(files: Iterable[Path]) -> None:
     """Raise InputError for a capture or model whose file time lies in the future."""
     now = time.time()
     for path in files:

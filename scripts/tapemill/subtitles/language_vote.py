@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tapemill.core.errors import InputError
-from tapemill.core.progress import tell
+from tapemill.core.progress import report
 from tapemill.devices.determinism import torch_threads
 from tapemill.devices.device import CPU, Device, open_device
 from tapemill.models import ModelFile
@@ -70,8 +70,8 @@ def _opinions(
         wish = Hearing(model, 1, words=False)
         choice = fitting(wish, smaller, device)
         less, taken = lowered(wish, choice), choice.step.value
-        tell(f"listening with {choice.step.name}", model=[taken.model.path.stem])
-        loaded = load_model(taken.model, device, room_bytes=taken.activation_bytes(device))
+        report(f"listening with {choice.step.name}", model=[taken.model.path.stem])
+        loaded = load_model(taken.model, device, headroom_bytes=taken.activation_bytes(device))
         with torch_threads(settings.torch_threads):
             for scene, samples in speaking.items():
                 opinions[scene] = _probabilities(loaded, samples)

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from tapemill.core.errors import ConfigError, GateError, ToolKilled
-from tapemill.core.notices import Notice
+from tapemill.core.job_warnings import JobWarning
 from tapemill.events import run_summary
 from tapemill.jobs import attempt_store
 from tapemill.jobs.attempt_store import Failure
@@ -58,8 +58,11 @@ def test_jobs_that_died_without_a_word_are_failed_only_if_snakemake_says_so():
 
 def test_a_replaced_scene_is_named_once_with_the_log_of_the_job_that_replaced_it():
     why = "SceneError: corrupt"
-    job("enhance_scene/T01/0000050", notices=[Notice("kept", why), Notice("lowered", "smaller tiles")])
-    job("mux_tape/T01", notices=[Notice("kept", why, scene="0000050"), Notice("stands_in", "2 of 9", scene="0000100")])
+    job("enhance_scene/T01/0000050", notices=[JobWarning("kept", why), JobWarning("lowered", "smaller tiles")])
+    job(
+        "mux_tape/T01",
+        notices=[JobWarning("kept", why, scene="0000050"), JobWarning("stands_in", "2 of 9", scene="0000100")],
+    )
     text = told()
     assert text.count("0000050: its picture is only deinterlaced (SceneError: corrupt)") == 1
     assert "log: logs/enhance_scene/T01/0000050.log" in text
@@ -79,8 +82,8 @@ def test_a_stopped_run_says_what_stopped_it_and_what_to_do_first_of_all():
     error = ConfigError("a wrong setting", remedy="correct it")
     job("cut_scene/T01/0000000", error)
     attempt_store.not_started("run", attempt_store.before("run", Path("logs/cut_scene/T01/0000050.log")))
-    abort.stop("run", abort.Cause(f"ConfigError: {error}", "logs/cut_scene/T01/0000000.attempt1.log"))
-    abort.stop("run", abort.Cause("a later one", ""))
+    abort.request_abort("run", abort.AbortReason(f"ConfigError: {error}", "logs/cut_scene/T01/0000000.attempt1.log"))
+    abort.request_abort("run", abort.AbortReason("a later one", ""))
     blocks = list(run_summary.told(run_summary.facts("run", ["logs/cut_scene/T01/0000050.log"])))
     assert blocks[0][0] == logging.ERROR
     assert "ConfigError: a wrong setting\n  what to do: correct it" in blocks[0][1]

@@ -106,7 +106,7 @@ MAIN = f"""
 import subprocess, sys; from pathlib import Path; from types import SimpleNamespace
 from tapemill.jobs import retry as retrying
 from tapemill.process import run_lock as runlock
-runlock.hold(Path(".snakemake"))
+runlock.acquire(Path(".snakemake"))
 scheduler = SimpleNamespace(exit_gracefully=lambda: print("stop", flush=True), error_callback=lambda job: None)
 retrying.begin(scheduler)
 job = SimpleNamespace(log=["logs/cut_scene/T01/0000000.log"], is_group=lambda: False, restart_times=3)
@@ -220,4 +220,4 @@ def test_a_fatal_error_stops_the_run_and_jobs_that_start_all_the_same_leave(run,
 def test_an_unusable_capture_stops_no_run(run, tmp_path):
     assert job_fails_of(run, "InputError") == "78"
     time.sleep(4 * abort.PAUSE_S)
-    assert abort.cause(liveness.run_of(run.pid).id) is None
+    assert abort.abort_reason(liveness.run_of(run.pid).id) is None

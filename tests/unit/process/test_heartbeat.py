@@ -28,16 +28,16 @@ def beat():
 
 
 def test_a_run_that_gives_signs_is_there():
-    heartbeat.begin(RUN)
+    heartbeat.start(RUN)
     gone = watched()
     wait_for(lambda: beat() > 30)
     assert not gone.is_set()
-    heartbeat.end(RUN)
+    heartbeat.stop(RUN)
     assert gone.wait(20)
 
 
 def test_a_run_that_gives_no_sign_any_more_is_gone_though_its_file_is_there():
-    heartbeat.begin(RUN)
+    heartbeat.start(RUN)
     heartbeat._over.set()
     assert watched().wait(20)
     assert beat() >= 0
@@ -48,7 +48,7 @@ def test_a_run_whose_notes_the_next_one_removed_is_gone():
 
 
 def test_a_drive_that_stalls_for_a_moment_says_nothing(monkeypatch):
-    heartbeat.begin(RUN)
+    heartbeat.start(RUN)
     path = heartbeat.NOTES / RUN / "alive"
     stalled = time.monotonic() + 0.6
 

@@ -43,7 +43,7 @@ from tapemill.process import signals as stopping
 
 scheduler = SimpleNamespace(_lock=threading.Lock(), _open_jobs=threading.Semaphore(0), _user_kill=None)
 signal.signal(signal.SIGTERM, lambda *arguments: JobScheduler.exit_gracefully(scheduler, *arguments))
-stopping.finish_at_signals()
+stopping.install_handlers()
 with scheduler._lock:
     print("locked", flush=True)
     time.sleep(1)

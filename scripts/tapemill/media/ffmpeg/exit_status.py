@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tapemill.core.errors import DiskFull, ToolFailed, ToolKilled
-from tapemill.storage.disk_space import says_full
+from tapemill.storage.disk_space import mentions_disk_full
 
 TAIL_LINES = 12
 # ffmpeg ends with this code if it was asked to by a signal, after it has cleaned up. It is the last byte of -EPERM too,
@@ -20,7 +20,7 @@ NOT_PERMITTED = os.strerror(errno.EPERM)
 
 
 @dataclass(frozen=True)
-class Limits:
+class RunLimits:
     """What a run may not do."""
 
     timeout_s: float
@@ -30,8 +30,8 @@ class Limits:
     """Words on stderr that tell of a failure its exit code knows nothing of."""
 
 
-def check_ending(
-    code: int, *, concerns: Path, tail: Sequence[str], said: Sequence[str], limits: Limits, is_late: bool
+def raise_for_exit_status(
+    code: int, *, concerns: Path, tail: Sequence[str], said: Sequence[str], limits: RunLimits, is_late: bool
 ) -> None:
     """Raise ToolFailed, ToolKilled or DiskFull unless all is well.
 
@@ -65,7 +65,7 @@ def check_ending(
             stderr_tail=tail,
             remedy="look for an out-of-memory message in the system log; the job can simply be tried again",
         )
-    if code != 0 and says_full(tail):
+    if code != 0 and mentions_disk_full(tail):
         raise DiskFull(
             "the disk is full",
             file=concerns,

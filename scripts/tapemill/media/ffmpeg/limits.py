@@ -26,7 +26,7 @@ BYTES_PER_SAMPLE = 10
 CONTAINER_BYTES = 16_000_000
 
 
-def time_limit_s(
+def timeout_s(
     *, reads: Iterable[Path] = (), samples: int = 0, decoded: float = 0, encoded: float = 0, seconds: float = 0
 ) -> float:
     """Seconds after which ffmpeg hangs rather than works.
@@ -41,6 +41,6 @@ def time_limit_s(
     return START_UP_S + read_bytes / READ_BYTES_PER_S + work_s + seconds
 
 
-def most_bytes(*, pictures: int = 0, samples: int = 0, sound_bytes: int = 0) -> int:
+def max_output_bytes(*, pictures: int = 0, samples: int = 0, sound_bytes: int = 0) -> int:
     """Size beyond which an output is a fault: raw pictures of so many samples, raw sound, and room for a container."""
     return pictures * max(samples, LEAST_SAMPLES) * BYTES_PER_SAMPLE + 2 * sound_bytes + CONTAINER_BYTES

@@ -23,8 +23,8 @@ from typing import IO
 
 from tapemill.core.errors import SetupError, TapemillError, ToolFailed
 
-from .command import command_line
-from .exit_status import TAIL_LINES, Limits, check_ending
+from .command import build_command
+from .exit_status import TAIL_LINES, RunLimits, raise_for_exit_status
 from .limits import MOST_PIXELS
 
 LOG = logging.getLogger("tapemill.media")
@@ -61,7 +61,7 @@ REPORTING = ("-progress", "pipe:1", "-stats_period", "1")
 _configured: str | None = None
 
 
-def use(program: str | None) -> None:
+def set_binary(program: str | None) -> None:
     """Take another ffmpeg (setting `ffmpeg`) than the one that came with the environment, for this process."""
     global _configured  # noqa: PLW0603  one ffmpeg for the whole process
     _configured = program
@@ -82,7 +82,7 @@ def binary() -> str:
     return _configured or _bundled()
 
 
-def source(path: Path, *, options: Sequence[str] = ()) -> list[str]:
+def input_args(path: Path, *, options: Sequence[str] = ()) -> list[str]:
     """Arguments that open one input file, whatever its name. `options` apply to this input.
 
     With `-f` among them it is opened as that format, and as one of `DEMUXERS` otherwise.
@@ -91,7 +91,7 @@ def source(path: Path, *, options: Sequence[str] = ()) -> list[str]:
     return [*options, "-protocol_whitelist", PROTOCOLS, "-format_whitelist", formats, "-i", f"file:{path}"]
 
 
-def target(path: Path, muxer: str) -> list[str]:
+def output_args(path: Path, muxer: str) -> list[str]:
     """Arguments that name the output file, whatever its name and suffix."""
     return ["-f", muxer, f"file:{path}"]
 
@@ -115,7 +115,7 @@ def run(
     which is a failure of which its exit code knows nothing; ToolKilled when it was ended by a signal or ran longer than
     `timeout_s` seconds, DiskFull, SetupError if there is no such program.
     """
-    limits = Limits(timeout_s, most_bytes, forbidden)
+    limits = RunLimits(timeout_s, most_bytes, forbidden)
     asked, capture = (REPORTING, subprocess.PIPE) if reached or reached_s else ((), None)
     with _started([*asked, *arguments], concerns, limits, verbosity, capture=capture) as (process, lines):
         if process.stdout:
@@ -124,28 +124,28 @@ def run(
 
 
 @contextmanager
-def reading(
+def pipe_out(
     arguments: Sequence[str | Path], *, concerns: Path, timeout_s: float, forbidden: str | None = None
 ) -> Iterator[IO[bytes]]:
     """Run ffmpeg with `pipe:1` as its output and yield that stream. Raises like `run`, when the block ends.
 
     Leaving the block early (by an exception) kills the process.
     """
-    limits = Limits(timeout_s, None, forbidden)
+    limits = RunLimits(timeout_s, None, forbidden)
     with _started(arguments, concerns, limits, "warning", capture=subprocess.PIPE) as (process, _):
         assert process.stdout is not None
         yield process.stdout
 
 
 @contextmanager
-def writing(
+def pipe_in(
     arguments: Sequence[str | Path], *, concerns: Path, timeout_s: float, most_bytes: int | None = None
 ) -> Iterator[IO[bytes]]:
     """Run ffmpeg with `pipe:0` as an input and yield the stream that feeds it. Raises like `run`, when the block ends.
 
     The end of the block is the end of the input. Leaving it early (by an exception) kills the process.
     """
-    limits = Limits(timeout_s, most_bytes, None)
+    limits = RunLimits(timeout_s, most_bytes, None)
     started = _started(arguments, concerns, limits, "warning", capture=None, feed=subprocess.PIPE)
     with started as (process, _):
         assert process.stdin is not None
@@ -154,7 +154,7 @@ def writing(
             process.stdin.close()
         except BrokenPipeError as error:
             # ffmpeg ended before its input did: its exit code and last words say why, unless it says all is well.
-            if await_end(process) == 0:
+            if wait_for_exit(process) == 0:
                 raise ToolFailed(
                     "ffmpeg ended before it had taken all that it was given",
                     file=concerns,
@@ -168,13 +168,13 @@ def writing(
 def _started(
     arguments: Sequence[str | Path],
     concerns: Path,
-    limits: Limits,
+    limits: RunLimits,
     verbosity: str,
     *,
     capture: int | None,
     feed: int = subprocess.DEVNULL,
 ) -> Iterator[tuple[subprocess.Popen[bytes], Sequence[str]]]:
-    command = command_line(binary(), arguments, verbosity)
+    command = build_command(binary(), arguments, verbosity)
     LOG.info("%s", shlex.join(command).encode("utf-8", "backslashreplace").decode())
     try:
         process = subprocess.Popen(
@@ -183,7 +183,7 @@ def _started(
             stdout=capture,
             stderr=subprocess.PIPE,
             start_new_session=True,
-            preexec_fn=partial(confine, limits.most_bytes),  # noqa: PLW1509  three system calls, no locks
+            preexec_fn=partial(limit_child, limits.most_bytes),  # noqa: PLW1509  three system calls, no locks
         )
     except OSError as error:
         raise SetupError(
@@ -195,7 +195,7 @@ def _started(
     said: list[str] = []
     reader = threading.Thread(target=_drain, args=(process.stderr, lines, limits.forbidden, said), daemon=True)
     reader.start()
-    sweeper = threading.Thread(target=sweep, args=(process,), daemon=True)
+    sweeper = threading.Thread(target=kill_leftovers, args=(process,), daemon=True)
     sweeper.start()
     expired = threading.Event()
 
@@ -209,7 +209,7 @@ def _started(
     stumbled: Exception | None = None
     try:
         yield process, lines
-        await_end(process)
+        wait_for_exit(process)
     except Exception as error:
         # What the block stumbled over is often the end of the process, which is then what there is to tell.
         sweeper.join(OWN_END_S)
@@ -229,7 +229,7 @@ def _started(
                     stream.close()
     tail = list(lines)[-TAIL_LINES:]
     try:
-        check_ending(
+        raise_for_exit_status(
             process.returncode, concerns=concerns, tail=tail, said=said, limits=limits, is_late=expired.is_set()
         )
     except TapemillError as error:
@@ -265,7 +265,7 @@ PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def confine(most_bytes: int | None) -> None:
+def limit_child(most_bytes: int | None) -> None:
     """In the new process: let the kernel kill it with the job that started it (prctl(2)), and bound its files."""
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if most_bytes is not None:
@@ -273,7 +273,7 @@ def confine(most_bytes: int | None) -> None:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def await_end(process: subprocess.Popen[bytes]) -> int:
+def wait_for_exit(process: subprocess.Popen[bytes]) -> int:
     """Wait until the process has ended, and leave it there: until it is reaped, its number is nobody else's.
 
     Returns the exit code, or the signal that ended it.
@@ -284,9 +284,9 @@ def await_end(process: subprocess.Popen[bytes]) -> int:
     return process.wait()
 
 
-def sweep(process: subprocess.Popen[bytes]) -> None:
+def kill_leftovers(process: subprocess.Popen[bytes]) -> None:
     """End what the process leaves behind when it ends, or its pipes would never close."""
-    await_end(process)
+    wait_for_exit(process)
     kill_group(process)
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from tapemill.core.errors import ToolFailed
 from tapemill.media import ffmpeg
 
-from .limits import time_limit_s
+from .limits import timeout_s
 
 LOG = logging.getLogger("tapemill.media")
 
@@ -53,7 +53,7 @@ def ffmpeg_build() -> FfmpegBuild | None:
 @cache
 def _ask(program: str) -> FfmpegBuild | None:
     try:
-        with ffmpeg.reading(ASKING, concerns=Path(program), timeout_s=time_limit_s()) as stream:
+        with ffmpeg.pipe_out(ASKING, concerns=Path(program), timeout_s=timeout_s()) as stream:
             said = stream.read().decode("utf-8", "replace")
     except ToolFailed as error:
         LOG.warning("%s does not say which version it is: %s", program, error.what)
@@ -76,7 +76,7 @@ def parse_build(said: str) -> FfmpegBuild | None:
     )
 
 
-def used(*packages: str, with_ffmpeg: bool = False) -> dict[str, str]:
+def tool_versions(*packages: str, with_ffmpeg: bool = False) -> dict[str, str]:
     """What a record says of programs: names with versions; packages by their names on PyPI.
 
     A build of torch for one kind of card (2.13.0+cpu, 2.13.0+xpu) is the same version.

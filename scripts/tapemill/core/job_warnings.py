@@ -20,7 +20,7 @@ CUT_WITH_TAG = "TAPEMILL_CUT_WITH"
 
 
 @dataclass(frozen=True)
-class Notice:
+class JobWarning:
     """One thing to tell."""
 
     kind: Kind

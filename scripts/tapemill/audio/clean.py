@@ -140,7 +140,7 @@ def _encode(
         arguments,
         concerns=target,
         timeout_s=_time_limit([job.laid for job in jobs]),
-        most_bytes=max_output_bytes(sound_bytes=sum(job.laid.path.stat().st_size for job in jobs)),
+        max_output_bytes=max_output_bytes(sound_bytes=sum(job.laid.path.stat().st_size for job in jobs)),
         reached_s=reached_s,
     )
     names: dict[str | Path, str] = {job.laid.path: f"track {place}" for place, job in enumerate(jobs, 1)}

@@ -17,7 +17,7 @@ from tapemill.core.errors import InputError, printable
 from tapemill.core.timing import timestamp
 from tapemill.media.cfr import CfrGrid, fit_cfr_grid, guess_frame_rate
 from tapemill.media.container_integrity import is_scrambled, truncated_bytes
-from tapemill.media.ffmpeg.limits import LONGEST_LEAD_S
+from tapemill.media.ffmpeg.limits import MAX_KEYFRAME_DISTANCE_S
 from tapemill.media.packets import PacketIndex, is_encrypted, scan_packets
 from tapemill.media.probe import MediaInfo, open_media, probe, video_stream
 
@@ -166,7 +166,7 @@ def _check_times(file: Path, packets: PacketIndex, settings: CaptureSettings) ->
             " otherwise remux the capture so that its time stamps are continuous",
         )
     lead, start = packets.longest_lead
-    if lead > LONGEST_LEAD_S:
+    if lead > MAX_KEYFRAME_DISTANCE_S:
         raise InputError(
             f"there is no key frame for {float(lead):.0f} s from {timestamp(start)} on: each scene would have to be"
             " decoded from there",

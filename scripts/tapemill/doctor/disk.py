@@ -117,7 +117,7 @@ def _kind(place: Path, mount: Mount) -> Iterator[Finding]:
             f"{place} is on a network disk ({mount.kind}): its locks may hold for one machine alone",
             "start runs of this folder on one machine at a time",
         )
-    if mount.kind in mounts.OF_MEMORY:
+    if mount.kind in mounts.MEMORY:
         yield warning(
             f"{place} is in memory ({mount.kind}): a restart takes all that is finished",
             "put the working folder on a disk",

@@ -190,7 +190,7 @@ def _made(clip: Path, partial: Path, scene: Scene, frames: int, encoder: str, de
         arguments,
         concerns=clip,
         timeout_s=timeout_s,
-        most_bytes=_most_bytes(scene, frames),
+        max_output_bytes=_most_bytes(scene, frames),
         forbidden=ffmpeg.CUT_DAMAGE,
         reached=Progress(frames * scene.output.frames_per_frame).reach,
     )

@@ -14,7 +14,7 @@ from av import VideoFrame
 from tapemill.core.errors import GateError
 from tapemill.enhance.filters.graph import Scene
 from tapemill.media.colour import MATRICES, RANGES, Colour
-from tapemill.media.output_checks import LEAST_SPREAD, open_output, thumbnail, verifying
+from tapemill.media.output_checks import MIN_SPREAD, open_output, thumbnail, verifying
 from tapemill.media.probe import open_media, packet_times, probe
 
 from .output_format import OutputPicture, is_rgb, source_colour
@@ -103,7 +103,7 @@ def _likeness(partial: Path, clip: Path, scene: Scene) -> Iterator[float]:
             _tag(original, source_colour(scene.picture))
         kept = scene.crop
         ours, theirs = thumbnail(restored), thumbnail(original, (kept.left, kept.top, kept.width, kept.height))
-        if ours is None or theirs is None or theirs.std() < LEAST_SPREAD:
+        if ours is None or theirs is None or theirs.std() < MIN_SPREAD:
             continue
         yield float(np.corrcoef(ours.ravel(), theirs.ravel())[0, 1]) if ours.std() > 0 else 0.0
 

@@ -95,7 +95,7 @@ def recover(run_id: str | None, past: JobNote) -> None:
         LOG.info("waiting for %.0f s before attempt %d", wait_s, len(past.failures) + 1)
     until_s = time.monotonic() + wait_s
     while (left_s := until_s - time.monotonic()) > 0 and not abort.abort_reason(run_id):
-        time.sleep(min(left_s, abort.PAUSE_S))
+        time.sleep(min(left_s, abort.POLL_INTERVAL_S))
 
 
 def leave_if_stopped(run_id: str | None, past: JobNote) -> None:

@@ -30,8 +30,8 @@ JITTER_S = Fraction(5, 1000)
 SEEKS_BACK_S = (Fraction(1), Fraction(15), None)
 USUAL_RATE_HZ, USUAL_FORMAT = 48_000, "s16"
 # Sound cards and file formats end here.
-HIGHEST_RATE_HZ = 768_000
-MOST_CHANNELS = 64
+MAX_RATE_HZ = 768_000
+MAX_CHANNELS = 64
 FULL_SCALE = {"u8": 2**7, "s16": 2**15, "s32": 2**31, "s64": 2**63}
 
 
@@ -48,7 +48,7 @@ class SampleFormat:
 def probe_format(path: Path, stream_index: int) -> SampleFormat:
     """Sample rate, channels and depth of a track."""
     with open_media(path) as container:
-        return _track(_stream(container, stream_index))
+        return _sample_format(_stream(container, stream_index))
 
 
 def read_samples(path: Path, stream_index: int, *, origin_s: Fraction, first: int, count: int) -> np.ndarray:
@@ -66,7 +66,7 @@ def read_samples(path: Path, stream_index: int, *, origin_s: Fraction, first: in
                 reached = position <= first or start_s is None
             if not reached or position >= first + count:
                 break
-            _place(block, position - first, samples)
+            _copy_block(block, position - first, samples)
         # Nothing at all from 15 s back on: the sound has ended by then.
         if reached or (reached is None and back_s == SEEKS_BACK_S[1]):
             break
@@ -82,7 +82,7 @@ def read_blocks(
     """
     with open_media(path) as container:
         stream = _stream(container, stream_index)
-        track = _track(stream)
+        track = _sample_format(stream)
         rate_hz, channels = track.rate_hz, track.channels
         if start_s is not None:
             with suppress(av.error.FFmpegError):  # a file without an index is read from its start
@@ -118,14 +118,14 @@ def mean_square_per_frame(
     return power * float(per_frame)
 
 
-def _track(stream: AudioStream) -> SampleFormat:
+def _sample_format(stream: AudioStream) -> SampleFormat:
     """What a stream says of itself; of a damaged one, which says nothing or nonsense, what is usual."""
     context = stream.codec_context
     # PyAV's type says there always is a format.
     form = context.format.name if context.format is not None else USUAL_FORMAT
     sixteen_bit = form.rstrip("p") in ("u8", "s16")
-    rate_hz = context.sample_rate if 0 < context.sample_rate <= HIGHEST_RATE_HZ else USUAL_RATE_HZ
-    channels = context.channels if 0 < context.channels <= MOST_CHANNELS else 1
+    rate_hz = context.sample_rate if 0 < context.sample_rate <= MAX_RATE_HZ else USUAL_RATE_HZ
+    channels = context.channels if 0 < context.channels <= MAX_CHANNELS else 1
     return SampleFormat(rate_hz, channels, sixteen_bit)
 
 
@@ -206,7 +206,7 @@ def _counted(position: int, packet: int, stream: AudioStream, origin_s: Fraction
     return counted if abs(counted - position) <= clock * rate_hz + 1 else position
 
 
-def _place(block: np.ndarray, position: int, samples: np.ndarray) -> None:
+def _copy_block(block: np.ndarray, position: int, samples: np.ndarray) -> None:
     start, stop = max(position, 0), min(position + block.shape[1], samples.shape[1])
     if start < stop:
         samples[:, start:stop] = block[:, start - position : stop - position]

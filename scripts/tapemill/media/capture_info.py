@@ -19,7 +19,7 @@ from tapemill.storage import untrusted_text
 from .cfr import CfrGrid
 from .colour import Colour
 
-MAKE_ANEW = "delete it, and the workflow makes it anew"
+REBUILD_REMEDY = "delete it, and the workflow makes it anew"
 
 FieldOrder = Literal["tff", "bff", "progressive"]
 
@@ -103,7 +103,7 @@ class Capture:
     @classmethod
     def read(cls, path: Path) -> Self:
         """Read `capture.json`. Raises InputError if it is damaged, FileNotFoundError if it is not there yet."""
-        values = untrusted_text.read_json(path, error=InputError, remedy=MAKE_ANEW)
+        values = untrusted_text.read_json(path, error=InputError, remedy=REBUILD_REMEDY)
         try:
             return cls(
                 kind=values["kind"],
@@ -114,7 +114,7 @@ class Capture:
             )
         except (LookupError, TypeError, ValueError, ArithmeticError) as error:
             raise InputError(
-                f"this is no record of a capture: {type(error).__name__}, {error}", file=path, remedy=MAKE_ANEW
+                f"this is no record of a capture: {type(error).__name__}, {error}", file=path, remedy=REBUILD_REMEDY
             ) from error
 
 

@@ -14,7 +14,7 @@ from tapemill.core.timing import round_half_up
 JITTER_FRAMES = Fraction(1, 4)
 
 # Of a variable rate, so many of the packets have to survive on the grid.
-KEPT_SHARE = 0.995
+MIN_KEPT_SHARE = 0.995
 USUAL_RATES = (
     *(Fraction(15), Fraction(24000, 1001), Fraction(24), Fraction(25), Fraction(30000, 1001), Fraction(30)),
     *(Fraction(48), Fraction(50), Fraction(60000, 1001), Fraction(60)),
@@ -95,7 +95,7 @@ def guess_frame_rate(times: np.ndarray, time_base: Fraction, stated: Sequence[Fr
     typical = 1 / (step * float(time_base))
     kept = {rate: len(np.unique(frame_indices(times, int(times[0]), time_base, rate))) for rate in USUAL_RATES}
     for rate in USUAL_RATES:
-        if rate >= typical * 0.98 and kept[rate] >= KEPT_SHARE * len(times):
+        if rate >= typical * 0.98 and kept[rate] >= MIN_KEPT_SHARE * len(times):
             return rate
     # Never the container's claim: of a variable rate that may be its clock, tens of thousands a second.
     return max(USUAL_RATES, key=lambda rate: kept[rate])

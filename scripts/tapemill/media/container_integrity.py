@@ -31,7 +31,7 @@ TS_SYNC = 0x47
 TS_PACKET = 188
 # Plain packets, with a time code before each (Blu-ray, AVCHD), with error correction after each: size, offset of sync.
 TS_LAYOUTS = ((188, 0), (192, 4), (204, 0))
-TS_LOOK_BYTES = 4_000_000
+TS_SAMPLE_BYTES = 4_000_000
 DV_FRAMES = {0x00: 120_000, 0x80: 144_000}  # by the DSF bit of the header: 525 lines, 625 lines
 DV_HEADER = b"\x1f\x07\x00"
 
@@ -74,7 +74,7 @@ def is_scrambled(path: Path, container: str) -> bool:
     if container != "mpegts":
         return False
     with path.open("rb") as stream:
-        data = stream.read(TS_LOOK_BYTES)
+        data = stream.read(TS_SAMPLE_BYTES)
     layout = _ts_layout(data)
     if layout is None:
         return False

@@ -24,7 +24,7 @@ REMEDY = "run again; if it stays so, look at the disk, and at the setting `ffmpe
 # Thumbnails for comparisons: coarse enough to ignore noise, even tape snow, and fields and sharpening.
 THUMBNAIL = (6, 8)
 # Pictures with less contrast than this (in 8-bit levels, over the thumbnail) have no structure to compare.
-LEAST_SPREAD = 6.0
+MIN_SPREAD = 6.0
 # Sound below this was never heard on a tape, and digital silence is far below it. Full scale 1.
 AUDIBLE = 10 ** (-60 / 20)
 
@@ -98,4 +98,4 @@ def thumbnail(frame: VideoFrame, part: tuple[int, int, int, int] | None = None) 
 def is_blank(frame: VideoFrame) -> bool:
     """Whether a picture is black, or of one colour, or too small to tell."""
     seen = thumbnail(frame)
-    return seen is None or float(seen.std()) < LEAST_SPREAD
+    return seen is None or float(seen.std()) < MIN_SPREAD

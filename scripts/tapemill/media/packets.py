@@ -63,7 +63,7 @@ def scan_packets(path: Path, stream_index: int, reached: Callable[[int, int], No
     """
     with open_media(path) as container:
         picture = next(stream for stream in container.streams.video if stream.index == stream_index)
-        seen = _Seen(picture)
+        seen = _PacketCollector(picture)
         packets = container.demux()
         error = None
         try:
@@ -73,7 +73,7 @@ def scan_packets(path: Path, stream_index: int, reached: Callable[[int, int], No
                     reached(len(seen.times), packet.pos)
         except av.error.FFmpegError as failure:
             error = str(failure.strerror)
-        stated_s, of_all = _stated_s(container, picture)
+        stated_s, of_all = _stated_duration_s(container, picture)
     if not seen.times:
         raise InputError("this file has no frames", file=path, remedy="the recording is empty; capture it again")
     times = np.sort(np.array(seen.times, dtype=np.int64))
@@ -89,7 +89,7 @@ def scan_packets(path: Path, stream_index: int, reached: Callable[[int, int], No
     )
 
 
-class _Seen:
+class _PacketCollector:
     """Takes packets in file order."""
 
     def __init__(self, picture: VideoStream) -> None:
@@ -144,7 +144,7 @@ def is_encrypted(path: Path, stream_index: int) -> bool:
             return False
 
 
-def _stated_s(container: InputContainer, picture: VideoStream) -> tuple[Fraction | None, bool]:
+def _stated_duration_s(container: InputContainer, picture: VideoStream) -> tuple[Fraction | None, bool]:
     """Length that the header states, and whether it is that of the whole file rather than of its picture."""
     name = container.format.name
     if name == "avi" and picture.frames and picture.average_rate:

@@ -15,13 +15,13 @@ from av import AudioStream, VideoFrame, VideoStream
 from av.container import InputContainer
 
 from tapemill.core.errors import InputError
-from tapemill.media.ffmpeg.limits import LARGEST_SIDE, MOST_PIXELS
+from tapemill.media.ffmpeg.limits import MAX_PIXELS, MAX_SIDE
 from tapemill.media.ffmpeg.runner import DEMUXERS, PROTOCOLS
 
 from .colour import Colour, colour_of
 from .container_integrity import sniff_file_type
 
-DECODE_OPTIONS = {"max_pixels": str(MOST_PIXELS)}
+DECODE_OPTIONS = {"max_pixels": str(MAX_PIXELS)}
 # A recording may begin in the middle of a group of pictures; its first key frame comes within these packets.
 FIRST_PACKETS = 1000
 
@@ -75,8 +75,8 @@ def probe(path: Path) -> MediaInfo:
     with open_media(path) as container:
         return MediaInfo(
             container=container.format.name,
-            picture=_picture(container, video_stream(container, path), path),
-            sounds=tuple(_sound(s) for s in container.streams.audio if s.codec_context is not None),
+            picture=_video_info(container, video_stream(container, path), path),
+            sounds=tuple(_audio_info(s) for s in container.streams.audio if s.codec_context is not None),
         )
 
 
@@ -166,7 +166,7 @@ def packet_times(path: Path, stream_index: int) -> tuple[np.ndarray, int]:
     return np.sort(np.array(times, dtype=np.int64)), int(last[1])
 
 
-def _picture(container: InputContainer, stream: VideoStream, path: Path) -> VideoStreamInfo:
+def _video_info(container: InputContainer, stream: VideoStream, path: Path) -> VideoStreamInfo:
     context = stream.codec_context
     frame = _first_frame(container, stream, path)
     ratio = frame.sample_aspect_ratio if hasattr(frame, "sample_aspect_ratio") else stream.sample_aspect_ratio
@@ -208,7 +208,7 @@ def _first_frame(container: InputContainer, stream: VideoStream, path: Path) -> 
         f"no picture could be decoded{reason}",
         file=path,
         tool="PyAV",
-        remedy=f"the file is damaged, or its pictures are larger than {LARGEST_SIDE} × {LARGEST_SIDE}",
+        remedy=f"the file is damaged, or its pictures are larger than {MAX_SIDE} × {MAX_SIDE}",
     )
 
 
@@ -216,7 +216,7 @@ def _is_cover(stream: VideoStream) -> bool:
     return bool(stream.disposition & av.stream.Disposition.attached_pic)
 
 
-def _sound(stream: AudioStream) -> AudioStreamInfo:
+def _audio_info(stream: AudioStream) -> AudioStreamInfo:
     return AudioStreamInfo(
         stream_index=stream.index,
         codec=stream.codec_context.name,

@@ -22,7 +22,7 @@ def read_lock(lock: Path) -> dict[str, dict[str, Any]]:
     Raises ModelError if it cannot be read.
     """
     try:
-        text = untrusted_text.read_text(lock, most_bytes=untrusted_text.WRITTEN_BYTES, error=ModelError)
+        text = untrusted_text.read_text(lock, max_bytes=untrusted_text.MAX_TEXT_BYTES, error=ModelError)
         pins = untrusted_text.parse_yaml(text) or {}
         if all(isinstance(pin.get(key), str) for pin in pins.values() for key in ("file", "sha256")):
             return dict(pins)

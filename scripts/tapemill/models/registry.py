@@ -123,7 +123,7 @@ def read_registry(path: Path | None = None) -> dict[str, dict[str, Any]]:
 
     path = path or (REGISTRY if REGISTRY.is_file() else SHIPPED)
     try:
-        text = untrusted_text.read_text(path, most_bytes=untrusted_text.WRITTEN_BYTES, error=ConfigError)
+        text = untrusted_text.read_text(path, max_bytes=untrusted_text.MAX_TEXT_BYTES, error=ConfigError)
         entries = untrusted_text.parse_yaml(text) or {}
     except (OSError, ValueError) as error:
         raise ConfigError(

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from tapemill.jobs import attempt_store
 
-PAUSE_S = 0.25
+POLL_INTERVAL_S = 0.25
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def watch(run: str, then: Callable[[], None]) -> None:
 
 def request_abort(run: str, cause: AbortReason) -> None:
     """Have no more jobs started in the run with this id. The first cause counts."""
-    path = _note(run)
+    path = _marker_path(run)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"stop.{os.getpid()}")
     # Of a full disk the note may be empty; that it is there says enough.
@@ -56,7 +56,7 @@ def abort_reason(run: str | None) -> AbortReason | None:
     if run is None:
         return None
     try:
-        return AbortReason(**json.loads(_note(run).read_text(encoding="utf-8")))
+        return AbortReason(**json.loads(_marker_path(run).read_text(encoding="utf-8")))
     except FileNotFoundError:
         return None
     except (ValueError, TypeError):
@@ -65,9 +65,9 @@ def abort_reason(run: str | None) -> AbortReason | None:
 
 def _watch(run: str, then: Callable[[], None]) -> None:
     while abort_reason(run) is None:
-        time.sleep(PAUSE_S)
+        time.sleep(POLL_INTERVAL_S)
     then()
 
 
-def _note(run: str) -> Path:
+def _marker_path(run: str) -> Path:
     return attempt_store.NOTES / run / "stop.json"

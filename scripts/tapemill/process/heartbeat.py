@@ -16,15 +16,15 @@ from pathlib import Path
 from typing import Final
 
 NOTES = Path(".snakemake") / "attempts"
-EVERY_S: Final = 10.0
-LOOK_S: Final = 5.0
-SILENT_S: Final = 300.0
+BEAT_INTERVAL_S: Final = 10.0
+POLL_INTERVAL_S: Final = 5.0
+SILENCE_LIMIT_S: Final = 300.0
 """So long a network drive may stall. A job that nobody waits for wastes no more than that."""
-MISSING_S: Final = 30.0
+MISSING_LIMIT_S: Final = 30.0
 """So long NFS may take to show a file that is there (nfs(5), acdirmax is twice that, but opening asks the server)."""
-FIRST_LOOK_S: Final = 5.0
+FIRST_BEAT_WAIT_S: Final = 5.0
 
-_over = threading.Event()
+_stopped = threading.Event()
 
 
 def start(run: str) -> None:
@@ -38,18 +38,18 @@ def start(run: str) -> None:
 
 def stop(run: str) -> None:
     """Tell that the run is over."""
-    _over.set()
+    _stopped.set()
     with suppress(OSError):
         _path(run).unlink()
 
 
 def is_beating(run: str) -> bool:
     """Whether the run with this id has given a sign and not taken it back. It waits a moment for one to show."""
-    until_s = time.monotonic() + FIRST_LOOK_S
+    until_s = time.monotonic() + FIRST_BEAT_WAIT_S
     while not _path(run).exists():
         if time.monotonic() > until_s:
             return False
-        time.sleep(FIRST_LOOK_S / 10)
+        time.sleep(FIRST_BEAT_WAIT_S / 10)
     return True
 
 
@@ -65,20 +65,20 @@ def watch(run: str, then: Callable[[], None]) -> None:
             if number != last:
                 last, changed_s = number, now_s
         except FileNotFoundError:
-            if now_s - seen_s > MISSING_S:
+            if now_s - seen_s > MISSING_LIMIT_S:
                 break
         except OSError:
             # A drive that stalls says nothing of the run.
             seen_s = now_s
-        if now_s - changed_s > SILENT_S:
+        if now_s - changed_s > SILENCE_LIMIT_S:
             break
-        time.sleep(LOOK_S)
+        time.sleep(POLL_INTERVAL_S)
     then()
 
 
 def _beat(path: Path) -> None:
     number = 0
-    while not _over.wait(EVERY_S):
+    while not _stopped.wait(BEAT_INTERVAL_S):
         number += 1
         # A full or absent drive: the next one may get through.
         with suppress(OSError):

@@ -22,8 +22,8 @@ from . import heartbeat
 
 LOG = logging.getLogger("tapemill.process")
 
-VARIABLE = "TAPEMILL_RUN"
-KEEPER = "TAPEMILL_KEEPER"
+RUN_VARIABLE = "TAPEMILL_RUN"
+SUPERVISOR_VARIABLE = "TAPEMILL_KEEPER"
 # Process numbers of another machine, or of another start of this one, mean nothing here.
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -66,9 +66,9 @@ def own_run() -> RunId:
 def begin_run() -> RunId:
     """Make this process the main process of a run: whatever it starts from now on finds it with `current_run`."""
     run = own_run()
-    os.environ[VARIABLE] = _in_words(run)
+    os.environ[RUN_VARIABLE] = _to_text(run)
     # It may itself be started by a job of a cluster.
-    os.environ.pop(KEEPER, None)
+    os.environ.pop(SUPERVISOR_VARIABLE, None)
     return run
 
 
@@ -77,12 +77,12 @@ def current_run() -> RunId | None:
 
     None for a script started by hand.
     """
-    return _named(VARIABLE)
+    return _from_environ(RUN_VARIABLE)
 
 
 def set_supervisor() -> None:
     """Make this process, Snakemake's in a job of a cluster, the keeper of what it starts from now on."""
-    os.environ[KEEPER] = _in_words(own_run())
+    os.environ[SUPERVISOR_VARIABLE] = _to_text(own_run())
 
 
 def supervisor() -> RunId | None:
@@ -90,7 +90,7 @@ def supervisor() -> RunId | None:
 
     In a job of a cluster the Snakemake process started there, otherwise the run's main process. None in neither.
     """
-    for kept in (_named(KEEPER), current_run()):
+    for kept in (_from_environ(SUPERVISOR_VARIABLE), current_run()):
         if kept is not None and kept.is_here:
             return kept
     return None
@@ -98,7 +98,7 @@ def supervisor() -> RunId | None:
 
 def has_supervisor() -> bool:
     """Whether this process belongs to a job of a cluster."""
-    kept = _named(KEEPER)
+    kept = _from_environ(SUPERVISOR_VARIABLE)
     return kept is not None and kept.is_here
 
 
@@ -128,11 +128,11 @@ def _watch(run: RunId, then: Callable[[], None]) -> None:
     then()
 
 
-def _in_words(run: RunId) -> str:
+def _to_text(run: RunId) -> str:
     return f"{_boot_id()} {run.id}"
 
 
-def _named(variable: str) -> RunId | None:
+def _from_environ(variable: str) -> RunId | None:
     boot_id, _, run_id = os.environ.get(variable, "").partition(" ")
     pid, _, ticks = run_id.partition("-")
     if not (boot_id and pid.isdecimal() and ticks.isdecimal()):

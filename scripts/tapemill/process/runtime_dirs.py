@@ -52,12 +52,12 @@ def lease_folder() -> Path:
     name = allocation()
     folder = runtime_folder() / name
     if name and not folder.exists():
-        _forget_allocations(folder.parent)
+        _remove_old_allocations(folder.parent)
         folder.mkdir(mode=0o700, exist_ok=True)
     return folder
 
 
-def _forget_allocations(base: Path) -> None:
+def _remove_old_allocations(base: Path) -> None:
     """Remove what jobs left a week ago: no job that is older asks for a lease any more."""
     for other in base.glob("slurm*"):
         if time.time() - other.stat().st_mtime > WEEK_S:

@@ -27,7 +27,7 @@ from . import heartbeat, liveness
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 PREFIX = "set -euo pipefail; trap '' INT; "
 """Of every job's shell command: Snakemake's own prefix, and Ctrl-C ignored, also in what the shell starts."""
-PAUSE_S = 0.25
+POLL_INTERVAL_S = 0.25
 SHOW_CURSOR = b"\x1b[?25h"  # the progress bar hides it
 
 
@@ -64,7 +64,7 @@ def stoppable() -> Iterator[None]:
 def watch_stop_file(run: str | None) -> None:
     """For a job that is `stoppable`: have it stopped when the run with this id is, however early it was asked to."""
     if run is not None:
-        threading.Thread(target=_obey, args=(_note(run),), name="stopping", daemon=True).start()
+        threading.Thread(target=_terminate_at, args=(_marker_path(run),), name="stopping", daemon=True).start()
 
 
 def install_handlers(executor: Any = None) -> None:
@@ -78,7 +78,7 @@ def install_handlers(executor: Any = None) -> None:
     finish = signal.getsignal(signal.SIGTERM)
     if not callable(finish):
         return
-    note = _note(liveness.own_run().id)
+    note = _marker_path(liveness.own_run().id)
 
     def ask(number: int, _frame: FrameType | None) -> None:
         threading.Thread(target=finish, args=(number, None), daemon=True).start()
@@ -89,8 +89,8 @@ def install_handlers(executor: Any = None) -> None:
         executor.cancel_jobs(jobs)
 
     def first(number: int, frame: FrameType | None) -> None:
-        signal.signal(signal.SIGINT, _end_at_once)
-        _say(
+        signal.signal(signal.SIGINT, _exit_at_once)
+        _print(
             "Ctrl-C: running jobs clean up and end, no other is started. Once more ends all at once; that is safe too."
         )
         # Without it, on a full disk, running jobs finish.
@@ -106,24 +106,24 @@ def install_handlers(executor: Any = None) -> None:
         signal.signal(signal.SIGINT, first)
 
 
-def _obey(note: Path) -> None:
+def _terminate_at(note: Path) -> None:
     while not note.exists():
-        time.sleep(PAUSE_S)
+        time.sleep(POLL_INTERVAL_S)
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _note(run: str) -> Path:
+def _marker_path(run: str) -> Path:
     return attempt_store.NOTES / run / "asked to stop"
 
 
-def _end_at_once(number: int, _frame: FrameType | None) -> None:
-    _say("Ctrl-C: all ends now; the same command goes on later.")
+def _exit_at_once(number: int, _frame: FrameType | None) -> None:
+    _print("Ctrl-C: all ends now; the same command goes on later.")
     heartbeat.stop(liveness.own_run().id)
     if os.isatty(2):
         os.write(2, SHOW_CURSOR)
     os._exit(128 + number)
 
 
-def _say(line: str) -> None:
+def _print(line: str) -> None:
     # The terminal's own writer may be the very code that the signal interrupted.
     os.write(2, f"\n{line}\n".encode())

@@ -20,7 +20,7 @@ from tapemill.core.progress import report
 from tapemill.core.timing import FrameRange
 from tapemill.media import ffmpeg
 from tapemill.media.capture_info import SourceFileInfo, VideoInfo
-from tapemill.media.ffmpeg.limits import LONGEST_LEAD_S
+from tapemill.media.ffmpeg.limits import MAX_KEYFRAME_DISTANCE_S
 from tapemill.media.probe import open_media
 from tapemill.storage import atomic
 
@@ -160,7 +160,7 @@ def _cut(
     arguments += ["-map", f"0:{job.take.stream_index}", *(["-map", "1:0"] if audio else [])]
     arguments += ["-filter:v", ",".join(_chain(job, whole, complete)), "-fps_mode:v", "passthrough"]
     arguments += ["-stats_enc_pre:v", f"file:{record}", "-stats_enc_pre_fmt:v", "{ptsi} {ni}"]
-    skipped_s = start_s if whole or back_s is None else back_s + LONGEST_LEAD_S
+    skipped_s = start_s if whole or back_s is None else back_s + MAX_KEYFRAME_DISTANCE_S
     decoded = job.span.frames + math.ceil(skipped_s * job.take.rate)
     write_video(job, arguments, audio, partial, decoded=decoded)
     return parse_showinfo(record.read_text(encoding="ascii").splitlines() if record.exists() else [])

@@ -59,7 +59,9 @@ def write_video(job: CutSpec, arguments: Sequence[str], audio: RawAudio | None, 
         [*arguments, "-metadata", f"{CUT_WITH_TAG}={_cut_with(job, [*arguments, *ending], partial)}", *ending],
         concerns=job.source,
         timeout_s=timeout_s(reads=[job.source], samples=samples, decoded=decoded, encoded=frames),
-        most_bytes=max_output_bytes(pictures=frames, samples=samples, sound_bytes=audio.size_bytes if audio else 0),
+        max_output_bytes=max_output_bytes(
+            pictures=frames, samples=samples, sound_bytes=audio.size_bytes if audio else 0
+        ),
         reached=Progress(frames).reach,
     )
     check_exists(partial, target=job.source)

@@ -56,7 +56,7 @@ def write_scenes(scenes: Sequence[Scene], target: Path) -> None:
 
 def read_scenes(table: Path) -> tuple[Scene, ...]:
     """Read `scenes.tsv`. Raises InputError if it is not such a table or its spans leave a gap or overlap."""
-    text = untrusted_text.read_text(table, most_bytes=untrusted_text.RECORD_BYTES, error=InputError)
+    text = untrusted_text.read_text(table, max_bytes=untrusted_text.MAX_RECORD_BYTES, error=InputError)
     header, *rows = text.splitlines() or [""]
     try:
         if tuple(header.split("\t")) != COLUMNS:

@@ -107,7 +107,7 @@ def job():
 
 def test_a_job_tells_its_whole_course(run, monkeypatch):
     def main(_):
-        monkeypatch.setattr(progress, "TELL_EVERY_S", 0.0)
+        monkeypatch.setattr(progress, "REPORT_INTERVAL_S", 0.0)
         progress.report("on a card", lane="gpu1", device_uuid="abc")
         counter = progress.Progress(40)
         counter.advance(10)

@@ -12,7 +12,7 @@ RUN = "4711-42"
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(heartbeat, "_over", threading.Event())
+    monkeypatch.setattr(heartbeat, "_stopped", threading.Event())
     for name, seconds in {"EVERY_S": 0.05, "LOOK_S": 0.02, "SILENT_S": 1.0, "MISSING_S": 0.3}.items():
         monkeypatch.setattr(heartbeat, name, seconds)
 
@@ -38,7 +38,7 @@ def test_a_run_that_gives_signs_is_there():
 
 def test_a_run_that_gives_no_sign_any_more_is_gone_though_its_file_is_there():
     heartbeat.start(RUN)
-    heartbeat._over.set()
+    heartbeat._stopped.set()
     assert watched().wait(20)
     assert beat() >= 0
 

@@ -138,7 +138,7 @@ def _stream(
     ]
     with (
         ffmpeg.pipe_out(decoding, concerns=clip, timeout_s=timeout_s, forbidden=ffmpeg.CUT_DAMAGE) as source,
-        ffmpeg.pipe_in(encode, concerns=clip, timeout_s=timeout_s, most_bytes=most_bytes) as sink,
+        ffmpeg.pipe_in(encode, concerns=clip, timeout_s=timeout_s, max_output_bytes=most_bytes) as sink,
     ):
         pictures = ahead(frames_of(source, width, height, count, fitted[0].network.device))
         for each in fitted:

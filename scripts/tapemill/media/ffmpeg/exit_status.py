@@ -15,7 +15,7 @@ from tapemill.storage.disk_space import mentions_disk_full
 TAIL_LINES = 12
 # ffmpeg ends with this code if it was asked to by a signal, after it has cleaned up. It is the last byte of -EPERM too,
 # but then ffmpeg says so.
-ASKED_TO_END = 255
+TERMINATED_CODE = 255
 NOT_PERMITTED = os.strerror(errno.EPERM)
 
 
@@ -24,7 +24,7 @@ class RunLimits:
     """What a run may not do."""
 
     timeout_s: float
-    most_bytes: int | None
+    max_output_bytes: int | None
     """Of any one file that it writes."""
     forbidden: str | None
     """Words on stderr that tell of a failure its exit code knows nothing of."""
@@ -47,14 +47,14 @@ def raise_for_exit_status(
         )
     if code == -signal.SIGXFSZ:
         raise ToolFailed(
-            f"ffmpeg was stopped at {(limits.most_bytes or 0) / 1e6:.0f} MB, more than its work can make",
+            f"ffmpeg was stopped at {(limits.max_output_bytes or 0) / 1e6:.0f} MB, more than its work can make",
             file=concerns,
             tool="ffmpeg",
             tool_exit_code=code,
             stderr_tail=tail,
             remedy="the file may be damaged; play it to see what it is",
         )
-    is_asked = code == ASKED_TO_END and not any(NOT_PERMITTED in line for line in tail)
+    is_asked = code == TERMINATED_CODE and not any(NOT_PERMITTED in line for line in tail)
     if code < 0 or is_asked:
         ended_by = "a signal" if is_asked else signal.Signals(-code).name
         raise ToolKilled(

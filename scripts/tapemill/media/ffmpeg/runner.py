@@ -25,7 +25,7 @@ from tapemill.core.errors import SetupError, TapemillError, ToolFailed
 
 from .command import build_command
 from .exit_status import TAIL_LINES, RunLimits, raise_for_exit_status
-from .limits import MOST_PIXELS
+from .limits import MAX_PIXELS
 
 LOG = logging.getLogger("tapemill.media")
 
@@ -46,17 +46,17 @@ BITEXACT = ("-map_metadata", "-1", "-fflags", "+bitexact", "-flags:v", "+bitexac
 BITEXACT_SCALING = ("-sws_flags", "lanczos+accurate_rnd+full_chroma_int+bitexact")
 
 # For inputs with pictures: larger ones are not decoded.
-PICTURE_LIMIT = ("-max_pixels", str(MOST_PIXELS))
+PICTURE_LIMIT = ("-max_pixels", str(MAX_PIXELS))
 # FFV1's decoder puts the picture before in the place of damage, and says so on stderr alone.
 CUT_DAMAGE = "slice CRC mismatch"
 
 # So long a process that closed its pipes takes to be gone.
-OWN_END_S = 1.0
+EXIT_GRACE_S = 1.0
 # Of a run that reports on the way; any other is only asked for its last words.
-MOST_LINES, MOST_WARNINGS = 100_000, 1000
+MAX_LINES, MAX_WARNINGS = 100_000, 1000
 # Of a line that says how far ffmpeg is; a program that is none may write anything.
-LONGEST_REPORT_BYTES = 4096
-REPORTING = ("-progress", "pipe:1", "-stats_period", "1")
+MAX_REPORT_BYTES = 4096
+PROGRESS_ARGS = ("-progress", "pipe:1", "-stats_period", "1")
 
 _configured: str | None = None
 
@@ -102,7 +102,7 @@ def run(
     concerns: Path,
     timeout_s: float,
     verbosity: str = "warning",
-    most_bytes: int | None = None,
+    max_output_bytes: int | None = None,
     forbidden: str | None = None,
     reached: Callable[[int], None] | None = None,
     reached_s: Callable[[float], None] | None = None,
@@ -111,12 +111,12 @@ def run(
 
     `concerns` is the file named in errors. `reached` is called every second with the number of pictures encoded so far,
     `reached_s` with the seconds.
-    Raises ToolFailed on an exit code other than 0, if it writes a file larger than `most_bytes`, or says `forbidden`,
+    Raises ToolFailed on an exit code other than 0, if it writes a file larger than `max_output_bytes`, or says `forbidden`,
     which is a failure of which its exit code knows nothing; ToolKilled when it was ended by a signal or ran longer than
     `timeout_s` seconds, DiskFull, SetupError if there is no such program.
     """
-    limits = RunLimits(timeout_s, most_bytes, forbidden)
-    asked, capture = (REPORTING, subprocess.PIPE) if reached or reached_s else ((), None)
+    limits = RunLimits(timeout_s, max_output_bytes, forbidden)
+    asked, capture = (PROGRESS_ARGS, subprocess.PIPE) if reached or reached_s else ((), None)
     with _started([*asked, *arguments], concerns, limits, verbosity, capture=capture) as (process, lines):
         if process.stdout:
             _read_reports(process.stdout, reached, reached_s)
@@ -139,13 +139,13 @@ def pipe_out(
 
 @contextmanager
 def pipe_in(
-    arguments: Sequence[str | Path], *, concerns: Path, timeout_s: float, most_bytes: int | None = None
+    arguments: Sequence[str | Path], *, concerns: Path, timeout_s: float, max_output_bytes: int | None = None
 ) -> Iterator[IO[bytes]]:
     """Run ffmpeg with `pipe:0` as an input and yield the stream that feeds it. Raises like `run`, when the block ends.
 
     The end of the block is the end of the input. Leaving it early (by an exception) kills the process.
     """
-    limits = RunLimits(timeout_s, most_bytes, None)
+    limits = RunLimits(timeout_s, max_output_bytes, None)
     started = _started(arguments, concerns, limits, "warning", capture=None, feed=subprocess.PIPE)
     with started as (process, _):
         assert process.stdin is not None
@@ -183,7 +183,7 @@ def _started(
             stdout=capture,
             stderr=subprocess.PIPE,
             start_new_session=True,
-            preexec_fn=partial(limit_child, limits.most_bytes),  # noqa: PLW1509  three system calls, no locks
+            preexec_fn=partial(limit_child, limits.max_output_bytes),  # noqa: PLW1509  three system calls, no locks
         )
     except OSError as error:
         raise SetupError(
@@ -191,7 +191,7 @@ def _started(
             tool=command[0],
             remedy="correct the setting `ffmpeg`, or leave it empty to use the one that was installed",
         ) from error
-    lines: deque[str] = deque(maxlen=MOST_WARNINGS if verbosity == "warning" else MOST_LINES)
+    lines: deque[str] = deque(maxlen=MAX_WARNINGS if verbosity == "warning" else MAX_LINES)
     said: list[str] = []
     reader = threading.Thread(target=_drain, args=(process.stderr, lines, limits.forbidden, said), daemon=True)
     reader.start()
@@ -212,7 +212,7 @@ def _started(
         wait_for_exit(process)
     except Exception as error:
         # What the block stumbled over is often the end of the process, which is then what there is to tell.
-        sweeper.join(OWN_END_S)
+        sweeper.join(EXIT_GRACE_S)
         if sweeper.is_alive():
             raise
         stumbled = error
@@ -242,7 +242,7 @@ def _read_reports(
     stream: IO[bytes], reached: Callable[[int], None] | None, reached_s: Callable[[float], None] | None
 ) -> None:
     """Follow what `-progress` writes, key=value in each line, to its end."""
-    while line := stream.readline(LONGEST_REPORT_BYTES):
+    while line := stream.readline(MAX_REPORT_BYTES):
         key, _, value = line.strip().partition(b"=")
         if reached and key == b"frame" and value.isdigit():
             reached(int(value))
@@ -265,11 +265,11 @@ PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def limit_child(most_bytes: int | None) -> None:
+def limit_child(max_output_bytes: int | None) -> None:
     """In the new process: let the kernel kill it with the job that started it (prctl(2)), and bound its files."""
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if most_bytes is not None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
+    if max_output_bytes is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (max_output_bytes, max_output_bytes))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 

@@ -24,7 +24,7 @@ from .limits import timeout_s
 LOG = logging.getLogger("tapemill.media")
 
 # A wrong program in ffmpeg's place takes the last word for its output: this one is no file.
-ASKING = ("-version", "-f", "null", "-")
+VERSION_ARGS = ("-version", "-f", "null", "-")
 UNKNOWN = "unknown"
 PROJECT = Path(__file__).parents[4] / "pyproject.toml"
 
@@ -47,13 +47,13 @@ def ffmpeg_build() -> FfmpegBuild | None:
 
     Raises ToolKilled, and SetupError if there is none.
     """
-    return _ask(ffmpeg.binary())
+    return _query_build(ffmpeg.binary())
 
 
 @cache
-def _ask(program: str) -> FfmpegBuild | None:
+def _query_build(program: str) -> FfmpegBuild | None:
     try:
-        with ffmpeg.pipe_out(ASKING, concerns=Path(program), timeout_s=timeout_s()) as stream:
+        with ffmpeg.pipe_out(VERSION_ARGS, concerns=Path(program), timeout_s=timeout_s()) as stream:
             said = stream.read().decode("utf-8", "replace")
     except ToolFailed as error:
         LOG.warning("%s does not say which version it is: %s", program, error.what)

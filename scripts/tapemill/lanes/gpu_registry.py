@@ -1,6 +1,6 @@
-"""The cards of this machine: recorded once, and compared with the one a process really got.
+"""Registry of this machine's GPUs: recorded once, and compared with the one that a process really got.
 
-After masking a card is always number 0 of one, so its number tells nothing; its UUID does.
+After masking a GPU is always number 0, so it is identified by its UUID.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 def record_gpus(kind: Kind) -> list[Gpu]:
-    """List the cards and write down what was found, for the jobs to compare with. Raises SetupError."""
+    """Enumerate the GPUs and record them for comparison by jobs. Raises SetupError."""
     cards = enumerate_gpus(kind)
-    values = {**_circumstances(), "cards": [card.to_plain() for card in cards]}
-    target = _record(kind)
+    values = {**_validity(), "cards": [card.to_plain() for card in cards]}
+    target = _record_path(kind)
     # Two runs may write at the same time.
     with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=target.parent, delete=False) as stream:
         json.dump(values, stream)
@@ -39,10 +39,10 @@ def record_gpus(kind: Kind) -> list[Gpu]:
 
 
 def recorded_gpus(kind: Kind) -> list[Gpu] | None:
-    """What was written down since the machine started, with this torch; None if nothing was."""
+    """Read the GPUs recorded since boot with this torch; None if there is no such record."""
     try:
-        values = json.loads(_record(kind).read_text(encoding="utf-8"))
-        if any(values[name] != value for name, value in _circumstances().items()):
+        values = json.loads(_record_path(kind).read_text(encoding="utf-8"))
+        if any(values[name] != value for name, value in _validity().items()):
             return None
         return [Gpu.from_plain(card) for card in values["cards"]]
     except (OSError, ValueError, KeyError, TypeError):
@@ -50,15 +50,15 @@ def recorded_gpus(kind: Kind) -> list[Gpu] | None:
 
 
 def known_gpus(kind: Kind) -> list[Gpu]:
-    """What was written down, or else what is found now. Raises SetupError."""
+    """Return the recorded GPUs, or enumerate them. Raises SetupError."""
     cards = recorded_gpus(kind)
     return record_gpus(kind) if cards is None else cards
 
 
 def gpu_numbers(kind: Kind) -> list[int]:
-    """Numbers of the cards this process may use: those a mask leaves, else all. None for the CPU.
+    """Return the numbers of the GPUs this process may use: those a mask leaves, else all; empty for the CPU.
 
-    Raises LaneError for a mask that hides all of them or cannot be read, SetupError if they cannot be listed.
+    Raises LaneError for a mask that hides all of them or is invalid, SetupError if they cannot be enumerated.
     """
     if kind == "cpu":
         return []
@@ -67,10 +67,10 @@ def gpu_numbers(kind: Kind) -> list[int]:
 
 
 def check_lanes(kind: Kind, numbers: Collection[int]) -> None:
-    """Record the cards before a run, and see that each declared lane has one.
+    """Record the GPUs before a run, and check that each declared lane has one.
 
-    Raises LaneError that names the lanes without a card, or the build of torch that cannot use any; SetupError if the
-    cards cannot be listed.
+    Raises LaneError that names the lanes without a GPU, or the build of torch that supports none; SetupError if the
+    GPUs cannot be enumerated.
     """
     if kind == "cpu":
         return
@@ -82,8 +82,8 @@ def check_lanes(kind: Kind, numbers: Collection[int]) -> None:
             remedy=f"{install_remedy(kind)}, or {on_cpu}",
         )
     cards = record_gpus(kind)
-    there = {card.number for card in cards}
-    missing = [f"gpu{number}" for number in sorted(numbers) if number not in there]
+    existing = {card.number for card in cards}
+    missing = [f"gpu{number}" for number in sorted(numbers) if number not in existing]
     if not missing:
         return
     listed = ", ".join(f"{card.number}: {card.name}" for card in cards)
@@ -94,9 +94,9 @@ def check_lanes(kind: Kind, numbers: Collection[int]) -> None:
 
 
 def expected_gpu(kind: Kind, number: int | None) -> Gpu | None:
-    """The card that a lane is to have; None if no lane says so or nothing was recorded.
+    """Return the recorded GPU of a lane; None without a number or without a record.
 
-    Raises LaneError if the record has no such card.
+    Raises LaneError if the record has no such GPU.
     """
     cards = recorded_gpus(kind) if number is not None else None
     if cards is None:
@@ -111,10 +111,10 @@ def expected_gpu(kind: Kind, number: int | None) -> Gpu | None:
 
 
 def verify_gpu(kind: Kind, number: int | None) -> Gpu:
-    """The card this process was left with, after `masks.bind_process`. Imports torch.
+    """Return the GPU this process sees after `visibility.bind_process`. Imports torch.
 
-    Raises LaneError unless that is exactly one, and the one recorded for lane `number`. Without a lane (a cluster's
-    mask) it has to be one of those recorded, if any are.
+    Raises LaneError unless it is exactly one, and the one recorded for lane `number`. Without a lane (a cluster's mask)
+    it has to be one of those recorded, if any are.
     """
     expected = expected_gpu(kind, number)
     seen = torch_devices(kind)
@@ -126,7 +126,7 @@ def verify_gpu(kind: Kind, number: int | None) -> Gpu:
         )
     candidates = [expected] if expected is not None else recorded_gpus(kind) or []
     for card in candidates:
-        if _is(card, seen[0]):
+        if _is_same(card, seen[0]):
             return card
     if candidates:
         wanted = " or ".join(f"{card.name}, {card.uuid or card.pci_address}" for card in candidates)
@@ -139,30 +139,30 @@ def verify_gpu(kind: Kind, number: int | None) -> Gpu:
     return Gpu.of(kind, number, seen[0], mask)
 
 
-def _is(card: Gpu, seen: TorchDevice) -> bool:
+def _is_same(card: Gpu, seen: TorchDevice) -> bool:
     if card.uuid and seen.uuid:
         return card.uuid == seen.uuid
     return card.pci_address != "" and card.pci_address == seen.pci_address
 
 
-def _record(kind: Kind) -> Path:
-    # Inside an allocation of Slurm other cards may be there, under the same numbers.
+def _record_path(kind: Kind) -> Path:
+    # A Slurm allocation may have other GPUs under the same numbers.
     return runtime_folder() / f"{'-'.join(filter(None, ['cards', kind, allocation()]))}.json"
 
 
-def _circumstances() -> dict[str, str]:
+def _validity() -> dict[str, str]:
     return {"boot": BOOT_ID.read_text(encoding="ascii").strip(), "torch": torch_build().version}
 
 
 def bind_device(lane: Lane, memory_share: float) -> Device:
-    """Bind this process to the lane's card and return it as the device of its jobs.
+    """Bind this process to the lane's GPU and return it as the device of its jobs.
 
-    Raises LaneError for a mask that contradicts the lane, a card that is missing or not the one expected, and if torch
+    Raises LaneError for a mask that contradicts the lane, a GPU that is missing or not the expected one, and if torch
     was imported too early.
     """
     visibility.bind_process(lane.kind, lane.number)
     if lane.kind == "cpu":
-        # No driver to ask: torch is imported by those jobs that need it.
+        # There is no driver to query: jobs that need torch import it.
         return Device("cpu", memory_share)
     device = Device(lane.kind, memory_share)
     open_device(device)
@@ -171,5 +171,5 @@ def bind_device(lane: Lane, memory_share: float) -> Device:
 
 
 def renice(nice: int) -> None:
-    """Let other programs of the machine go first, by at least this nice level."""
+    """Raise the nice level of this process to at least `nice`."""
     os.nice(max(0, nice - os.nice(0)))

@@ -161,7 +161,7 @@ def _try_times(folder: Path, file: Path) -> FileTimes:
 
 @contextmanager
 def _unfit_if_refused(what: str, folder: Path) -> Iterator[None]:
-    """Raise UnfitDisk for an OSError, unless it is about free space or permissions. `what` names the missing feature."""
+    """Raise UnfitDisk for an OSError, unless it is about free space or permissions. `what` is the missing feature."""
     try:
         yield
     except OSError as error:

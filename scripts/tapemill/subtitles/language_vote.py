@@ -69,8 +69,8 @@ def _opinions(
         # A language is one token: there is no beam, and no word is timed.
         wish = Hearing(model, 1, words=False)
         choice = fitting(wish, smaller, device)
-        less, taken = lowered(wish, choice), choice.step.value
-        report(f"listening with {choice.step.name}", model=[taken.model.path.stem])
+        less, taken = lowered(wish, choice), choice.candidate.value
+        report(f"listening with {choice.candidate.name}", model=[taken.model.path.stem])
         loaded = load_model(taken.model, device, headroom_bytes=taken.activation_bytes(device))
         with torch_threads(settings.torch_threads):
             for scene, samples in speaking.items():

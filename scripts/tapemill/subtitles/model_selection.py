@@ -78,7 +78,7 @@ def fitting(wish: Hearing, smaller: Sequence[ModelFile], device: Device) -> Memo
     usable = list(smaller)
     while True:
         choice = first_that_fits(_ladder(wish, usable, device), device, model_cache.headroom_bytes(device))
-        model = choice.step.value.model
+        model = choice.candidate.value.model
         if model == wish.model:
             break
         try:
@@ -88,12 +88,12 @@ def fitting(wish: Hearing, smaller: Sequence[ModelFile], device: Device) -> Memo
             usable.remove(model)
         else:
             break
-    as_asked = replace(choice.step.value, alone=False) == wish
+    as_asked = replace(choice.candidate.value, alone=False) == wish
     if not as_asked:
-        LOG.warning("listening with %s instead of what was asked for", choice.step.name)
-    if choice.step.value.alone:
+        LOG.warning("listening with %s instead of what was asked for", choice.candidate.name)
+    if choice.candidate.value.alone:
         model_cache.clear()
-    if choice.decisions and not usable and not (as_asked and device.degrade_level == 1):
+    if choice.rejections and not usable and not (as_asked and device.degrade_level == 1):
         LOG.warning(
             "no smaller Whisper model of this kind is here to fall back on: to have one, name it once in "
             "`subtitles: model`, run `snakemake models`, and name yours again"
@@ -119,7 +119,7 @@ def _ladder(wish: Hearing, smaller: Sequence[ModelFile], device: Device) -> list
 
 def lowered(wish: Hearing, choice: MemoryPlan[Hearing]) -> dict[str, Any]:
     """What the record says about it; empty if the wish was fulfilled, so that undisturbed records stay the same."""
-    taken = choice.step.value
+    taken = choice.candidate.value
     if replace(taken, alone=False) == wish:
         return {}
     return {
@@ -127,7 +127,7 @@ def lowered(wish: Hearing, choice: MemoryPlan[Hearing]) -> dict[str, Any]:
             "model": taken.model.path.stem,
             "model_sha256": taken.model.sha256,
             "beam_size": taken.beam_size,
-            "decisions": [decision.to_plain() for decision in choice.decisions],
+            "decisions": [decision.to_plain() for decision in choice.rejections],
         }
     }
 

@@ -151,8 +151,8 @@ def _listen(
     if regions:
         open_device(device)
         choice = fitting(wish, smaller, device)
-        less, taken = lowered(wish, choice), choice.step.value
-        report(f"listening with {choice.step.name}", model=[taken.model.path.stem])
+        less, taken = lowered(wish, choice), choice.candidate.value
+        report(f"listening with {choice.candidate.name}", model=[taken.model.path.stem])
         model = load_model(taken.model, device, headroom_bytes=taken.activation_bytes(device))
         with measuring(taken, device):
             language, segments = recognise(

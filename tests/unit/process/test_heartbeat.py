@@ -13,7 +13,8 @@ RUN = "4711-42"
 def _quick(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(heartbeat, "_stopped", threading.Event())
-    for name, seconds in {"EVERY_S": 0.05, "LOOK_S": 0.02, "SILENT_S": 1.0, "MISSING_S": 0.3}.items():
+    limits = {"BEAT_INTERVAL_S": 0.05, "POLL_INTERVAL_S": 0.02, "SILENCE_LIMIT_S": 1.0, "MISSING_LIMIT_S": 0.3}
+    for name, seconds in limits.items():
         monkeypatch.setattr(heartbeat, name, seconds)
 
 

@@ -105,7 +105,7 @@ def _fitted(scene: Scene, frames: int, device: Device, *, single: bool) -> list[
         choice = fitting(
             network, step, (width, height), scene.frames_in_chain(frames), scene.settings.network_tile_samples, device
         )
-        fitted.append(Fitted(step, network, choice.step.value, choice.decisions))
+        fitted.append(Fitted(step, network, choice.candidate.value, choice.rejections))
         width, height = width * step.scale, height * step.scale
     return fitted
 

@@ -11,7 +11,7 @@ from tapemill.storage import atomic
 
 from . import charts
 from .page import render
-from .runs import views
+from .runs import run_views
 from .sampling import read_sample
 from .tape_history import attempts_by_run
 
@@ -19,13 +19,13 @@ from .tape_history import attempts_by_run
 MOST_RUNS: Final = 8
 
 
-def draw_runs(*, tapes: Sequence[str], samples: Mapping[str, Path], target: Path) -> None:
+def render_run_report(*, tapes: Sequence[str], samples: Mapping[str, Path], target: Path) -> None:
     """Write the page of the runs by which some tapes are what they are, the latest first.
 
     `samples` are what `sample_tape` wrote of those that are finished.
     """
     scenes = {tape: {each["scene"] for each in read_sample(path)["scenes"]} for tape, path in samples.items()}
-    found = views(attempts_by_run(), {tape: scenes.get(tape) for tape in tapes})
+    found = run_views(attempts_by_run(), {tape: scenes.get(tape) for tape in tapes})
     shown = found[: -MOST_RUNS - 1 : -1]
     page = render(
         "runs.html",

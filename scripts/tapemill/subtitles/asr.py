@@ -10,20 +10,20 @@ from tapemill.core.errors import ConfigError
 from tapemill.devices.determinism import seeded, torch_threads
 from tapemill.devices.device import Device, dtype_for
 
-from .segments import Region, Segment, Word
+from .segments import Segment, SpeechRegion, Word
 from .settings import SubtitlesSettings
-from .vad import joined
+from .vad import merge_close_regions
 from .whisper_loader import timing_on_cpu
 
 if TYPE_CHECKING:
     from .vad import Samples
 
-Task = Literal["transcribe", "translate"]
+AsrTask = Literal["transcribe", "translate"]
 
 LOG = logging.getLogger("tapemill.subtitles")
 
 
-def check_language(model: Any, language: str | None, task: Task) -> None:
+def check_language(model: Any, language: str | None, task: AsrTask) -> None:
     """Raise ConfigError if the model cannot do this."""
     from whisper.tokenizer import LANGUAGES
 
@@ -41,13 +41,13 @@ def check_language(model: Any, language: str | None, task: Task) -> None:
         )
 
 
-def recognise(
+def transcribe(
     samples: Samples,
-    regions: Sequence[Region],
+    regions: Sequence[SpeechRegion],
     *,
     model: Any,
     language: str | None,
-    task: Task,
+    task: AsrTask,
     settings: SubtitlesSettings,
     device: Device,
 ) -> tuple[str, list[Segment]]:
@@ -59,7 +59,7 @@ def recognise(
     import torch
 
     check_language(model, language, task)
-    clips = joined(regions, settings.speech_join_s)
+    clips = merge_close_regions(regions, settings.speech_join_s)
     # Temperatures above zero draw random tokens.
     with torch_threads(settings.torch_threads), seeded(device, settings.seed), timing_on_cpu(model):
         result = model.transcribe(
@@ -84,7 +84,7 @@ def recognise(
     return str(result["language"]), found
 
 
-def _segment(values: Mapping[str, Any], model: Any, clips: Sequence[Region]) -> Segment:
+def _segment(values: Mapping[str, Any], model: Any, clips: Sequence[SpeechRegion]) -> Segment:
     """A segment of whisper's result, with the times its tokens say.
 
     transcribe() gives the only segment of a window the start of the window, and with word times it moves borders into

@@ -46,7 +46,7 @@ class _Limits:
         return (self.last_ms - (cues - 1) * self.gap_ms) // cues
 
 
-def lay_cues(segments: Sequence[Segment], *, frames: int, rate: Fraction, settings: SubtitlesSettings) -> list[Cue]:
+def layout_cues(segments: Sequence[Segment], *, frames: int, rate: Fraction, settings: SubtitlesSettings) -> list[Cue]:
     """Cues of a scene of `frames` frames at `rate`, from its start.
 
     Always: all text in order, inside the scene, no overlap, the gap between cues, not longer than the longest. As far

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from .segments import Region, Segment, Word
+from .segments import Segment, SpeechRegion, Word
 from .settings import SubtitlesSettings
 
 LONGEST_PHRASE_WORDS = 12
@@ -30,14 +30,14 @@ CREDITS = re.compile(
 )
 
 
-def judge(
-    segments: Sequence[Segment], regions: Sequence[Region], settings: SubtitlesSettings
+def filter_segments(
+    segments: Sequence[Segment], regions: Sequence[SpeechRegion], settings: SubtitlesSettings
 ) -> list[tuple[Segment, str | None]]:
     """Each segment, its times kept to detected speech, with the reason why it is left out, or None if it stays."""
     judged: list[tuple[Segment, str | None]] = []
     runs = _runs([_spoken(segment.text) for segment in segments])
     for segment, (position, length) in zip(segments, runs, strict=True):
-        kept = to_speech(segment, regions)
+        kept = clip_to_speech(segment, regions)
         reason = (
             no_words(segment)
             or ("outside detected speech" if kept is None else None)
@@ -85,7 +85,7 @@ def credits_only(segment: Segment) -> str | None:
     return "credits of other subtitles" if CREDITS.fullmatch(segment.text.strip().strip("[]()♪ ")) else None
 
 
-def to_speech(segment: Segment, regions: Sequence[Region]) -> Segment | None:
+def clip_to_speech(segment: Segment, regions: Sequence[SpeechRegion]) -> Segment | None:
     """The segment with its times, and those of its words, kept to the speech it touches; None if it touches none."""
     touched = [region for region in regions if region.start_ms < segment.stop_ms and segment.start_ms < region.stop_ms]
     if not touched:

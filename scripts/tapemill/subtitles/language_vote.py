@@ -15,8 +15,8 @@ from tapemill.devices.device import CPU, Device, open_device
 from tapemill.models import ModelFile
 from tapemill.storage import atomic, untrusted_text
 
-from .model_selection import Hearing, fitting, lowered
-from .segments import Region
+from .model_selection import AsrConfig, downgrade_record, select_model
+from .segments import SpeechRegion
 from .settings import SubtitlesSettings
 from .vad import SAMPLE_RATE_HZ, detect_speech, read_samples
 from .whisper_loader import load_model
@@ -45,8 +45,8 @@ def vote_language(
 
     Each scene with speech is heard from its first word on and counts with Whisper's probabilities, so that one
     doubtful scene does not outvote a sure one. An English-only model is not asked. Where memory is short, one of the
-    models in `smaller` takes the place of `model`, and the file says so under `lowered`. Raises SceneError, ModelError,
-    SetupError, OutOfMemory.
+    models in `smaller` takes the place of `model`, and the file records that under `lowered`. Raises SceneError,
+    ModelError, SetupError, OutOfMemory.
     """
     opinions, less = _opinions(audios, model, smaller, settings, device)
     atomic.write_json(target, {**_counted(opinions), **less})
@@ -67,9 +67,9 @@ def _opinions(
     if speaking:
         open_device(device)
         # A language is one token: there is no beam, and no word is timed.
-        wish = Hearing(model, 1, words=False)
-        choice = fitting(wish, smaller, device)
-        less, taken = lowered(wish, choice), choice.step.value
+        wish = AsrConfig(model, 1, words=False)
+        choice = select_model(wish, smaller, device)
+        less, taken = downgrade_record(wish, choice), choice.step.value
         report(f"listening with {choice.step.name}", model=[taken.model.path.stem])
         loaded = load_model(taken.model, device, headroom_bytes=taken.activation_bytes(device))
         with torch_threads(settings.torch_threads):
@@ -88,7 +88,7 @@ def read_language(path: Path) -> str | None:
 
 def _from_first_word(audio: Path, settings: SubtitlesSettings) -> Samples | None:
     samples = read_samples(audio)
-    regions: Sequence[Region] = detect_speech(samples, settings)
+    regions: Sequence[SpeechRegion] = detect_speech(samples, settings)
     if not regions:
         return None
     return samples[regions[0].start_ms * SAMPLE_RATE_HZ // 1000 : regions[-1].stop_ms * SAMPLE_RATE_HZ // 1000]

@@ -31,7 +31,7 @@ WORDS_SHARE = 0.3
 
 
 @dataclass(frozen=True)
-class Hearing:
+class AsrConfig:
     """A way to listen."""
 
     model: ModelFile
@@ -69,7 +69,7 @@ class Hearing:
         return LEAST_ACTIVATION_BYTES + round(share * self.weights_bytes(device))
 
 
-def fitting(wish: Hearing, smaller: Sequence[ModelFile], device: Device) -> MemoryPlan[Hearing]:
+def select_model(wish: AsrConfig, smaller: Sequence[ModelFile], device: Device) -> MemoryPlan[AsrConfig]:
     """The wish if there is memory for it, else its best replacement: without a beam, then by smaller models.
 
     After a first lack of memory it is tried once more with nothing beside it, in the fresh process that follows one. A
@@ -101,12 +101,12 @@ def fitting(wish: Hearing, smaller: Sequence[ModelFile], device: Device) -> Memo
     return choice
 
 
-def _ladder(wish: Hearing, smaller: Sequence[ModelFile], device: Device) -> list[Candidate[Hearing]]:
+def _ladder(wish: AsrConfig, smaller: Sequence[ModelFile], device: Device) -> list[Candidate[AsrConfig]]:
     # Before anything is loaded both need the same.
     ways = [wish, replace(wish, alone=True)] if device.degrade_level else [wish]
     if wish.beam_size > 1:
-        ways.append(Hearing(wish.model, 1, wish.words))
-    ways += [Hearing(model, 1, wish.words) for model in smaller]
+        ways.append(AsrConfig(wish.model, 1, wish.words))
+    ways += [AsrConfig(model, 1, wish.words) for model in smaller]
     return [
         Candidate(
             name=way.name,
@@ -117,7 +117,7 @@ def _ladder(wish: Hearing, smaller: Sequence[ModelFile], device: Device) -> list
     ]
 
 
-def lowered(wish: Hearing, choice: MemoryPlan[Hearing]) -> dict[str, Any]:
+def downgrade_record(wish: AsrConfig, choice: MemoryPlan[AsrConfig]) -> dict[str, Any]:
     """What the record says about it; empty if the wish was fulfilled, so that undisturbed records stay the same."""
     taken = choice.step.value
     if replace(taken, alone=False) == wish:
@@ -133,7 +133,7 @@ def lowered(wish: Hearing, choice: MemoryPlan[Hearing]) -> dict[str, Any]:
 
 
 @contextmanager
-def measuring(hearing: Hearing, device: Device) -> Iterator[None]:
+def measure_activations(hearing: AsrConfig, device: Device) -> Iterator[None]:
     """Measure what the block takes beside the weights, which are there already, and remember it for later jobs.
 
     On the CPU this is the growth of the whole process.

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 
 @dataclass(frozen=True)
-class Region:
+class SpeechRegion:
     """A stretch in which somebody speaks."""
 
     start_ms: int

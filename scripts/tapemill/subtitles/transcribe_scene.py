@@ -18,11 +18,11 @@ from tapemill.devices.device import CPU, Device, open_device
 from tapemill.models import ModelFile
 from tapemill.storage import atomic, fingerprint, untrusted_text
 
-from .asr import Task, recognise
-from .cue_layout import lay_cues
-from .hallucination_filter import judge
-from .model_selection import Hearing, fitting, lowered, measuring
-from .segments import Region, Segment
+from .asr import AsrTask, transcribe
+from .cue_layout import layout_cues
+from .hallucination_filter import filter_segments
+from .model_selection import AsrConfig, downgrade_record, measure_activations, select_model
+from .segments import Segment, SpeechRegion
 from .settings import SubtitlesSettings
 from .srt import as_srt
 from .vad import detect_speech, read_samples
@@ -44,7 +44,7 @@ def transcribe_scene(
     rate: Fraction,
     settings: SubtitlesSettings,
     recipe: int,
-    task: Task = "transcribe",
+    task: AsrTask = "transcribe",
     device: Device = CPU,
     smaller: Sequence[ModelFile] = (),
     on_failure: OnSceneFailure = "stop",
@@ -55,7 +55,7 @@ def transcribe_scene(
     stands in `srt` and was not written by this function is somebody's correction and stays, byte for byte. Where only
     settings of guards and cues have changed, the record's segments are laid out anew and nothing is recognised again.
     Without a language it is detected in this scene. Where memory is short, the beam search is given up and then one of
-    the models in `smaller` (the largest first) takes the place of `model`; the record says so under `lowered`. With
+    the models in `smaller` (the largest first) takes the place of `model`; the record has that under `lowered`. With
     `on_failure` "keep_original" a scene that cannot be transcribed gets an empty SRT, and the record says why. Raises
     SceneError, ModelError, ConfigError, SetupError, OutOfMemory.
     """
@@ -67,7 +67,7 @@ def transcribe_scene(
         text, values = _transcribed(
             before=before,
             audio=audio,
-            wish=Hearing(model, settings.beam_size, settings.word_timestamps),
+            wish=AsrConfig(model, settings.beam_size, settings.word_timestamps),
             smaller=smaller,
             language=language,
             frames=frames,
@@ -95,12 +95,12 @@ def _transcribed(
     *,
     before: Mapping[str, Any],
     audio: Path,
-    wish: Hearing,
+    wish: AsrConfig,
     smaller: Sequence[ModelFile],
     language: str | None,
     frames: int,
     rate: Fraction,
-    task: Task,
+    task: AsrTask,
     settings: SubtitlesSettings,
     recipe: int,
     device: Device,
@@ -116,10 +116,10 @@ def _transcribed(
         heard, less = _listen(
             audio=audio, wish=wish, smaller=smaller, language=language, task=task, settings=settings, device=device
         )
-    regions = [Region(**region) for region in heard["speech"]]
+    regions = [SpeechRegion(**region) for region in heard["speech"]]
     segments = [Segment.from_plain(segment) for segment in heard["segments"]]
-    judged = judge(segments, regions, settings)
-    cues = lay_cues([kept for kept, reason in judged if reason is None], frames=frames, rate=rate, settings=settings)
+    judged = filter_segments(segments, regions, settings)
+    cues = layout_cues([kept for kept, reason in judged if reason is None], frames=frames, rate=rate, settings=settings)
     removed = [_removed(segment, reason) for segment, reason in judged if reason is not None]
     return as_srt(cues), {"made_from": made_from, "heard": heard, **less, "removed": removed}
 
@@ -136,10 +136,10 @@ def _notices(record: Mapping[str, Any]) -> Iterator[JobWarning]:
 def _listen(
     *,
     audio: Path,
-    wish: Hearing,
+    wish: AsrConfig,
     smaller: Sequence[ModelFile],
     language: str | None,
-    task: Task,
+    task: AsrTask,
     settings: SubtitlesSettings,
     device: Device,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -150,12 +150,12 @@ def _listen(
     less: dict[str, Any] = {}
     if regions:
         open_device(device)
-        choice = fitting(wish, smaller, device)
-        less, taken = lowered(wish, choice), choice.step.value
+        choice = select_model(wish, smaller, device)
+        less, taken = downgrade_record(wish, choice), choice.step.value
         report(f"listening with {choice.step.name}", model=[taken.model.path.stem])
         model = load_model(taken.model, device, headroom_bytes=taken.activation_bytes(device))
-        with measuring(taken, device):
-            language, segments = recognise(
+        with measure_activations(taken, device):
+            language, segments = transcribe(
                 samples,
                 regions,
                 model=model,
@@ -175,7 +175,7 @@ def _listen(
 
 
 def _made_from(
-    *, audio: Path, language: str | None, settings: SubtitlesSettings, recipe: int, model_sha256: str, task: Task
+    *, audio: Path, language: str | None, settings: SubtitlesSettings, recipe: int, model_sha256: str, task: AsrTask
 ) -> dict[str, Any]:
     """All that the recognised text depends on. Compared after a round trip through JSON, so plain values only."""
     from importlib.metadata import version

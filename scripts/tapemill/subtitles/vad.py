@@ -13,7 +13,7 @@ from tapemill.devices.determinism import torch_threads
 from tapemill.devices.device import CPU
 from tapemill.devices.model_cache import get_or_load
 
-from .segments import Region
+from .segments import SpeechRegion
 from .settings import SubtitlesSettings
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def read_samples(path: Path) -> Samples:
 _REDO = "delete the file; the next run makes it again from the capture"
 
 
-def detect_speech(samples: Samples, settings: SubtitlesSettings) -> list[Region]:
+def detect_speech(samples: Samples, settings: SubtitlesSettings) -> list[SpeechRegion]:
     """Stretches of speech in order, each widened by `vad_pad_s` but never into the next one.
 
     Digital silence is answered without loading anything.
@@ -81,7 +81,7 @@ def detect_speech(samples: Samples, settings: SubtitlesSettings) -> list[Region]
     return _on_grid([(at["start"], at["end"]) for at in found], len(samples))
 
 
-def _on_grid(spans: Sequence[tuple[int, int]], samples: int) -> list[Region]:
+def _on_grid(spans: Sequence[tuple[int, int]], samples: int) -> list[SpeechRegion]:
     """Spans in samples as regions on the grid of spectra, rounded outwards, but not into the next one.
 
     Nor past the last whole column: transcribe() would wait forever for the part of a clip that has no spectrum.
@@ -90,18 +90,18 @@ def _on_grid(spans: Sequence[tuple[int, int]], samples: int) -> list[Region]:
     columns = [(start // grain, min(-(-stop // grain), samples // grain)) for start, stop in spans]
     end = samples // grain
     return [
-        Region(start * GRAIN_MS, min(stop, following) * GRAIN_MS)
+        SpeechRegion(start * GRAIN_MS, min(stop, following) * GRAIN_MS)
         for (start, stop), (following, _) in pairwise([*columns, (end, end)])
         if start < min(stop, following)
     ]
 
 
-def joined(regions: Sequence[Region], gap_s: float) -> list[Region]:
+def merge_close_regions(regions: Sequence[SpeechRegion], gap_s: float) -> list[SpeechRegion]:
     """Regions with the pauses shorter than `gap_s` seconds filled."""
-    groups: list[Region] = []
+    groups: list[SpeechRegion] = []
     for region in regions:
         if groups and region.start_ms - groups[-1].stop_ms < gap_s * 1000:
-            groups[-1] = Region(groups[-1].start_ms, region.stop_ms)
+            groups[-1] = SpeechRegion(groups[-1].start_ms, region.stop_ms)
         else:
             groups.append(region)
     return groups

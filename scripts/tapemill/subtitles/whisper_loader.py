@@ -73,13 +73,13 @@ def _loaded(file: ModelFile, device: Device, target: torch.device, dtype: torch.
             break
     if target.type == "cpu":
         return model
-    keep_heads_here(model)
+    densify_alignment_heads(model)
     if dtype == torch.float16:
-        halve(model)
+        to_half(model)
     return optimise(model.to(target), device)
 
 
-def keep_heads_here(model: Any) -> None:
+def densify_alignment_heads(model: Any) -> None:
     """Make the alignment heads a plain attribute, which `to` leaves on the CPU.
 
     They are a sparse buffer, and Intel's cards have no sparse tensors; only their indices are read, one by one.
@@ -89,7 +89,7 @@ def keep_heads_here(model: Any) -> None:
     model.alignment_heads = heads
 
 
-def halve(model: Any) -> None:
+def to_half(model: Any) -> None:
     """Store in half precision what whisper computes with in half precision.
 
     It keeps all weights in single precision and casts these layers' weights at each call: the numbers are the same,

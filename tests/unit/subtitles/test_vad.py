@@ -10,7 +10,7 @@ from tapemill.core.errors import SceneError
 from tapemill.devices import model_cache
 from tapemill.devices.determinism import torch_threads
 from tapemill.subtitles.segments import SpeechRegion
-from tapemill.subtitles.vad import _on_grid, detect_speech, merge_close_regions, read_samples
+from tapemill.subtitles.vad import _align_to_columns, detect_speech, merge_close_regions, read_samples
 from tests.support.media.speech import SETTINGS, SPANS_S, recording, silence, write_wav
 
 
@@ -36,7 +36,10 @@ def test_no_region_ends_after_the_last_whole_column_of_the_spectrum(tmp_path):
 
 
 def test_neighbours_do_not_overlap_by_rounding():
-    assert _on_grid([(0, 1601), (1601, 3000), (3299, 3300)], 3300) == [SpeechRegion(0, 100), SpeechRegion(100, 190)]
+    assert _align_to_columns([(0, 1601), (1601, 3000), (3299, 3300)], 3300) == [
+        SpeechRegion(0, 100),
+        SpeechRegion(100, 190),
+    ]
 
 
 def test_noise_and_hum_are_no_speech(tmp_path):

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from .page import readable
-from .runs import WITHOUT_LANE, Row, RunView
-from .subtitle_confidence import DOUBTFUL, Heard
+from .runs import WITHOUT_LANE, RunView, TimelineRow
+from .subtitle_confidence import DOUBTFUL, ReviewedCue
 from .tape_history import StageWork
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def _unit(length_s: float) -> tuple[str, int]:
     return ("hours", 3600) if length_s > 10_800 else ("minutes", 60) if length_s > 180 else ("seconds", 1)
 
 
-def _bars(axes: Axes, row: Row, bottom: float, height: float, unit_s: float) -> None:
+def _bars(axes: Axes, row: TimelineRow, bottom: float, height: float, unit_s: float) -> None:
     slot_height = height * 0.8 / row.slots
     many = len(row.bars) > MOST_SHAPES
     for stage in WITHOUT_LANE:
@@ -118,7 +118,7 @@ def _bars(axes: Axes, row: Row, bottom: float, height: float, unit_s: float) -> 
                 )
 
 
-def _row_name(row: Row) -> str:
+def _row_name(row: TimelineRow) -> str:
     if not row.is_lane:
         return f"{row.name} (processor)"
     idle = f"{row.idle_share:.0%} idle" if row.idle_share is not None else ""
@@ -157,7 +157,7 @@ def measures(measured: Sequence[Mapping[str, Any]], rate: float, length_s: float
     return stream.getvalue()
 
 
-def confidence(cues: Sequence[Heard], length_s: float) -> str:
+def confidence(cues: Sequence[ReviewedCue], length_s: float) -> str:
     """How sure the recogniser was of each cue, over the length of the tape."""
     unit, unit_s = _unit(length_s)
     heard = [(cue, cue.confidence) for cue in cues if cue.confidence is not None]

@@ -26,12 +26,12 @@ from tapemill.lanes.assignment import (
     GPU,
     LANE_DEVICE,
     LANE_WARM,
-    LANES_AT_MOST,
+    MAX_LANES,
     Assignment,
     Wish,
     assign,
 )
-from tapemill.lanes.backpressure import AHEAD, AHEAD_AT_MOST, UNLIMITED, Waiting
+from tapemill.lanes.backpressure import BACKLOG, BACKLOG_LIMIT, UNLIMITED, Waiting
 from tapemill.lanes.ledger import Ledger
 
 from .check import CardCheck
@@ -75,8 +75,8 @@ class Scheduler(greedy.Scheduler):
         for name, most in declared.items():
             if LANE.fullmatch(name) and name not in workflow.global_resources:
                 workflow.register_resource(name, most)
-        if workflow is not None and any(AHEAD in rule.resources for rule in workflow.rules):
-            workflow.register_resource(AHEAD, UNLIMITED)
+        if workflow is not None and any(BACKLOG in rule.resources for rule in workflow.rules):
+            workflow.register_resource(BACKLOG, UNLIMITED)
         if workflow is not None and workflow.remote_exec:
             from tapemill.cluster import node  # its Snakefile has imported it
 
@@ -140,13 +140,13 @@ class Scheduler(greedy.Scheduler):
         self, jobs: Sequence[Any], remaining: Sequence[Any], free: Mapping[str, int]
     ) -> tuple[list[Any], list[Any]]:
         """Jobs that may start now, and those held back because enough of what they make waits to be used."""
-        making = [job for job in jobs if hasattr(job, "rule") and whole(job.scheduler_resources, AHEAD) > 0]
-        limits = [most for job in making if (most := whole(job.scheduler_resources, AHEAD_AT_MOST)) > 0]
+        making = [job for job in jobs if hasattr(job, "rule") and whole(job.scheduler_resources, BACKLOG) > 0]
+        limits = [most for job in making if (most := whole(job.scheduler_resources, BACKLOG_LIMIT)) > 0]
         if not limits:
             return list(jobs), []
         room = self._waiting.room(
             self._files_waiting(making, remaining),
-            running=self._total[AHEAD] - free[AHEAD],
+            running=self._total[BACKLOG] - free[BACKLOG],
             at_most=min(limits),
         )
         # In the order of the sheet's names and of the tape: what was begun is finished first.
@@ -213,7 +213,7 @@ class Scheduler(greedy.Scheduler):
             expected_s=whole(job.scheduler_resources, EXPECTED_S),
             needs={name: amount for name, amount in needs.items() if not LANE.fullmatch(name)},
             input_bytes=sum(input_sizes.get(file) or 0 for file in job.input),
-            lanes_at_most=whole(job.scheduler_resources, LANES_AT_MOST),
+            max_lanes=whole(job.scheduler_resources, MAX_LANES),
             lane=next((name for name in lanes if needs.get(name)), None),
             failed_at=self._ledger.failed_at(key),
         )

@@ -6,7 +6,7 @@ from test_scheduler import names, rule, run, workflow
 CUT = """
 rule cut:
     output: temp('cut-{{i}}')
-    resources: ahead=1, ahead_at_most={at_most}
+    resources: backlog=1, backlog_limit={at_most}
     params: sleep_s=0.05
     script: 'stand_in.py'
 """

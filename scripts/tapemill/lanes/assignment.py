@@ -18,7 +18,7 @@ from typing import Final
 # Resources by which rules, scheduler and job scripts tell each other of lanes.
 GPU: Final = "gpu"
 EXPECTED_S: Final = "expected_s"
-LANES_AT_MOST: Final = "lanes_at_most"
+MAX_LANES: Final = "max_lanes"
 LANE_DEVICE: Final = "lane_device"
 LANE_WARM: Final = "lane_warm"
 CORES: Final = "_cores"
@@ -41,7 +41,7 @@ class Wish:
     """All global resources it takes beside the lane."""
     input_bytes: int = 0
     """Size of its input files: tells short jobs apart, for which expected times are the same number of seconds."""
-    lanes_at_most: int = 0
+    max_lanes: int = 0
     """How many lanes may hold jobs of its rule at once; 0 for any number."""
     lane: str | None = None
     """The lane that the rule itself, or `--set-resources`, binds it to."""
@@ -164,7 +164,7 @@ class _Table:
         if wish.lane is not None:
             return [self.lanes[wish.lane]] if wish.lane in self.lanes else []
         holders = [name for name, lane in self.lanes.items() if any(job.rule == wish.rule for job in lane.jobs)]
-        if 0 < wish.lanes_at_most <= len(holders):
+        if 0 < wish.max_lanes <= len(holders):
             return [self.lanes[name] for name in holders]
         return list(self.lanes.values())
 

@@ -1,8 +1,8 @@
 """How far jobs may run ahead of those that use what they make.
 
 A lossless cut of half a minute is 190 MB, and cutting is quicker than enhancing: left alone, all of a tape, 45 GB,
-would lie there. A rule is held back by two resources: `ahead=1` says that its file is for one other job,
-`ahead_at_most` how many such files may wait for theirs to begin.
+would lie there. A rule is held back by two resources: `backlog=1` says that its file is for one other job,
+`backlog_limit` how many such files may wait for theirs to begin.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Final
 
-AHEAD: Final = "ahead"
-AHEAD_AT_MOST: Final = "ahead_at_most"
+BACKLOG: Final = "backlog"
+BACKLOG_LIMIT: Final = "backlog_limit"
 
 UNLIMITED: Final = 1_000_000
-"""Declared for `ahead` itself, so that Snakemake's accounting tells how many such jobs run, also after failures."""
+"""Declared for `backlog` itself, so that Snakemake's accounting tells how many such jobs run, also after failures."""
 
 
 @dataclass

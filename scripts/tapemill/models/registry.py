@@ -42,7 +42,7 @@ class Model:
     name: str
     """As in the registry, or the path as the setting gives it."""
     kind: Kind | None
-    """None for a file of one's own that `snakemake models` has not seen."""
+    """None for a file of one's own that `snakemake fetch_models` has not seen."""
     path: Path
     sha256: str
     """What the file must have; `UNPINNED` before it was fetched or seen for the first time."""
@@ -105,7 +105,7 @@ def find_model(
     else:
         raise ConfigError(f"there is no model {setting!r}", remedy=_hint(setting, names, kinds))
     if model.kind is not None and model.kind not in kinds:
-        own = f"; if {lock} is wrong, delete its entry there and run `snakemake models`" if model.is_own else ""
+        own = f"; if {lock} is wrong, delete its entry there and run `snakemake fetch_models`" if model.is_own else ""
         raise ConfigError(
             f"the model {setting!r} is of the kind {model.kind}, and what is needed here is {either(kinds)}",
             remedy=_hint(setting, names, kinds) + own,

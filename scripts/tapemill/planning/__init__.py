@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tapemill.enhance import SceneSettings
-from tapemill.workflow.tape import TapeLookup
+from tapemill.workflow.tape import TapeState
 
 from .cluster_resources import Requests
 from .plan import check_budget
@@ -24,7 +24,7 @@ VARIABLE: Final = "TAPEMILL_PLANNED_RUN"
 
 def begin(
     workflow: Any,
-    lookups: Mapping[str, TapeLookup],
+    lookups: Mapping[str, TapeState],
     enhance: SceneSettings,
     config: Mapping[str, Any],
     *,

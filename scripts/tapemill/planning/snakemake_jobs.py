@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from tapemill.core.errors import FatalError
-from tapemill.core.rule_catalog import stage_of
+from tapemill.core.rule_catalog import OTHER, RULES, scene_rules, stage_of, tape_rules
 from tapemill.workflow import tape_queue
-from tapemill.workflow.tape import TapeLookup
+from tapemill.workflow.tape import TapeState
 
 Key = tuple[str, str, str]
 """Rule, tape and scene; empty where the job has none."""
@@ -143,20 +143,28 @@ def _built(workflow: Any) -> Any:
     return workflow.dag
 
 
-def done(lookup: TapeLookup) -> Iterator[PlannedJob]:
-    """The jobs of a tape for which there is nothing to do, by what they have left."""
+def done(lookup: TapeState) -> Iterator[PlannedJob]:
+    """The jobs of a tape for which there is nothing to do, by what they have left.
+
+    Checkpoints are left out, as Snakemake drops them from its graph.
+    """
     tape, folder = lookup.row.tape, lookup.facts_path.parent
-    rules = ["probe_capture", "hash_capture", "clean_sound", "join_subtitles", "mux_tape", "write_provenance"]
-    of_scenes = ["cut_scene", "extract_audio", "transcribe_scene", "enhance_scene"]
-    if (folder / f"{tape}.en.srt").exists():
-        rules.append("join_translations")
-        of_scenes.append("translate_scene")
-    if (folder / "encoder.json").exists():
-        rules.append("choose_encoder")
+
+    def is_done(rule: str) -> bool:
+        outputs = (output.format(tape=tape, container="*") for output in RULES[rule].outputs)
+        return all(any(folder.glob(output)) for output in outputs)
+
+    rules = [rule for rule in tape_rules() if not RULES[rule].is_checkpoint]
+    # A tape is finished: what may have no job has one if its output is there.
+    rules = [rule for rule in rules if (not RULES[rule].condition and stage_of(rule) != OTHER) or is_done(rule)]
     for rule in rules:
-        yield PlannedJob(rule, stage_of(rule), tape, "", is_to_do=False)
-    for rule in ("sample_tape", "draw_tape") if (folder / "report" / "making.html").exists() else ():
-        yield PlannedJob(rule, "report", tape, "", is_to_do=False)
+        yield PlannedJob(rule, _file_of(rule), tape, "", is_to_do=False)
+    of_scenes = [rule for rule in scene_rules() if any(rule in scene_rules(of_tape) for of_tape in rules)]
     for scene in lookup.scenes(None if lookup.is_folder else folder / "scenes.tsv"):
         for rule in of_scenes:
             yield PlannedJob(rule, stage_of(rule), tape, scene, is_to_do=False)
+
+
+def _file_of(rule: str) -> str:
+    """The name of the rule's file: its stage, or that of the report."""
+    return "report" if stage_of(rule) == OTHER else stage_of(rule)

@@ -20,8 +20,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from tapemill.jobs import attempt_store
-
 from . import heartbeat, liveness
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -113,7 +111,7 @@ def _obey(note: Path) -> None:
 
 
 def _note(run: str) -> Path:
-    return attempt_store.NOTES / run / "asked to stop"
+    return heartbeat.NOTES / run / "asked to stop"
 
 
 def _end_at_once(number: int, _frame: FrameType | None) -> None:

@@ -13,8 +13,8 @@ from typing import Any
 
 from tapemill import events
 from tapemill.events import prometheus
-from tapemill.events.run_state import Course
-from tapemill.jobs.attempt_store import JobNote
+from tapemill.events.attempts import names_of_log
+from tapemill.events.run_state import RunState
 from tapemill.lanes.lane import LANE, Lane
 from tapemill.process import liveness
 
@@ -115,7 +115,7 @@ def _tell_growth(dag: Any, logs: AbstractSet[str]) -> None:
 
 def _counted(logs: Iterable[str]) -> dict[str, Any]:
     """Numbers of jobs for an event: `jobs` by rule, `tapes` by tape and rule."""
-    names = sorted(JobNote(log).names for log in logs)
+    names = sorted(names_of_log(log) for log in logs)
     tapes: dict[str, Counter[str]] = {}
     for rule, tape, _ in names:
         tapes.setdefault(tape, Counter())[rule] += 1
@@ -127,7 +127,7 @@ class _Metrics(threading.Thread):
 
     def __init__(self, run: str) -> None:
         super().__init__(name="metrics", daemon=True)
-        self._course = Course(run)
+        self._course = RunState(run)
         self._turn = threading.Lock()
         self._over = threading.Event()
         self._has_failed = False

@@ -20,7 +20,7 @@ from tapemill.workflow import up_to_date
 from . import event_publisher
 
 FOLDER = Path(".snakemake")
-LOOKING = frozenset({"plan"})
+LOOKING = frozenset({"show_plan", "plan"})
 """Rules that make nothing."""
 
 
@@ -71,7 +71,7 @@ def end(workflow: Any, logger: logging.Logger, *, is_ok: bool) -> None:
         return
     atomic.sweep()
     missing = list(_missing(workflow.dag)) if is_ok else []
-    run_summary.tell(workflow, logger, is_ok=is_ok and not missing, missing=missing)
+    run_summary.print_summary(workflow, logger, is_ok=is_ok and not missing, missing=missing)
     event_publisher.ended()
     if missing:
         more = f" and {len(missing) - MOST_NAMED} more" if missing[MOST_NAMED:] else ""

@@ -49,8 +49,8 @@ def require(place: Path, needed_bytes: int, *, reserve_bytes: int, what: str) ->
 
 
 def check_job(made: Sequence[Path], resources: Mapping[str, Any], config: Mapping[str, Any]) -> None:
-    """Raise DiskFull if there is less room than the job's rule says that it takes (resource `writes_mb`)."""
-    writes = resources.get("writes_mb")
+    """Raise DiskFull if there is less room than the job's rule says that it takes (resource `disk_mb`)."""
+    writes = resources.get("disk_mb")
     if made and isinstance(writes, int):
         reserve_bytes = int(config["disk"]["reserve_gb"] * GB)
         require(made[0].parent, writes * MB, reserve_bytes=reserve_bytes, what="this job")

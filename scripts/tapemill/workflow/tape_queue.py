@@ -25,7 +25,7 @@ from tapemill.process import abort, liveness
 from tapemill.snakemake_compat import main_process
 
 from . import up_to_date
-from .tape import TapeLookup
+from .tape import TapeState
 from .up_to_date import State
 
 DRY_SCENES: Final = 5
@@ -52,7 +52,7 @@ class TapeQueue:
     """The queue, as Snakemake sees it (its `QueueInfo`), and what rules ask of it."""
 
     workflow: Any
-    lookups: Mapping[str, TapeLookup]
+    lookups: Mapping[str, TapeState]
     wanted: Callable[[str], Sequence[str]]
     """What `all` asks for of a tape."""
     last: Callable[[], Sequence[str]]

@@ -19,7 +19,10 @@ from tests.support.project import ROOT, Project
 from tools.docs import PARTS
 from tools.docs.rule_graph import reduced
 
-PAGES = [ROOT / "README.md", ROOT / "config" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+MANUAL = ROOT / "config" / "README.md"
+DECISIONS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
+PAGES = [ROOT / "README.md", MANUAL, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
+PAGES += [*sorted((ROOT / "docs").glob("*.md")), *DECISIONS]
 SCHEMAS = {
     "config": schema("config")["properties"],
     "tapes": schema("tapes")["properties"],
@@ -70,17 +73,29 @@ def test_every_key_says_what_it_means_and_numbers_their_range_and_unit():
                 assert UNIT.search(rule["description"]), f"{where} names no unit: {rule['description']}"
 
 
+def without_code(page):
+    """The text of a page without its blocks of code, whose comments look like headings."""
+    return re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+
+
+def headings(page, level=None):
+    """The headings of a page, of one level or all."""
+    for line in without_code(page).splitlines():
+        match = re.match(r"(#+) (.*)", line)
+        if match and level in (None, len(match[1])):
+            yield match[2]
+
+
 def anchors(page):
-    """The names of the headings of a page, as they are linked to."""
-    for line in page.read_text().splitlines():
-        if line.startswith("#"):
-            words = line.lstrip("# ").lower().replace("`", "")
-            yield re.sub(r"[^\w\- ]", "", words).replace(" ", "-")
+    """The names of the headings of a page, as links use them."""
+    for heading in headings(page):
+        words = heading.lower().replace("`", "")
+        yield re.sub(r"[^\w\- ]", "", words).replace(" ", "-")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page):
-    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+    for target in re.findall(r"\]\(([^)\s]+)\)", without_code(page)):
         if re.match(r"https?:", target):
             continue
         name, _, place = target.partition("#")
@@ -89,20 +104,45 @@ def test_links_lead_somewhere(page):
         assert not place or place in list(anchors(file)), f"{page}: {target}"
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_anchors_of_a_page_are_unique(page):
+    names = list(anchors(page))
+    # Each release of the changelog has the same two lists.
+    if page.name != "CHANGELOG.md":
+        assert len(set(names)) == len(names), page
+
+
+def test_the_table_of_contents_of_the_manual_lists_every_section():
+    start, _, rest = MANUAL.read_text().partition("\n## ")
+    listed = re.findall(r"^\d+\. \[([^\]]+)\]\(#([^)]+)\)", start, re.MULTILINE)
+    assert [title for title, _ in listed] == list(headings(MANUAL, 2))
+    for title in headings(MANUAL, 3):
+        assert f"[{title}](#" in rest, title
+
+
 def test_the_readme_leads_to_every_page_and_is_no_more_than_a_page():
     text = (ROOT / "README.md").read_text()
     for page in PAGES[1:]:
-        assert f"({page.relative_to(ROOT)})" in text, page
-    without_graph = re.sub(r"```mermaid.*?```", "", text, flags=re.DOTALL)
-    assert len(without_graph.splitlines()) <= 150
+        assert page in DECISIONS or f"({page.relative_to(ROOT)})" in text, page
+    assert len(text.splitlines()) <= 150
     picture = ROOT / "docs" / "before-after.jpg"
     assert picture.stat().st_size <= 150_000
     assert "](docs/before-after.jpg)" in text
 
 
+def test_the_architecture_page_links_to_every_decision_and_lists_every_package():
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    for page in DECISIONS:
+        assert f"(decisions/{page.name})" in text, page
+    layers = text.partition("\n## Layers\n")[2].partition("\n## ")[0]
+    packages = [path.parent.name for path in (ROOT / "scripts" / "tapemill").glob("*/__init__.py")]
+    assert [name for name in packages if f"`{name}/`" not in layers] == []
+
+
 def shown(page):
     """The lines of commands on a page: those in its indented blocks."""
-    return [line.strip().partition(" #")[0] for line in page.read_text().splitlines() if line.startswith("    ")]
+    lines = without_code(page).splitlines()
+    return [line.strip().partition(" #")[0].strip() for line in lines if line.startswith("    ")]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -111,13 +151,13 @@ def test_commands_that_are_shown_exist(page):
     rules = set(re.findall(r"^(?:rule|checkpoint) (\w+):", text, re.MULTILINE))
     targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     for line in shown(page):
-        for name in re.findall(r"-m tapemill (\w+)", line):
+        for name in re.findall(r"^(?:python -m )?tapemill (\w+)", line):
             assert name in subcommands(), f"{page}: {line}"
         for name in re.findall(r"^make ([\w-]+)", line):
             assert name in targets, f"{page}: {line}"
         for profile in re.findall(r"--profile (\S+)", line):
             assert (ROOT / profile / "config.yaml").exists() or profile.isupper(), f"{page}: {line}"
-        for name in re.findall(r"^snakemake(?: --profile \S+)? ([a-z_]+)(?= |$)", line):
+        for name in re.findall(r"^(?:snakemake(?: --profile \S+)?|tapemill run) ([a-z_]+)(?= |$)", line):
             assert name in rules, f"{page}: {line}"
 
 

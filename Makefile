@@ -32,8 +32,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEPENDENCIES := $(VENV)/dependencies-$(DEVICE)
 INSTALLED := $(VENV)/installed-$(DEVICE)
+PYTEST := $(BIN)/pytest -n 2 --dist worksteal
 
-.PHONY: setup dependencies demo test test-long test-crash test-hostile test-gpu test-slurm check bench bench-lanes bench-subtitles \
+.PHONY: setup dependencies demo test test-workflow test-long test-crash test-hostile test-gpu test-slurm check bench bench-lanes bench-subtitles \
 	bench-resume bench-scale bench-archive bench-networks bench-plan docs
 
 setup: $(INSTALLED)
@@ -60,11 +61,16 @@ demo: setup
 	$(BIN)/snakemake --profile profiles/cpu score_demo results/demo/report/making.html
 	$(BIN)/snakemake --profile profiles/cpu results/demo/report/making.html --report demo.html
 
+# What a newcomer runs: unit tests, static checks of the workflow, one whole tape.
 test: setup
-	$(BIN)/pytest -n 2 --dist loadfile -m "not long"
+	$(PYTEST) tests/unit tests/static tests/golden -m "not long"
+
+# Everything else that starts Snakemake or disturbs it, but for tests that take minutes each.
+test-workflow: setup
+	$(PYTEST) tests/workflow tests/e2e tests/faults tests/hostile tests/crash -m "not long"
 
 test-long: setup
-	$(BIN)/pytest -n 2 --dist loadfile -m long
+	$(PYTEST) -m long
 
 test-crash: setup
 	TAPEMILL_KILLS=$(KILLS) $(if $(SEED),TAPEMILL_SEED=$(SEED)) $(BIN)/pytest -s tests/crash

@@ -5,21 +5,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from tapemill.lanes.assignment import GPU, LANE_DEVICE, LANE_WARM
+from tapemill.snakemake_compat.aux_resources import remove_aux_resources
 
 LANE = re.compile(rf"{GPU}(0|[1-9][0-9]*)")
 
 
 def forget_lane(job: Any) -> None:
-    """Take off what an earlier attempt was given: Snakemake keeps it on the job, and refuses to add it twice.
-
-    There is no public call for this. tests/workflow/test_scheduler.py fails if a new Snakemake keeps it elsewhere.
-    """
-    given = getattr(job, "_aux_resources", None)
-    if given:
-        for name in [name for name in given if name in (LANE_DEVICE, LANE_WARM) or LANE.fullmatch(name)]:
-            del given[name]
-        job._resources = None
-        job._scheduler_resources = None
+    """Remove the lane of an earlier attempt."""
+    remove_aux_resources(job, lambda name: name in (LANE_DEVICE, LANE_WARM) or LANE.fullmatch(name) is not None)
 
 
 def key_of(job: Any) -> str:

@@ -131,6 +131,24 @@ def test_packages_import_lower_layers_only(package):
     assert not upward
 
 
+# Attributes that begin with `_` of the standard library and of packages other than Snakemake.
+OF_OTHERS = re.compile(r"os\._exit|torch\._|tensor\._version|whisper\._|__\w+__")
+
+
+def test_only_snakemake_compat_touches_private_attributes():
+    touched = []
+    plugin = (ROOT / "scripts" / "snakemake_scheduler_plugin_lanes").glob("*.py")
+    for path in [*modules().values(), *plugin]:
+        if "snakemake_compat" in path.parts:
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Attribute) and node.attr.startswith("_"):
+                text = ast.unparse(node)
+                if not text.startswith(("self._", "cls._", "super()._")) and not OF_OTHERS.search(text):
+                    touched.append(f"{path.name}, line {node.lineno}: {text}")
+    assert not touched
+
+
 def test_about_twelve_files_in_a_folder():
     base = ROOT / "scripts" / "tapemill"
     for folder in {base, *(path.parent for path in base.rglob("*.py"))}:

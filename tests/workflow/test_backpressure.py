@@ -1,7 +1,8 @@
 """Cutting does not run ahead of enhancement: real Snakemake, jobs that sleep."""
 
 import pytest
-from test_scheduler import names, rule, run, workflow
+
+from tests.workflow.test_scheduler import names, rule, run, workflow
 
 CUT = """
 rule cut:

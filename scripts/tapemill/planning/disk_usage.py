@@ -125,7 +125,7 @@ def check_run(
 
 
 def disk_mb(job: JobParams, work: DiskUse) -> int:
-    """Whole MB (of 1,000,000 bytes) that a job will write, at least 1. Raises, while planning, what `JobParams` raises."""
+    """Whole MB (of 1,000,000 bytes) that a job will write, at least 1. Raises what `JobParams` raises."""
     need = _TapeNeed(job.tape, EnhanceSettings(**job.enhance.of_tape))
     capture = job.capture
     if work == "tape":

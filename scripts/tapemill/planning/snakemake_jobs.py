@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from tapemill.core.errors import FatalError
 from tapemill.core.rule_catalog import OTHER, RULES, scene_rules, stage_of, tape_rules
+from tapemill.snakemake_compat.dag_api import build_dag, scheduler_settings_of, workflow_of
 from tapemill.workflow import tape_queue
 from tapemill.workflow.tape import TapeState
 
@@ -55,7 +56,7 @@ class Run:
         """From Snakemake's workflow once its scheduler is there: by then a profile's lanes are declared, too."""
         resources = workflow.scheduler.global_resources
         lanes = {name: most for name, most in resources.items() if name[:3] == "gpu" and name[3:].isdecimal() and most}
-        settings = getattr(getattr(workflow.scheduler, "_scheduler", None), "settings", None)
+        settings = scheduler_settings_of(workflow.scheduler)
         return cls(
             snakefile=str(workflow.main_snakefile),
             triggers=sorted(trigger.name for trigger in workflow.rerun_triggers),
@@ -99,11 +100,11 @@ def of_target(run: Run, config: Mapping[str, Any], target: str = "all") -> list[
         queue = workflow.globals["QUEUE"]
         unchanged, batches = queue.unchanged(), queue.batches()
         if not unchanged and len(batches) == 1:
-            return of_dag(_built(workflow))
+            return of_dag(build_dag(workflow))
     jobs = {job.key: job for tape in unchanged for job in done(queue.lookups[tape])}
     for batch in filter(None, batches):
         with tape_queue.only(batch), _planned(run, config, target) as workflow:
-            jobs |= {job.key: job for job in of_dag(_built(workflow))}
+            jobs |= {job.key: job for job in of_dag(build_dag(workflow))}
     return list(jobs.values())
 
 
@@ -125,22 +126,12 @@ def _planned(run: Run, config: Mapping[str, Any], target: str) -> Iterator[Any]:
                 snakefile=Path(run.snakefile),
             )
             planned.dag(DAGSettings(targets={target}, rerun_triggers=triggers, force_incomplete=True))
-            yield planned._workflow
+            yield workflow_of(planned)
         except WorkflowError as error:
             raise FatalError(
                 f"there is no plan for {target}: {error}",
                 remedy=f"`snakemake {target} -n` says the same; mend that first",
             ) from error
-
-
-def _built(workflow: Any) -> Any:
-    """Snakemake's graph, made as its command line makes one, but for the dry run of each job after it.
-
-    For 9.27.1; tests/e2e/test_plan.py fails if a new Snakemake plans otherwise.
-    """
-    workflow._prepare_dag(forceall=False, ignore_incomplete=False, lock_warn_only=True, nolock=True)
-    workflow._build_dag()
-    return workflow.dag
 
 
 def done(lookup: TapeState) -> Iterator[PlannedJob]:

@@ -52,7 +52,7 @@ def check_job(made: Sequence[Path], resources: Mapping[str, Any], config: Mappin
     """Raise DiskFull if there is less room than the job's rule says that it takes (resource `disk_mb`)."""
     writes = resources.get("disk_mb")
     if made and isinstance(writes, int):
-        reserve_bytes = int(config["disk"]["reserve_gb"] * GB)
+        reserve_bytes = int(config.get("disk", {}).get("reserve_gb", 0) * GB)
         require(made[0].parent, writes * MB, reserve_bytes=reserve_bytes, what="this job")
 
 

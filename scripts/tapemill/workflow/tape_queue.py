@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tapemill.process import abort, liveness
-from tapemill.snakemake_compat import main_process
+from tapemill.snakemake_compat.job_retention import release_departed_jobs
 
 from . import up_to_date
 from .tape import TapeState
@@ -168,7 +168,7 @@ class TapeQueue:
         """Let tapes leave that have come to their end, or to where nothing goes on, and others enter."""
         assert self._inside is not None
         pause_s = self._pause_s
-        main_process.forget_gone(self.workflow.dag, self.workflow.scheduler)
+        release_departed_jobs(self.workflow.dag, self.workflow.scheduler)
         left = Left(self.workflow)
         self._settle()
         if self.waiting and abort.cause(liveness.own_run().id):

@@ -1,8 +1,7 @@
 """
 Names that all files under rules/ share: validated config and sheet, wildcard constraints, functions for inputs and params.
 Nothing here opens media, uses the network or writes: the Snakefile is parsed anew for every job.
-Settings reach a job through its params, each stage's own section, plus the stage's RECIPE number. Raise that number when
-the code of a stage changes what it makes and finished tapes should be made again.
+Settings reach a job through its params: its stage's section and RECIPE number (raise it to make finished tapes again).
 
 TAPES, SOURCES       state of each tape, and its source files as inputs           here
 ENHANCE              section `enhance` by tape and scene                          here
@@ -53,7 +52,7 @@ wildcard_constraints:
     scene=r"\d{7}",
 
 
-# Cached: a checkpoint does not take back what it made, and every param of every scene asks.
+# Cached: a finished checkpoint does not change, and every param of every scene calls this.
 @cache
 def scene_table(tape):
     """Path of the scene table after the checkpoint; None for a folder of ready scenes."""
@@ -79,7 +78,7 @@ def of_job(fact):
 
 
 def expected(stage):
-    """A resource function: seconds a job is expected to take on a card, for the order of jobs. Never a reason to rerun."""
+    """A resource function: expected seconds of a job on a GPU, for the order of jobs. No reason to rerun."""
     return params_function(lambda wildcards: planned(wildcards).expected_s(stage, config["subtitles"]))
 
 
@@ -93,7 +92,7 @@ def from_sheet(column):
 
 
 def language(wildcards):
-    """The sheet's language of the tape, or what its scenes voted for. Every plan asks, so a missing model is found then."""
+    """Language of the tape: from the sheet, or by vote of its scenes. Called in every plan, which finds a missing model."""
     speech_model(wildcards)
     stated = TAPES[wildcards.tape].row.language
     if stated != "auto":
@@ -102,14 +101,14 @@ def language(wildcards):
 
 
 def subtitle_tracks(wildcards):
-    """Language and title of each subtitle file. What is spoken in English needs no translation."""
+    """Language and title of each subtitle file. English speech needs no translation."""
     spoken, start = language(wildcards), f"results/{wildcards.tape}/{wildcards.tape}"
     foreign = config["subtitles"]["translate"] and spoken not in (None, "en")
     return {f"{start}.srt": [spoken or "", ""]} | ({f"{start}.en.srt": ["en", "English"]} if foreign else {})
 
 
 def made_with(wildcards):
-    """What the tape says of how it was made."""
+    """Tags of the tape: how it was made."""
     return planned(wildcards).made_with(config, SPEECH_MODEL.sha256, RECIPE)
 
 
@@ -118,18 +117,18 @@ def source_files(wildcards):
 
 
 def scene_source(wildcards):
-    """The file that holds a scene. Never the scene table: its file time would redo every scene when a border moved."""
+    """File that contains a scene. Not the scene table: a moved border would change its time and remake every scene."""
     return as_inputs([planned(wildcards).file])
 
 
 def settled_language(wildcards):
-    """No file: only waits for the vote, if there is one. A new vote with the same outcome transcribes nothing again."""
+    """No file: only waits for the vote, if there is one. A new vote with the same result transcribes nothing again."""
     language(wildcards)
     return []
 
 
 def ready_facts(wildcards):
-    """capture.json, for ready scenes only: there no checkpoint sees to it that the probe comes first."""
+    """capture.json, only for folders of scenes: no checkpoint there makes the probe come first."""
     return [] if scene_table(wildcards.tape) else str(TAPES[wildcards.tape].facts_path)
 
 
@@ -139,7 +138,7 @@ def of_each_scene(pattern):
 
 
 def language_witnesses(wildcards):
-    """Sound of some scenes, spread over the tape: enough to tell its language."""
+    """Audio of some scenes, spread over the tape: enough to detect its language."""
     ids = evenly_spaced(scene_ids(wildcards.tape), config["subtitles"]["language_scenes"])
     return [f"results/{wildcards.tape}/audio/{id}.wav" for id in ids]
 

@@ -1,17 +1,17 @@
 """
-Stage enhance: restore the picture of one scene.
+Stage enhance: restore the video of one scene.
 
 INPUT    results/{tape}/scenes/{scene}.mkv          the lossless cut
          config/scenes.tsv                          settings of single scenes, if there is such a table
          resources/models/*                         the networks of the scene's chain, if it has any
-OUTPUT   results/{tape}/encoder.json                which encoder the clips use (only if a hardware encoder is asked for)
-         results/{tape}/enhanced/{scene}.mkv        restored picture, no sound; every frame of the cut once (twice with bob)
-         results/{tape}/enhanced/{scene}.json       what was done: filters, networks, encoder, field order
+OUTPUT   results/{tape}/encoder.json                encoder of the clips (only if a hardware encoder is requested)
+         results/{tape}/enhanced/{scene}.mkv        restored video, no audio; every frame of the cut once (twice with bob)
+         results/{tape}/enhanced/{scene}.json       record: filters, networks, encoder, field order
 """
 
 
 rule choose_encoder:
-    """Try a hardware encoder once, so that all clips of the tape agree on it or on its software fallback."""
+    """Test a hardware encoder once, so that all clips of the tape use it or its software fallback."""
     input:
         facts="results/{tape}/capture.json",
     output:
@@ -28,7 +28,7 @@ rule choose_encoder:
         settings=ENHANCE.of_tape,
         recipe=RECIPE["enhance"],
     message:
-        "Trying the encoder for {wildcards.tape}"
+        "Testing the encoder for {wildcards.tape}"
     conda:
         CARD_ENVIRONMENT
     script:
@@ -36,7 +36,7 @@ rule choose_encoder:
 
 
 rule enhance_scene:
-    """Deinterlace, clean and encode one scene; all clips of a tape join without encoding again."""
+    """Deinterlace, clean and encode one scene; clips of a tape are joined without encoding again."""
     input:
         clip="results/{tape}/scenes/{scene}.mkv",
         encoder=branch(HARDWARE_ENCODER, then=ancient("results/{tape}/encoder.json"), otherwise=[]),
@@ -49,7 +49,7 @@ rule enhance_scene:
         "logs/enhance_scene/{tape}/{scene}.log",
     benchmark:
         "benchmarks/enhance_scene/{tape}/{scene}.tsv"
-    # Before cutting more: each clip that is done frees the room of its cut.
+    # Before more cuts: each finished clip frees the space of its cut.
     priority: 1
     group:
         in_group("picture")

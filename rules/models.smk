@@ -1,14 +1,14 @@
 """
-Models: fetched by this rule, and by no other.
+Models: downloaded by this rule only.
 
 INPUT    config/models.yaml, config/models.lock, the models named in the config and in config/scenes.tsv
-OUTPUT   resources/models/*      checked against the SHA-256 of the lock; run it again whenever a model is added
-         config/models.lock      a new entry for each file that was seen for the first time
+OUTPUT   resources/models/*      checked against the SHA-256 of the lock; run the rule again after adding a model
+         config/models.lock      a new entry for each file seen for the first time
 """
 
 
 rule fetch_models:
-    """Fetch what the config asks for and is not there yet; pin what was dropped in by hand."""
+    """Download missing models of the config; pin files that were added by hand."""
     localrule: True
     log:
         "logs/fetch_models/models.log",

@@ -48,7 +48,7 @@ def _graph() -> str:
 
 PARTS: Final = (
     Part("config/README.md", "reference", "config/schemas", reference),
-    Part("README.md", "rule graph", "`snakemake --rulegraph mermaid-js`", _graph),
+    Part("docs/architecture.md", "rule graph", "`snakemake --rulegraph mermaid-js`", _graph),
 )
 
 

@@ -1,4 +1,4 @@
-"""The rule graph of the README, as Snakemake draws it (`--rulegraph mermaid-js`).
+"""The rule graph of docs/architecture.md, as Snakemake draws it (`--rulegraph mermaid-js`).
 
 Before a checkpoint is done Snakemake knows nothing of the rules behind it, and after that it leaves the checkpoint out.
 So it is asked three times: of a tape that nobody has looked into, of one whose scenes are known, and of one whose

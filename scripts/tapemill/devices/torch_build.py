@@ -24,7 +24,7 @@ def install_remedy(kind: Kind) -> str:
     """Return how to install a torch for a kind of GPU."""
     if kind == "hip":
         return "install PyTorch's ROCm build of the torch version in pyproject.toml into .venv"
-    return f"install torch for these cards with `make setup DEVICE={kind}` (README, Set-up for cards)"
+    return f"install torch for these cards with `make setup DEVICE={kind}` (README, Set-up for GPUs)"
 
 
 def torch_build() -> Build:

@@ -110,7 +110,7 @@ def _bars(axes: Axes, row: TimelineRow, bottom: float, height: float, unit_s: fl
                 axes.broken_barh(
                     spans,
                     (bottom + height * 0.1 + slot * slot_height, slot_height * 0.92),
-                    facecolor="#FFFFFF" if failed else COLOURS[stage],
+                    facecolor="#FFFFFF" if failed else COLOURS.get(stage, COLOURS["other"]),
                     edgecolor=BAD if failed else "#FFFFFF",
                     hatch="////" if failed else None,
                     linewidth=0.8 if failed else 0.3,
@@ -129,7 +129,9 @@ def _stage_legend(figure: Figure, run: RunView) -> None:
     from matplotlib.patches import Patch
 
     there = {bar.stage for row in run.rows for bar in row.bars}
-    handles = [Patch(facecolor=COLOURS[stage], label=stage) for stage in WITHOUT_LANE if stage in there]
+    handles = [
+        Patch(facecolor=COLOURS.get(stage, COLOURS["other"]), label=stage) for stage in WITHOUT_LANE if stage in there
+    ]
     if any(bar.has_failed for row in run.rows for bar in row.bars):
         handles.append(Patch(facecolor="#FFFFFF", edgecolor=BAD, hatch="////", label="failed attempt"))
     figure.legend(handles=handles, loc="outside upper left", ncols=len(handles) or 1)

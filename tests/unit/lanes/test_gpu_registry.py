@@ -263,7 +263,7 @@ def test_lanes_that_have_a_card_are_recorded(two_arcs):
             "cpu",
             [],
             "the profile declares xpu lanes, but the installed torch 2.13.0+cpu cannot use them",
-            "install torch for these cards with `make setup DEVICE=xpu` (README, Set-up for cards), or run on the CPU",
+            "install torch for these cards with `make setup DEVICE=xpu` (README, Set-up for GPUs), or run on the CPU",
         ),
     ],
 )

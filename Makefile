@@ -1,5 +1,6 @@
 # make demo    restore the built-in demo tape on the CPU
-# make test    run the tests        make test-long   those that take minutes each
+# make test    unit tests, static checks and one whole tape: five minutes on two cores
+# make test-workflow   all tests that start Snakemake        make test-long   those that take minutes each
 # make test-crash   50 kills at random moments (KILLS=, SEED=): the tape must come out byte for byte; half an hour
 # make test-gpu   run the tests that need a card, and fail without one (DEVICE=cuda|xpu)
 # make test-hostile   hundreds of damaged captures through all stages (SEED=number repeats a run)
@@ -25,8 +26,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEPENDENCIES := $(VENV)/dependencies-$(DEVICE)
 INSTALLED := $(VENV)/installed-$(DEVICE)
+PYTEST := $(BIN)/pytest -n 2 --dist worksteal
 
-.PHONY: setup dependencies demo test test-long test-crash test-hostile test-gpu test-slurm check bench bench-lanes bench-subtitles \
+.PHONY: setup dependencies demo test test-workflow test-long test-crash test-hostile test-gpu test-slurm check bench bench-lanes bench-subtitles \
 	bench-resume bench-scale bench-archive bench-networks bench-plan docs
 
 setup: $(INSTALLED)
@@ -53,11 +55,16 @@ demo: setup
 	$(BIN)/snakemake --profile profiles/cpu score_demo results/demo/report/making.html
 	$(BIN)/snakemake --profile profiles/cpu results/demo/report/making.html --report demo.html
 
+# What a newcomer runs: unit tests, static checks of the workflow, one whole tape.
 test: setup
-	$(BIN)/pytest -n 2 --dist loadfile -m "not long"
+	$(PYTEST) tests/unit tests/static tests/golden -m "not long"
+
+# Everything else that starts Snakemake or disturbs it, but for tests that take minutes each.
+test-workflow: setup
+	$(PYTEST) tests/workflow tests/e2e tests/faults tests/hostile tests/crash -m "not long"
 
 test-long: setup
-	$(BIN)/pytest -n 2 --dist loadfile -m long
+	$(PYTEST) -m long
 
 test-crash: setup
 	TAPEMILL_KILLS=$(KILLS) $(if $(SEED),TAPEMILL_SEED=$(SEED)) $(BIN)/pytest -s tests/crash

@@ -36,8 +36,13 @@ rule all:
         QUEUE_OF_TAPES,
 
 
-rule so_far:
+rule report_finished:
     """The pages of the tapes that are finished by now, for a report while others run, or after some failed."""
     input:
         lambda _: collect("results/{tape}/report/making.html", tape=QUEUE.taken_in(FINISHED)),
         "results/report/so_far.html",
+
+
+use rule report_finished as so_far with:
+    message:
+        "The rule so_far is now called report_finished; the old name goes on working"

@@ -22,15 +22,15 @@ rule extract_audio:
     group:
         in_group(lambda wildcards: "sound" if from_sheet("language")(wildcards) == "auto" else "speech")
     resources:
-        writes_mb=writes("speech"),
+        disk_mb=disk_mb_of("speech"),
         mem_mb=REQUESTS.mem_mb,
         runtime=REQUESTS.minutes,
     params:
-        source=known("source"),
-        fingerprint=known("fingerprint"),
-        take=known("take"),
-        span=known("span_in_file"),
-        sound=known("speech_stream"),
+        source=of_job(JobParams.source),
+        fingerprint=of_job(JobParams.fingerprint),
+        take=of_job(JobParams.take),
+        span=of_job(JobParams.span_in_file),
+        sound=of_job(JobParams.speech_stream),
         recipe=RECIPE["audio"],
     message:
         "Listening to scene {wildcards.scene} of {wildcards.tape}"
@@ -53,14 +53,14 @@ rule clean_sound:
     benchmark:
         "benchmarks/clean_sound/{tape}.tsv"
     resources:
-        writes_mb=writes("sound"),
+        disk_mb=disk_mb_of("sound"),
         mem_mb=REQUESTS.mem_mb,
         runtime=REQUESTS.minutes,
     params:
-        sources=known("sources"),
-        fingerprint=known("fingerprint"),
-        takes=known("takes"),
-        sounds=known("sounds"),
+        sources=of_job(JobParams.sources),
+        fingerprint=of_job(JobParams.fingerprint),
+        takes=of_job(JobParams.takes),
+        sounds=of_job(JobParams.sounds),
         settings=config["audio"],
         recipe=RECIPE["audio"],
     message:

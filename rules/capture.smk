@@ -22,7 +22,7 @@ rule probe_capture:
         runtime=REQUESTS.minutes,
     params:
         source=from_sheet("source"),
-        fingerprint=known("fingerprint"),
+        fingerprint=of_job(JobParams.fingerprint),
         field_order=from_sheet("field_order"),
         aspect=from_sheet("aspect"),
         settings=config["capture"],
@@ -53,8 +53,8 @@ rule hash_capture:
         mem_mb=REQUESTS.mem_mb,
         runtime=REQUESTS.minutes,
     params:
-        sources=known("sources"),
-        fingerprint=known("fingerprint"),
+        sources=of_job(JobParams.sources),
+        fingerprint=of_job(JobParams.fingerprint),
     message:
         "Hashing the capture of {wildcards.tape}"
     conda:

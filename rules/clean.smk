@@ -7,11 +7,11 @@ OUTPUT   nothing; removed are results/{tape}/enhanced/*.mkv, audio/*.wav, scenes
 """
 
 
-rule clean:
+rule clean_tapes:
     """Remove what can be made again from finished tapes: clips, sound, kept cuts."""
     localrule: True
     log:
-        "logs/clean/clean.log",
+        "logs/clean_tapes/clean.log",
     params:
         tapes=list(TAPES),
         container=config["tape"]["container"],
@@ -20,4 +20,9 @@ rule clean:
     conda:
         "../envs/cpu.yaml"
     script:
-        "../scripts/clean.py"
+        "../scripts/clean_tapes.py"
+
+
+use rule clean_tapes as clean with:
+    message:
+        "The rule clean is now called clean_tapes; the old name goes on working"

@@ -1,9 +1,16 @@
 """
-What all files under rules/ share: the validated config and sheet, wildcard constraints, and functions that look things up.
-
-Nothing here opens a medium, uses the network or writes: the Snakefile is parsed anew for every job.
+Names that all files under rules/ share: validated config and sheet, wildcard constraints, functions for inputs and params.
+Nothing here opens media, uses the network or writes: the Snakefile is parsed anew for every job.
 Settings reach a job through its params, each stage's own section, plus the stage's RECIPE number. Raise that number when
 the code of a stage changes what it makes and finished tapes should be made again.
+
+TAPES, SOURCES       state of each tape, and its source files as inputs           here
+ENHANCE              section `enhance` by tape and scene                          here
+SPEECH_MODEL         the Whisper model of the config                              here
+of_job(JobParams.x)  a param: property x of the job's tape or scene               tapemill/workflow/job_params.py
+REQUESTS, in_group   memory, time and group of a job on a cluster                 run.smk
+PAGED, FINISHED      tapes with pages in the report; tapes that are finished      report.smk
+QUEUE                the tapes that `all` works on                                queue.smk
 """
 
 import sys
@@ -17,22 +24,15 @@ from snakemake.exceptions import WorkflowError
 
 from tapemill.enhance import EnhanceSettings, SceneSettings, needs_choice
 from tapemill.core.errors import TapemillError
-from tapemill.workflow.job_params import Job, of_wildcards
+from tapemill.workflow.job_params import JobParams, params_function
 from tapemill.models import find_model
 from tapemill.config.schema import load_config
 from tapemill.config.tape_sheet import load_sheet
-from tapemill.planning.disk_usage import writes_mb
+from tapemill.planning.disk_usage import disk_mb
 from tapemill.subtitles import read_language
 from tapemill.workflow.tape import DEMO_CAPTURE, as_inputs, lookups, spread
 
-RECIPE = {
-    "capture": 1,
-    "scenes": 1,
-    "audio": 1,
-    "subtitles": 1,
-    "enhance": 2,
-    "tape": 1,
-}
+RECIPE = {"capture": 1, "scenes": 1, "audio": 1, "subtitles": 1, "enhance": 2, "tape": 1}
 
 try:
     config.update(load_config(config))
@@ -52,10 +52,10 @@ wildcard_constraints:
     scene=r"\d{7}",
 
 
-# What a checkpoint has made it does not take back, and every param of every scene asks.
+# Cached: a checkpoint does not take back what it made, and every param of every scene asks.
 @cache
 def scene_table(tape):
-    """Where the scenes stand after the checkpoint; None for a folder of ready ones, which are known at once."""
+    """Path of the scene table after the checkpoint; None for a folder of ready scenes."""
     return None if TAPES[tape].is_folder else Path(checkpoints.detect_scenes.get(tape=tape).output.table)
 
 
@@ -63,29 +63,28 @@ def scene_ids(tape):
     return list(TAPES[tape].folder if TAPES[tape].is_folder else TAPES[tape].scenes(scene_table(tape)))
 
 
-# Params functions: what a job depends on besides files. They take `wildcards` and nothing else: Snakemake does not remember
-# params that are derived from input or resources, and a change of those would go unnoticed. While capture.json, an input
-# of the job, is still to be made, they are put off.
+# Functions of params take `wildcards` alone: params derived from input or resources are not remembered by Snakemake, and
+# their change would go unnoticed. While capture.json, an input of the job, is missing, Snakemake evaluates them later.
 
 
 def planned(wildcards):
     tape = wildcards.tape
-    return Job(TAPES[tape], wildcards.get("scene"), lambda: scene_table(tape), ENHANCE)
+    return JobParams(TAPES[tape], wildcards.get("scene"), lambda: scene_table(tape), ENHANCE)
 
 
-def known(fact):
-    """A params or input function: a fact of the job's tape or scene, by its name in `tapemill.workflow.job_params.Job`."""
-    return of_wildcards(lambda wildcards: getattr(planned(wildcards), fact))
+def of_job(fact):
+    """A params or input function: a property of `JobParams`, for the job's tape or scene."""
+    return params_function(lambda wildcards: fact.fget(planned(wildcards)))
 
 
 def expected(stage):
     """A resource function: seconds a job is expected to take on a card, for the order of jobs. Never a reason to rerun."""
-    return of_wildcards(lambda wildcards: planned(wildcards).expected_s(stage, config["subtitles"]))
+    return params_function(lambda wildcards: planned(wildcards).expected_s(stage, config["subtitles"]))
 
 
-def writes(work):
-    """A resource function: MB that a job writes; it begins only if the disk has room. Never a reason to rerun."""
-    return lambda wildcards: writes_mb(planned(wildcards), work)
+def disk_mb_of(kind):
+    """A resource function: MB that a job writes; it starts only with so much free space. Never a reason to rerun."""
+    return lambda wildcards: disk_mb(planned(wildcards), kind)
 
 
 def from_sheet(column):
@@ -147,5 +146,5 @@ def language_witnesses(wildcards):
 def speech_model(wildcards):
     file = SPEECH_MODEL.path
     if not file.is_file():
-        raise WorkflowError(f"the speech model is not there: {file}\n  what to do: run `snakemake models` once")
+        raise WorkflowError(f"the speech model is not there: {file}\n  what to do: run `snakemake fetch_models` once")
     return str(file)

@@ -30,7 +30,7 @@ rule make_demo_capture:
     threads: 2
     resources:
         # 491 MB and 165 MB, and their sound before it is in them.
-        writes_mb=680,
+        disk_mb=680,
     message:
         "Making the demo tape"
     conda:

@@ -24,7 +24,7 @@ rule choose_encoder:
         gpu=1,
         expected_s=expected("encoder"),
     params:
-        picture=known("picture"),
+        picture=of_job(JobParams.picture),
         settings=ENHANCE.of_tape,
         recipe=RECIPE["enhance"],
     message:
@@ -41,7 +41,7 @@ rule enhance_scene:
         clip="results/{tape}/scenes/{scene}.mkv",
         encoder=branch(HARDWARE_ENCODER, then=ancient("results/{tape}/encoder.json"), otherwise=[]),
         facts=ancient(ready_facts),
-        models=ancient(known("network_files")),
+        models=ancient(of_job(JobParams.network_files)),
     output:
         clip="results/{tape}/enhanced/{scene}.mkv",
         record="results/{tape}/enhanced/{scene}.json",
@@ -57,17 +57,17 @@ rule enhance_scene:
     resources:
         gpu=lambda wildcards: int(HARDWARE_ENCODER or bool(planned(wildcards).networks)),
         expected_s=expected("picture"),
-        lanes_at_most=config["lanes"]["enhance_lanes"] or 0,
-        writes_mb=writes("clip"),
+        max_lanes=config["lanes"]["enhance_lanes"] or 0,
+        disk_mb=disk_mb_of("clip"),
         mem_mb=REQUESTS.mem_mb,
         runtime=REQUESTS.minutes,
     params:
-        fingerprint=known("fingerprint"),
-        cut=known("span_in_file"),
-        frames=known("frames"),
-        picture=known("picture"),
-        output=known("output"),
-        settings=known("enhancement"),
+        fingerprint=of_job(JobParams.fingerprint),
+        cut=of_job(JobParams.span_in_file),
+        frames=of_job(JobParams.frames),
+        picture=of_job(JobParams.picture),
+        output=of_job(JobParams.output),
+        settings=of_job(JobParams.enhancement),
         recipe=[RECIPE["scenes"], RECIPE["enhance"]],
     message:
         "Enhancing scene {wildcards.scene} of {wildcards.tape}"

@@ -7,11 +7,11 @@ OUTPUT   resources/models/*      checked against the SHA-256 of the lock; run it
 """
 
 
-rule models:
+rule fetch_models:
     """Fetch what the config asks for and is not there yet; pin what was dropped in by hand."""
     localrule: True
     log:
-        "logs/models/models.log",
+        "logs/fetch_models/models.log",
     params:
         speech=[config["subtitles"]["model"]],
         networks=ENHANCE.models,
@@ -22,4 +22,9 @@ rule models:
     conda:
         "../envs/cpu.yaml"
     script:
-        "../scripts/models.py"
+        "../scripts/fetch_models.py"
+
+
+use rule fetch_models as models with:
+    message:
+        "The rule models is now called fetch_models; the old name goes on working"

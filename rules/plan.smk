@@ -6,11 +6,11 @@ OUTPUT   nothing but what it prints; with the setting plan.json that file
 """
 
 
-rule plan:
+rule show_plan:
     """Show what `all` has to do yet, until when, and what it takes. Makes nothing, whatever is missing."""
     localrule: True
     log:
-        "logs/plan/plan.log",
+        "logs/show_plan/plan.log",
     params:
         producible=[DEMO_CAPTURE],
     message:
@@ -18,4 +18,9 @@ rule plan:
     conda:
         "../envs/cpu.yaml"
     script:
-        "../scripts/plan.py"
+        "../scripts/show_plan.py"
+
+
+use rule show_plan as plan with:
+    message:
+        "The rule plan is now called show_plan; the old name goes on working"

@@ -7,7 +7,7 @@ OUTPUT   results/{tape}/report/sample.json        stills, measures and thumbnail
          results/{tape}/report/*.html             before and after, scenes, subtitles, picture, how it was made
          results/{tape}/report/headlines.json     what each page says, in a line
          results/report/runs.html                 what ran on which lane when, what failed, what was tried again
-         results/report/so_far.html               the same while not all tapes are finished (`snakemake so_far`)
+         results/report/so_far.html               the same while not all tapes are finished (`snakemake report_finished`)
 
 What the pages say comes with the tape, so they are made again when the tape is; events that come later, or go, change
 nothing. No param and no label of a rule with pages may hold text of a stranger: Snakemake puts them into its own page
@@ -29,7 +29,7 @@ IS_SCORED = "demo" in TAPES and can_be_scored(
 report: "report/workflow.rst"
 
 
-rule sample_tape:
+rule sample_report_frames:
     """Look at some places of a tape, and at the same ones of its capture."""
     input:
         tape=f"results/{{tape}}/{{tape}}.{config['tape']['container']}",
@@ -40,18 +40,18 @@ rule sample_tape:
     output:
         sample="results/{tape}/report/sample.json",
     log:
-        "logs/sample_tape/{tape}.log",
+        "logs/sample_report_frames/{tape}.log",
     benchmark:
-        "benchmarks/sample_tape/{tape}.tsv"
+        "benchmarks/sample_report_frames/{tape}.tsv"
     resources:
         mem_mb=REQUESTS.mem_mb,
         runtime=REQUESTS.minutes,
     params:
-        sources=known("sources"),
-        fingerprint=known("fingerprint"),
-        output=known("output"),
+        sources=of_job(JobParams.sources),
+        fingerprint=of_job(JobParams.fingerprint),
+        output=of_job(JobParams.output),
         scenes=lambda wildcards: scene_ids(wildcards.tape),
-        spans=known("spans"),
+        spans=of_job(JobParams.spans),
         stills=config["report"]["stills"],
         recipe=PAGES,
     message:
@@ -59,10 +59,10 @@ rule sample_tape:
     conda:
         "../envs/cpu.yaml"
     script:
-        "../scripts/sample_tape.py"
+        "../scripts/sample_report_frames.py"
 
 
-rule draw_tape:
+rule render_tape_report:
     """Draw the pages of a tape."""
     input:
         tape=f"results/{{tape}}/{{tape}}.{config['tape']['container']}",
@@ -78,9 +78,9 @@ rule draw_tape:
         making=report(**entry("making", "How it was made")),
         headlines="results/{tape}/report/headlines.json",
     log:
-        "logs/draw_tape/{tape}.log",
+        "logs/render_tape_report/{tape}.log",
     benchmark:
-        "benchmarks/draw_tape/{tape}.tsv"
+        "benchmarks/render_tape_report/{tape}.tsv"
     params:
         recipe=PAGES,
     message:
@@ -88,10 +88,10 @@ rule draw_tape:
     conda:
         "../envs/cpu.yaml"
     script:
-        "../scripts/draw_tape.py"
+        "../scripts/render_tape_report.py"
 
 
-rule draw_runs:
+rule render_run_report:
     """Draw what ran where and when. All tapes are there by then, so it is the last of a run."""
     input:
         samples=lambda _: collect("results/{tape}/report/sample.json", tape=QUEUE.taken_in(TAPES)),
@@ -105,9 +105,9 @@ rule draw_runs:
             caption="report/runs.rst",
         ),
     log:
-        "logs/draw_runs/runs.log",
+        "logs/render_run_report/runs.log",
     benchmark:
-        "benchmarks/draw_runs/runs.tsv"
+        "benchmarks/render_run_report/runs.tsv"
     params:
         tapes=list(TAPES),
         recipe=PAGES,
@@ -116,10 +116,10 @@ rule draw_runs:
     conda:
         "../envs/cpu.yaml"
     script:
-        "../scripts/draw_runs.py"
+        "../scripts/render_run_report.py"
 
 
-use rule draw_runs as draw_runs_so_far with:
+use rule render_run_report as render_finished_report with:
     input:
         samples=lambda _: collect("results/{tape}/report/sample.json", tape=QUEUE.taken_in(FINISHED)),
         others=before_update(lambda _: collect("results/{tape}/report/sample.json", tape=QUEUE.left_out(FINISHED))),
@@ -131,9 +131,9 @@ use rule draw_runs as draw_runs_so_far with:
             caption="report/runs.rst",
         ),
     log:
-        "logs/draw_runs_so_far/runs.log",
+        "logs/render_finished_report/runs.log",
     benchmark:
-        "benchmarks/draw_runs_so_far/runs.tsv"
+        "benchmarks/render_finished_report/runs.tsv"
     params:
         tapes=list(TAPES),
         recipe=PAGES,

@@ -16,14 +16,17 @@ from tapemill import cluster, planning
 from tapemill.planning import disk_usage
 from tapemill.process import run_lock, signals
 from tapemill.run import event_publisher, hooks
-from tapemill.snakemake_compat import main_process
+from tapemill.snakemake_compat.planning import prepare_planning
+from tapemill.snakemake_compat.version import check_version
 from tapemill.storage import filesystem_checks
 
 filesystem_checks.require_files(workflow)
 shell.prefix(signals.PREFIX)
-main_process.look_for_garbage_seldom()
-main_process.ask_once_what_functions_take()
-main_process.see_beyond_ancient_input()
+try:
+    check_version()
+except TapemillError as error:
+    raise WorkflowError(str(error)) from None
+prepare_planning(sys.argv[1:])
 # Resource functions: memory and time that a job asks of a cluster's queue.
 REQUESTS = planning.Requests(planned, config, SPEECH_MODEL.path)
 cluster.prepare(workflow)
@@ -33,7 +36,7 @@ PLANNED_ON = run_lock.change_marker(hooks.FOLDER)
 
 onstart:
     try:
-        hooks.begin(workflow, PLANNED_ON)
+        hooks.on_run_start(workflow, PLANNED_ON)
         disk_usage.check_run(
             workflow.dag.needrun_jobs(),
             TAPES,
@@ -51,10 +54,10 @@ onstart:
 
 onsuccess:
     try:
-        hooks.end(workflow, logger, is_ok=True)
+        hooks.on_run_end(workflow, logger, is_ok=True)
     except TapemillError as error:
         raise WorkflowError(str(error)) from None
 
 
 onerror:
-    hooks.end(workflow, logger, is_ok=False)
+    hooks.on_run_end(workflow, logger, is_ok=False)

@@ -28,8 +28,8 @@ checkpoint detect_scenes:
         mem_mb=REQUESTS.mem_mb,
         runtime=REQUESTS.minutes,
     params:
-        source=known("source"),
-        fingerprint=known("fingerprint"),
+        source=of_job(JobParams.source),
+        fingerprint=of_job(JobParams.fingerprint),
         settings=config["scenes"],
         recipe=RECIPE["scenes"],
     message:
@@ -55,18 +55,18 @@ rule cut_scene:
         in_group("picture")
     resources:
         # For the scheduler `lanes`: no more than so many cuts wait for their enhancement.
-        ahead=1,
-        ahead_at_most=config["disk"]["cut_ahead"],
-        writes_mb=writes("cut"),
+        backlog=1,
+        backlog_limit=config["disk"]["cut_ahead"],
+        disk_mb=disk_mb_of("cut"),
         mem_mb=REQUESTS.mem_mb,
         runtime=REQUESTS.minutes,
     params:
-        source=known("source"),
-        fingerprint=known("fingerprint"),
-        take=known("take"),
-        span=known("span_in_file"),
-        picture=known("picture"),
-        sound=known("speech_stream"),
+        source=of_job(JobParams.source),
+        fingerprint=of_job(JobParams.fingerprint),
+        take=of_job(JobParams.take),
+        span=of_job(JobParams.span_in_file),
+        picture=of_job(JobParams.picture),
+        sound=of_job(JobParams.speech_stream),
         recipe=RECIPE["scenes"],
     message:
         "Cutting scene {wildcards.scene} of {wildcards.tape}"

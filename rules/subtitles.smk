@@ -62,8 +62,8 @@ rule transcribe_scene:
     params:
         model_sha256=SPEECH_MODEL.sha256,
         language=language,
-        frames=known("frames"),
-        rate=known("rate"),
+        frames=of_job(JobParams.frames),
+        rate=of_job(JobParams.rate),
         task="transcribe",
         settings=config["subtitles"],
         recipe=RECIPE["subtitles"],
@@ -86,8 +86,8 @@ use rule transcribe_scene as translate_scene with:
     params:
         model_sha256=SPEECH_MODEL.sha256,
         language=language,
-        frames=known("frames"),
-        rate=known("rate"),
+        frames=of_job(JobParams.frames),
+        rate=of_job(JobParams.rate),
         task="translate",
         settings=config["subtitles"],
         recipe=RECIPE["subtitles"],
@@ -110,8 +110,8 @@ rule join_subtitles:
     benchmark:
         "benchmarks/join_subtitles/{tape}.tsv"
     params:
-        spans=known("spans"),
-        rate=known("rate"),
+        spans=of_job(JobParams.spans),
+        rate=of_job(JobParams.rate),
         gap_frames=config["subtitles"]["gap_frames"],
         recipe=RECIPE["subtitles"],
     message:

@@ -28,12 +28,12 @@ rule mux_tape:
     benchmark:
         "benchmarks/mux_tape/{tape}.tsv"
     resources:
-        writes_mb=writes("tape"),
+        disk_mb=disk_mb_of("tape"),
         mem_mb=REQUESTS.mem_mb,
         runtime=REQUESTS.minutes,
     params:
-        spans=known("enhanced_spans"),
-        rate=known("enhanced_rate"),
+        spans=of_job(JobParams.enhanced_spans),
+        rate=of_job(JobParams.enhanced_rate),
         title=from_sheet("title"),
         date=from_sheet("date"),
         language=language,
@@ -68,10 +68,10 @@ rule write_provenance:
     benchmark:
         "benchmarks/write_provenance/{tape}.tsv"
     params:
-        row=known("row"),
-        scenes=known("scene_frames"),
+        row=of_job(JobParams.row),
+        scenes=of_job(JobParams.scene_frames),
         enhance=ENHANCE.of_tape,
-        overrides=known("overrides"),
+        overrides=of_job(JobParams.overrides),
         language=language,
         speech_model=[str(SPEECH_MODEL.path), SPEECH_MODEL.sha256],
         recipes=RECIPE,

@@ -26,12 +26,12 @@ from tapemill.lanes.assignment import (
     GPU,
     LANE_DEVICE,
     LANE_WARM,
-    LANES_AT_MOST,
+    MAX_LANES,
     Assignment,
     JobRequest,
     assign,
 )
-from tapemill.lanes.backpressure import AHEAD, AHEAD_AT_MOST, UNLIMITED, Backlog
+from tapemill.lanes.backpressure import BACKLOG, BACKLOG_LIMIT, UNLIMITED, Backlog
 from tapemill.lanes.ledger import Ledger
 
 from .check import GpuCheck
@@ -75,8 +75,8 @@ class Scheduler(greedy.Scheduler):
         for name, most in declared.items():
             if LANE.fullmatch(name) and name not in workflow.global_resources:
                 workflow.register_resource(name, most)
-        if workflow is not None and any(AHEAD in rule.resources for rule in workflow.rules):
-            workflow.register_resource(AHEAD, UNLIMITED)
+        if workflow is not None and any(BACKLOG in rule.resources for rule in workflow.rules):
+            workflow.register_resource(BACKLOG, UNLIMITED)
         if workflow is not None and workflow.remote_exec:
             from tapemill.cluster import node  # the Snakefile of a cluster job has imported it
 
@@ -141,14 +141,14 @@ class Scheduler(greedy.Scheduler):
     ) -> tuple[list[Any], list[Any]]:
         """Return jobs that may start now, and those held back because enough of their outputs wait to be used."""
         producers = [
-            job for job in jobs if hasattr(job, "rule") and integer_resource(job.scheduler_resources, AHEAD) > 0
+            job for job in jobs if hasattr(job, "rule") and integer_resource(job.scheduler_resources, BACKLOG) > 0
         ]
-        limits = [most for job in producers if (most := integer_resource(job.scheduler_resources, AHEAD_AT_MOST)) > 0]
+        limits = [most for job in producers if (most := integer_resource(job.scheduler_resources, BACKLOG_LIMIT)) > 0]
         if not limits:
             return list(jobs), []
         slots = self._backlog.free_slots(
             self._waiting_files(producers, remaining),
-            running=self._total[AHEAD] - free[AHEAD],
+            running=self._total[BACKLOG] - free[BACKLOG],
             limit=min(limits),
         )
         # In the order of tape names and scenes, so that started tapes are finished first.
@@ -215,7 +215,7 @@ class Scheduler(greedy.Scheduler):
             expected_s=integer_resource(job.scheduler_resources, EXPECTED_S),
             needs={name: amount for name, amount in needs.items() if not LANE.fullmatch(name)},
             input_bytes=sum(input_sizes.get(file) or 0 for file in job.input),
-            lanes_at_most=integer_resource(job.scheduler_resources, LANES_AT_MOST),
+            max_lanes=integer_resource(job.scheduler_resources, MAX_LANES),
             lane=next((name for name in lanes if needs.get(name)), None),
             failed_at=self._ledger.failed_at(key),
         )

@@ -5,21 +5,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from tapemill.lanes.assignment import GPU, LANE_DEVICE, LANE_WARM
+from tapemill.snakemake_compat.aux_resources import remove_aux_resources
 
 LANE = re.compile(rf"{GPU}(0|[1-9][0-9]*)")
 
 
 def remove_lane(job: Any) -> None:
-    """Remove the lane of an earlier attempt: Snakemake keeps it on the job, and refuses to add it twice.
-
-    There is no public API for this. tests/workflow/test_scheduler.py fails if a new Snakemake keeps it elsewhere.
-    """
-    added = getattr(job, "_aux_resources", None)
-    if added:
-        for name in [name for name in added if name in (LANE_DEVICE, LANE_WARM) or LANE.fullmatch(name)]:
-            del added[name]
-        job._resources = None
-        job._scheduler_resources = None
+    """Remove the lane of an earlier attempt."""
+    remove_aux_resources(job, lambda name: name in (LANE_DEVICE, LANE_WARM) or LANE.fullmatch(name) is not None)
 
 
 def key_of(job: Any) -> str:

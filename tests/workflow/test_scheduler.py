@@ -241,7 +241,7 @@ def test_input_size_decides_between_jobs_of_the_same_expected_time(tmp_path):
 
 def test_a_removed_lane_is_never_used_and_a_capped_rule_keeps_to_its_lanes(tmp_path):
     source = workflow(
-        rule("enhance", 6, resources="lanes_at_most=1", params="sleep_s=0.2"),
+        rule("enhance", 6, resources="max_lanes=1", params="sleep_s=0.2"),
         rule("speak", 4, params="sleep_s=0.2"),
         targets=[*names("enhance", 6), *names("speak", 4)],
         expected=dict.fromkeys(names("enhance", 6), 60),

@@ -1,4 +1,4 @@
-"""Audio of a tape: every track of the capture, whole, from the first video frame on, filtered on request, encoded once."""
+"""Audio of a tape: every track of the capture, from the first video frame on, filtered on request, encoded once."""
 
 from __future__ import annotations
 

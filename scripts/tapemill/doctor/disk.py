@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from tapemill.core.errors import DiskFull, NotWritable, UnfitDisk
+from tapemill.core.rule_catalog import tape_rules
 from tapemill.storage import disk_space, filesystem_checks, mounts
 from tapemill.storage.mounts import Mount
 from tapemill.storage.mtimes import TOLERANCE_S
@@ -51,7 +52,7 @@ def check_plan(asked: Asked) -> Iterator[Finding]:
 
     tapes = lookups({tape.tape: tape for _, tape in read_sheet(Path(setting("sheet"))) if tape.source.exists()})
     container = config()["tape"]["container"]
-    wanted = {tape: set(disk_usage.MAKES) for tape in tapes if not (RESULTS / tape / f"{tape}.{container}").exists()}
+    wanted = {tape: set(tape_rules()) for tape in tapes if not (RESULTS / tape / f"{tape}.{container}").exists()}
     disk = config()["disk"]
     plans = disk_usage.plan(tapes, wanted, enhance=enhancement().of_tape, disk=disk, cores=os.cpu_count() or 1)
     for plan in plans:
@@ -75,7 +76,7 @@ def _look(place: Path, there: Path) -> Iterator[Finding]:
     elif disk_space.free_bytes(there) < reserve_bytes:
         yield fault(
             f"{place}: {_free(there)}, and {disk_space.format_size(reserve_bytes)} are to stay so (disk: reserve_gb)",
-            "make room there (`snakemake clean` removes what finished tapes do not need any more)",
+            "make room there (`snakemake clean_tapes` removes what finished tapes do not need any more)",
             facts,
         )
     else:

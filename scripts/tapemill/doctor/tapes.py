@@ -40,13 +40,13 @@ def _look(tape: TapeRow, where: str) -> Iterator[Finding]:
     """Raises what a run would raise for this source."""
     from tapemill.config.tape_sheet import check_source
     from tapemill.storage import mtimes
-    from tapemill.workflow.tape import DEMO_CAPTURE, TapeLookup
+    from tapemill.workflow.tape import DEMO_CAPTURE, TapeState
 
     if str(tape.source) == DEMO_CAPTURE and not tape.source.exists():
         yield ok(f"{where}: the demo tape is not drawn yet, which a run sees to")
         return
     check_source(tape, where)
-    files = TapeLookup(tape).files
+    files = TapeState(tape).files
     if not files:
         yield fault(
             f"{where}: the folder of tape {tape.tape!r} holds no scene files",

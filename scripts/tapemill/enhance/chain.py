@@ -216,7 +216,7 @@ def _network(values: Mapping[str, Any], find: Find) -> NetworkStep:
         )
     model = find(name)
     own = {key: value for key, value in values.items() if value is not None and key != "model"}
-    # A file that nobody has looked into yet has no kind and scale; `snakemake models` looks, and no job runs before.
+    # A file that was not inspected yet has no kind and scale; `snakemake fetch_models` inspects it before any job runs.
     return NetworkStep(name, model.kind or "frame", str(model.path), model.sha256, model.scale or 1, **own)
 
 

@@ -18,7 +18,7 @@ from typing import Final
 # Resources by which rules, scheduler and job scripts exchange lanes.
 GPU: Final = "gpu"
 EXPECTED_S: Final = "expected_s"
-LANES_AT_MOST: Final = "lanes_at_most"
+MAX_LANES: Final = "max_lanes"
 LANE_DEVICE: Final = "lane_device"
 LANE_WARM: Final = "lane_warm"
 CORES: Final = "_cores"
@@ -41,7 +41,7 @@ class JobRequest:
     """All global resources it needs beside the lane."""
     input_bytes: int = 0
     """Size of its input files: orders short jobs whose expected times are the same number of seconds."""
-    lanes_at_most: int = 0
+    max_lanes: int = 0
     """How many lanes may hold jobs of its rule at once; 0 for any number."""
     lane: str | None = None
     """Lane required by the rule itself or by `--set-resources`."""
@@ -164,7 +164,7 @@ class _Table:
         if request.lane is not None:
             return [self.lanes[request.lane]] if request.lane in self.lanes else []
         holders = [name for name, lane in self.lanes.items() if any(job.rule == request.rule for job in lane.jobs)]
-        if 0 < request.lanes_at_most <= len(holders):
+        if 0 < request.max_lanes <= len(holders):
             return [self.lanes[name] for name in holders]
         return list(self.lanes.values())
 

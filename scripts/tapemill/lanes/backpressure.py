@@ -1,8 +1,8 @@
 """Back-pressure: limit of temporary files that wait for the jobs that use them.
 
 A lossless cut of half a minute is 190 MB, and cutting is faster than enhancing: without a limit the cuts of a whole
-tape, 45 GB, would accumulate. A rule is limited by two resources: `ahead=1` marks that its file is for one other job,
-`ahead_at_most` is the number of such files that may wait for their jobs to start.
+tape, 45 GB, would accumulate. A rule is limited by two resources: `backlog=1` marks that its file is for one other job,
+`backlog_limit` is the number of such files that may wait for their jobs to start.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Final
 
-AHEAD: Final = "ahead"
-AHEAD_AT_MOST: Final = "ahead_at_most"
+BACKLOG: Final = "backlog"
+BACKLOG_LIMIT: Final = "backlog_limit"
 
 UNLIMITED: Final = 1_000_000
-"""Declared amount of `ahead`, so that Snakemake's accounting counts such running jobs, also after failures."""
+"""Declared amount of `backlog`, so that Snakemake's accounting counts such running jobs, also after failures."""
 
 
 @dataclass

@@ -49,8 +49,8 @@ def download(url: str, partial: Path, target: Path) -> str:
                 raise ModelError(
                     f"the model could not be fetched from {url}: {error}",
                     file=target,
-                    remedy="see that this machine reaches the address, then run `snakemake models` again: it goes on "
-                    "where it stopped; or fetch the file elsewhere and put it in this place",
+                    remedy="see that this machine reaches the address, then run `snakemake fetch_models` again: it "
+                    "goes on where it stopped; or fetch the file elsewhere and put it in this place",
                 ) from error
             LOG.warning("the download broke (%s), going on in a moment", error)
             time.sleep(PAUSE_S * 2**attempt)

@@ -71,8 +71,8 @@ def _require_pinned_hash(model: Model, file: Path, found: str) -> None:
         raise ModelError(
             f"{model.path.name} has the SHA-256 {found}, pinned is {model.sha256}",
             file=_reject(model, file),
-            remedy="run `snakemake models` again to fetch it anew; if that ends here too, something on the way changes "
-            "it, or its makers replaced it: whoever trusts the new one deletes its entry in config/models.lock",
+            remedy="run `snakemake fetch_models` again to fetch it anew; if that ends here too, something on the way "
+            "changes it, or its makers replaced it: whoever trusts the new one deletes its entry in config/models.lock",
         )
 
 

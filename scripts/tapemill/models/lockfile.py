@@ -1,4 +1,4 @@
-"""Lock file of models, config/models.lock: the SHA-256 of each file, as `snakemake models` first found it."""
+"""Lock file of models, config/models.lock: the SHA-256 of each file, as `snakemake fetch_models` first found it."""
 
 from __future__ import annotations
 
@@ -56,14 +56,16 @@ class ModelFile:
 def verify_model(path: Path, sha256: str) -> None:
     """Raise ModelError unless the file exists and has this SHA-256."""
     if not path.is_file():
-        raise ModelError("the model is not there", file=path, remedy="run `snakemake models` to fetch it")
+        raise ModelError("the model is not there", file=path, remedy="run `snakemake fetch_models` to fetch it")
     if sha256 == UNPINNED:
-        raise ModelError("the model is not pinned yet", file=path, remedy="run `snakemake models` to pin this file")
+        raise ModelError(
+            "the model is not pinned yet", file=path, remedy="run `snakemake fetch_models` to pin this file"
+        )
     found = fingerprint.sha256(path)
     if found != sha256:
         raise ModelError(
             f"the model is not the one that was pinned: SHA-256 {found}, pinned {sha256}",
             file=path,
             remedy="if you changed it on purpose, delete its entry in config/models.lock (a file of your own) or the "
-            "file itself (a model with a name), then run `snakemake models`",
+            "file itself (a model with a name), then run `snakemake fetch_models`",
         )

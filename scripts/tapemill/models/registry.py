@@ -42,7 +42,7 @@ class Model:
     name: str
     """As in the registry, or the path as the setting gives it."""
     kind: Kind | None
-    """None for an own file that `snakemake models` has not inspected."""
+    """None for an own file that `snakemake fetch_models` has not inspected."""
     path: Path
     sha256: str
     """Expected hash of the file; `UNPINNED` before it was first fetched or inspected."""
@@ -105,7 +105,7 @@ def find_model(
     else:
         raise ConfigError(f"there is no model {setting!r}", remedy=_hint(setting, names, kinds))
     if model.kind is not None and model.kind not in kinds:
-        own = f"; if {lock} is wrong, delete its entry there and run `snakemake models`" if model.is_own else ""
+        own = f"; if {lock} is wrong, delete its entry there and run `snakemake fetch_models`" if model.is_own else ""
         raise ConfigError(
             f"the model {setting!r} is of the kind {model.kind}, and what is needed here is {join_or(kinds)}",
             remedy=_hint(setting, names, kinds) + own,

@@ -30,7 +30,7 @@ LARGEST_PICKLE: Final = 64 << 20
 MOST_LAYERS: Final = 10_000
 # safetensors: the length of a JSON header in 8 bytes, then the header.
 HEADER_AT: Final = 8
-_FETCH_AGAIN = "fetch the file again: delete it and run `snakemake models`, or copy it anew"
+_FETCH_AGAIN = "fetch the file again: delete it and run `snakemake fetch_models`, or copy it anew"
 
 
 def load_state_dict(path: Path) -> dict[str, Tensor]:

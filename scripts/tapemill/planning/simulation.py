@@ -43,7 +43,7 @@ class Timed:
     @property
     def order(self) -> tuple[int, float, Key]:
         """Sorts: most urgent first, then longest first."""
-        return -self.task.facts.priority, -self.seconds, self.task.key
+        return -self.task.info.priority, -self.seconds, self.task.key
 
 
 @dataclass(frozen=True)

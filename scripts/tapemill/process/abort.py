@@ -18,7 +18,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tapemill.jobs import attempt_store
+from . import heartbeat
 
 POLL_INTERVAL_S = 0.25
 
@@ -70,4 +70,4 @@ def _watch(run: str, then: Callable[[], None]) -> None:
 
 
 def _marker_path(run: str) -> Path:
-    return attempt_store.NOTES / run / "stop.json"
+    return heartbeat.NOTES / run / "stop.json"

@@ -19,8 +19,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from tapemill.jobs import attempt_store
-
 from . import heartbeat, liveness
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -112,7 +110,7 @@ def _terminate_at(stop_file: Path) -> None:
 
 
 def _marker_path(run: str) -> Path:
-    return attempt_store.NOTES / run / "asked to stop"
+    return heartbeat.NOTES / run / "asked to stop"
 
 
 def _exit_at_once(number: int, _frame: FrameType | None) -> None:

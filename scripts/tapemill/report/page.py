@@ -105,7 +105,7 @@ def _source(name: str) -> str:
 
 
 def entry(name: str, title: str) -> Mapping[str, Any]:
-    """What Snakemake's `report` has to know of an output of draw_tape. Labels are asked for when it is put together."""
+    """Arguments of Snakemake's `report` for a page of a tape. Labels are evaluated when the report is put together."""
 
     def labels(wildcards: Any) -> dict[str, str]:
         headlines = Path(f"results/{wildcards.tape}/report/headlines.json")
@@ -121,6 +121,6 @@ def entry(name: str, title: str) -> Mapping[str, Any]:
 
 
 def headline(headlines: Path, page: str) -> str:
-    """What a page says, from what `draw_tape` wrote: words of ours and numbers alone."""
+    """What a page says, from what `render_tape_report` wrote: words of ours and numbers alone."""
     remedy = "delete it, and the workflow makes it anew"
     return str(untrusted_text.read_json(headlines, error=InputError, remedy=remedy)[page])

@@ -19,10 +19,10 @@ from .tape_history import attempts_by_run
 MOST_RUNS: Final = 8
 
 
-def draw_runs(*, tapes: Sequence[str], samples: Mapping[str, Path], target: Path) -> None:
+def render_run_report(*, tapes: Sequence[str], samples: Mapping[str, Path], target: Path) -> None:
     """Write the page of the runs by which some tapes are what they are, the latest first.
 
-    `samples` are what `sample_tape` wrote of those that are finished.
+    `samples` are what `sample_report_frames` wrote of those that are finished.
     """
     scenes = {tape: {each["scene"] for each in read_sample(path)["scenes"]} for tape, path in samples.items()}
     found = views(attempts_by_run(), {tape: scenes.get(tape) for tape in tapes})

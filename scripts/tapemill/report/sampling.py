@@ -59,7 +59,7 @@ class TapeFacts:
         return source_colour(self.picture)
 
 
-def sample_tape(*, tape: Path, facts: TapeFacts, stills: int, target: Path) -> None:
+def sample_report_frames(*, tape: Path, facts: TapeFacts, stills: int, target: Path) -> None:
     """Write what the pages show of a tape's pictures (JSON, images as WebP in base64).
 
     The scenes' records beside the tape say how fields and crop were. `stills` places are shown, more are measured. What
@@ -84,7 +84,7 @@ def sample_tape(*, tape: Path, facts: TapeFacts, stills: int, target: Path) -> N
 
 
 def read_sample(path: Path) -> dict[str, Any]:
-    """What `sample_tape` wrote."""
+    """What `sample_report_frames` wrote."""
     return untrusted_text.read_json(path, error=InputError, remedy=MAKE_ANEW)
 
 

@@ -89,7 +89,7 @@ class _Tape:
         return [look for look in self.sample["looks"] if look["measures"]]
 
 
-def draw_tape(
+def render_tape_report(
     *,
     tape: Path,
     sample: Path,
@@ -98,7 +98,7 @@ def draw_tape(
     score: Path | None = None,
     provenance: Path | None = None,
 ) -> None:
-    """Write the pages of a tape. `sample` is what `sample_tape` wrote, `score` what `score_demo` did, for the demo.
+    """Write the pages of a tape from the outputs of `sample_report_frames` (`sample`) and, for the demo, `score_demo`.
 
     Raises InputError if one of these files cannot be read.
     """

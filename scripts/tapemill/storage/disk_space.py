@@ -49,10 +49,10 @@ def require(path: Path, needed_bytes: int, *, reserve_bytes: int, what: str) -> 
 
 
 def check_job(outputs: Sequence[Path], resources: Mapping[str, Any], config: Mapping[str, Any]) -> None:
-    """Raise DiskFull if less space is free than the job's rule states that it writes (resource `writes_mb`)."""
-    writes = resources.get("writes_mb")
+    """Raise DiskFull if less space is free than the job's rule states that it writes (resource `disk_mb`)."""
+    writes = resources.get("disk_mb")
     if outputs and isinstance(writes, int):
-        reserve_bytes = int(config["disk"]["reserve_gb"] * GB)
+        reserve_bytes = int(config.get("disk", {}).get("reserve_gb", 0) * GB)
         require(outputs[0].parent, writes * MB, reserve_bytes=reserve_bytes, what="this job")
 
 

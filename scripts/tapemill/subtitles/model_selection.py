@@ -96,7 +96,7 @@ def fitting(wish: Hearing, smaller: Sequence[ModelFile], device: Device) -> Memo
     if choice.rejections and not usable and not (as_asked and device.degrade_level == 1):
         LOG.warning(
             "no smaller Whisper model of this kind is here to fall back on: to have one, name it once in "
-            "`subtitles: model`, run `snakemake models`, and name yours again"
+            "`subtitles: model`, run `snakemake fetch_models`, and name yours again"
         )
     return choice
 

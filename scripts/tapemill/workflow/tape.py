@@ -26,7 +26,7 @@ BYTES_PER_SCENE: Final = 54_000_000
 
 
 @dataclass
-class TapeLookup:
+class TapeState:
     """One tape of the sheet."""
 
     row: TapeRow
@@ -116,6 +116,6 @@ def spread(ids: list[str], count: int) -> list[str]:
     return [ids[(2 * position + 1) * len(ids) // (2 * count)] for position in range(count)]
 
 
-def lookups(rows: Mapping[str, TapeRow]) -> dict[str, TapeLookup]:
+def lookups(rows: Mapping[str, TapeRow]) -> dict[str, TapeState]:
     """A lookup for each row of the sheet."""
-    return {tape: TapeLookup(row) for tape, row in rows.items()}
+    return {tape: TapeState(row) for tape, row in rows.items()}

@@ -74,7 +74,7 @@ def test_a_job_without_room_does_not_begin(tmp_path):
     with small_disk(tmp_path / "disk", "1m") as disk:
         of_disk = job(tmp_path)
         of_disk.config |= {"disk": {"reserve_gb": 0}}
-        of_disk.output, of_disk.resources = [str(disk.path / "a.mkv")], {"writes_mb": 2}
+        of_disk.output, of_disk.resources = [str(disk.path / "a.mkv")], {"disk_mb": 2}
         with pytest.raises(SystemExit) as caught:
             entrypoint.run(lambda _: pytest.fail("the job began"), of_disk)
     assert caught.value.code == 78

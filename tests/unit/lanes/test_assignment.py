@@ -111,13 +111,13 @@ def test_a_retry_leaves_the_lane_to_others_and_takes_it_rather_than_nothing():
 
 
 def test_a_rule_keeps_to_its_number_of_lanes():
-    wishes = [wish(key, 20, rule="enhance", lanes_at_most=1) for key in "abc"] + [wish("s", 1)]
+    wishes = [wish(key, 20, rule="enhance", max_lanes=1) for key in "abc"] + [wish("s", 1)]
     lanes = [LaneState("gpu0", 2), LaneState("gpu1", 2)]
     assert placed(wishes, lanes) == {"a": "gpu0", "s": "gpu1", "b": "gpu0"}
     running = holding("gpu1", wish("x", 5, rule="enhance"), free=1)
     assert placed(wishes[:1], [LaneState("gpu0", 2), running]) == {"a": "gpu1"}
     assert placed(wishes[:3], [LaneState(f"gpu{number}", 1) for number in range(3)]) == {"a": "gpu0"}
-    two = [replace(job, lanes_at_most=2) for job in wishes[:3]]
+    two = [replace(job, max_lanes=2) for job in wishes[:3]]
     assert placed(two, [LaneState(f"gpu{number}", 1) for number in range(3)]) == {"a": "gpu0", "b": "gpu1"}
 
 

@@ -12,7 +12,7 @@ from tapemill.core.timing import FrameRange
 from tapemill.enhance import OutputPicture
 from tapemill.media.colour import Colour
 from tapemill.report.frames import CaptureFile, Tape
-from tapemill.report.sampling import TapeFacts, sample_tape
+from tapemill.report.sampling import TapeFacts, sample_report_frames
 from tests.support.capture_info import capture_of
 from tests.support.media.frame_codes import irregular_times, make_capture, read_number
 
@@ -99,7 +99,7 @@ def test_a_sample_compares_the_same_moments_in_the_same_shape(tmp_path):
         spans=[FrameRange(0, 25), FrameRange(25, 50)],
     )
     target = folder / "sample.json"
-    sample_tape(tape=tape.path, facts=facts, stills=3, target=target)
+    sample_report_frames(tape=tape.path, facts=facts, stills=3, target=target)
     sample = json.loads(target.read_text())
     first = target.read_bytes()
     assert set(sample["thumbnails"]) == {"0000000", "0000025"}
@@ -114,5 +114,5 @@ def test_a_sample_compares_the_same_moments_in_the_same_shape(tmp_path):
         )
         assert before.shape == after.shape == (304, 384, 3)
         assert number_of(after) == 2 * look["frame"]
-    sample_tape(tape=tape.path, facts=facts, stills=3, target=target)
+    sample_report_frames(tape=tape.path, facts=facts, stills=3, target=target)
     assert target.read_bytes() == first

@@ -7,7 +7,7 @@ import pytest
 from tapemill.core.timing import FrameRange
 from tapemill.events.attempts import Attempt
 from tapemill.events.run_state import of_run
-from tapemill.report.run_page import draw_runs
+from tapemill.report.run_page import render_run_report
 from tapemill.report.runs import view, views
 from tapemill.report.tape_history import newest, seconds_of, troubles, work_by_stage
 from tests.support.event_script import RUN, Script
@@ -58,10 +58,12 @@ def test_waiting_before_the_work_is_no_work():
 
 
 def test_what_still_runs_is_left_out():
-    run = view("r", [attempt("mux_tape", begin=0, end=3), attempt("draw_runs", begin=3, end=None, outcome="running")])
+    run = view(
+        "r", [attempt("mux_tape", begin=0, end=3), attempt("render_run_report", begin=3, end=None, outcome="running")]
+    )
     assert [row.name for row in run.rows] == ["tape"]
     assert run.length_s == 3
-    assert view("r", [attempt("draw_runs", begin=0, end=None, outcome="running")]).rows == ()
+    assert view("r", [attempt("render_run_report", begin=0, end=None, outcome="running")]).rows == ()
 
 
 def test_what_came_out_otherwise_is_told_once_and_what_failed_each_time():
@@ -99,7 +101,7 @@ def test_a_run_is_counted_as_its_status_counts_it(tmp_path, monkeypatch):
     found = of_run(RUN).facts()
     # The one that was lost as the run ended is to be done again, which is no failure.
     assert (len(found.failed), found.interrupted) == (1, 1)
-    draw_runs(tapes=["T"], samples={}, target=tmp_path / "runs.html")
+    render_run_report(tapes=["T"], samples={}, target=tmp_path / "runs.html")
     page = (tmp_path / "runs.html").read_text()
     for count in ("2</b> jobs done", "1</b> failed", "1</b> tried again", "1</b> with less", "1</b> scene not as"):
         assert f"<b>{count}" in page
@@ -111,7 +113,7 @@ def test_only_runs_that_made_what_is_there_are_shown():
         "2": [attempt("enhance_scene", "0000000"), attempt("mux_tape", outcome="failed")],
         "3": [attempt("mux_tape")],
         "4": [attempt("mux_tape", tape="another")],
-        "4a": [attempt("draw_tape")],
+        "4a": [attempt("render_tape_report")],
     }
     assert [run.name for run in views(runs, SCENES)] == ["2", "3"]
     # Of a tape that is not finished, what failed last counts too.

@@ -16,7 +16,9 @@ HEAD_CHANNELS: Final = 64
 # SpyNet halves a picture five times after bringing its sides to a multiple of this.
 FLOW_MULTIPLE: Final = 32
 
-_OFFICIAL: Final = "take one of VRT's official checkpoints; `snakemake models` fetches those of config/models.yaml"
+_OFFICIAL: Final = (
+    "take one of VRT's official checkpoints; `snakemake fetch_models` fetches those of config/models.yaml"
+)
 _FRAMES: Final = "leave `frames` out of this network's step in enhance: chain; then what the model takes is chosen"
 
 

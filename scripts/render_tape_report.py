@@ -1,15 +1,15 @@
-"""Rule draw_tape: map Snakemake's job onto tapemill.report.tape_pages.draw_tape."""
+"""Rule render_tape_report: map Snakemake's job onto tapemill.report.tape_pages.render_tape_report."""
 
 from pathlib import Path
 from typing import Any
 
 from tapemill.jobs import entrypoint
-from tapemill.report.tape_pages import TapePages, draw_tape
+from tapemill.report.tape_pages import TapePages, render_tape_report
 
 
 def main(job: Any) -> None:
     """Run the job."""
-    draw_tape(
+    render_tape_report(
         tape=Path(job.input.tape),
         sample=Path(job.input.sample),
         subtitles=Path(job.input.subtitles),

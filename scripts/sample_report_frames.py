@@ -1,4 +1,4 @@
-"""Rule sample_tape: map Snakemake's job onto tapemill.report.sampling.sample_tape."""
+"""Rule sample_report_frames: map Snakemake's job onto tapemill.report.sampling.sample_report_frames."""
 
 from pathlib import Path
 from typing import Any
@@ -7,7 +7,7 @@ from tapemill.core.timing import FrameRange
 from tapemill.enhance import OutputPicture
 from tapemill.jobs import entrypoint
 from tapemill.media.capture_info import Capture
-from tapemill.report.sampling import TapeFacts, sample_tape
+from tapemill.report.sampling import TapeFacts, sample_report_frames
 
 
 def main(job: Any) -> None:
@@ -23,7 +23,7 @@ def main(job: Any) -> None:
         spans=[FrameRange(*span) for span in job.params.spans],
     )
     tape = Path(job.input.tape)
-    sample_tape(tape=tape, facts=facts, stills=job.params.stills, target=Path(job.output.sample))
+    sample_report_frames(tape=tape, facts=facts, stills=job.params.stills, target=Path(job.output.sample))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""One tape through the whole workflow: frames, beeps, subtitles, report and provenance; and nothing left to do after it."""
+"""One tape through the whole workflow: frames, beeps, report, provenance; and a second run with nothing to do."""
 
 from fractions import Fraction
 
@@ -17,9 +17,9 @@ BEEP_TOLERANCE_S = 0.005
 def tape(tmp_path_factory):
     """An interlaced capture, and the project in which `all` has made its tape."""
     project = Project(tmp_path_factory.mktemp("golden") / "project")
-    project.configure(enhance={"encoder_effort": "fast"}, scenes={"longest_s": 3})
+    project.configure(enhance={"encoder_effort": "fast"}, scenes={"longest_s": 3}, report={"pages": True})
     truth = make_capture(project.path("capture.mkv"), frames=FRAMES, size=(720, 576), interlaced="tff", cuts=CUTS)
-    project.sheet({"tape": "T", "source": "capture.mkv", "language": "en", "field_order": "auto"})
+    project.sheet({"tape": "T", "source": "capture.mkv", "language": "en", "field_order": "tff"})
     run = project.make("all")
     return project, truth, run
 

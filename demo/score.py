@@ -104,8 +104,8 @@ def likeness(video: Path, truth: Path, *, prepare: str, height: int) -> Likeness
     )
     report = ffmpeg.run(
         [
-            *ffmpeg.source(video),
-            *ffmpeg.source(truth),
+            *ffmpeg.input_args(video),
+            *ffmpeg.input_args(truth),
             *("-filter_complex", graph, "-map", "[p]", "-f", "null", "-", "-map", "[s]", "-f", "null", "-"),
         ],
         concerns=video,

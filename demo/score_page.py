@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from tapemill.config.tape_sheet import Tape
+from tapemill.config.tape_sheet import TapeRow
 from tapemill.enhance import Chain, EnhanceSettings
 
 LINES: Final = 576
 """Of the demo's capture."""
 
 
-def can_be_scored(row: Tape, capture: str, settings: EnhanceSettings, container: str) -> bool:
+def can_be_scored(row: TapeRow, capture: str, settings: EnhanceSettings, container: str) -> bool:
     """Whether a tape is the demo (`capture`), and comes out in the shape and at the rate of its truth."""
     filters = settings.filters(lines=LINES)
     has_its_shape = settings.height_lines is None and Chain.of(settings).scale == 1 and row.aspect in ("auto", "4:3")

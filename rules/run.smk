@@ -31,7 +31,7 @@ prepare_planning(sys.argv[1:])
 REQUESTS = planning.Requests(planned, config, SPEECH_MODEL.path)
 cluster.prepare(workflow)
 in_group = cluster.together(workflow, planned, config)
-PLANNED_ON = run_lock.footprint(hooks.FOLDER)
+PLANNED_ON = run_lock.change_marker(hooks.FOLDER)
 
 
 onstart:

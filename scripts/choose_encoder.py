@@ -6,15 +6,15 @@ from typing import Any
 from tapemill import lanes
 from tapemill.enhance import EnhanceSettings, choose_encoder
 from tapemill.jobs import entrypoint
-from tapemill.media.capture_info import PictureFacts
+from tapemill.media.capture_info import VideoInfo
 
 
 def main(job: Any) -> None:
-    lanes.call(
+    lanes.run_on_lane(
         job,
         choose_encoder,
         target=Path(job.output.encoder),
-        picture=PictureFacts.from_plain(job.params.picture),
+        picture=VideoInfo.from_plain(job.params.picture),
         settings=EnhanceSettings(**job.params.settings),
     )
 

@@ -3,20 +3,20 @@
 from pathlib import Path
 from typing import Any
 
-from tapemill.core.timing import Span
+from tapemill.core.timing import FrameRange
 from tapemill.jobs import entrypoint
-from tapemill.media.capture_info import PictureFacts, TakeFacts
+from tapemill.media.capture_info import SourceFileInfo, VideoInfo
 from tapemill.scenes import cut_scene
 
 
 def main(job: Any) -> Any:
     return cut_scene(
         source=Path(job.params.source),
-        take=TakeFacts.from_plain(job.params.take),
+        take=SourceFileInfo.from_plain(job.params.take),
         sound_stream=job.params.sound,
-        span=Span(*job.params.span),
+        span=FrameRange(*job.params.span),
         target=Path(job.output.clip),
-        picture=PictureFacts.from_plain(job.params.picture),
+        picture=VideoInfo.from_plain(job.params.picture),
         threads=job.threads,
         on_failure=job.config["on_scene_failure"],
     )

@@ -9,7 +9,7 @@ from tapemill.subtitles import SubtitlesSettings, vote_language
 
 
 def main(job: Any) -> None:
-    lanes.call(
+    lanes.run_on_lane(
         job,
         vote_language,
         audios=[Path(audio) for audio in job.input.audio],

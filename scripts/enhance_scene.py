@@ -6,19 +6,19 @@ from typing import Any
 from tapemill import lanes
 from tapemill.enhance import EnhanceSettings, OutputPicture, enhance_scene
 from tapemill.jobs import entrypoint
-from tapemill.media.capture_info import PictureFacts
+from tapemill.media.capture_info import VideoInfo
 from tapemill.storage import atomic
 
 
 def main(job: Any) -> Any:
-    with atomic.used_up(Path(job.input.clip), keep=job.config["disk"]["keep_cuts"]) as clip:
-        return lanes.call(
+    with atomic.consume_temp(Path(job.input.clip), keep=job.config["disk"]["keep_cuts"]) as clip:
+        return lanes.run_on_lane(
             job,
             enhance_scene,
             clip=clip,
             target=Path(job.output.clip),
             record=Path(job.output.record),
-            picture=PictureFacts.from_plain(job.params.picture),
+            picture=VideoInfo.from_plain(job.params.picture),
             frames=job.params.frames,
             settings=EnhanceSettings(**job.params.settings),
             output=OutputPicture.from_plain(job.params.output),

@@ -4,17 +4,17 @@ from pathlib import Path
 from typing import Any
 
 from tapemill.audio import extract_audio
-from tapemill.core.timing import Span
+from tapemill.core.timing import FrameRange
 from tapemill.jobs import entrypoint
-from tapemill.media.capture_info import TakeFacts
+from tapemill.media.capture_info import SourceFileInfo
 
 
 def main(job: Any) -> None:
     extract_audio(
         source=Path(job.params.source),
-        take=TakeFacts.from_plain(job.params.take),
+        take=SourceFileInfo.from_plain(job.params.take),
         sound_stream=job.params.sound,
-        span=Span(*job.params.span),
+        span=FrameRange(*job.params.span),
         target=Path(job.output.audio),
     )
 

@@ -4,14 +4,14 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from tapemill.core.timing import Span
+from tapemill.core.timing import FrameRange
 from tapemill.jobs import entrypoint
 from tapemill.subtitles import join_subtitles
 
 
 def main(job: Any) -> Any:
     rate = Fraction(job.params.rate)
-    spans = [Span(*span) for span in job.params.spans]
+    spans = [FrameRange(*span) for span in job.params.spans]
     return join_subtitles(
         cues=[Path(cue) for cue in job.input.cues],
         starts_s=[span.start_s(rate) for span in spans],

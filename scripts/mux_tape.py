@@ -4,14 +4,14 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from tapemill.core.timing import Span
+from tapemill.core.timing import FrameRange
 from tapemill.jobs import entrypoint
 from tapemill.tape import SubtitleTrack, TapeFacts, TapeSettings, mux_tape, plan_chapters, tags_of_work
 
 
 def main(job: Any) -> Any:
     rate, settings = Fraction(job.params.rate), TapeSettings(**job.params.settings)
-    spans, clips = [Span(*span) for span in job.params.spans], [Path(clip) for clip in job.input.clips]
+    spans, clips = [FrameRange(*span) for span in job.params.spans], [Path(clip) for clip in job.input.clips]
     tags = {**job.params.tags, **tags_of_work(clips, job.config)}
     return mux_tape(
         clips=clips,

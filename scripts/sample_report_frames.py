@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from tapemill.core.timing import Span
+from tapemill.core.timing import FrameRange
 from tapemill.enhance import OutputPicture
 from tapemill.jobs import entrypoint
 from tapemill.media.capture_info import Capture
@@ -20,7 +20,7 @@ def main(job: Any) -> None:
         rotation_deg=capture.notes["rotation_deg"],
         output=OutputPicture.from_plain(job.params.output),
         scenes=job.params.scenes,
-        spans=[Span(*span) for span in job.params.spans],
+        spans=[FrameRange(*span) for span in job.params.spans],
     )
     tape = Path(job.input.tape)
     sample_report_frames(tape=tape, facts=facts, stills=job.params.stills, target=Path(job.output.sample))

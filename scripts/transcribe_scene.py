@@ -10,7 +10,7 @@ from tapemill.subtitles import SubtitlesSettings, transcribe_scene
 
 
 def main(job: Any) -> Any:
-    return lanes.call(
+    return lanes.run_on_lane(
         job,
         transcribe_scene,
         audio=Path(job.input.audio),

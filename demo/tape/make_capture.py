@@ -40,7 +40,7 @@ def make_capture(*, recording: Path, table: Path, capture: Path, truth: Path, th
     # Frames are worked on side by side; inside them OpenCV's own threads would only get in the way.
     cv2.setNumThreads(1)
     clean = soundtrack.clean_sound(speech.read_table(table), speech.read_recording(recording))
-    with atomic.scratch(capture) as folder:
+    with atomic.scratch_dir(capture) as folder:
         sounds = {}
         for target, samples in ((capture, soundtrack.tape_sound(clean)), (truth, clean)):
             sounds[target] = folder / f"{target.stem}.pcm"
@@ -52,7 +52,7 @@ def make_capture(*, recording: Path, table: Path, capture: Path, truth: Path, th
                 truth: _arguments(whole[truth], sounds[truth], "yuv420p", storyboard.FIELD_RATE, LOSSLESS),
             }
             tape, clear = (
-                stack.enter_context(ffmpeg.writing(encoders[target], concerns=target, timeout_s=TIME_LIMIT_S))
+                stack.enter_context(ffmpeg.pipe_in(encoders[target], concerns=target, timeout_s=TIME_LIMIT_S))
                 for target in (capture, truth)
             )
             for captured, clean_pair in _frames(threads):
@@ -62,9 +62,11 @@ def make_capture(*, recording: Path, table: Path, capture: Path, truth: Path, th
 
 def _arguments(target: Path, pcm: Path, pixels: str, rate: object, encoder: tuple[str, ...]) -> list[str]:
     pictures = ["-f", "rawvideo", "-pix_fmt", pixels, "-s", SIZE, "-framerate", str(rate), "-i", "pipe:0"]
-    sounds = ffmpeg.source(pcm, options=["-f", "s16le", "-ar", str(storyboard.SAMPLE_RATE_HZ), "-ch_layout", "stereo"])
+    sounds = ffmpeg.input_args(
+        pcm, options=["-f", "s16le", "-ar", str(storyboard.SAMPLE_RATE_HZ), "-ch_layout", "stereo"]
+    )
     streams = ["-map", "0:v", "-map", "1:a", "-vf", TAGS, *encoder, "-c:a", "pcm_s16le"]
-    return [*pictures, *sounds, *streams, *ffmpeg.BITEXACT, *ffmpeg.target(target, "matroska")]
+    return [*pictures, *sounds, *streams, *ffmpeg.BITEXACT, *ffmpeg.output_args(target, "matroska")]
 
 
 def _frames(threads: int) -> Iterator[tuple[bytes, bytes]]:

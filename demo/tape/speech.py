@@ -87,8 +87,8 @@ def _fitting(synthesiser: Synthesiser, rng: random.Random, line: storyboard.Line
 def _write_flac(target: Path, samples: np.ndarray) -> None:
     raw_input = ["-f", "s16le", "-ar", str(SAMPLE_RATE_HZ), "-ac", "1", "-i", "pipe:0"]
     with atomic.staged(target) as partial:
-        encoder = [*ffmpeg.BITEXACT, "-c:a", "flac", "-compression_level", "12", *ffmpeg.target(partial, "flac")]
-        with ffmpeg.writing([*raw_input, *encoder], concerns=target, timeout_s=TIME_LIMIT_S) as stream:
+        encoder = [*ffmpeg.BITEXACT, "-c:a", "flac", "-compression_level", "12", *ffmpeg.output_args(partial, "flac")]
+        with ffmpeg.pipe_in([*raw_input, *encoder], concerns=target, timeout_s=TIME_LIMIT_S) as stream:
             stream.write(samples.astype("<i2").tobytes())
 
 
@@ -129,7 +129,7 @@ def read_table(source: Path) -> tuple[Spoken, ...]:
 
 def read_recording(source: Path) -> np.ndarray:
     """The recording's samples. shape = (samples,), float64 in -1..1 at 16 kHz."""
-    decoder = [*ffmpeg.source(source), "-f", "s16le", "-c:a", "pcm_s16le", "pipe:1"]
-    with ffmpeg.reading(decoder, concerns=source, timeout_s=TIME_LIMIT_S) as stream:
+    decoder = [*ffmpeg.input_args(source), "-f", "s16le", "-c:a", "pcm_s16le", "pipe:1"]
+    with ffmpeg.pipe_out(decoder, concerns=source, timeout_s=TIME_LIMIT_S) as stream:
         samples = np.frombuffer(stream.read(), "<i2")
     return np.asarray(samples * (2**RECORDING_SHIFT / 32768), np.float64)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
-from tapemill.core.timing import Span
+from tapemill.core.timing import FrameRange
 
 WIDTH, HEIGHT = 720, 576
 SAMPLE_ASPECT_RATIO = Fraction(16, 15)
@@ -38,7 +38,7 @@ class DemoScene:
     """One scene. `span` counts frames of the whole capture."""
 
     name: str
-    span: Span
+    span: FrameRange
     ambience: Ambience
     lines: tuple[Line, ...] = ()
     stamp: str = ""
@@ -66,14 +66,14 @@ TRAIN_LINE = Line(12, 2.4, ("here comes N", "this is N in C", "do you remember C
 HOUSE_LINE = Line(15, 2.2, ("good night N", "wave to the camera N"))
 
 SCENES = (
-    DemoScene("garden", Span(0, 100), "garden", (GARDEN_LINE,), stamp="24 JUL 1994  PM 3:12"),
-    DemoScene("cake", Span(100, 195), "room", (CAKE_LINE,), fade_out_frames=18),
-    DemoScene("mountains", Span(195, 280), "music", fade_in_frames=18),
-    DemoScene("swing", Span(280, 405), "garden", SWING_LINES, stamp="31 JUL 1994  AM11:05"),
-    DemoScene("pier", Span(405, 1180), "water", PIER_LINES),
-    DemoScene("christmas", Span(1180, 1265), "room", (CHRISTMAS_LINE,), stamp="24 DEC 1994  PM 7:48"),
-    DemoScene("beach", Span(1265, 1340), "silence"),
-    DemoScene("train", Span(1340, 1420), "train", (TRAIN_LINE,)),
-    DemoScene("house", Span(1420, 1500), "evening", (HOUSE_LINE,), stamp=" 2 SEP 1995  PM 8:20"),
+    DemoScene("garden", FrameRange(0, 100), "garden", (GARDEN_LINE,), stamp="24 JUL 1994  PM 3:12"),
+    DemoScene("cake", FrameRange(100, 195), "room", (CAKE_LINE,), fade_out_frames=18),
+    DemoScene("mountains", FrameRange(195, 280), "music", fade_in_frames=18),
+    DemoScene("swing", FrameRange(280, 405), "garden", SWING_LINES, stamp="31 JUL 1994  AM11:05"),
+    DemoScene("pier", FrameRange(405, 1180), "water", PIER_LINES),
+    DemoScene("christmas", FrameRange(1180, 1265), "room", (CHRISTMAS_LINE,), stamp="24 DEC 1994  PM 7:48"),
+    DemoScene("beach", FrameRange(1265, 1340), "silence"),
+    DemoScene("train", FrameRange(1340, 1420), "train", (TRAIN_LINE,)),
+    DemoScene("house", FrameRange(1420, 1500), "evening", (HOUSE_LINE,), stamp=" 2 SEP 1995  PM 8:20"),
 )
 FRAMES = SCENES[-1].span.stop_frame

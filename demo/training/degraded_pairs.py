@@ -26,7 +26,7 @@ from tapemill.enhance import EnhanceSettings
 from tapemill.enhance.chain import written_out
 from tapemill.enhance.filters.graph import Scene, before_networks
 from tapemill.media import ffmpeg
-from tapemill.media.capture_info import PictureFacts
+from tapemill.media.capture_info import VideoInfo
 from tapemill.media.colour import Colour
 from tapemill.models import UNPINNED, Model
 from tapemill.storage import atomic
@@ -39,7 +39,7 @@ LOG = logging.getLogger("tapemill.demo.restoration_data")
 SETTINGS: Mapping[str, Any] = MappingProxyType({"preset": "good"})
 # Its place in the chain, while there is none.
 TO_COME = Model("to be trained", "frame", Path("to-be-trained"), UNPINNED, scale=1)
-CAPTURE = PictureFacts(
+CAPTURE = VideoInfo(
     width=storyboard.WIDTH,
     height=storyboard.HEIGHT,
     pixel_format="yuv422p",
@@ -133,7 +133,7 @@ def make_pairs(*, target: Path, seed: int, size: Size, settings: Mapping[str, An
         LOG.info("clip %d of %d", number + 1, size.clips)
         return pairs
 
-    with atomic.scratch(target) as folder, ThreadPoolExecutor(threads) as pool:
+    with atomic.scratch_dir(target) as folder, ThreadPoolExecutor(threads) as pool:
         clips = list(pool.map(clip, range(size.clips)))
     with atomic.staged(target) as partial, partial.open("wb") as stream:
         np.savez(
@@ -193,7 +193,7 @@ def _filtered(captured: bytes, of: Scene, raw: Path) -> list[Planes]:
     layout = ("-f", "rawvideo", "-pixel_format", of.picture.pixel_format)
     shape = ("-video_size", f"{of.picture.width}x{of.picture.height}", "-framerate", str(of.picture.rate))
     arguments = [
-        *ffmpeg.source(raw, options=("-threads", "1", *layout, *shape)),
+        *ffmpeg.input_args(raw, options=("-threads", "1", *layout, *shape)),
         *(
             "-filter_threads",
             "1",
@@ -207,7 +207,7 @@ def _filtered(captured: bytes, of: Scene, raw: Path) -> list[Planes]:
         ),
     ]
     frames = []
-    with ffmpeg.reading(arguments, concerns=raw, timeout_s=TIME_LIMIT_S) as stream:
+    with ffmpeg.pipe_out(arguments, concerns=raw, timeout_s=TIME_LIMIT_S) as stream:
         while (frame := read_rgb(stream, of.crop.width, of.crop.height)) is not None:
             frames.append(frame)
     raw.unlink()

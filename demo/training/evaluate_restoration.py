@@ -54,7 +54,7 @@ def restore_and_compare(
 ) -> dict[str, float]:
     """The stage's whole way with a capture of the demo's kind, `frames` long, as one scene."""
     of = scene(settings, model)
-    with atomic.scratch(report) as folder:
+    with atomic.scratch_dir(report) as folder:
         video = folder / "restored.mkv"
         started = time.monotonic()
         enhance_scene(

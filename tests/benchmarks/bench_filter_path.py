@@ -26,18 +26,18 @@ ROOT = Path(__file__).resolve().parents[2]
 
 from tapemill.capture.probe import CaptureSettings, probe_capture  # noqa: E402
 from tapemill.config.schema import load_config  # noqa: E402
-from tapemill.core.timing import Span  # noqa: E402
+from tapemill.core.timing import FrameRange  # noqa: E402
 from tapemill.devices.device import CPU  # noqa: E402
 from tapemill.enhance import EnhanceSettings, enhance_scene  # noqa: E402
 from tapemill.enhance.encoders import encoder_arguments  # noqa: E402
 from tapemill.enhance.filters.graph import Scene, filter_chain  # noqa: E402
-from tapemill.media.capture_info import Capture, PictureFacts, TakeFacts  # noqa: E402
+from tapemill.media.capture_info import Capture, SourceFileInfo, VideoInfo  # noqa: E402
 from tapemill.media.ffmpeg import runner as ffmpeg  # noqa: E402
 from tapemill.scenes import cut_scene  # noqa: E402
 from tests.support.media.clips import PLAIN, UNTAGGED  # noqa: E402  found through the line above
 
 RATE = 25
-PICTURE = PictureFacts(
+PICTURE = VideoInfo(
     width=720,
     height=576,
     pixel_format="yuv422p",
@@ -60,14 +60,14 @@ def make_capture(path: Path, seconds: int) -> None:
         [
             *("-f", "lavfi", "-i", moving, "-t", str(seconds), "-vf", "tinterlace=interleave_top,setfield=tff"),
             *("-c:v", "ffv1", "-level", "3", "-coder", "rice", "-g", "1", "-slices", "4", "-slicecrc", "1"),
-            *ffmpeg.target(path, "matroska"),
+            *ffmpeg.output_args(path, "matroska"),
         ],
         concerns=path,
         timeout_s=TIMEOUT_S,
     )
 
 
-def describe(capture: Path) -> TakeFacts:
+def describe(capture: Path) -> SourceFileInfo:
     """What the capture stage finds out."""
     facts = capture.with_suffix(".json")
     settings = CaptureSettings(**load_config({})["capture"])
@@ -75,13 +75,13 @@ def describe(capture: Path) -> TakeFacts:
     return Capture.read(facts).takes[0]
 
 
-def cut(capture: Path, take: TakeFacts, folder: Path, number: int, frames: int) -> None:
+def cut(capture: Path, take: SourceFileInfo, folder: Path, number: int, frames: int) -> None:
     """One scene, lossless, as the workflow cuts it."""
     cut_scene(
         source=capture,
         take=take,
         sound_stream=None,
-        span=Span(number * frames, (number + 1) * frames),
+        span=FrameRange(number * frames, (number + 1) * frames),
         target=folder / f"{number}.mkv",
         picture=PICTURE,
         threads=1,
@@ -101,7 +101,7 @@ def enhance(folder: Path, number: int, frames: int, settings: EnhanceSettings) -
     )
 
 
-def cuts_alone(capture: Path, take: TakeFacts, folder: Path, arguments: argparse.Namespace) -> None:
+def cuts_alone(capture: Path, take: SourceFileInfo, folder: Path, arguments: argparse.Namespace) -> None:
     """Cut every scene, `jobs` at a time."""
     with ThreadPoolExecutor(arguments.jobs) as pool:
         one = partial(cut, capture, take, folder, frames=arguments.scene_s * RATE)
@@ -109,7 +109,7 @@ def cuts_alone(capture: Path, take: TakeFacts, folder: Path, arguments: argparse
 
 
 def ours(
-    capture: Path, take: TakeFacts, folder: Path, arguments: argparse.Namespace, settings: EnhanceSettings
+    capture: Path, take: SourceFileInfo, folder: Path, arguments: argparse.Namespace, settings: EnhanceSettings
 ) -> None:
     """Cut and enhance every scene, `jobs` at a time."""
 
@@ -137,8 +137,8 @@ def one_process(capture: Path, folder: Path, settings: EnhanceSettings) -> None:
     encoder = encoder_arguments(settings.encoder, scene.output, settings)
     threads = encoder.index("-threads")
     del encoder[threads : threads + 2]
-    arguments = [*ffmpeg.source(capture, options=("-r", str(RATE))), "-vf", ",".join(filter_chain(scene)), *encoder]
-    ffmpeg.run([*arguments, *ffmpeg.target(folder / "one.mkv", "matroska")], concerns=capture, timeout_s=TIMEOUT_S)
+    arguments = [*ffmpeg.input_args(capture, options=("-r", str(RATE))), "-vf", ",".join(filter_chain(scene)), *encoder]
+    ffmpeg.run([*arguments, *ffmpeg.output_args(folder / "one.mkv", "matroska")], concerns=capture, timeout_s=TIMEOUT_S)
 
 
 def measure(ways: dict[str, Callable[[], None]], rounds: int) -> dict[str, list[tuple[float, float]]]:

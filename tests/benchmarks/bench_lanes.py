@@ -35,7 +35,7 @@ config.update(load_config(config))
 JOBS = json.loads(Path("jobs.json").read_text())
 
 onstart:
-    runlock.hold(Path(".snakemake"))
+    runlock.acquire(Path(".snakemake"))
 
 rule all:
     input: expand("done/{job}", job=JOBS)
@@ -60,7 +60,7 @@ def main(job):
     lane = " ".join(sorted(name for name in job.resources.keys() if re.fullmatch(r"gpu\\d+", name)))
     plan = job.params.plan
     how = {"seconds": plan["seconds"], "fails": plan["fails"]}
-    lanes.call(job, standins.nap, target=job.output[0], diary="diary", lane=lane, **how)
+    lanes.run_on_lane(job, standins.nap, target=job.output[0], diary="diary", lane=lane, **how)
 
 script.run(main, snakemake)
 """

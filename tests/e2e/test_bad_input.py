@@ -60,7 +60,7 @@ def test_a_capture_that_is_cut_off_is_refused_before_hours_are_spent(project):
 
 def test_a_recording_without_picture(project):
     path = project.path("sound.wav")
-    ffmpeg.run(["-f", "lavfi", "-i", "sine=d=1", *ffmpeg.target(path, "wav")], concerns=path, timeout_s=30)
+    ffmpeg.run(["-f", "lavfi", "-i", "sine=d=1", *ffmpeg.output_args(path, "wav")], concerns=path, timeout_s=30)
     project.sheet({"tape": "T", "source": "sound.wav"})
     fails(project, "sound.wav", "no picture")
 

@@ -18,8 +18,8 @@ SIZE = (160, 128)
 
 
 def copied(source, target, muxer, *, before=(), after=()):
-    arguments = [*ffmpeg.source(source, options=before), "-map", "0", "-c", "copy", *after]
-    ffmpeg.run([*arguments, *ffmpeg.target(target, muxer)], concerns=source, timeout_s=60)
+    arguments = [*ffmpeg.input_args(source, options=before), "-map", "0", "-c", "copy", *after]
+    ffmpeg.run([*arguments, *ffmpeg.output_args(target, muxer)], concerns=source, timeout_s=60)
     return target
 
 

@@ -17,7 +17,7 @@ from tests.support.project import ROOT, this_checkout
 HOLDER = """
 import sys; from pathlib import Path
 from tapemill.process import run_lock as runlock
-runlock.hold(Path(".snakemake")); print("held", flush=True); sys.stdin.read()
+runlock.acquire(Path(".snakemake")); print("held", flush=True); sys.stdin.read()
 """
 CLIPS = "results/T01/enhanced"
 
@@ -141,5 +141,5 @@ def test_a_second_ctrl_c_ends_everything_at_once(copy):
         time.sleep(0.1)
     assert run.wait(20) != 0
     assert json.loads(copy.path(".snakemake/tapemill.lock").read_text())["pid"] == run.pid
-    assert run_lock.footprint(copy.path(".snakemake"))
+    assert run_lock.change_marker(copy.path(".snakemake"))
     assert copy.make("all").jobs["mux_tape"] == 1

@@ -36,8 +36,8 @@ def make_odd_captures(project):
     make_capture(project.path("plain.mp4"), frames=30, size=(360, 288), sound_start_s=None)
     ffmpeg.run(
         [
-            *ffmpeg.source(project.path("plain.mp4"), options=["-display_rotation:v:0", "90"]),
-            *("-c", "copy", *ffmpeg.target(project.path("turned.mp4"), "mp4")),
+            *ffmpeg.input_args(project.path("plain.mp4"), options=["-display_rotation:v:0", "90"]),
+            *("-c", "copy", *ffmpeg.output_args(project.path("turned.mp4"), "mp4")),
         ],
         concerns=project.folder,
         timeout_s=60,
@@ -51,9 +51,9 @@ def make_odd_captures(project):
     make_capture(project.path("silent.mkv"), frames=250, size=(360, 288), sound_start_s=None)
     ffmpeg.run(
         [
-            *ffmpeg.source(project.path("silent.mkv")),
-            *ffmpeg.source(SAMPLES / "rain.mp3", options=["-t", "10"]),
-            *("-c:v", "copy", "-c:a", "flac", *ffmpeg.target(project.path("rain.mkv"), "matroska")),
+            *ffmpeg.input_args(project.path("silent.mkv")),
+            *ffmpeg.input_args(SAMPLES / "rain.mp3", options=["-t", "10"]),
+            *("-c:v", "copy", "-c:a", "flac", *ffmpeg.output_args(project.path("rain.mkv"), "matroska")),
         ],
         concerns=project.folder,
         timeout_s=60,

@@ -17,7 +17,7 @@ from tapemill.audio import AudioSettings, clean_sound, extract_audio
 from tapemill.capture.probe import CaptureSettings, probe_capture
 from tapemill.config.schema import load_config
 from tapemill.core.errors import DiskFull, NotWritable
-from tapemill.core.timing import Span
+from tapemill.core.timing import FrameRange
 from tapemill.devices.device import CPU
 from tapemill.enhance import EnhanceSettings, enhance_scene
 from tapemill.enhance.chain import written_out
@@ -74,7 +74,7 @@ def _cut(parts, place):
         source=parts / "a.mkv",
         take=capture.takes[0],
         sound_stream=capture.sounds[0].stream_index,
-        span=Span(0, FRAMES),
+        span=FrameRange(0, FRAMES),
         target=place / "cut.mkv",
         picture=capture.picture,
         threads=1,
@@ -87,7 +87,7 @@ def _listen(parts, place):
         source=parts / "a.mkv",
         take=capture.takes[0],
         sound_stream=capture.sounds[0].stream_index,
-        span=Span(0, FRAMES),
+        span=FrameRange(0, FRAMES),
         target=place / "scene.wav",
     )
 

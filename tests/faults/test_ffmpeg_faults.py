@@ -16,13 +16,13 @@ from tapemill.audio import AudioSettings, clean_sound
 from tapemill.capture import field_order
 from tapemill.config.schema import load_config
 from tapemill.core.errors import GateError, InputError, SetupError, TapemillError, ToolFailed, ToolKilled
-from tapemill.core.timing import Span
+from tapemill.core.timing import FrameRange
 from tapemill.devices.device import CPU
 from tapemill.enhance import enhance_scene
 from tapemill.enhance import enhance_scene as clip_module
 from tapemill.media.ffmpeg import limits
 from tapemill.media.ffmpeg import runner as ffmpeg
-from tapemill.media.output_checks import peak
+from tapemill.media.output_checks import peak_amplitude
 from tapemill.scenes import ScenesSettings, cut_scene, detect_scenes
 from tapemill.tape.streams import SubtitleTrack, gathered
 from tests.support.capture_info import capture_of
@@ -54,7 +54,7 @@ class Tape:
         self.subtitles.write_text("1\n00:00:00,000 --> 00:00:01,000\nHello\n")
 
     def fields(self, _target):
-        field_order.count_fields(self.source, 0, [Fraction(0)], 20, timeout_s=limits.time_limit_s())
+        field_order.run_idet(self.source, 0, [Fraction(0)], 20, timeout_s=limits.timeout_s())
 
     def detect_scenes(self, target):
         settings = ScenesSettings(**load_config({})["scenes"])
@@ -66,7 +66,7 @@ class Tape:
             source=self.source,
             take=self.capture.takes[0],
             sound_stream=self.capture.sounds[0].stream_index,
-            span=Span(0, FRAMES),
+            span=FrameRange(0, FRAMES),
             target=target,
             picture=self.capture.picture,
             threads=1,
@@ -104,10 +104,10 @@ def standin(tmp_path_factory, monkeypatch):
     real = ffmpeg.binary()
 
     def put(kind, only=""):
-        ffmpeg.use(str(program(tmp_path_factory.mktemp("bin") / "ffmpeg", real, kind, only)))
+        ffmpeg.set_binary(str(program(tmp_path_factory.mktemp("bin") / "ffmpeg", real, kind, only)))
 
     yield put
-    ffmpeg.use(None)
+    ffmpeg.set_binary(None)
 
 
 @pytest.fixture
@@ -118,7 +118,7 @@ def impatient(monkeypatch):
     monkeypatch.setattr(limits, "ENCODED_SAMPLES_PER_S", 1e12)
     monkeypatch.setattr(clip_module, "START_S", 1.0)
     monkeypatch.setattr(clip_module, "SAMPLES_PER_S", 1e12)
-    monkeypatch.setattr("tapemill.audio.clean.SECONDS_PER_SECOND", 0.0)
+    monkeypatch.setattr("tapemill.audio.clean.TIMEOUT_PER_SECOND", 0.0)
 
 
 STAGES = [
@@ -215,7 +215,7 @@ def test_what_ffmpeg_leaves_running_is_ended(tmp_path, tape, standin, stage):
 def test_black_is_no_fault_where_the_capture_is_black(tmp_path):
     dark = tmp_path / "dark.mkv"
     made = ["-f", "lavfi", "-i", "color=black:s=160x128:r=25:d=2", "-f", "lavfi", "-i", "anullsrc=d=2", "-c:v", "ffv1"]
-    ffmpeg.run([*made, *ffmpeg.target(dark, "matroska")], concerns=dark, timeout_s=60)
+    ffmpeg.run([*made, *ffmpeg.output_args(dark, "matroska")], concerns=dark, timeout_s=60)
     black = Tape.__new__(Tape)
     black.source, black.capture, black.cut = dark, capture_of(dark), tmp_path / "scene.mkv"
     black.cut_scene(black.cut)
@@ -246,8 +246,8 @@ def test_sound_is_told_from_silence_in_every_format(tmp_path):
         unit = {"s16": 2**15, "u8": 2**7, "s32": 2**31, "flt": 1}[kind]
         samples = np.zeros((1, 100)) + (128 if kind == "u8" else 0)
         silent = av.AudioFrame.from_ndarray(samples.astype(dtype), format=kind, layout="mono")
-        assert peak(silent) == 0
+        assert peak_amplitude(silent) == 0
         samples[0, 50] -= unit * full * scale / 2
-        assert peak(av.AudioFrame.from_ndarray(samples.astype(dtype), format=kind, layout="mono")) == pytest.approx(
-            full / 2, abs=0.01
-        )
+        assert peak_amplitude(
+            av.AudioFrame.from_ndarray(samples.astype(dtype), format=kind, layout="mono")
+        ) == pytest.approx(full / 2, abs=0.01)

@@ -13,7 +13,7 @@ import pytest
 
 from tapemill.devices import visibility
 from tapemill.devices.torch_build import torch_build
-from tapemill.lanes.card_registry import record_cards
+from tapemill.lanes.gpu_registry import record_gpus
 from tests.support.project import ROOT
 
 PROMISED = os.environ.get("TAPEMILL_EXPECT_GPU", "")
@@ -23,12 +23,12 @@ OPENED = """
 import json
 import sys
 from tapemill.devices.device import Device
-from tapemill.lanes import card_registry as cards
+from tapemill.lanes import gpu_registry as cards
 from tapemill.devices import visibility as masks
 
 kind, number = json.loads(sys.argv[1])
-masks.pin(kind, number)
-card = cards.verify(kind, number)
+masks.bind_process(kind, number)
+card = cards.verify_gpu(kind, number)
 device = Device(kind, pci_address=card.pci_address)
 """
 
@@ -36,13 +36,13 @@ device = Device(kind, pci_address=card.pci_address)
 @pytest.fixture(scope="session", autouse=True)
 def all_cards(tmp_path_factory):
     """All cards of one kind, recorded in a runtime folder of the tests' own. Here and only here tests are skipped."""
-    if PROMISED and PROMISED not in visibility.MASKINGS:
-        pytest.fail(f"TAPEMILL_EXPECT_GPU={PROMISED}: it must be one of {', '.join(visibility.MASKINGS)}")
+    if PROMISED and PROMISED not in visibility.VISIBILITY:
+        pytest.fail(f"TAPEMILL_EXPECT_GPU={PROMISED}: it must be one of {', '.join(visibility.VISIBILITY)}")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))
         build = torch_build()
         for kind in build.kinds:
-            if PROMISED in {"", kind} and (found := record_cards(kind)):
+            if PROMISED in {"", kind} and (found := record_gpus(kind)):
                 yield found
                 return
         if PROMISED:

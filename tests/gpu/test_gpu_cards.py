@@ -20,7 +20,8 @@ def test_what_is_listed_makes_sense(all_cards):
 def test_every_lane_gets_its_card_and_no_other(all_cards, on_card):
     for card in all_cards:
         seen = on_card(
-            "from tapemill.devices.enumerate import visible; tell([c.uuid for c in visible(kind)])", number=card.number
+            "from tapemill.devices.enumerate import torch_devices; tell([c.uuid for c in torch_devices(kind)])",
+            number=card.number,
         )
         assert seen == [card.uuid]
 
@@ -29,12 +30,12 @@ def test_the_mask_that_is_shown_selects_the_card_by_itself(all_cards, on_card):
     unpinned = "import json, sys\nkind, number = json.loads(sys.argv[1])\n"
     for card in all_cards:
         environ = dict(part.split("=") for part in card.mask.split())
-        code = "from tapemill.devices.enumerate import visible; tell([c.uuid for c in visible(kind)])"
+        code = "from tapemill.devices.enumerate import torch_devices; tell([c.uuid for c in torch_devices(kind)])"
         assert on_card(code, opened=unpinned, **environ) == [card.uuid]
 
 
 def test_a_mask_of_somebody_else_is_kept(card, on_card):
-    environ = {visibility.MASKINGS[card.kind].variable: str(card.number)}
+    environ = {visibility.VISIBILITY[card.kind].variable: str(card.number)}
     assert on_card("tell(card.uuid)", number=None, **environ) == card.uuid
 
 
@@ -48,9 +49,9 @@ def test_a_card_that_is_not_the_recorded_one_is_refused(card, on_card):
     import dataclasses
     from tapemill.core.errors import LaneError
     other = dataclasses.replace(card, uuid="00000000-0000-0000-0000-000000000000")
-    cards.expected_card = lambda kind, number: other
+    cards.expected_gpu = lambda kind, number: other
     try:
-        cards.verify(kind, number)
+        cards.verify_gpu(kind, number)
     except LaneError as error:
         tell(str(error))
     """

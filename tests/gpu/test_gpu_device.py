@@ -39,13 +39,13 @@ def test_memory_figures_are_possible(card, on_card):
 def test_running_out_of_memory_is_told_and_survived(on_card):
     code = """
     import torch
-    from tapemill.devices.errors import translated
+    from tapemill.devices.errors import translate_device_errors
     from tapemill.devices.device import open_device
     from tapemill.core.errors import OutOfMemory
     place = open_device(device)
     held = []
     try:
-        with translated(device):
+        with translate_device_errors(device):
             while True:
                 # Below the 4 GiB that a single tensor may have on an A770.
                 held.append(torch.ones(1 << 30, dtype=torch.uint8, device=place))
@@ -63,13 +63,13 @@ def test_running_out_of_memory_is_told_and_survived(on_card):
 def test_a_share_of_the_memory_is_a_limit(card, on_card):
     code = """
     import torch
-    from tapemill.devices.errors import translated
+    from tapemill.devices.errors import translate_device_errors
     from tapemill.devices.device import Device, open_device
     from tapemill.core.errors import OutOfMemory
     place = open_device(Device(kind, memory_share=0.25))
     held = []
     try:
-        with translated(device):
+        with translate_device_errors(device):
             while True:
                 held.append(torch.ones(256 << 20, dtype=torch.uint8, device=place))
     except OutOfMemory:

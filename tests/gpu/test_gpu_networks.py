@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tapemill.devices.device import CPU
-from tapemill.devices.model_cache import drop_all
+from tapemill.devices.model_cache import clear
 from tapemill.enhance import enhance_scene
 from tests.support.media.clips import LOSSLESS, clip_from, facts_of, samples
 from tests.support.networks import compact, network, steps, vrt
@@ -52,7 +52,7 @@ def test_a_scene_restored_on_the_card_is_that_of_the_cpu(tmp_path, on_card, monk
         settings=settings,
         device=CPU,
     )
-    drop_all()
+    clear()
     card, cpu = (samples(tmp_path / f"{name}.mkv", "yuv420p").astype(int) for name in ("card", "cpu"))
     assert np.abs(card - cpu).max() <= 3
     assert np.abs(card - cpu).mean() < 0.3

@@ -10,7 +10,7 @@ from tests.support.media import speech
 CODE = """
 from fractions import Fraction
 from pathlib import Path
-from tapemill.storage.atomic import sha256
+from tapemill.storage.fingerprint import sha256
 from tapemill.models import ModelFile
 from tapemill.subtitles import SubtitlesSettings, transcribe_scene
 folder, model, settings = Path(sys.argv[2]), Path(sys.argv[3]), json.loads(sys.argv[4])

@@ -9,7 +9,7 @@ from tapemill.capture.probe import CaptureSettings, probe_capture
 from tapemill.config.schema import load_config
 from tapemill.core.errors import InputError, ToolFailed
 from tapemill.media.ffmpeg import runner as ffmpeg
-from tapemill.media.probe import opened, probe
+from tapemill.media.probe import open_media, probe
 from tests.hostile.time_limits import lonely_server, opened_files
 from tests.support.media.frame_codes import make_capture
 
@@ -89,7 +89,7 @@ def is_refused(path, *, opens):
             with pytest.raises(InputError):
                 refuse()
         with pytest.raises(ToolFailed) as caught:
-            ffmpeg.run([*ffmpeg.source(path), "-f", "null", "-"], concerns=path, timeout_s=30)
+            ffmpeg.run([*ffmpeg.input_args(path), "-f", "null", "-"], concerns=path, timeout_s=30)
     assert [name for name in found if name.startswith("secret") and name != path.name] == []
     assert path.name in found
     assert not facts.exists()
@@ -115,7 +115,7 @@ def test_a_name_that_is_a_pattern_for_numbered_pictures(tmp_path, secret):
         probe(path)
     assert "secret1.png" not in found
     with pytest.raises(ToolFailed):
-        ffmpeg.run([*ffmpeg.source(path), "-f", "null", "-"], concerns=path, timeout_s=30)
+        ffmpeg.run([*ffmpeg.input_args(path), "-f", "null", "-"], concerns=path, timeout_s=30)
     with opened_files(tmp_path) as found:
         command = [ffmpeg.binary(), "-nostdin", "-i", f"file:{path}", "-f", "null", "-"]
         subprocess.run(command, capture_output=True, timeout=30, check=False)
@@ -131,7 +131,7 @@ def test_no_address_is_called(tmp_path, name, text, scheme):
         with pytest.raises(InputError):
             probe(path)
         with pytest.raises(ToolFailed):
-            ffmpeg.run([*ffmpeg.source(path), "-f", "null", "-"], concerns=path, timeout_s=30)
+            ffmpeg.run([*ffmpeg.input_args(path), "-f", "null", "-"], concerns=path, timeout_s=30)
 
 
 @pytest.mark.parametrize("text", [DASH, SDP])
@@ -142,7 +142,7 @@ def test_no_address_of_a_manifest_is_called(tmp_path, text):
         with pytest.raises(InputError):
             probe(path)
         with pytest.raises(ToolFailed):
-            ffmpeg.run([*ffmpeg.source(path), "-f", "null", "-"], concerns=path, timeout_s=30)
+            ffmpeg.run([*ffmpeg.input_args(path), "-f", "null", "-"], concerns=path, timeout_s=30)
 
 
 def alias(path):
@@ -156,7 +156,9 @@ def alias(path):
 
 def test_quicktime_references_to_other_files_are_not_followed(tmp_path, recording):
     whole = tmp_path / "whole.mov"
-    ffmpeg.run([*ffmpeg.source(recording), "-c", "copy", *ffmpeg.target(whole, "mov")], concerns=whole, timeout_s=30)
+    ffmpeg.run(
+        [*ffmpeg.input_args(recording), "-c", "copy", *ffmpeg.output_args(whole, "mov")], concerns=whole, timeout_s=30
+    )
     data = whole.read_bytes()
     place = data.index(b"dref") - 4
     length = struct.unpack_from(">I", data, place)[0]
@@ -172,11 +174,11 @@ def test_quicktime_references_to_other_files_are_not_followed(tmp_path, recordin
     path = tmp_path / "a.mov"
     path.write_bytes(patched)
     with opened_files(tmp_path) as found:
-        with opened(path) as container:
+        with open_media(path) as container:
             assert container.streams.video
         try:
             probe(path)
-            ffmpeg.run([*ffmpeg.source(path), "-f", "null", "-"], concerns=path, timeout_s=30)
+            ffmpeg.run([*ffmpeg.input_args(path), "-f", "null", "-"], concerns=path, timeout_s=30)
         except (InputError, ToolFailed):
             pass
     assert "secret.mov" not in found
@@ -192,11 +194,11 @@ def test_a_matroska_attachment_is_not_written_anywhere(tmp_path, recording):
     path = tmp_path / "a.mkv"
     attached = ["-attach", tmp_path / "font", "-metadata:s:t", "mimetype=font/ttf"]
     names = ["-metadata:s:t", f"filename=../../{tmp_path.name}/planted.ttf"]
-    arguments = [*ffmpeg.source(recording), "-c", "copy", *attached, *names, *ffmpeg.target(path, "matroska")]
+    arguments = [*ffmpeg.input_args(recording), "-c", "copy", *attached, *names, *ffmpeg.output_args(path, "matroska")]
     ffmpeg.run(arguments, concerns=path, timeout_s=30)
     before = set(tmp_path.rglob("*"))
     assert probe(path).picture.width == 64
-    ffmpeg.run([*ffmpeg.source(path), "-map", "0:v", "-f", "null", "-"], concerns=path, timeout_s=30)
+    ffmpeg.run([*ffmpeg.input_args(path), "-map", "0:v", "-f", "null", "-"], concerns=path, timeout_s=30)
     assert set(tmp_path.rglob("*")) == before
 
 

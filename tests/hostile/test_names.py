@@ -40,7 +40,7 @@ def test_an_error_names_such_a_file_in_one_line_that_any_terminal_can_show(tmp_p
     with pytest.raises(InputError) as unread:
         restore(path, tmp_path / "made", preset="none")
     with pytest.raises(ToolFailed) as failed:
-        ffmpeg.run([*ffmpeg.source(path), "-f", "null", "-"], concerns=path, timeout_s=30)
+        ffmpeg.run([*ffmpeg.input_args(path), "-f", "null", "-"], concerns=path, timeout_s=30)
     for caught in (unread, failed):
         (line,) = (line for line in str(caught.value).split("\n") if line.startswith("  file: "))
         assert line.isprintable(), line

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tapemill.core.errors import SceneError
-from tapemill.media.probe import opened
+from tapemill.media.probe import open_media
 from tapemill.subtitles import join_subtitles
 from tapemill.subtitles.sanitise import safe_text, vtt_text
 from tapemill.subtitles.srt import read_srt
@@ -76,7 +76,7 @@ def is_clean(srt: Path, vtt: Path, scenes: int) -> int:
     assert found[".srt"] == found[".vtt"]
     if not found[".srt"]:
         return 0
-    with opened(srt, demuxer="srt") as container:
+    with open_media(srt, demuxer="srt") as container:
         assert len([packet for packet in container.demux() if packet.size]) == len(found[".srt"])
     with av.open(str(vtt), format="webvtt") as container:
         assert len([packet for packet in container.demux() if packet.size]) == len(found[".srt"])

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from tapemill.config.schema import load_config
-from tapemill.lanes.dispatch import call
+from tapemill.lanes.dispatch import run_on_lane
 
 
 def compute(diary, seconds, *, device):
@@ -25,4 +25,4 @@ if __name__ == "__main__":
     job = SimpleNamespace(
         rule="compute", wildcards=[], log=["compute.log"], resources={"gpu": 1}, config=load_config({})
     )
-    call(job, gpu_job.compute, diary=sys.argv[1], seconds=float(sys.argv[2]))
+    run_on_lane(job, gpu_job.compute, diary=sys.argv[1], seconds=float(sys.argv[2]))

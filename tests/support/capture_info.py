@@ -6,8 +6,8 @@ from fractions import Fraction
 from tapemill.capture.probe import CaptureSettings
 from tapemill.config.schema import load_config
 from tapemill.media import probe
-from tapemill.media.capture_info import Capture, PictureFacts, SoundFacts, TakeFacts
-from tapemill.media.cfr import choose_rate, lay_grid
+from tapemill.media.capture_info import AudioTrackInfo, Capture, SourceFileInfo, VideoInfo
+from tapemill.media.cfr import fit_cfr_grid, guess_frame_rate
 
 
 def capture_settings(**changes):
@@ -22,10 +22,10 @@ def capture_of(path, *, interlaced=None, rate=None):
     times, last = probe.packet_times(path, found.picture.stream_index)
     picture = found.picture
     turned = picture.rotation_deg % 180 != 0
-    chosen = choose_rate(times, picture.time_base, picture.stated_rates)
-    grid = lay_grid(times, last, picture.time_base, rate or chosen)
-    take = TakeFacts(file=str(path), stream_index=picture.stream_index, **asdict(grid))
-    facts = PictureFacts(
+    chosen = guess_frame_rate(times, picture.time_base, picture.stated_rates)
+    grid = fit_cfr_grid(times, last, picture.time_base, rate or chosen)
+    take = SourceFileInfo(file=str(path), stream_index=picture.stream_index, **asdict(grid))
+    facts = VideoInfo(
         width=picture.height if turned else picture.width,
         height=picture.width if turned else picture.height,
         pixel_format=picture.pixel_format,
@@ -36,6 +36,6 @@ def capture_of(path, *, interlaced=None, rate=None):
         colour=picture.colour,
     )
     sounds = tuple(
-        SoundFacts(s.stream_index, s.codec, s.sample_rate_hz, s.channels, s.language, s.title) for s in found.sounds
+        AudioTrackInfo(s.stream_index, s.codec, s.sample_rate_hz, s.channels, s.language, s.title) for s in found.sounds
     )
     return Capture("file", (take,), facts, sounds, {})

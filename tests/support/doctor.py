@@ -43,4 +43,4 @@ def patient(tmp_path, monkeypatch):
     yield made
     config.config.cache_clear()
     config.enhancement.cache_clear()
-    ffmpeg.use(None)
+    ffmpeg.set_binary(None)

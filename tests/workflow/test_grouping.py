@@ -63,10 +63,10 @@ def half(wildcards):
     return None if workflow.local_exec else GroupName(f"T01-picture-{{number:03}}")
 
 onstart:
-    runlock.hold(Path(".snakemake"))
+    runlock.acquire(Path(".snakemake"))
     retrying.begin(workflow.scheduler)
     if workflow.non_local_exec:
-        heartbeat.begin(lifeline.own_run().id)
+        heartbeat.start(lifeline.own_run().id)
         {begin}
 
 rule all:
@@ -342,7 +342,7 @@ def test_a_submission_that_slurm_starts_again_does_not_do_again_what_is_done(clu
 
 def test_ctrl_c_cancels_what_was_submitted(cluster):
     """What waits in a queue does not hear that it is asked to stop, and would keep the run from ending for hours."""
-    stop = "from tapemill.process import signals as stopping; stopping.finish_at_signals(workflow.scheduler._executor)"
+    stop = "from tapemill.process import signals as stopping; stopping.install_handlers(workflow.scheduler._executor)"
     cluster.workflow(clip=WAITS, scenes=SCENES[:3], begin=f"{BEGIN}; {stop}")
     main = cluster.start("--retries", "3")
     waiting_job(cluster)

@@ -11,7 +11,7 @@ from tests.support.project import Project, this_checkout
 
 RUN = (
     "import sys; from pathlib import Path; from tapemill.process import run_lock as runlock;"
-    "runlock.hold(Path('.snakemake')); print('held', flush=True); sys.stdin.read()"
+    "runlock.acquire(Path('.snakemake')); print('held', flush=True); sys.stdin.read()"
 )
 
 

@@ -17,13 +17,13 @@ from snakemake.logging import logger
 from tapemill.process import run_lock as runlock
 from tapemill.workflow import up_to_date as settled
 from tapemill.run import hooks
-from tapemill.config.tape_sheet import Tape
+from tapemill.config.tape_sheet import TapeRow
 from tapemill.workflow.tape_queue import TapeQueue
 from tapemill.workflow.tape import lookups
 
-PLANNED_ON = runlock.footprint(hooks.FOLDER)
+PLANNED_ON = runlock.change_marker(hooks.FOLDER)
 TAPES = lookups({
-    name: Tape(name, Path(f"{name}.avi"), name, "", "en", "auto", "auto") for name in config["tapes"].split("-")
+    name: TapeRow(name, Path(f"{name}.avi"), name, "", "en", "auto", "auto") for name in config["tapes"].split("-")
 })
 
 def of_tape(tape):

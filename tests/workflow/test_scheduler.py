@@ -132,7 +132,7 @@ def test_a_job_that_failed_rests_while_others_have_its_lane(tmp_path):
     begin = (
         "from pathlib import Path\nfrom tapemill.jobs import retry as retrying\n"
         "from tapemill.process import run_lock as runlock\nretrying.READING_S = 10.0\n"
-        "onstart:\n    runlock.hold(Path('.snakemake')); retrying.begin(workflow.scheduler)\n"
+        "onstart:\n    runlock.acquire(Path('.snakemake')); retrying.begin(workflow.scheduler)\n"
     )
     expected = {"first-0": 100, "later-0": 1}
     first = rule("first", 1, params="fails=1", log="'logs/{i}.log'", retries=1)
@@ -327,12 +327,12 @@ class TestAsAPlugin(TestSchedulerBase):
 
 GUARD = """
 onstart:
-    from snakemake_scheduler_plugin_lanes.jobs import forget_lane
+    from snakemake_scheduler_plugin_lanes.jobs import remove_lane
     job = next(job for job in workflow.dag.needrun_jobs() if job.rule.name == "speak")
     for name, value in {"gpu0": 1, "lane_device": "cpu", "lane_warm": 1, "other": 5, "expected_s": 7}.items():
         job.add_aux_resource(name, value)
     assert {"gpu0", "lane_device", "lane_warm"} <= set(job.resources.keys()) & set(job.scheduler_resources), "added"
-    forget_lane(job)
+    remove_lane(job)
     assert not {"gpu0", "lane_device", "lane_warm"} & set(job.resources.keys()), "taken off the job"
     assert not {"gpu0", "lane_device", "lane_warm"} & set(job.scheduler_resources), "taken off the accounting"
     assert job.scheduler_resources["other"] == 5, "what others added stays"
@@ -347,7 +347,7 @@ def test_what_is_added_to_a_job_can_be_taken_off_again(tmp_path):
     _, output = run(tmp_path, workflow(GUARD, rule("speak", 1), targets=["speak-0"]), exit_code=None)
     assert "Finished jobid: 0 (Rule: all)" in output, (
         f"{output}\nThis Snakemake keeps what Job.add_aux_resource adds in another way. What to do: read the class Job "
-        "in snakemake/jobs.py, and let snakemake_scheduler_plugin_lanes.jobs.forget_lane take it off there, or call "
+        "in snakemake/jobs.py, and let snakemake_scheduler_plugin_lanes.jobs.remove_lane take it off there, or call "
         "Snakemake's own function for it if there is one by now."
     )
 
@@ -372,8 +372,8 @@ class GpuJob(DummyJob):
 
 @pytest.fixture
 def cards(monkeypatch):
-    """Stands for tapemill.lanes.card_registry: which question it was asked, and what it answers."""
-    module = types.ModuleType("tapemill.lanes.card_registry")
+    """Stands for tapemill.lanes.gpu_registry: which question it was asked, and what it answers."""
+    module = types.ModuleType("tapemill.lanes.gpu_registry")
     module.asked, module.answer, module.known = [], None, threading.Event()
 
     def check_lanes(kind, numbers):

@@ -63,9 +63,9 @@ def before_after(capture: Path, tape: Path, target: Path, view: View) -> None:
     with atomic.staged(target) as partial:
         ffmpeg.run(
             [
-                *(*ffmpeg.source(capture, options=start), *ffmpeg.source(tape, options=start)),
+                *(*ffmpeg.input_args(capture, options=start), *ffmpeg.input_args(tape, options=start)),
                 *("-filter_complex", ";".join(graph), "-frames:v", "1", "-q:v", str(JPEG_QUALITY)),
-                *(*ffmpeg.BITEXACT, "-update", "1", *ffmpeg.target(partial, "image2")),
+                *(*ffmpeg.BITEXACT, "-update", "1", *ffmpeg.output_args(partial, "image2")),
             ],
             concerns=tape,
             timeout_s=LIMIT_S,

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Final
 
 from tapemill.core.errors import SetupError
-from tapemill.core.timing import Span
-from tapemill.media.capture_info import Capture, PictureFacts, SoundFacts, TakeFacts
+from tapemill.core.timing import FrameRange
+from tapemill.media.capture_info import AudioTrackInfo, Capture, SourceFileInfo, VideoInfo
 from tapemill.media.colour import Colour
 from tapemill.scenes.table import make_scenes, write_csv, write_edl, write_scenes
 from tapemill.storage.atomic import write_json
@@ -121,11 +121,11 @@ def _find_scenes(folder: Path) -> None:
     """What jobs would have written until the scenes are known: there is one."""
     results = folder / "results" / TAPE
     unknown = Colour("unknown", "unknown", "unknown", "unknown")
-    picture = PictureFacts(720, 576, "yuv422p", 8, Fraction(16, 15), Fraction(25), "tff", unknown)
-    take = TakeFacts(Fraction(25), 0, Fraction(1, 25), FRAMES, FRAMES, 0, 0, False, "capture.mkv", 0)
-    capture = Capture("file", (take,), picture, (SoundFacts(1, "flac", 48000, 2, "", ""),), {})
+    picture = VideoInfo(720, 576, "yuv422p", 8, Fraction(16, 15), Fraction(25), "tff", unknown)
+    take = SourceFileInfo(Fraction(25), 0, Fraction(1, 25), FRAMES, FRAMES, 0, 0, False, "capture.mkv", 0)
+    capture = Capture("file", (take,), picture, (AudioTrackInfo(1, "flac", 48000, 2, "", ""),), {})
     write_json(results / "capture.json", capture.to_plain())
-    scenes = make_scenes([Span(0, FRAMES)], picture.rate)
+    scenes = make_scenes([FrameRange(0, FRAMES)], picture.rate)
     write_scenes(scenes, results / "scenes.tsv")
     write_csv(scenes, results / "scenes.csv")
     write_edl(scenes, TAPE, results / "scenes.edl")

@@ -1,4 +1,4 @@
-"""A scene's sound for the speech recogniser: 16 kHz, mono, 16 bits, as WAV."""
+"""Audio of a scene for speech recognition: 16 kHz, mono, 16 bits, as WAV."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pathlib import Path
 import av
 import numpy as np
 
-from tapemill.core.timing import Span, nearest
-from tapemill.media.audio_samples import describe, read_samples
-from tapemill.media.capture_info import TakeFacts
+from tapemill.core.timing import FrameRange, round_half_up
+from tapemill.media.audio_samples import probe_format, read_samples
+from tapemill.media.capture_info import SourceFileInfo
 from tapemill.storage.atomic import staged
 
 RATE_HZ = 16_000
@@ -20,19 +20,21 @@ RATE_HZ = 16_000
 MARGIN_S = Fraction(1, 10)
 
 
-def extract_audio(*, source: Path, take: TakeFacts, sound_stream: int | None, span: Span, target: Path) -> None:
-    """Write a scene's sound as WAV with exactly round(duration × 16000) samples, each at its time.
+def extract_audio(
+    *, source: Path, take: SourceFileInfo, sound_stream: int | None, span: FrameRange, target: Path
+) -> None:
+    """Write a scene's audio as WAV with exactly round(duration × 16000) samples, each at its time.
 
-    Time zero is the start of the scene's first frame. Silence where the capture has no sound, not yet, or no more.
+    Time zero is the start of the scene's first frame. Silence where the capture has no audio.
     """
-    first = nearest(span.start_s(take.rate) * RATE_HZ)
-    count = nearest(span.duration_s(take.rate) * RATE_HZ)
+    first = round_half_up(span.start_s(take.rate) * RATE_HZ)
+    count = round_half_up(span.duration_s(take.rate) * RATE_HZ)
     if sound_stream is None:
         samples = np.zeros(count, dtype=np.float32)
     else:
         samples = speech_samples(source, sound_stream, origin_s=take.start_s, first=first, count=count)
     pcm = np.clip(np.round(samples.astype(np.float64) * 2**15), -(2**15), 2**15 - 1).astype("<i2")
-    # Opened here: a wave writer that cannot open its file complains again when it is collected.
+    # Opened here: a wave writer that cannot open its file raises again when it is garbage-collected.
     with staged(target) as partial, partial.open("wb") as stream, wave.open(stream, "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
@@ -41,24 +43,24 @@ def extract_audio(*, source: Path, take: TakeFacts, sound_stream: int | None, sp
 
 
 def speech_samples(source: Path, stream_index: int, *, origin_s: Fraction, first: int, count: int) -> np.ndarray:
-    """Samples [first, first + count) at 16 kHz of a track, counted from `origin_s`, its channels averaged.
+    """Read samples [first, first + count) at 16 kHz of a track, counted from `origin_s`, its channels averaged.
 
-    shape = (count,), float32, full scale ±1. Sound before `origin_s` is left out.
+    shape = (count,), float32, full scale ±1. Audio before `origin_s` is left out.
     """
-    rate_hz = describe(source, stream_index).rate_hz
+    rate_hz = probe_format(source, stream_index).rate_hz
     # Both rates have a sample at each whole multiple of this: starting there keeps their phases as in the whole track.
     period_s = Fraction(1, math.gcd(rate_hz, RATE_HZ))
     lead = max(0, math.floor((Fraction(first, RATE_HZ) - MARGIN_S) / period_s))
     start_s = lead * period_s
     stop_s = Fraction(first + count, RATE_HZ) + MARGIN_S
-    begin, end = nearest(start_s * rate_hz), math.ceil(stop_s * rate_hz)
+    begin, end = round_half_up(start_s * rate_hz), math.ceil(stop_s * rate_hz)
     mono = read_samples(source, stream_index, origin_s=origin_s, first=begin, count=end - begin).mean(axis=0)
-    skip = first - nearest(start_s * RATE_HZ)
-    return _resampled(mono, rate_hz)[skip : skip + count]
+    skip = first - round_half_up(start_s * RATE_HZ)
+    return _resample(mono, rate_hz)[skip : skip + count]
 
 
-def _resampled(mono: np.ndarray, rate_hz: int) -> np.ndarray:
-    """Shape = (samples,), float32; the first sample stays at its place."""
+def _resample(mono: np.ndarray, rate_hz: int) -> np.ndarray:
+    """Resample to 16 kHz, shape = (samples,), float32; the first sample keeps its time."""
     if rate_hz == RATE_HZ:
         return mono
     resampler = av.AudioResampler("flt", "mono", RATE_HZ)

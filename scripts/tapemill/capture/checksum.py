@@ -1,4 +1,4 @@
-"""SHA-256 of a capture: read whole once, and remembered as long as its fingerprint stays."""
+"""SHA-256 of a capture: computed once, and reused while its fingerprint stays the same."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from tapemill.core.errors import printable
 from tapemill.storage import atomic, fingerprint, job_records
 
-from .validation import unchanging
+from .validation import ensure_not_growing
 
 LOG = logging.getLogger("tapemill.provenance")
 
@@ -18,11 +18,11 @@ LOG = logging.getLogger("tapemill.provenance")
 def hash_capture(*, sources: Sequence[Path], target: Path) -> None:
     """Write size, fingerprint and SHA-256 of each file of a capture, in their order, as JSON.
 
-    What an earlier `target` knows of a file with the same fingerprint is not read again: 100 GB take minutes. Raises
-    InputError if a file is written to meanwhile.
+    Files whose fingerprint is in an earlier `target` are not read again: 100 GB take minutes. Raises InputError if a
+    file changes meanwhile.
     """
     known = {file["fingerprint"]: file for file in job_records.read(target).get("files", ())}
-    with unchanging(sources):
+    with ensure_not_growing(sources):
         hashed = [_hash(source, known) for source in sources]
     atomic.write_json(target, {"files": hashed})
 

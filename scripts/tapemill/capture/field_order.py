@@ -1,4 +1,4 @@
-"""Interlacing as it is in the picture, not as it is flagged: ffmpeg's idet filter, counted and judged."""
+"""Field order detected in the video itself, not from flags: ffmpeg's idet filter."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from tapemill.media import ffmpeg
 from tapemill.media.capture_info import FieldOrder
 from tapemill.media.ffmpeg.exit_status import TAIL_LINES
 
-# The last report counts frames by their neighbourhood, which is far less nervous than single frames.
+# Multi-frame detection uses neighbouring frames, which is far more stable than single-frame detection.
 REPORT = re.compile(r"Multi frame detection: TFF:\s*(\d+) BFF:\s*(\d+) Progressive:\s*(\d+) Undetermined:\s*(\d+)")
-# Still pictures of an interlaced tape look progressive; a progressive tape shows next to no combing. So a fifth of
-# combed frames is much more than error, and much less than a lively interlaced tape has.
+# Still frames of an interlaced tape look progressive; a progressive tape shows almost no combing. A fifth of combed
+# frames is far above the error rate, and far below a lively interlaced tape.
 INTERLACED_SHARE = 0.2
 
 
 @dataclass(frozen=True)
-class FieldCounts:
-    """Frames by what idet took them for."""
+class IdetCounts:
+    """Numbers of frames by idet's classification."""
 
     tff: int = 0
     bff: int = 0
     progressive: int = 0
     undetermined: int = 0
 
-    def __add__(self, other: FieldCounts) -> FieldCounts:
-        return FieldCounts(
+    def __add__(self, other: IdetCounts) -> IdetCounts:
+        return IdetCounts(
             self.tff + other.tff,
             self.bff + other.bff,
             self.progressive + other.progressive,
@@ -39,13 +39,13 @@ class FieldCounts:
 
     @property
     def frames(self) -> int:
-        """All frames looked at."""
+        """All frames counted."""
         return self.tff + self.bff + self.progressive + self.undetermined
 
-    def judge(self) -> tuple[FieldOrder, float]:
-        """The field order and how sure that is, 0 to 1.
+    def decide(self) -> tuple[FieldOrder, float]:
+        """Return the field order and its confidence, 0 to 1.
 
-        Nothing looked at, or nothing moving, counts as progressive with confidence 0.
+        No frames, or no motion, count as progressive with confidence 0.
         """
         combed = self.tff + self.bff
         if combed > INTERLACED_SHARE * self.frames:
@@ -53,18 +53,18 @@ class FieldCounts:
         return "progressive", self.progressive / self.frames if self.frames else 0.0
 
 
-def count_fields(
+def run_idet(
     path: Path, stream_index: int, starts_s: Sequence[Fraction], frames_per_spot: int, *, timeout_s: float
-) -> FieldCounts:
-    """Look at `frames_per_spot` frames from each of several places of a file. `timeout_s` is for each place.
+) -> IdetCounts:
+    """Run idet on `frames_per_spot` frames from each position `starts_s` of a file. `timeout_s` is for each position.
 
-    Raises like `ffmpeg.run`, and ToolFailed if ffmpeg says nothing of fields.
+    Raises like `ffmpeg.run`, and ToolFailed if ffmpeg prints no idet report.
     """
-    total = FieldCounts()
+    total = IdetCounts()
     for start_s in starts_s:
         report = ffmpeg.run(
             [
-                *ffmpeg.source(path, options=[*ffmpeg.PICTURE_LIMIT, "-ss", f"{float(start_s):.3f}"]),
+                *ffmpeg.input_args(path, options=[*ffmpeg.PICTURE_LIMIT, "-ss", f"{float(start_s):.3f}"]),
                 *("-map", f"0:{stream_index}", "-frames:v", str(frames_per_spot), "-vf", "idet", "-f", "null", "-"),
             ],
             concerns=path,
@@ -81,5 +81,5 @@ def count_fields(
                 stderr_tail=report.splitlines()[-TAIL_LINES:],
                 remedy="check the setting `ffmpeg`: that program does not do what ffmpeg does",
             )
-        total += FieldCounts(*(int(count) for count in found[-1]))
+        total += IdetCounts(*(int(count) for count in found[-1]))
     return total

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tapemill.devices.device import Kind
-from tapemill.devices.enumerate import list_cards
+from tapemill.devices.enumerate import enumerate_gpus
 from tapemill.devices.torch_build import torch_build
 
 ROOT: Final = Path(__file__).resolve().parents[3]
@@ -62,6 +62,6 @@ def snakemake_command(
 def machine_kind() -> Kind:
     """The kind of card that the installed torch computes on and this machine has; else the CPU."""
     for kind in torch_build().kinds:
-        if kind in PROFILES and list_cards(kind):
+        if kind in PROFILES and enumerate_gpus(kind):
             return kind
     return "cpu"

@@ -29,7 +29,7 @@ RESTARTED = "TAPEMILL_RESTARTED"
 
 def begin() -> None:
     """While the Snakefile is parsed. Of two processes of a submission, one inside the other, the inner one keeps."""
-    liveness.keep()
+    liveness.set_supervisor()
     leave_records_to_main_process()
     if os.environ.get(RESTARTS, "0") != "0":
         os.environ[RESTARTED] = "yes"

@@ -29,12 +29,12 @@ def check_places(asked: Asked) -> Iterator[Finding]:
     tapes = sorted(path for path in RESULTS.glob("*") if path.is_dir()) if RESULTS.is_dir() else []
     seen: dict[int, Path] = {}
     for place in (*PLACES, *tapes):
-        there = filesystem_checks.existing(place)
+        there = filesystem_checks.existing_parent(place)
         if (number := there.stat().st_dev) not in seen:
             seen[number] = place
             yield from _look(place, there)
     for place in (*PLACES, *tapes):
-        there = filesystem_checks.existing(place)
+        there = filesystem_checks.existing_parent(place)
         if not os.access(there, os.W_OK | os.X_OK):
             yield fault(
                 f"nothing can be written to {place}",
@@ -58,7 +58,7 @@ def check_plan(asked: Asked) -> Iterator[Finding]:
     for plan in plans:
         plan.check(int(disk["reserve_gb"] * disk_space.GB))
         names = ", ".join(tape.tape for tape in plan.tapes)
-        peak = disk_space.size(plan.peak_bytes)
+        peak = disk_space.format_size(plan.peak_bytes)
         yield ok(f"room for what is to be made ({names}): up to {peak} of {_free(plan.folder)}")
 
 
@@ -75,7 +75,7 @@ def _look(place: Path, there: Path) -> Iterator[Finding]:
         )
     elif disk_space.free_bytes(there) < reserve_bytes:
         yield fault(
-            f"{place}: {_free(there)}, and {disk_space.size(reserve_bytes)} are to stay so (disk: reserve_gb)",
+            f"{place}: {_free(there)}, and {disk_space.format_size(reserve_bytes)} are to stay so (disk: reserve_gb)",
             "make room there (`snakemake clean_tapes` removes what finished tapes do not need any more)",
             facts,
         )
@@ -89,7 +89,7 @@ def _look(place: Path, there: Path) -> Iterator[Finding]:
 def _tried(place: Path, there: Path, facts: list[tuple[str, str]]) -> Iterator[Finding]:
     """What a run tries out before it begins."""
     try:
-        times = filesystem_checks.try_out(there)
+        times = filesystem_checks.check_filesystem(there)
     except (DiskFull, UnfitDisk) as error:
         yield Finding("fault", error.what.replace(str(there), str(place)), facts, error.remedy)
         return
@@ -118,7 +118,7 @@ def _kind(place: Path, mount: Mount) -> Iterator[Finding]:
             f"{place} is on a network disk ({mount.kind}): its locks may hold for one machine alone",
             "start runs of this folder on one machine at a time",
         )
-    if mount.kind in mounts.OF_MEMORY:
+    if mount.kind in mounts.MEMORY:
         yield warning(
             f"{place} is in memory ({mount.kind}): a restart takes all that is finished",
             "put the working folder on a disk",
@@ -151,4 +151,4 @@ def _other_traps() -> Iterator[Finding]:
 
 
 def _free(place: Path) -> str:
-    return f"{disk_space.size(disk_space.free_bytes(place))} free"
+    return f"{disk_space.format_size(disk_space.free_bytes(place))} free"

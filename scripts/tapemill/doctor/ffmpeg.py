@@ -17,7 +17,7 @@ from .findings import Asked, Finding, fault, ok, warning
 
 if TYPE_CHECKING:
     from tapemill.enhance import EnhanceSettings
-    from tapemill.media.capture_info import PictureFacts
+    from tapemill.media.capture_info import VideoInfo
 
 ASK_S: Final = 20.0
 FRAMES: Final = 3
@@ -49,9 +49,9 @@ def check_ffmpeg(asked: Asked) -> Iterator[Finding]:
     """Which ffmpeg jobs will start, and how it was built."""
     from tapemill.media import ffmpeg
 
-    ffmpeg.use(setting("ffmpeg"))
+    ffmpeg.set_binary(setting("ffmpeg"))
     program = Path(ffmpeg.binary())
-    with ffmpeg.reading(["-version"], concerns=program, timeout_s=ASK_S) as stream:
+    with ffmpeg.pipe_out(["-version"], concerns=program, timeout_s=ASK_S) as stream:
         said = stream.read().decode("utf-8", "replace").splitlines()
     first = said[0] if said else ""
     if not first.startswith("ffmpeg version"):
@@ -68,7 +68,7 @@ def check_filters(asked: Asked) -> Iterator[Finding]:
     from tapemill.enhance.filters.graph import Scene, filter_chain
     from tapemill.media import ffmpeg
 
-    ffmpeg.use(setting("ffmpeg"))
+    ffmpeg.set_binary(setting("ffmpeg"))
     picture = _tape_picture()
     scene = Scene.of(picture, "tff", _settings({**setting("enhance"), **ALL_FILTERS}))
     source = f"testsrc2=size={picture.width}x{picture.height}:rate={picture.rate},format={picture.pixel_format}"
@@ -92,7 +92,7 @@ def check_encoders(asked: Asked) -> Iterator[Finding]:
     from tapemill.enhance.encoders import ENCODERS
     from tapemill.media import ffmpeg
 
-    ffmpeg.use(setting("ffmpeg"))
+    ffmpeg.set_binary(setting("ffmpeg"))
     section = setting("enhance")
     wanted = section["encoder"]
     working, others = [], []
@@ -145,7 +145,7 @@ def _cards_for(encoder: str) -> Sequence[Device]:
 
     if not encoder.endswith("_qsv"):
         return [CPU]
-    return [Device("xpu", pci_address=address) for address in pci.intel_cards()] or [CPU]
+    return [Device("xpu", pci_address=address) for address in pci.intel_gpus()] or [CPU]
 
 
 def _reason(encoder: str, error: TapemillError) -> str:
@@ -163,10 +163,10 @@ def _settings(section: Mapping[str, Any]) -> EnhanceSettings:
     return replace(settings, preset="fast" if settings.preset in ("good", "best") else settings.preset, chain=None)
 
 
-def _tape_picture() -> PictureFacts:
+def _tape_picture() -> VideoInfo:
     """What a PAL tape is captured as: whether it works does not depend on the size."""
-    from tapemill.media.capture_info import PictureFacts
+    from tapemill.media.capture_info import VideoInfo
     from tapemill.media.colour import Colour
 
     unknown = Colour("unknown", "unknown", "unknown", "unknown")
-    return PictureFacts(720, 576, "yuv422p", 8, Fraction(16, 15), Fraction(25), "tff", unknown)
+    return VideoInfo(720, 576, "yuv422p", 8, Fraction(16, 15), Fraction(25), "tff", unknown)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tapemill.devices import pci, visibility
 from tapemill.devices.device import KINDS, Kind
-from tapemill.devices.enumerate import Card
+from tapemill.devices.enumerate import Gpu
 from tapemill.devices.torch_build import install_remedy, torch_build
-from tapemill.lanes import card_registry
+from tapemill.lanes import gpu_registry
 
 from .config import profile_values
 from .findings import Asked, Finding, fault, ok, warning
@@ -42,7 +42,7 @@ def check_cards(asked: Asked) -> Iterator[Finding]:
     kinds = [kind for kind in torch_build().kinds if asked.kind in {None, kind}]
     found = 0
     for kind in kinds:
-        listed = card_registry.record_cards(kind)
+        listed = gpu_registry.record_gpus(kind)
         found += len(listed)
         yield from map(_card, listed)
         if len({card.uuid or card.pci_address for card in listed}) < len(listed):
@@ -81,7 +81,7 @@ def check_lanes(asked: Asked) -> Iterator[Finding]:
             "declare each under `resources` (gpu0: 2, ...), as `python -m tapemill doctor` lists them",
         )
     else:
-        card_registry.check_lanes(kind, [int(name.removeprefix("gpu")) for name in declared])
+        gpu_registry.check_lanes(kind, [int(name.removeprefix("gpu")) for name in declared])
         yield ok(f"the profile's cards are there{_as_lanes(declared)}")
 
 
@@ -89,7 +89,7 @@ def _as_lanes(declared: Collection[str]) -> str:
     return f": {', '.join(declared)}" if declared else ""
 
 
-def _card(card: Card) -> Finding:
+def _card(card: Gpu) -> Finding:
     return ok(
         f"{card.kind} card {card.number}: {card.name}",
         [
@@ -104,11 +104,11 @@ def _card(card: Card) -> Finding:
 
 def _unused(kinds: Collection[Kind], found: int) -> Iterator[Finding]:
     """Cards that Linux knows and nobody will compute on, and why."""
-    names = [name for kind in kinds for name in visibility.MASKINGS[kind].hiding if name in os.environ]
+    names = [name for kind in kinds for name in visibility.VISIBILITY[kind].hiding if name in os.environ]
     if names and not found:
         facts = [("mask", f"{name}={os.environ[name]}") for name in names]
         yield warning("a mask in the environment may hide cards", "unset it and look again", facts)
-    intel = pci.intel_cards()
+    intel = pci.intel_gpus()
     shut = [node for node in map(pci.render_node, intel) if node.exists() and not os.access(node, os.R_OK | os.W_OK)]
     if shut:
         yield warning(

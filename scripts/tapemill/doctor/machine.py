@@ -48,7 +48,7 @@ def check_limits(asked: Asked) -> Iterator[Finding]:
         yield fault(f"{SHARED} is not there or cannot be written to", "mount a tmpfs there, with mode 1777")
     elif disk_space.free_bytes(SHARED) < LEAST_SHARED_BYTES:
         yield warning(
-            f"{SHARED} has {disk_space.size(disk_space.free_bytes(SHARED))} left",
+            f"{SHARED} has {disk_space.format_size(disk_space.free_bytes(SHARED))} left",
             "remove what crashed programs left there; in a container: `--shm-size 1g`",
         )
     try:

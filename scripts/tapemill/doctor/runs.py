@@ -53,9 +53,9 @@ def check_leftovers(asked: Asked) -> Iterator[Finding]:
     if marked:
         yield ok(f"files that were in the making at the last word of a run: {marked}; the next run makes them anew")
     roots = [Path(root) for root in atomic.ROOTS]
-    partial = [file for root in roots for place in atomic.PLACES for file in _files(root, place)]
+    partial = [file for root in roots for place in atomic.STAGING_PATTERNS for file in _files(root, place)]
     if partial:
-        size = disk_space.size(sum(file.stat().st_size for file in partial if file.exists()))
+        size = disk_space.format_size(sum(file.stat().st_size for file in partial if file.exists()))
         yield ok(f"unfinished files: {len(partial)}, {size}; the next run sweeps up what nobody writes")
     locks = _count(FOLDER / "locks")
     if locks:

@@ -12,7 +12,7 @@ from .config import setting
 from .findings import Asked, Finding, fault, ok, warning
 
 if TYPE_CHECKING:
-    from tapemill.config.tape_sheet import Tape
+    from tapemill.config.tape_sheet import TapeRow
 
 
 def check_sheet(asked: Asked) -> Iterator[Finding]:
@@ -36,7 +36,7 @@ def check_sheet(asked: Asked) -> Iterator[Finding]:
         yield ok(f"{sheet}: {len(rows)} {tapes}, and no source at fault")
 
 
-def _look(tape: Tape, where: str) -> Iterator[Finding]:
+def _look(tape: TapeRow, where: str) -> Iterator[Finding]:
     """Raises what a run would raise for this source."""
     from tapemill.config.tape_sheet import check_source
     from tapemill.storage import mtimes
@@ -67,4 +67,4 @@ def _look(tape: Tape, where: str) -> Iterator[Finding]:
         if is_empty:
             what = f"{where}: a file of tape {tape.tape!r} is empty"
             yield fault(what, "copy it again from where it came", [("file", str(file))])
-    mtimes.check(files)
+    mtimes.reject_future_mtimes(files)

@@ -16,12 +16,12 @@ from pathlib import Path
 from types import MappingProxyType
 
 from tapemill.core.errors import ConfigError, InputError, ToolFailed, ToolKilled
-from tapemill.core.timing import nearest
+from tapemill.core.timing import round_half_up
 from tapemill.devices import pci
 from tapemill.devices.device import Device
 from tapemill.media import ffmpeg
-from tapemill.media.capture_info import PictureFacts
-from tapemill.media.ffmpeg.limits import time_limit_s
+from tapemill.media.capture_info import VideoInfo
+from tapemill.media.ffmpeg.limits import timeout_s
 from tapemill.storage import atomic, untrusted_text
 
 from .output_format import OutputPicture, output_picture
@@ -78,7 +78,7 @@ def _x265(job: Job) -> list[str]:
 
 
 def _svtav1(job: Job) -> list[str]:
-    return ["-preset", job.effort, "-crf", f"{nearest(Fraction(job.crf))}", "-svtav1-params", f"lp={job.threads}"]
+    return ["-preset", job.effort, "-crf", f"{round_half_up(Fraction(job.crf))}", "-svtav1-params", f"lp={job.threads}"]
 
 
 def _ffv1(job: Job) -> list[str]:
@@ -87,11 +87,11 @@ def _ffv1(job: Job) -> list[str]:
 
 
 def _qsv(job: Job) -> list[str]:
-    return ["-preset", job.effort, "-global_quality", f"{nearest(Fraction(job.crf))}", "-look_ahead", "0"]
+    return ["-preset", job.effort, "-global_quality", f"{round_half_up(Fraction(job.crf))}", "-look_ahead", "0"]
 
 
 def _qsv_av1(job: Job) -> list[str]:
-    return ["-preset", job.effort, "-global_quality", f"{nearest(Fraction(job.crf))}"]
+    return ["-preset", job.effort, "-global_quality", f"{round_half_up(Fraction(job.crf))}"]
 
 
 def _nvenc(job: Job) -> list[str]:
@@ -146,7 +146,7 @@ def encoder_arguments(name: str, output: OutputPicture, settings: EnhanceSetting
             remedy=f"set enhance: pixel_format to auto or one of {', '.join(encoder.pixel_formats)}",
         )
     default = encoder.crf if encoder.crf is not None else 0
-    interval = 1 if name == "ffv1" else max(1, nearest(Fraction(settings.keyframe_interval_s) * output.rate))
+    interval = 1 if name == "ffv1" else max(1, round_half_up(Fraction(settings.keyframe_interval_s) * output.rate))
     job = Job(
         effort=encoder.efforts[settings.encoder_effort],
         crf=default if settings.crf is None else settings.crf,
@@ -177,7 +177,7 @@ def named(clip: Path, partial: Path, on_card: Sequence[str]) -> dict[str | Path,
     return {partial: "clip", clip: "cut", **dict.fromkeys(on_card[1:2], "card")}
 
 
-def choose_encoder(*, target: Path, picture: PictureFacts, settings: EnhanceSettings, device: Device) -> None:
+def choose_encoder(*, target: Path, picture: VideoInfo, settings: EnhanceSettings, device: Device) -> None:
     """Try the encoder of the settings on the job's card and write which one all clips of the tape have to use.
 
     `target` is a small JSON file: `asked`, `encoder` (what to use) and `reason`, empty unless they differ. A software
@@ -221,5 +221,5 @@ def try_encoder(name: str, output: OutputPicture, settings: EnhanceSettings, dev
             *(*encoder_arguments(name, output, settings), "-f", "null", "-"),
         ],
         concerns=concerns,
-        timeout_s=time_limit_s(samples=output.width * output.height, encoded=TRIAL_FRAMES),
+        timeout_s=timeout_s(samples=output.width * output.height, encoded=TRIAL_FRAMES),
     )

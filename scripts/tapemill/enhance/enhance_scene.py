@@ -11,17 +11,17 @@ from pathlib import Path
 from typing import Any, Final
 
 from tapemill.core.errors import OnSceneFailure, SceneError, ToolFailed, TransientError
-from tapemill.core.notices import CUT_WITH_TAG, STANDS_IN_TAG, Notice
-from tapemill.core.progress import Progress, tell
+from tapemill.core.job_warnings import CUT_WITH_TAG, STANDS_IN_TAG, JobWarning
+from tapemill.core.progress import Progress, report
 from tapemill.core.timing import format_fraction
 from tapemill.devices.device import Device
 from tapemill.enhance.filters.graph import Scene, after_networks, before_networks, filter_chain
 from tapemill.media import ffmpeg
-from tapemill.media.capture_info import PictureFacts
+from tapemill.media.capture_info import VideoInfo
 from tapemill.media.ffmpeg import version
-from tapemill.media.ffmpeg.command import described
-from tapemill.media.ffmpeg.limits import most_bytes
-from tapemill.media.probe import opened
+from tapemill.media.ffmpeg.command import redact_paths
+from tapemill.media.ffmpeg.limits import max_output_bytes
+from tapemill.media.probe import open_media
 from tapemill.storage import atomic
 
 from .encoders import ENCODERS, chosen_encoder, device_arguments, encoder_arguments, named
@@ -50,7 +50,7 @@ PLAINEST: Final = ({"filter": "resize", "own": {}},)
 class _Job:
     clip: Path
     target: Path
-    picture: PictureFacts
+    picture: VideoInfo
     frames: int
     settings: EnhanceSettings
     output: OutputPicture
@@ -63,14 +63,14 @@ def enhance_scene(
     clip: Path,
     target: Path,
     record: Path,
-    picture: PictureFacts,
+    picture: VideoInfo,
     frames: int,
     settings: EnhanceSettings,
     device: Device,
     output: OutputPicture | None = None,
     encoder_choice: Path | None = None,
     on_failure: OnSceneFailure = "stop",
-) -> list[Notice]:
+) -> list[JobWarning]:
     """Restore a cut scene: `clip` (lossless, `frames` frames) becomes `target` (Matroska, picture only).
 
     `record` (JSON) says how: the encoder, the field order found, filters, networks, frames and geometry, the commands
@@ -90,7 +90,7 @@ def enhance_scene(
         if on_failure == "stop":
             raise
         facts = _kept(job, error)
-    tell(
+    report(
         f"{facts['frames_out']} frames",
         frames=facts["frames_out"],
         model=[network["model"] for network in facts.get("networks", ())],
@@ -133,19 +133,19 @@ def _kept(job: _Job, error: SceneError) -> dict[str, Any]:
 
 def _told_by_the_cut(clip: Path) -> dict[str, Any]:
     """What the cut says of pictures that stand in for damaged ones, and of how it was made."""
-    with opened(clip) as container:
+    with open_media(clip) as container:
         damage, cut_with = (container.metadata.get(tag) for tag in (STANDS_IN_TAG, CUT_WITH_TAG))
     found: dict[str, Any] = {"stands_in": damage} if damage else {}
     # A cut that was kept from before this tag was written has none.
     return found | ({"cut_with": json.loads(cut_with)} if cut_with else {})
 
 
-def _notices(facts: Mapping[str, Any]) -> Iterator[Notice]:
+def _notices(facts: Mapping[str, Any]) -> Iterator[JobWarning]:
     if "kept_original" in facts:
-        yield Notice("kept", "{error}: {message}".format(**facts["kept_original"]))
+        yield JobWarning("kept", "{error}: {message}".format(**facts["kept_original"]))
     for network in facts.get("networks", ()):
         if network.get("lowered"):
-            yield Notice("lowered", f"{network['model']} saw smaller tiles or fewer frames")
+            yield JobWarning("lowered", f"{network['model']} saw smaller tiles or fewer frames")
 
 
 def _cadence(job: _Job) -> Cadence:
@@ -182,24 +182,24 @@ def _made(clip: Path, partial: Path, scene: Scene, frames: int, encoder: str, de
     arguments = [
         *on_card,
         # The rate is stated because encoders count time in units of it, and a file's own claim may be rounded.
-        *ffmpeg.source(clip, options=("-threads", "1", "-r", str(scene.picture.rate))),
+        *ffmpeg.input_args(clip, options=("-threads", "1", "-r", str(scene.picture.rate))),
         *("-map", "0:v:0", "-map_chapters", "-1", "-filter_threads", "1", "-vf", ",".join(chain)),
-        *("-fps_mode", "passthrough", *encoding, *ffmpeg.target(partial, "matroska")),
+        *("-fps_mode", "passthrough", *encoding, *ffmpeg.output_args(partial, "matroska")),
     ]
     ffmpeg.run(
         arguments,
         concerns=clip,
         timeout_s=timeout_s,
-        most_bytes=_most_bytes(scene, frames),
+        max_output_bytes=_most_bytes(scene, frames),
         forbidden=ffmpeg.CUT_DAMAGE,
         reached=Progress(frames * scene.output.frames_per_frame).reach,
     )
-    commands = [described(arguments, named(clip, partial, on_card))]
+    commands = [redact_paths(arguments, named(clip, partial, on_card))]
     return {"filters": chain, "commands": commands, "programs": _programs()}
 
 
 def _programs(*packages: str) -> dict[str, str]:
-    return version.used(*packages, with_ffmpeg=True)
+    return version.tool_versions(*packages, with_ffmpeg=True)
 
 
 @contextmanager
@@ -229,7 +229,7 @@ def _limit_s(scene: Scene, frames: int) -> float:
 
 def _most_bytes(scene: Scene, frames: int) -> int:
     output = scene.output
-    return most_bytes(pictures=frames * output.frames_per_frame, samples=output.width * output.height)
+    return max_output_bytes(pictures=frames * output.frames_per_frame, samples=output.width * output.height)
 
 
 def _facts(scene: Scene, cadence: Cadence, passed: Passed) -> dict[str, object]:

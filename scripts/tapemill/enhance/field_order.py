@@ -14,7 +14,7 @@ from av.filter import Graph
 
 from tapemill.core.errors import ToolFailed
 from tapemill.media.capture_info import FieldOrder
-from tapemill.media.probe import opened
+from tapemill.media.probe import open_media
 
 # A few looks spread over the scene: movement, without which no order can be told, may be in one part of it only.
 SPOTS = 3
@@ -108,7 +108,7 @@ def _verdicts(graph: Graph) -> Iterator[str]:
 
 def _frames(clip: Path, start: int, rate: Fraction) -> Iterator[VideoFrame]:
     """Up to FRAMES_PER_SPOT frames from `start` on. Cut scenes have key frames only, so seeking is exact and cheap."""
-    with opened(clip) as container:
+    with open_media(clip) as container:
         stream = container.streams.video[0]
         stream.thread_type = "SLICE"
         base = stream.time_base or Fraction(1, 1000)

@@ -9,8 +9,8 @@ from functools import cache
 from av import VideoFormat
 
 from tapemill.core.errors import ConfigError
-from tapemill.core.timing import nearest
-from tapemill.media.capture_info import PictureFacts, Plain
+from tapemill.core.timing import round_half_up
+from tapemill.media.capture_info import JsonRecord, VideoInfo
 from tapemill.media.colour import Colour
 
 from .chain import Chain
@@ -53,7 +53,7 @@ class Layout:
 
 
 @dataclass(frozen=True)
-class OutputPicture(Plain):
+class OutputPicture(JsonRecord):
     """The picture of all enhanced clips of a tape. Its pixels are square and its frames progressive."""
 
     width: int
@@ -68,7 +68,7 @@ class OutputPicture(Plain):
     colour: Colour
 
 
-def output_picture(picture: PictureFacts, settings: EnhanceSettings) -> OutputPicture:
+def output_picture(picture: VideoInfo, settings: EnhanceSettings) -> OutputPicture:
     """What the settings make of this capture. Raises ConfigError if the crop leaves nothing of the picture."""
     width, height = _restored_size(picture, settings)
     bob = settings.deinterlace == "bob" and picture.field_order != "progressive"
@@ -95,7 +95,7 @@ class Crop:
     height: int
 
 
-def cropped(picture: PictureFacts, settings: EnhanceSettings) -> Crop:
+def cropped(picture: VideoInfo, settings: EnhanceSettings) -> Crop:
     """What the crop leaves, on the chroma grid: rather a line more is cut than half a chroma line kept."""
     filters = settings.filters(lines=picture.height)
     layout = working_layout(picture.pixel_format)
@@ -140,7 +140,7 @@ def working_layout(pixel_format: str) -> Layout:
     return Layout(depth, int(wide), int(wide and tall))
 
 
-def frame_layout(picture: PictureFacts, settings: EnhanceSettings) -> Layout:
+def frame_layout(picture: VideoInfo, settings: EnhanceSettings) -> Layout:
     """The format of frames once fields are apart: the working format, with no more chroma than the finished clip.
 
     Networks get all the chroma there is.
@@ -162,7 +162,7 @@ def is_rgb(pixel_format: str) -> bool:
     return format.is_rgb or format.has_palette
 
 
-def source_colour(picture: PictureFacts) -> Colour:
+def source_colour(picture: VideoInfo) -> Colour:
     """The capture's colour with nothing left unknown: as YUV, after the conversion that RGB needs.
 
     What is untagged is taken for BT.601 in the variant of the line count, or BT.709 from 720 lines on. A known matrix
@@ -184,7 +184,7 @@ def source_colour(picture: PictureFacts) -> Colour:
     )
 
 
-def output_colour(picture: PictureFacts, height: int) -> Colour:
+def output_colour(picture: VideoInfo, height: int) -> Colour:
     """The capture's colour at video range; BT.601 becomes BT.709 when the picture is taller than 576 lines."""
     source = source_colour(picture)
     if height > TALLEST_SD_LINES and source.matrix in BT601_MATRICES and source.transfer in SDR_TRANSFERS:
@@ -199,7 +199,7 @@ def _kept(size: int, cut: tuple[int, int], *, offset_grid: int, size_grid: int) 
     return offset, left if left < size_grid else left // size_grid * size_grid
 
 
-def _restored_size(picture: PictureFacts, settings: EnhanceSettings) -> tuple[int, int]:
+def _restored_size(picture: VideoInfo, settings: EnhanceSettings) -> tuple[int, int]:
     scale = Chain.of(settings).scale
     lines = settings.height_lines or cropped(picture, settings).height * scale
     width, height = _square_pixels(cropped(picture, settings), picture.sample_aspect_ratio, lines)
@@ -215,7 +215,7 @@ def _square_pixels(crop: Crop, aspect: Fraction, lines: int) -> tuple[int, int]:
     """Width and height, both even: of so many lines, and the width that follows."""
     height = max(lines, 2)
     width = crop.width * aspect * Fraction(height, crop.height)
-    return max(nearest(width / 2) * 2, 2), height
+    return max(round_half_up(width / 2) * 2, 2), height
 
 
 def _output_format(settings: EnhanceSettings, working: Layout) -> str:

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from tapemill.config.schema import check_values, schema
 from tapemill.core.errors import ConfigError
-from tapemill.core.timing import Span
-from tapemill.media.capture_info import PictureFacts
+from tapemill.core.timing import FrameRange
+from tapemill.media.capture_info import VideoInfo
 from tapemill.models import NETWORKS, find_model
 from tapemill.storage.tsv import read_table
 from tapemill.storage.untrusted_text import parse_yaml
@@ -42,10 +42,10 @@ class Override:
     tape: str
     scene: str
     """Empty if the row is for a range of frames, or for the whole tape."""
-    span: Span | None
+    span: FrameRange | None
     values: Mapping[str, Any]
 
-    def concerns(self, tape: str, scene: str, span: Span | None) -> bool:
+    def concerns(self, tape: str, scene: str, span: FrameRange | None) -> bool:
         """Whether the row is for this scene: for its name, or for frames that hold more than half of it.
 
         Ready scenes have no `span` on the tape. Raises ConfigError if the row is for frames all the same.
@@ -77,7 +77,7 @@ class SceneSettings:
     """Writes a section's chain out; raises ConfigError."""
     _made: dict[tuple[int, ...], dict[str, Any]] = field(default_factory=dict, repr=False)
     _networks: dict[tuple[int, ...], tuple[NetworkStep, ...]] = field(default_factory=dict, repr=False)
-    _outputs: dict[PictureFacts, OutputPicture] = field(default_factory=dict, repr=False)
+    _outputs: dict[VideoInfo, OutputPicture] = field(default_factory=dict, repr=False)
 
     @classmethod
     def planned(cls, section: Section, tapes: Sequence[str]) -> SceneSettings:
@@ -99,7 +99,7 @@ class SceneSettings:
         """What holds where the table says nothing, and what shapes all clips."""
         return self._with(())
 
-    def of_scene(self, tape: str, scene: str, span: Span | None) -> dict[str, Any]:
+    def of_scene(self, tape: str, scene: str, span: FrameRange | None) -> dict[str, Any]:
         """The settings of a scene. Where rows disagree the later one counts."""
         return self._with(self._rows(tape, scene, span))
 
@@ -125,11 +125,11 @@ class SceneSettings:
         """The networks of scenes that the table says nothing of."""
         return self._networks_with(())
 
-    def networks_of_scene(self, tape: str, scene: str, span: Span | None) -> tuple[NetworkStep, ...]:
+    def networks_of_scene(self, tape: str, scene: str, span: FrameRange | None) -> tuple[NetworkStep, ...]:
         """The networks that a scene goes through."""
         return self._networks_with(self._rows(tape, scene, span))
 
-    def output(self, picture: PictureFacts) -> OutputPicture:
+    def output(self, picture: VideoInfo) -> OutputPicture:
         """What all clips of a tape with such a picture are. Raises ConfigError if the crop leaves nothing of it."""
         if picture not in self._outputs:
             self._outputs[picture] = output_picture(picture, EnhanceSettings(**self.of_tape))
@@ -158,7 +158,7 @@ class SceneSettings:
                     remedy=f"names are in results/{tape}/scenes.tsv" + (f", a near one is {near[0]}" if near else ""),
                 )
 
-    def _rows(self, tape: str, scene: str, span: Span | None) -> tuple[int, ...]:
+    def _rows(self, tape: str, scene: str, span: FrameRange | None) -> tuple[int, ...]:
         return tuple(number for number, override in enumerate(self.overrides) if override.concerns(tape, scene, span))
 
     def _networks_with(self, rows: tuple[int, ...]) -> tuple[NetworkStep, ...]:
@@ -207,7 +207,7 @@ def _override(where: str, row: Mapping[str, str], tapes: Sequence[str]) -> Overr
     return Override(where, row["tape"], row.get("scene", ""), _span(where, row), values)
 
 
-def _span(where: str, row: Mapping[str, str]) -> Span | None:
+def _span(where: str, row: Mapping[str, str]) -> FrameRange | None:
     start, stop = row.get("start_frame", ""), row.get("stop_frame", "")
     if not start and not stop:
         return None
@@ -220,7 +220,7 @@ def _span(where: str, row: Mapping[str, str]) -> Span | None:
             f"{where}: frames from {start!r} to {stop!r} are no range, the stop is the frame after the last",
             remedy="write both as whole numbers, the smaller one first",
         )
-    return Span(int(start), int(stop))
+    return FrameRange(int(start), int(stop))
 
 
 def _value(where: str, key: str, cell: str) -> Any:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from types import MappingProxyType
 from typing import Any, Literal
 
-from tapemill.devices.device import Wish
+from tapemill.devices.device import Precision
 
 Preset = Literal["fast", "gentle", "none", "good", "best"]
 Deinterlace = Literal["bob", "single", "off"]
@@ -106,7 +106,7 @@ class EnhanceSettings:
     frame_model: str
     vrt_model: str
     overrides: str
-    network_precision: Wish
+    network_precision: Precision
     network_tile_samples: int | None
     network_compile: bool
     deinterlace: Deinterlace

@@ -14,8 +14,8 @@ from av import VideoFrame
 from tapemill.core.errors import GateError
 from tapemill.enhance.filters.graph import Scene
 from tapemill.media.colour import MATRICES, RANGES, Colour
-from tapemill.media.output_checks import LEAST_SPREAD, judged, opened_output, thumbnail
-from tapemill.media.probe import opened, packet_times, probe
+from tapemill.media.output_checks import MIN_SPREAD, open_output, thumbnail, verifying
+from tapemill.media.probe import open_media, packet_times, probe
 
 from .output_format import OutputPicture, is_rgb, source_colour
 
@@ -40,7 +40,7 @@ def check_clip(partial: Path, *, target: Path, clip: Path, scene: Scene, frames:
     """Raise GateError, naming `target`, if the clip in `partial` is not what the scene in `clip` has to become."""
     output = scene.output
     expected = frames * output.frames_per_frame
-    with judged(partial, target=target):
+    with verifying(partial, target=target):
         found = probe(partial).picture
         times, _ = packet_times(partial, found.stream_index)
     facts: Mapping[str, tuple[object, object]] = {
@@ -73,7 +73,7 @@ def check_clip(partial: Path, *, target: Path, clip: Path, scene: Scene, frames:
 
 def codec_private_sha256(path: Path) -> str:
     """Hash of a clip's codec parameters ("extradata")."""
-    with opened(path) as container:
+    with open_media(path) as container:
         return hashlib.sha256(container.streams.video[0].codec_context.extradata or b"").hexdigest()
 
 
@@ -103,14 +103,14 @@ def _likeness(partial: Path, clip: Path, scene: Scene) -> Iterator[float]:
             _tag(original, source_colour(scene.picture))
         kept = scene.crop
         ours, theirs = thumbnail(restored), thumbnail(original, (kept.left, kept.top, kept.width, kept.height))
-        if ours is None or theirs is None or theirs.std() < LEAST_SPREAD:
+        if ours is None or theirs is None or theirs.std() < MIN_SPREAD:
             continue
         yield float(np.corrcoef(ours.ravel(), theirs.ravel())[0, 1]) if ours.std() > 0 else 0.0
 
 
 def _key_frame(path: Path, *, last: bool = False, at: Fraction = Fraction(0)) -> tuple[VideoFrame, Fraction]:
     """A key frame and its time: the last one, or the one at or before `at` seconds."""
-    with opened_output(path, target=path, remedy=AGAIN) as container:
+    with open_output(path, target=path, remedy=AGAIN) as container:
         stream = container.streams.video[0]
         base = stream.time_base or Fraction(1, 1000)
         if last:

@@ -9,7 +9,7 @@ from datetime import datetime
 from statistics import fmean
 
 from tapemill.core.rule_catalog import CHECKPOINTS, stage_of
-from tapemill.core.timing import united
+from tapemill.core.timing import merge_intervals
 
 from .attempts import Attempt
 from .run_state import Count, RunState, key_of
@@ -140,7 +140,7 @@ def _at_a_time(tried: Iterable[Attempt], now: datetime) -> float | None:
 
 def _active_s(spans: Iterable[tuple[datetime, datetime]]) -> float:
     """How long at least one of them lasted."""
-    return sum((stop - start).total_seconds() for start, stop in united(spans))
+    return sum((stop - start).total_seconds() for start, stop in merge_intervals(spans))
 
 
 def _frames_per_s(tried: Iterable[Attempt], now: datetime) -> float | None:

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from tapemill.core.notices import Kind, Notice
-from tapemill.process.abort import Cause
+from tapemill.core.job_warnings import JobWarning, Kind
+from tapemill.process.abort import AbortReason
 
 from .attempts import Attempt
 
@@ -60,7 +60,7 @@ class RunFacts:
     interrupted: int = 0
     """Jobs that were stopped in the middle, by Ctrl-C for instance."""
     not_started: int = 0
-    stopped: Cause | None = None
+    stopped: AbortReason | None = None
     """Why no more jobs were started before all was done."""
     missing: tuple[str, ...] = ()
     """Files that the run was to make and that are not there, although Snakemake took all for done."""
@@ -71,9 +71,9 @@ class RunFacts:
         return len({(each.tape, each.scene) for each in self.replaced})
 
 
-def notices_of(attempt: Attempt) -> list[Notice]:
+def notices_of(attempt: Attempt) -> list[JobWarning]:
     """Deviations that an attempt reported."""
-    return [Notice(**each) for each in attempt.facts.get("notices", ())]
+    return [JobWarning(**each) for each in attempt.facts.get("notices", ())]
 
 
 def replaced_scenes(done: Iterable[Attempt]) -> Iterator[Replaced]:

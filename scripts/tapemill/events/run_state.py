@@ -13,8 +13,8 @@ from typing import Any, Literal
 from tapemill import events
 from tapemill.core.errors import ConfigError
 from tapemill.core.rule_catalog import is_of_tape
-from tapemill.process.abort import Cause
-from tapemill.process.liveness import Run
+from tapemill.process.abort import AbortReason
+from tapemill.process.liveness import RunId
 
 from .attempts import Attempt, AttemptLog, names_of_log
 from .log import Event
@@ -118,7 +118,7 @@ class RunState:
         stopped = self.ended.facts.get("stopped") if self.ended else None
         return replace(
             self._outcome(list(self._failed())),
-            stopped=Cause(str(stopped), "") if stopped else None,
+            stopped=AbortReason(str(stopped), "") if stopped else None,
             missing=tuple(map(str, self.ended.facts.get("missing", ()))) if self.ended else (),
         )
 
@@ -177,7 +177,7 @@ class RunState:
         pid, _, ticks = str(facts.get("run_id", "")).partition("-")
         if facts.get("host") != socket.gethostname() or not (pid.isdecimal() and ticks.isdecimal()):
             return None
-        return Run(int(pid), int(ticks)).alive
+        return RunId(int(pid), int(ticks)).alive
 
     def _became(self, attempt: Attempt) -> str:
         if attempt.outcome in {"running", "done"}:

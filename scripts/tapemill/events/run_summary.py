@@ -57,7 +57,7 @@ def print_summary(workflow: Any, logger: logging.Logger, *, is_ok: bool, missing
     `missing` are files that the run was to make and that are not there; the caller reports them on the terminal.
     """
     outcome = of_run(events.current()).outcome_at_end(_failed_logs(workflow))
-    found = replace(outcome, stopped=abort.cause(liveness.own_run().id), missing=tuple(missing))
+    found = replace(outcome, stopped=abort.abort_reason(liveness.own_run().id), missing=tuple(missing))
     plain = asdict(found) | {"stopped": found.stopped and found.stopped.message}
     events.write("run_ended", is_ok=is_ok, **plain)
     for level, text in format_summary(found):

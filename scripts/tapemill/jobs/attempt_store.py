@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tapemill.core.errors import OutOfMemory, SceneError, TapemillError, TransientError
-from tapemill.core.notices import Notice
+from tapemill.core.job_warnings import JobWarning
 from tapemill.events.attempts import names_of_log
 from tapemill.events.run_outcome import LOST
 from tapemill.process import heartbeat
@@ -83,7 +83,7 @@ class JobNote:
     state: State = "running"
     failures: tuple[Failure, ...] = ()
     """One for each attempt that failed, in order."""
-    notices: tuple[Notice, ...] = ()
+    notices: tuple[JobWarning, ...] = ()
     """Of the attempt that succeeded."""
     rests_until_s: float = 0.0
     """When the next attempt may begin, in seconds since 1970. Clocks of two machines may disagree by some seconds."""
@@ -92,7 +92,7 @@ class JobNote:
     def from_plain(cls, plain: dict[str, Any]) -> JobNote:
         """From JSON values."""
         failures = tuple(Failure(**each) for each in plain["failures"])
-        notices = tuple(Notice(**each) for each in plain["notices"])
+        notices = tuple(JobWarning(**each) for each in plain["notices"])
         return cls(plain["log"], plain["state"], failures, notices, plain["rests_until_s"])
 
     @property
@@ -156,7 +156,7 @@ def postponed(run: str | None, note: JobNote, until_s: float) -> None:
     _write(run, replace(note, state="failed", rests_until_s=until_s))
 
 
-def succeeded(run: str | None, note: JobNote, notices: Sequence[Notice] = (), *, always: bool = False) -> None:
+def succeeded(run: str | None, note: JobNote, notices: Sequence[JobWarning] = (), *, always: bool = False) -> None:
     """Note how it ended, if it succeeded; `always`, or if there is something to say."""
     if note.failures or notices or always:
         _write(run, replace(note, state="done", notices=tuple(notices)))

@@ -16,7 +16,7 @@ from typing import Any
 
 from tapemill import events
 from tapemill.core.errors import TapemillError, TransientError
-from tapemill.core.notices import Notice
+from tapemill.core.job_warnings import JobWarning
 from tapemill.media import ffmpeg
 from tapemill.process import liveness, signals
 from tapemill.storage import disk_space, mtimes
@@ -29,7 +29,7 @@ LOG = logging.getLogger("tapemill")
 STOP_S = 1.0
 
 
-def run(main: Callable[[Any], Sequence[Notice] | None], job: Any) -> None:
+def run(main: Callable[[Any], Sequence[JobWarning] | None], job: Any) -> None:
     """Run `main(job)` with the rule's log file open; end with the exit code of the error's class if it fails.
 
     A TapemillError is shown as its message alone, on the terminal and in the log. Anything else is a fault of
@@ -41,13 +41,13 @@ def run(main: Callable[[Any], Sequence[Notice] | None], job: Any) -> None:
     current = liveness.current_run()
     run_id = current.id if current else None
     # In a job of a cluster they are two: a process there, and the run's main process elsewhere.
-    masters = {master for master in (liveness.keeper(), current) if master}
+    masters = {master for master in (liveness.supervisor(), current) if master}
     if not all(master.alive for master in masters):
         # Killed while this process was starting. The log may be the next run's by now.
         _stop()
     past = attempt_store.before(run_id, log)
     try:
-        with disk_space.explained(log):
+        with disk_space.translate_os_errors(log):
             _open_log(log)
     except TapemillError as error:
         sys.exit(_said(error))
@@ -57,19 +57,19 @@ def run(main: Callable[[Any], Sequence[Notice] | None], job: Any) -> None:
     work.started(**_held(job))
     logging.getLogger().addHandler(work)
     for master in masters:
-        liveness.on_end(master, _stop)
+        liveness.watch(master, _stop)
     LOG.info("rule %s, Python %s on %s", job.rule, platform.python_version(), platform.machine())
-    ffmpeg.use(job.config.get("ffmpeg"))
+    ffmpeg.set_binary(job.config.get("ffmpeg"))
     started = time.monotonic()
     try:
         with signals.stoppable():
-            signals.obey(run_id)
+            signals.watch_stop_file(run_id)
             retry.recover(run_id, past)
             retry.leave_if_stopped(run_id, past)
             work.begins()
             made = [Path(file) for file in getattr(job, "output", ())]
-            with disk_space.explained((made or [log])[0]):
-                mtimes.settle(getattr(job, "input", ()))
+            with disk_space.translate_os_errors((made or [log])[0]):
+                mtimes.clamp_future_mtimes(getattr(job, "input", ()))
                 disk_space.check_job(made, getattr(job, "resources", {}), job.config)
                 notices = main(job)
     except signals.Stopped as stop:
@@ -86,7 +86,7 @@ def run(main: Callable[[Any], Sequence[Notice] | None], job: Any) -> None:
         LOG.exception("rule %s failed unexpectedly", job.rule)
         _failed(run_id, past, error, work)
         raise
-    attempt_store.succeeded(run_id, past, notices or (), always=liveness.is_kept())
+    attempt_store.succeeded(run_id, past, notices or (), always=liveness.has_supervisor())
     work.ended("job_done", notices=[asdict(notice) for notice in notices or ()])
     LOG.info("done in %.1f s", time.monotonic() - started)
 

@@ -88,13 +88,13 @@ def recover(run_id: str | None, past: JobNote) -> None:
     if wait_s > 0:
         LOG.info("waiting for %.0f s before attempt %d", wait_s, len(past.failures) + 1)
     until_s = time.monotonic() + wait_s
-    while (left_s := until_s - time.monotonic()) > 0 and not abort.cause(run_id):
-        time.sleep(min(left_s, abort.PAUSE_S))
+    while (left_s := until_s - time.monotonic()) > 0 and not abort.abort_reason(run_id):
+        time.sleep(min(left_s, abort.POLL_INTERVAL_S))
 
 
 def leave_if_stopped(run_id: str | None, past: JobNote) -> None:
     """Exit if another job has met what would fail this one too."""
-    cause = abort.cause(run_id)
+    cause = abort.abort_reason(run_id)
     if cause is not None:
         attempt_store.not_started(run_id, past)
         events.write("job_not_started", **past.job)
@@ -119,7 +119,7 @@ def note_failure(run_id: str | None, past: JobNote, error: Exception) -> tuple[F
         failure = replace(failure, log=str(kept))
     attempt_store.failed(run_id, past, failure)
     if isinstance(error, TapemillError) and error.stops_run:
-        abort.stop(run_id, abort.Cause(failure.text, past.log))
+        abort.request_abort(run_id, abort.AbortReason(failure.text, past.log))
     return failure, is_final
 
 

@@ -1,9 +1,9 @@
-"""Lanes: which card a job runs on, and the worker that waits there.
+"""Lanes: assignment of GPUs to jobs, and the warm worker of each GPU.
 
-Importing this is light: torch is imported once the card is chosen.
+torch is imported only once the GPU is chosen.
 """
 
-from .dispatch import call
+from .dispatch import run_on_lane
 from .settings import LanesSettings
 
-__all__ = ["LanesSettings", "call"]
+__all__ = ["LanesSettings", "run_on_lane"]

@@ -1,7 +1,7 @@
-"""What later stages need to know of a capture: the content of `capture.json`.
+"""Properties of a capture that later stages need: the content of `capture.json`.
 
-Jobs get these facts as params, as plain values, so that a fact that changed is a visible reason to run a job again and
-a file time is not.
+Jobs get them as params, as plain values, so that a changed property is a visible reason to run a job again and a file
+time is not.
 """
 
 from __future__ import annotations
@@ -16,30 +16,30 @@ from tapemill.core.errors import InputError
 from tapemill.core.timing import format_fraction
 from tapemill.storage import untrusted_text
 
-from .cfr import Grid
+from .cfr import CfrGrid
 from .colour import Colour
 
-MAKE_ANEW = "delete it, and the workflow makes it anew"
+REBUILD_REMEDY = "delete it, and the workflow makes it anew"
 
 FieldOrder = Literal["tff", "bff", "progressive"]
 
 
-class Plain:
+class JsonRecord:
     """Dataclasses to and from plain JSON values, with fractions as "30000/1001"."""
 
     def to_plain(self) -> dict[str, Any]:
-        """As values that JSON and Snakemake's params can hold."""
+        """Return plain values that JSON and Snakemake's params can hold."""
         return {key: _plain(value) for key, value in asdict(self).items()}  # type: ignore[call-overload]
 
     @classmethod
     def from_plain(cls, values: Mapping[str, Any]) -> Self:
-        """The inverse of `to_plain`. Raises KeyError if a value is missing."""
+        """Build from the output of `to_plain`. Raises KeyError if a value is missing."""
         return cls(**{field.name: _typed(field.type, values[field.name]) for field in fields(cls)})  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
-class PictureFacts(Plain):
-    """The picture as a cut scene shows it: rotated upright, at a constant rate, not yet deinterlaced."""
+class VideoInfo(JsonRecord):
+    """Video of a cut scene: rotated upright, at a constant rate, not yet deinterlaced."""
 
     width: int
     height: int
@@ -52,8 +52,8 @@ class PictureFacts(Plain):
 
 
 @dataclass(frozen=True)
-class SoundFacts(Plain):
-    """One sound track of the capture."""
+class AudioTrackInfo(JsonRecord):
+    """One audio track of the capture."""
 
     stream_index: int
     codec: str
@@ -64,25 +64,25 @@ class SoundFacts(Plain):
 
 
 @dataclass(frozen=True)
-class TakeFacts(Grid, Plain):
-    """One media file of the capture, on its grid: the whole of it, or one file of a folder of ready scenes."""
+class SourceFileInfo(CfrGrid, JsonRecord):
+    """One media file of the capture and its timeline: the whole capture, or one file of a folder of ready scenes."""
 
     file: str
-    """File name, for people: bytes that are not UTF-8 are escaped."""
+    """File name for display: bytes that are not UTF-8 are escaped."""
     stream_index: int
     """The video stream."""
 
 
 @dataclass(frozen=True)
 class Capture:
-    """One capture, as found by the capture stage."""
+    """One capture, as probed by the capture stage."""
 
     kind: Literal["file", "folder"]
-    takes: tuple[TakeFacts, ...]
-    picture: PictureFacts
-    sounds: tuple[SoundFacts, ...]
+    takes: tuple[SourceFileInfo, ...]
+    picture: VideoInfo
+    sounds: tuple[AudioTrackInfo, ...]
     notes: Mapping[str, Any]
-    """What was measured on the way (confidence of the field order and the like), for people and provenance."""
+    """Other measurements (confidence of the field order and the like), for people and provenance."""
 
     @property
     def frames(self) -> int:
@@ -103,18 +103,18 @@ class Capture:
     @classmethod
     def read(cls, path: Path) -> Self:
         """Read `capture.json`. Raises InputError if it is damaged, FileNotFoundError if it is not there yet."""
-        values = untrusted_text.read_json(path, error=InputError, remedy=MAKE_ANEW)
+        values = untrusted_text.read_json(path, error=InputError, remedy=REBUILD_REMEDY)
         try:
             return cls(
                 kind=values["kind"],
-                takes=tuple(TakeFacts.from_plain(take) for take in values["takes"]),
-                picture=PictureFacts.from_plain(values["picture"]),
-                sounds=tuple(SoundFacts.from_plain(sound) for sound in values["sounds"]),
+                takes=tuple(SourceFileInfo.from_plain(take) for take in values["takes"]),
+                picture=VideoInfo.from_plain(values["picture"]),
+                sounds=tuple(AudioTrackInfo.from_plain(sound) for sound in values["sounds"]),
                 notes=values["notes"],
             )
         except (LookupError, TypeError, ValueError, ArithmeticError) as error:
             raise InputError(
-                f"this is no record of a capture: {type(error).__name__}, {error}", file=path, remedy=MAKE_ANEW
+                f"this is no record of a capture: {type(error).__name__}, {error}", file=path, remedy=REBUILD_REMEDY
             ) from error
 
 

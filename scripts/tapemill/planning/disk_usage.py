@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tapemill.core.rule_catalog import DiskUse, rule_info, tape_rules
-from tapemill.core.timing import Span
+from tapemill.core.timing import FrameRange
 from tapemill.enhance import EnhanceSettings, output_picture
 from tapemill.enhance.encoders import ENCODERS
 from tapemill.media.capture_info import Capture
@@ -91,7 +91,7 @@ def plan(
         works = {work for rule in rules for work in rule_info(rule).disk_use}
         cuts_at_once = None if disk["keep_cuts"] else disk["cut_ahead"] + cores
         need = _TapeNeed(lookup, EnhanceSettings(**enhance)).still(works, cuts_at_once)
-        disks[disk_space.device(need.folder)].append(need)
+        disks[disk_space.device_id(need.folder)].append(need)
     return [DiskPlan(found[0].folder, disk_space.free_bytes(found[0].folder), tuple(found)) for found in disks.values()]
 
 
@@ -116,7 +116,7 @@ def check_run(
         folder = lookups[tape].facts_path.parent
         if not (folder / f"{tape}.{config['tape']['container']}").exists():
             wanted[tape].update(tape_rules())
-    mtimes.check(file for tape in wanted for file in lookups[tape].files)
+    mtimes.reject_future_mtimes(file for tape in wanted for file in lookups[tape].files)
     reserve_bytes = int(config["disk"]["reserve_gb"] * disk_space.GB)
     for tape in wanted:
         disk_space.require_writable(lookups[tape].facts_path.parent)
@@ -209,7 +209,7 @@ class _TapeNeed:
             return list(self.lookup.scenes(table).values())
         rate, longest = capture.picture.rate, int(SCENE_LONGEST_S * capture.picture.rate)
         starts = range(0, capture.frames, max(1, longest))
-        return [Scene("unknown", Span(start, min(start + longest, capture.frames)), rate) for start in starts]
+        return [Scene("unknown", FrameRange(start, min(start + longest, capture.frames)), rate) for start in starts]
 
     def _missing(self, scenes: Iterable[Scene], pattern: str) -> list[int]:
         """Lengths in frames of the scenes whose file is not there."""

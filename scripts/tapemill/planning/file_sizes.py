@@ -11,7 +11,7 @@ from typing import Final
 
 from av import VideoFormat
 
-from tapemill.media.capture_info import PictureFacts, SoundFacts
+from tapemill.media.capture_info import AudioTrackInfo, VideoInfo
 
 FFV1_SHARE: Final = 0.6
 """Part of the raw picture that FFV1 leaves: 0.55 under the noise of `make bench` (455 kB of 829 kB a frame), 0.38 to
@@ -38,7 +38,7 @@ def raw_bytes(pixel_format: str, width: int, height: int) -> float:
     return width * height * VideoFormat(pixel_format, width, height).bits_per_pixel / 8
 
 
-def cut_bytes(picture: PictureFacts, frames: int, sound: SoundFacts | None) -> int:
+def cut_bytes(picture: VideoInfo, frames: int, sound: AudioTrackInfo | None) -> int:
     """A lossless cut with its first sound track, and the raw sound that it is made from."""
     total = frames * raw_bytes(picture.pixel_format, picture.width, picture.height) * FFV1_SHARE
     if sound is not None:
@@ -63,16 +63,16 @@ def speech_bytes(duration_s: Fraction) -> int:
     return int(SPEECH_BYTES_PER_S * duration_s) + 44
 
 
-def sound_bytes(sounds: Iterable[SoundFacts], duration_s: Fraction) -> int:
+def sound_bytes(sounds: Iterable[AudioTrackInfo], duration_s: Fraction) -> int:
     """The tape's sound as it is kept."""
     return int(sound_samples(sounds, duration_s) * KEPT_SAMPLE_BYTES * CONTAINER_SHARE)
 
 
-def raw_sound_bytes(sounds: Iterable[SoundFacts], duration_s: Fraction) -> int:
+def raw_sound_bytes(sounds: Iterable[AudioTrackInfo], duration_s: Fraction) -> int:
     """The tape's sound while it is worked on."""
     return int(sound_samples(sounds, duration_s) * RAW_SAMPLE_BYTES)
 
 
-def sound_samples(sounds: Iterable[SoundFacts], duration_s: Fraction) -> float:
+def sound_samples(sounds: Iterable[AudioTrackInfo], duration_s: Fraction) -> float:
     """Samples of all channels of all tracks."""
     return sum(sound.sample_rate_hz * sound.channels for sound in sounds) * float(duration_s)

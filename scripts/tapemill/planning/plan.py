@@ -10,7 +10,7 @@ from typing import Any
 from tapemill.core.errors import FatalError
 from tapemill.core.rule_catalog import Condition
 from tapemill.enhance import EnhanceSettings, SceneSettings, needs_choice
-from tapemill.storage.disk_space import GB, size
+from tapemill.storage.disk_space import GB, format_size
 from tapemill.workflow.tape import TapeState
 
 
@@ -139,7 +139,7 @@ def check_budget(
     if hours is not None and plan.total_s > hours * 3600:
         excess.append(f"it would take {duration(plan.total_s)}, and it may {hours:g} h (budget: hours)")
     if gb is not None and plan.grows_bytes > gb * GB:
-        excess.append(f"it would need {size(plan.grows_bytes)} of disk, and it may {gb:g} GB (budget: gb)")
+        excess.append(f"it would need {format_size(plan.grows_bytes)} of disk, and it may {gb:g} GB (budget: gb)")
     if excess:
         raise FatalError(
             f"this run is not started, it exceeds the budget: {'; '.join(excess)}. {basis(plan)}",

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import IO, TYPE_CHECKING, Final
 
-from tapemill.storage.disk_space import size
+from tapemill.storage.disk_space import format_size
 
 from .plan import Plan, Space, StagePlan, TapePlan
 from .simulation import CORES
@@ -107,12 +107,12 @@ def _time(plan: Plan, now: datetime) -> Iterator[str]:
 
 
 def _disk(space: Space, *, is_empty: bool) -> str:
-    taken = f"Disk of {space.folder}: {size(space.used_bytes)} taken now"
+    taken = f"Disk of {space.folder}: {format_size(space.used_bytes)} taken now"
     if is_empty:
-        return f"{taken}; {size(space.free_bytes)} free"
+        return f"{taken}; {format_size(space.free_bytes)} free"
     least = "at least " if space.is_guess else ""
-    peak, after = size(space.peak_bytes), size(space.after_bytes)
-    return f"{taken}, {least}{peak} at the peak, {least}{after} after; {size(space.free_bytes)} free"
+    peak, after = format_size(space.peak_bytes), format_size(space.after_bytes)
+    return f"{taken}, {least}{peak} at the peak, {least}{after} after; {format_size(space.free_bytes)} free"
 
 
 def basis(plan: Plan) -> str:

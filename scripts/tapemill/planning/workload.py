@@ -16,7 +16,7 @@ from typing import Final
 from tapemill.core.errors import InputError
 from tapemill.core.rule_catalog import Unit
 from tapemill.enhance import SceneSettings
-from tapemill.media.probe import opened
+from tapemill.media.probe import open_media
 from tapemill.workflow.tape import TapeState
 
 FRAME_SAMPLES: Final = 720 * 576
@@ -131,7 +131,7 @@ def _from_head(lookup: TapeState, enhance: SceneSettings, longest_s: float) -> T
 def _head(file: Path) -> tuple[float, int, float]:
     """Seconds, samples of a frame and frames a second as a file's head states them; 0 samples where it does not."""
     try:
-        with opened(file) as container:
+        with open_media(file) as container:
             video = next(iter(container.streams.video), None)
             if container.duration and video is not None and video.width:
                 rate = float(video.average_rate or USUAL_RATE)

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from tapemill.media.capture_info import Capture
 from tapemill.media.ffmpeg.version import package_version
-from tapemill.media.probe import opened
+from tapemill.media.probe import open_media
 from tapemill.models import ModelFile
 from tapemill.storage import atomic, fingerprint, job_records
 
@@ -78,14 +78,14 @@ def describe(made: TapeFiles, wishes: Wishes, scenes: Mapping[str, Sequence[int]
             "facts": _facts(capture),
         },
         "sheet": _sheet(row),
-        "settings": {name: job_records.without_places(wishes.settings[name]) for name in job_records.SECTIONS},
-        "scenes_of_their_own": [job_records.without_places(override) for override in wishes.overrides],
+        "settings": {name: job_records.without_paths(wishes.settings[name]) for name in job_records.SECTIONS},
+        "scenes_of_their_own": [job_records.without_paths(override) for override in wishes.overrides],
         "language": wishes.language,
         "models": _models(folder, scenes, wishes.speech_model),
         "seeds": _seeds(wishes.settings, found),
         "programs": {**job_records.programs_used(folder, scenes), **_of_the_mux(tags)},
         "tapemill": {"version": state.version, "code_sha256": state.code_sha256, "recipes": dict(wishes.recipes)},
-        "sound": {key: value for key, value in job_records.sound(folder).items() if key != "programs"},
+        "sound": {key: value for key, value in job_records.audio_record(folder).items() if key != "programs"},
         "scenes": found,
     }
     work = run_history.to_plain(run_history.works(row["tape"], list(scenes)), list(scenes))
@@ -116,7 +116,7 @@ def describe(made: TapeFiles, wishes: Wishes, scenes: Mapping[str, Sequence[int]
 
 def _tags(tape: Path) -> dict[str, str]:
     """What the tape's file says of itself."""
-    with opened(tape) as container:
+    with open_media(tape) as container:
         return job_records.tags_of(container.metadata)
 
 
@@ -146,13 +146,13 @@ def _sheet(row: Mapping[str, str]) -> dict[str, str]:
 
 
 def _scene(folder: Path, scene: str, frames: Sequence[int]) -> dict[str, Any]:
-    picture = {key: value for key, value in job_records.picture(folder, scene).items() if key != "programs"}
+    picture = {key: value for key, value in job_records.clip_record(folder, scene).items() if key != "programs"}
     picture["cut_with"] = {key: value for key, value in picture.get("cut_with", {}).items() if key != "ffmpeg"}
     found = {
         "scene": scene,
         "start_frame": frames[0],
         "stop_frame": frames[1],
-        "picture": job_records.without_places(picture),
+        "picture": job_records.without_paths(picture),
         "words": _words(folder, scene, "subtitles"),
     }
     translated = _words(folder, scene, "translated")
@@ -162,7 +162,7 @@ def _scene(folder: Path, scene: str, frames: Sequence[int]) -> dict[str, Any]:
 def _words(folder: Path, scene: str, kind: str) -> dict[str, Any]:
     """How the subtitles of a scene came about; not what they say, which has files of its own."""
     srt = folder / kind / f"{scene}.srt"
-    record = job_records.words(folder, scene, translated=kind == "translated")
+    record = job_records.subtitle_record(folder, scene, translated=kind == "translated")
     if not record or not srt.is_file():
         return {}
     made_from = record.get("made_from", {})
@@ -177,10 +177,10 @@ def _models(folder: Path, scenes: Mapping[str, Any], speech: ModelFile) -> list[
     used: set[tuple[str, str, str]] = set()
     versions: set[str] = set()
     for scene in scenes:
-        for network in job_records.picture(folder, scene).get("networks", ()):
+        for network in job_records.clip_record(folder, scene).get("networks", ()):
             used.add(("picture", Path(network["model"]).name, network["sha256"]))
         for translated in (False, True):
-            words = job_records.words(folder, scene, translated=translated)
+            words = job_records.subtitle_record(folder, scene, translated=translated)
             heard = words.get("made_from", {})
             versions |= {heard["versions"]["silero-vad"]} if "versions" in heard else set()
             if less := words.get("lowered"):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tapemill.core.errors import ConfigError, InputError
-from tapemill.media.probe import opened
+from tapemill.media.probe import open_media
 from tapemill.storage import job_records, untrusted_text
 
 from . import sharing
@@ -83,7 +83,7 @@ def _of_document(path: Path) -> Known:
 
 
 def _of_file(path: Path) -> Known:
-    with opened(path) as container:
+    with open_media(path) as container:
         tags = job_records.tags_of(container.metadata)
     if not tags:
         raise InputError(

@@ -14,10 +14,10 @@ from av import VideoFrame, VideoStream
 from av.container import InputContainer
 from av.filter import Graph
 
-from tapemill.core.timing import nearest
-from tapemill.media.capture_info import FieldOrder, TakeFacts
+from tapemill.core.timing import round_half_up
+from tapemill.media.capture_info import FieldOrder, SourceFileInfo
 from tapemill.media.colour import Colour
-from tapemill.media.probe import opened
+from tapemill.media.probe import open_media
 
 # How far before a picture decoding starts; None is the start of the file. As in `scenes.cutting`: two seconds reach a
 # key frame in nearly all captures.
@@ -34,7 +34,7 @@ class Tape:
     """The finished tape: its pictures by number. Used with `with`."""
 
     def __init__(self, path: Path, rate: Fraction, colour: Colour) -> None:
-        self._container = opened(path)
+        self._container = open_media(path)
         self._stream = self._container.streams.video[0]
         self._rate = rate
         self._colour = colour
@@ -67,8 +67,8 @@ class Tape:
 class CaptureFile:
     """One file of the capture: its pictures by their places on the grid. Used with `with`."""
 
-    def __init__(self, path: Path, take: TakeFacts, colour: Colour, rotation_deg: int) -> None:
-        self._container = opened(path)
+    def __init__(self, path: Path, take: SourceFileInfo, colour: Colour, rotation_deg: int) -> None:
+        self._container = open_media(path)
         self._stream = next(each for each in self._container.streams.video if each.index == take.stream_index)
         self._take = take
         self._colour = colour
@@ -124,7 +124,7 @@ def grey(frame: VideoFrame) -> np.ndarray:
 def _decoded(container: InputContainer, stream: VideoStream, at_s: Fraction | None) -> Iterator[VideoFrame]:
     """Pictures from the key frame before a time on the file's clock, as far as they can be decoded."""
     base = Fraction(stream.time_base or Fraction(1, 1000))
-    target = nearest(at_s / base) if at_s is not None else -(2**62)
+    target = round_half_up(at_s / base) if at_s is not None else -(2**62)
     with suppress(av.error.FFmpegError):
         container.seek(max(target, -(2**62)), stream=stream, backward=True)
     given = 0

@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tapemill.storage.tsv import DECEIVING, NO_TEXT
+from tapemill.storage.tsv import BIDI_CONTROLS, CONTROL_CATEGORIES
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -29,7 +29,7 @@ def readable(text: str) -> str:
     """A text as it can be shown: control characters, and those that turn its direction, become escapes."""
     return "".join(
         character.encode("unicode_escape").decode()
-        if character in DECEIVING or unicodedata.category(character) in NO_TEXT
+        if character in BIDI_CONTROLS or unicodedata.category(character) in CONTROL_CATEGORIES
         else character
         for character in text
     )

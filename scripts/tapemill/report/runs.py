@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from tapemill.core.rule_catalog import OTHER, STAGES, stage_of
-from tapemill.core.timing import united
+from tapemill.core.timing import merge_intervals
 from tapemill.events.attempts import Attempt
 
 from .tape_history import FAILED, NOTICES, Otherwise, Trouble, newest, seconds_of, trouble
@@ -50,7 +50,7 @@ class Row:
     @property
     def busy_s(self) -> float:
         """Time with at least one job."""
-        return sum(stop - start for start, stop in united((bar.start_s, bar.stop_s) for bar in self.bars))
+        return sum(stop - start for start, stop in merge_intervals((bar.start_s, bar.stop_s) for bar in self.bars))
 
 
 @dataclass(frozen=True)

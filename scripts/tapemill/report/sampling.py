@@ -18,10 +18,10 @@ from typing import Any, Final
 import numpy as np
 
 from tapemill.core.errors import InputError
-from tapemill.core.timing import Span, format_fraction, nearest
+from tapemill.core.timing import FrameRange, format_fraction, round_half_up
 from tapemill.enhance import OutputPicture
 from tapemill.enhance.output_format import source_colour
-from tapemill.media.capture_info import PictureFacts, TakeFacts
+from tapemill.media.capture_info import SourceFileInfo, VideoInfo
 from tapemill.media.colour import Colour
 from tapemill.storage import atomic, job_records, untrusted_text
 
@@ -44,13 +44,13 @@ class TapeFacts:
 
     sources: Sequence[Path]
     """The file or files of the capture."""
-    takes: Sequence[TakeFacts]
-    picture: PictureFacts
+    takes: Sequence[SourceFileInfo]
+    picture: VideoInfo
     rotation_deg: int
     output: OutputPicture
     scenes: Sequence[str]
     """Their names, in order."""
-    spans: Sequence[Span]
+    spans: Sequence[FrameRange]
     """The scenes as frames of the capture."""
 
     @property
@@ -187,7 +187,7 @@ def _thumbnails(tape: Tape, facts: TapeFacts) -> Iterator[tuple[str, str]]:
         span = facts.spans[place]
         picture = tape.glimpse(span.start_frame * factor, span.stop_frame * factor)
         if picture is not None:
-            height = max(1, nearest(Fraction(picture.shape[0] * THUMBNAIL_WIDTH, picture.shape[1])))
+            height = max(1, round_half_up(Fraction(picture.shape[0] * THUMBNAIL_WIDTH, picture.shape[1])))
             yield facts.scenes[place], _webp(_resized(picture, THUMBNAIL_WIDTH, height), THUMBNAIL_QUALITY)
 
 
@@ -202,7 +202,7 @@ def _fitted(picture: np.ndarray) -> np.ndarray:
     height, width = picture.shape[:2]
     if width <= WIDEST_STILL:
         return picture
-    return _resized(picture, WIDEST_STILL, max(1, nearest(Fraction(height * WIDEST_STILL, width))))
+    return _resized(picture, WIDEST_STILL, max(1, round_half_up(Fraction(height * WIDEST_STILL, width))))
 
 
 def _at_lines(picture: np.ndarray, lines: int) -> np.ndarray:
@@ -210,7 +210,7 @@ def _at_lines(picture: np.ndarray, lines: int) -> np.ndarray:
     height, width = picture.shape[:2]
     if height <= lines:
         return picture
-    return _resized(picture, max(1, nearest(Fraction(width * lines, height))), lines)
+    return _resized(picture, max(1, round_half_up(Fraction(width * lines, height))), lines)
 
 
 def _resized(picture: np.ndarray, width: int, height: int) -> np.ndarray:
@@ -259,12 +259,12 @@ def worth_showing(contrasts: Sequence[float | None], count: int) -> list[int]:
     return chosen
 
 
-def scene_at(spans: Sequence[Span], frame: int) -> int:
+def scene_at(spans: Sequence[FrameRange], frame: int) -> int:
     """Place of the scene that holds a frame."""
     return next(place for place, span in enumerate(spans) if span.start_frame <= frame < span.stop_frame)
 
 
-def spread_over(spans: Sequence[Span], most: int = MOST_THUMBNAILS) -> list[int]:
+def spread_over(spans: Sequence[FrameRange], most: int = MOST_THUMBNAILS) -> list[int]:
     """Places of the scenes that get a thumbnail: all, or `most` of them evenly spread."""
     count = min(len(spans), most)
     return [(2 * number + 1) * len(spans) // (2 * count) for number in range(count)]

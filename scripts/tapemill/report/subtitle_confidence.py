@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tapemill.core.errors import SceneError
-from tapemill.core.timing import Span, milliseconds
+from tapemill.core.timing import FrameRange, milliseconds
 from tapemill.storage.job_records import read as read_record
 from tapemill.subtitles.segments import Segment
 from tapemill.subtitles.srt import Cue, read_srt
@@ -64,7 +64,7 @@ class LeftOut:
     reason: str
 
 
-def words(*, srt: Path, records: Path, scenes: Mapping[str, Span], rate: Fraction) -> Words:
+def words(*, srt: Path, records: Path, scenes: Mapping[str, FrameRange], rate: Fraction) -> Words:
     """The cues of the tape's `srt`, each with the confidence of what it was made of.
 
     `records` is the folder of the scenes' records (`subtitles/`), `scenes` their spans at `rate`. Records that are gone
@@ -94,7 +94,7 @@ def confidence(segment: Segment) -> float:
     return math.exp(min(0.0, segment.avg_logprob))
 
 
-def _by_scene(cues: Iterable[Cue], scenes: Mapping[str, Span], rate: Fraction) -> dict[str, list[Cue]]:
+def _by_scene(cues: Iterable[Cue], scenes: Mapping[str, FrameRange], rate: Fraction) -> dict[str, list[Cue]]:
     """Cues by the scene that they begin in."""
     starts = [(milliseconds(span.start_s(rate)), name) for name, span in scenes.items()]
     found: dict[str, list[Cue]] = {}

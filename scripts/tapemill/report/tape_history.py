@@ -14,7 +14,7 @@ from typing import Final
 
 from tapemill import events
 from tapemill.core.rule_catalog import OTHER, STAGES, stage_of
-from tapemill.core.timing import Span
+from tapemill.core.timing import FrameRange
 from tapemill.events import attempts as history
 from tapemill.events.attempts import Attempt
 from tapemill.events.run_outcome import REPLACED
@@ -119,7 +119,7 @@ def trouble(attempt: Attempt) -> Trouble:
 
 
 def work_by_stage(
-    made: Mapping[str, tuple[str, Attempt]], scenes: Mapping[str, Span], rate: Fraction
+    made: Mapping[str, tuple[str, Attempt]], scenes: Mapping[str, FrameRange], rate: Fraction
 ) -> list[StageWork]:
     """What the stages took for a tape, by the attempts that made it (`newest`)."""
     jobs: dict[str, int] = {}
@@ -147,7 +147,7 @@ def seconds_of(attempt: Attempt) -> float:
 
 
 def _of_scene(tape: Path, scene: str) -> Iterator[Otherwise]:
-    clip = job_records.picture(tape, scene)
+    clip = job_records.clip_record(tape, scene)
     if "kept_original" in clip:
         yield Otherwise(scene, "kept", "{error}: {message}".format(**clip["kept_original"]))
     if "stands_in" in clip:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tapemill.core.errors import InputError
-from tapemill.media.probe import opened
+from tapemill.media.probe import open_media
 from tapemill.storage import job_records, untrusted_text
 
 # Of a folder of scenes there may be a thousand.
@@ -32,7 +32,7 @@ class Tagged:
 
 def read_tags(tape: Path) -> Tagged:
     """Read the tags of a tape, of either container. Raises InputError if it cannot be opened."""
-    with opened(tape) as container:
+    with open_media(tape) as container:
         tags = {name: str(value) for name, value in container.metadata.items()}
         width = container.streams.video[0].width
     rows = tuple((name.replace("_", " "), value) for name, value in sorted(job_records.tags_of(tags).items()))

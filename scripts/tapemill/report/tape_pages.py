@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tapemill.core.errors import InputError
-from tapemill.core.timing import Span, parse_fraction
+from tapemill.core.timing import FrameRange, parse_fraction
 from tapemill.storage import atomic, untrusted_text
 
 from . import charts
@@ -69,9 +69,9 @@ class _Tape:
         return parse_fraction(self.sample["rate"])
 
     @cached_property
-    def scenes(self) -> dict[str, Span]:
+    def scenes(self) -> dict[str, FrameRange]:
         """By name."""
-        return {each["scene"]: Span(each["start_frame"], each["stop_frame"]) for each in self.sample["scenes"]}
+        return {each["scene"]: FrameRange(each["start_frame"], each["stop_frame"]) for each in self.sample["scenes"]}
 
     @cached_property
     def length_s(self) -> float:
@@ -103,7 +103,7 @@ def render_tape_report(
     Raises InputError if one of these files cannot be read.
     """
     read = read_sample(sample)
-    spans = {each["scene"]: Span(each["start_frame"], each["stop_frame"]) for each in read["scenes"]}
+    spans = {each["scene"]: FrameRange(each["start_frame"], each["stop_frame"]) for each in read["scenes"]}
     of = _Tape(
         path=tape,
         sample=read,

@@ -31,30 +31,30 @@ FOLDER = Path(".snakemake")
 def on_run_start(workflow: Any, planned_on: int | None) -> None:
     """Called with Snakemake's workflow once it is planned. Raises FatalError if the run may not start.
 
-    `planned_on` is what `run_lock.footprint` returned before the planning. A run that only shows the plan takes no
+    `planned_on` is what `run_lock.change_marker` returned before the planning. A run that only shows the plan takes no
     lock, so that it can be started beside another run, and touches nothing that a run needs.
     """
     if _only_looks(workflow.dag):
         liveness.begin_run()
         silence_logging_errors()
-        signals.finish_at_signals()
+        signals.install_handlers()
         return
-    filesystem_checks.check_run(FOLDER)
+    filesystem_checks.check_all_filesystems(FOLDER)
     # Held by this process until it ends, however it ends: the kernel releases it (profiles say nolock).
-    run_lock.hold(FOLDER, planned_on)
+    run_lock.acquire(FOLDER, planned_on)
     slurm.begin(workflow, FOLDER)
     persistence.fsync_records(workflow.persistence)
     persistence.remove_leftovers(FOLDER, workflow.dag)
     retry.begin(workflow.scheduler)
     if workflow.non_local_exec:
-        heartbeat.begin(liveness.own_run().id)
+        heartbeat.start(liveness.own_run().id)
         cluster.begin(workflow)
     silence_logging_errors()
     limit_reschedule_timers(workflow.scheduler)
     remove_temp_files_early(workflow.dag)
     plan_behind_checkpoints(workflow.dag)
     up_to_date.forget({job.wildcards_dict.get("tape", "") for job in workflow.dag.needrun_jobs()})
-    signals.finish_at_signals(executor_of(workflow))
+    signals.install_handlers(executor_of(workflow))
 
 
 def _only_looks(dag: Any) -> bool:
@@ -73,7 +73,7 @@ def on_run_end(workflow: Any, logger: logging.Logger, *, is_ok: bool) -> None:
     """
     if not run_lock.is_held():
         return
-    atomic.sweep()
+    atomic.clean_staging()
     missing = list(_missing(workflow.dag)) if is_ok else []
     run_summary.print_summary(workflow, logger, is_ok=is_ok and not missing, missing=missing)
     event_publisher.ended()

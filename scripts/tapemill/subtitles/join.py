@@ -10,7 +10,7 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
-from tapemill.core.notices import Notice
+from tapemill.core.job_warnings import JobWarning
 from tapemill.core.timing import milliseconds
 from tapemill.storage import atomic
 
@@ -30,7 +30,7 @@ def join_subtitles(
     srt: Path,
     vtt: Path,
     gap_s: Fraction,
-) -> list[Notice]:
+) -> list[JobWarning]:
     """Write SRT and WebVTT of the tape from the SRT files of its scenes, whoever wrote them.
 
     Each cue is placed at the exact start of its scene plus its own milliseconds, rounded once; it ends with its scene,
@@ -49,7 +49,7 @@ def join_subtitles(
     return notices
 
 
-def _left_empty(cues: Iterable[Path]) -> Iterator[Notice]:
+def _left_empty(cues: Iterable[Path]) -> Iterator[JobWarning]:
     """By the records beside the SRT files. Where somebody has written cues since, nothing is amiss."""
     for path in cues:
         record = path.with_suffix(".json")
@@ -57,7 +57,7 @@ def _left_empty(cues: Iterable[Path]) -> Iterator[Notice]:
             continue
         failure = json.loads(record.read_text(encoding="utf-8")).get("left_empty")
         if failure:
-            yield Notice("empty", "{error}: {message}".format(**failure), scene=path.stem)
+            yield JobWarning("empty", "{error}: {message}".format(**failure), scene=path.stem)
 
 
 def _on_tape(cues: Iterable[Cue], start_s: Fraction, duration_s: Fraction, path: Path) -> Iterable[Cue]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tapemill.core.errors import InputError
-from tapemill.core.progress import tell
+from tapemill.core.progress import report
 from tapemill.devices.determinism import torch_threads
 from tapemill.devices.device import CPU, Device, open_device
 from tapemill.models import ModelFile
@@ -69,9 +69,9 @@ def _opinions(
         # A language is one token: there is no beam, and no word is timed.
         wish = Hearing(model, 1, words=False)
         choice = fitting(wish, smaller, device)
-        less, taken = lowered(wish, choice), choice.step.value
-        tell(f"listening with {choice.step.name}", model=[taken.model.path.stem])
-        loaded = load_model(taken.model, device, room_bytes=taken.activation_bytes(device))
+        less, taken = lowered(wish, choice), choice.candidate.value
+        report(f"listening with {choice.candidate.name}", model=[taken.model.path.stem])
+        loaded = load_model(taken.model, device, headroom_bytes=taken.activation_bytes(device))
         with torch_threads(settings.torch_threads):
             for scene, samples in speaking.items():
                 opinions[scene] = _probabilities(loaded, samples)

@@ -12,7 +12,7 @@ from tapemill.core.errors import ModelError
 from tapemill.devices import model_cache
 from tapemill.devices.device import Device, dtype_for
 from tapemill.devices.memory import peak_bytes, reset_peak, synchronize, used_bytes
-from tapemill.devices.memory_planner import Choice, Measured, Step, choose
+from tapemill.devices.memory_planner import ActivationCache, Candidate, MemoryPlan, first_that_fits
 from tapemill.models import ModelFile, verify_model
 
 from .whisper_loader import weights_bytes
@@ -50,7 +50,7 @@ class Hearing:
     def key(self, device: Device) -> str:
         """What a measurement of its activations is kept under."""
         words = "words" if self.words else "segments"
-        return Measured.key(self.model.sha256, device, str(dtype_for(device)), f"beam {self.beam_size}", words)
+        return ActivationCache.key(self.model.sha256, device, str(dtype_for(device)), f"beam {self.beam_size}", words)
 
     def weights_bytes(self, device: Device) -> int:
         """What its weights take on the device."""
@@ -62,14 +62,14 @@ class Hearing:
 
     def activation_bytes(self, device: Device) -> int:
         """What they will take beside that: measured in earlier jobs, else estimated."""
-        measured = Measured().bytes_of(self.key(device))
+        measured = ActivationCache().bytes_of(self.key(device))
         if measured is not None:
             return measured
         share = ENCODER_SHARE + BEAM_SHARE * self.beam_size + (WORDS_SHARE if self.words else 0)
         return LEAST_ACTIVATION_BYTES + round(share * self.weights_bytes(device))
 
 
-def fitting(wish: Hearing, smaller: Sequence[ModelFile], device: Device) -> Choice[Hearing]:
+def fitting(wish: Hearing, smaller: Sequence[ModelFile], device: Device) -> MemoryPlan[Hearing]:
     """The wish if there is memory for it, else its best replacement: without a beam, then by smaller models.
 
     After a first lack of memory it is tried once more with nothing beside it, in the fresh process that follows one. A
@@ -77,8 +77,8 @@ def fitting(wish: Hearing, smaller: Sequence[ModelFile], device: Device) -> Choi
     """
     usable = list(smaller)
     while True:
-        choice = choose(_ladder(wish, usable, device), device, model_cache.room_bytes(device))
-        model = choice.step.value.model
+        choice = first_that_fits(_ladder(wish, usable, device), device, model_cache.headroom_bytes(device))
+        model = choice.candidate.value.model
         if model == wish.model:
             break
         try:
@@ -88,12 +88,12 @@ def fitting(wish: Hearing, smaller: Sequence[ModelFile], device: Device) -> Choi
             usable.remove(model)
         else:
             break
-    as_asked = replace(choice.step.value, alone=False) == wish
+    as_asked = replace(choice.candidate.value, alone=False) == wish
     if not as_asked:
-        LOG.warning("listening with %s instead of what was asked for", choice.step.name)
-    if choice.step.value.alone:
-        model_cache.drop_all()
-    if choice.decisions and not usable and not (as_asked and device.steps_down == 1):
+        LOG.warning("listening with %s instead of what was asked for", choice.candidate.name)
+    if choice.candidate.value.alone:
+        model_cache.clear()
+    if choice.rejections and not usable and not (as_asked and device.degrade_level == 1):
         LOG.warning(
             "no smaller Whisper model of this kind is here to fall back on: to have one, name it once in "
             "`subtitles: model`, run `snakemake fetch_models`, and name yours again"
@@ -101,14 +101,14 @@ def fitting(wish: Hearing, smaller: Sequence[ModelFile], device: Device) -> Choi
     return choice
 
 
-def _ladder(wish: Hearing, smaller: Sequence[ModelFile], device: Device) -> list[Step[Hearing]]:
+def _ladder(wish: Hearing, smaller: Sequence[ModelFile], device: Device) -> list[Candidate[Hearing]]:
     # Before anything is loaded both need the same.
-    ways = [wish, replace(wish, alone=True)] if device.steps_down else [wish]
+    ways = [wish, replace(wish, alone=True)] if device.degrade_level else [wish]
     if wish.beam_size > 1:
         ways.append(Hearing(wish.model, 1, wish.words))
     ways += [Hearing(model, 1, wish.words) for model in smaller]
     return [
-        Step(
+        Candidate(
             name=way.name,
             value=way,
             need_bytes=way.need_bytes(device),
@@ -117,9 +117,9 @@ def _ladder(wish: Hearing, smaller: Sequence[ModelFile], device: Device) -> list
     ]
 
 
-def lowered(wish: Hearing, choice: Choice[Hearing]) -> dict[str, Any]:
+def lowered(wish: Hearing, choice: MemoryPlan[Hearing]) -> dict[str, Any]:
     """What the record says about it; empty if the wish was fulfilled, so that undisturbed records stay the same."""
-    taken = choice.step.value
+    taken = choice.candidate.value
     if replace(taken, alone=False) == wish:
         return {}
     return {
@@ -127,7 +127,7 @@ def lowered(wish: Hearing, choice: Choice[Hearing]) -> dict[str, Any]:
             "model": taken.model.path.stem,
             "model_sha256": taken.model.sha256,
             "beam_size": taken.beam_size,
-            "decisions": [decision.to_plain() for decision in choice.decisions],
+            "decisions": [decision.to_plain() for decision in choice.rejections],
         }
     }
 
@@ -145,7 +145,7 @@ def measuring(hearing: Hearing, device: Device) -> Iterator[None]:
     except Exception:
         # If the memory ran out it is at least this much, and the next preflight knows. A lost card says nothing.
         with suppress(RuntimeError):
-            Measured().add(hearing.key(device), peak_bytes(device) - before)
+            ActivationCache().add(hearing.key(device), peak_bytes(device) - before)
         raise
     synchronize(device)
-    Measured().add(hearing.key(device), peak_bytes(device) - before)
+    ActivationCache().add(hearing.key(device), peak_bytes(device) - before)

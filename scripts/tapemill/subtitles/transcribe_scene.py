@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from tapemill.core.errors import OnSceneFailure, SceneError
-from tapemill.core.notices import Notice
-from tapemill.core.progress import tell
+from tapemill.core.job_warnings import JobWarning
+from tapemill.core.progress import report
 from tapemill.devices.device import CPU, Device, open_device
 from tapemill.models import ModelFile
 from tapemill.storage import atomic, fingerprint, untrusted_text
@@ -48,7 +48,7 @@ def transcribe_scene(
     device: Device = CPU,
     smaller: Sequence[ModelFile] = (),
     on_failure: OnSceneFailure = "stop",
-) -> list[Notice]:
+) -> list[JobWarning]:
     """Write the cues of a scene of `frames` frames at `rate`, counted from its start, and the record beside them.
 
     `audio` is a WAV of 16 kHz, one channel, 16 bit; without speech in it the SRT is empty and no model is loaded. What
@@ -87,7 +87,7 @@ def transcribe_scene(
     values["replaced_srt_sha256"] = fingerprint.sha256(srt) if srt.exists() else None
     atomic.write_json(record, values)
     atomic.write_text(srt, text)
-    tell(f"{frames} frames listened to", frames=frames)
+    report(f"{frames} frames listened to", frames=frames)
     return list(_notices(values))
 
 
@@ -124,11 +124,13 @@ def _transcribed(
     return as_srt(cues), {"made_from": made_from, "heard": heard, **less, "removed": removed}
 
 
-def _notices(record: Mapping[str, Any]) -> Iterator[Notice]:
+def _notices(record: Mapping[str, Any]) -> Iterator[JobWarning]:
     if "left_empty" in record:
-        yield Notice("empty", "{error}: {message}".format(**record["left_empty"]))
+        yield JobWarning("empty", "{error}: {message}".format(**record["left_empty"]))
     if "lowered" in record:
-        yield Notice("lowered", f"heard with {record['lowered']['model']}, beam of {record['lowered']['beam_size']}")
+        yield JobWarning(
+            "lowered", f"heard with {record['lowered']['model']}, beam of {record['lowered']['beam_size']}"
+        )
 
 
 def _listen(
@@ -149,9 +151,9 @@ def _listen(
     if regions:
         open_device(device)
         choice = fitting(wish, smaller, device)
-        less, taken = lowered(wish, choice), choice.step.value
-        tell(f"listening with {choice.step.name}", model=[taken.model.path.stem])
-        model = load_model(taken.model, device, room_bytes=taken.activation_bytes(device))
+        less, taken = lowered(wish, choice), choice.candidate.value
+        report(f"listening with {choice.candidate.name}", model=[taken.model.path.stem])
+        model = load_model(taken.model, device, headroom_bytes=taken.activation_bytes(device))
         with measuring(taken, device):
             language, segments = recognise(
                 samples,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from tapemill.core.errors import SceneError
 from tapemill.devices.determinism import torch_threads
 from tapemill.devices.device import CPU
-from tapemill.devices.model_cache import resident
+from tapemill.devices.model_cache import get_or_load
 
 from .segments import Region
 from .settings import SubtitlesSettings
@@ -67,7 +67,7 @@ def detect_speech(samples: Samples, settings: SubtitlesSettings) -> list[Region]
         from silero_vad import get_speech_timestamps, load_silero_vad
 
         # It begins each sound by forgetting the last one, so one detector gives the same for all as a new one for each.
-        detector = resident("silero-vad", DETECTOR_BYTES, CPU, load_silero_vad)
+        detector = get_or_load("silero-vad", DETECTOR_BYTES, CPU, load_silero_vad)
         with torch.inference_mode():
             found = get_speech_timestamps(
                 torch.from_numpy(samples),

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from tapemill.core.errors import ModelError
 from tapemill.devices.device import Device, dtype_for, open_device
-from tapemill.devices.ipex import optimised
-from tapemill.devices.model_cache import pinned
+from tapemill.devices.ipex import optimise
+from tapemill.devices.model_cache import load_verified
 from tapemill.models import ModelFile
 
 if TYPE_CHECKING:
@@ -22,22 +22,22 @@ if TYPE_CHECKING:
 CHECKPOINT_BYTES = 2
 
 
-def load_model(file: ModelFile, device: Device, *, room_bytes: int = 0) -> Any:
+def load_model(file: ModelFile, device: Device, *, headroom_bytes: int = 0) -> Any:
     """A whisper model on the device, after its file was found to be the pinned one. It stays for the jobs to come.
 
-    `room_bytes` is what working with it will take beside its weights. Raises ModelError if the file is not the pinned
+    `headroom_bytes` is what working with it takes beside its weights. Raises ModelError if the file is not the pinned
     one, or no checkpoint in openai-whisper's format; SetupError if there is no such device.
     """
     target = open_device(device)
     dtype = dtype_for(device)
-    return pinned(
+    return load_verified(
         "whisper",
         file,
         dtype,
         device,
         lambda: _loaded(file, device, target, dtype),
         need_bytes=weights_bytes(file.path, dtype),
-        room_bytes=room_bytes,
+        headroom_bytes=headroom_bytes,
     )
 
 
@@ -76,7 +76,7 @@ def _loaded(file: ModelFile, device: Device, target: torch.device, dtype: torch.
     keep_heads_here(model)
     if dtype == torch.float16:
         halve(model)
-    return optimised(model.to(target), device)
+    return optimise(model.to(target), device)
 
 
 def keep_heads_here(model: Any) -> None:

@@ -14,7 +14,7 @@ from av import AudioStream, Packet
 from av.container import InputContainer
 
 from tapemill.core.errors import GateError
-from tapemill.core.timing import nearest
+from tapemill.core.timing import round_half_up
 
 AAC_PACKET_SAMPLES = 1024
 AAC_PRIMING_SAMPLES = 1024  # what ffmpeg's encoder puts before the first sample
@@ -33,7 +33,7 @@ def counted(container: InputContainer, stream: AudioStream) -> Iterator[Packet[A
             continue
         usual = _packet_samples(stream, packet)
         # Only the last packet is shorter than that; its own duration is right to a millisecond.
-        stated = nearest((packet.duration or 0) * Fraction(packet.time_base) * rate)
+        stated = round_half_up((packet.duration or 0) * Fraction(packet.time_base) * rate)
         packet.time_base = Fraction(1, rate)
         packet.pts = packet.dts = position
         packet.duration = stated if stated < usual - rate // 1000 else usual

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from tapemill.core.timing import Span
+from tapemill.core.timing import FrameRange
 
 from .settings import TapeSettings
 
@@ -19,7 +19,7 @@ class Chapter:
     title: str
 
 
-def plan_chapters(*, spans: Sequence[Span], rate: Fraction, settings: TapeSettings) -> list[Chapter]:
+def plan_chapters(*, spans: Sequence[FrameRange], rate: Fraction, settings: TapeSettings) -> list[Chapter]:
     """Chapters that begin where scenes begin and last at least `chapter_shortest_s` seconds, as far as the tape does.
 
     `spans` are the scenes in order, in frames at `rate`. Titles say which scenes a chapter holds, counted from 1.

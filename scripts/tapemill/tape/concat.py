@@ -17,7 +17,7 @@ from av.container import InputContainer
 
 from tapemill.core.errors import GateError
 from tapemill.core.progress import Progress
-from tapemill.media.probe import opened
+from tapemill.media.probe import open_media
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def survey(*, clips: Sequence[Path], frames: Sequence[int], rate: Fraction) -> J
     delay = keyframes = 0
     progress = Progress(sum(frames), "looking at the clips")
     for clip, expected in zip(clips, frames, strict=True):
-        with opened(clip) as container:
+        with open_media(clip) as container:
             stream = _picture(container, clip)
             found = _format(stream)
             wanted = wanted or found
@@ -82,7 +82,7 @@ def packets(join: Join) -> Iterator[Packet[VideoStream]]:
     unit = 1 / join.rate
     base = count = 0
     for clip, frames in zip(join.clips, join.frames, strict=True):
-        with opened(clip) as container:
+        with open_media(clip) as container:
             for packet, frame in _numbered(container, _picture(container, clip), join.rate, clip):
                 packet.time_base = unit
                 packet.pts = base + frame

@@ -20,10 +20,10 @@ from av.container import OutputContainer
 from av.stream import Disposition, Stream
 
 from tapemill.core.errors import GateError, ToolFailed
-from tapemill.core.notices import Notice
-from tapemill.core.progress import Progress, tell
+from tapemill.core.job_warnings import JobWarning
+from tapemill.core.progress import Progress, report
 from tapemill.core.timing import milliseconds
-from tapemill.media.probe import opened
+from tapemill.media.probe import open_media
 from tapemill.storage import disk_space
 from tapemill.storage.atomic import staged
 from tapemill.storage.job_records import replaced
@@ -60,7 +60,7 @@ def mux_tape(
     facts: TapeFacts,
     target: Path,
     settings: TapeSettings,
-) -> list[Notice]:
+) -> list[JobWarning]:
     """Join the enhanced clips, `clip_frames[i]` pictures each at `rate`, with everything else into `target`.
 
     Picture k of the tape is shown at k / rate, to the nearest unit of the container. `sound` is what `clean_sound`
@@ -94,7 +94,7 @@ def mux_tape(
                 output.mux_one(packet)
         verify.check(partial, join=join, sound=heard, subtitles=shown, chapters=chapters)
     told = f"{len(clips)} clips, {join.total_frames} frames at {rate} frames/s: {target}"
-    tell(told, frames=join.total_frames)
+    report(told, frames=join.total_frames)
     notices = list(replaced(clips))
     for notice in notices:
         LOG.warning("scene %s is not as it should be (%s): %s", notice.scene, notice.kind, notice.reason)
@@ -115,7 +115,7 @@ def _writing(partial: Path, settings: TapeSettings, join: Join) -> Iterator[Outp
         output.close()
     except av.error.FFmpegError as error:
         if error.errno in disk_space.FULL:
-            raise disk_space.full(partial) from error
+            raise disk_space.disk_full_error(partial) from error
         raise ToolFailed(
             f"the tape could not be written: {error.strerror}",
             file=partial,
@@ -129,7 +129,7 @@ def _writing(partial: Path, settings: TapeSettings, join: Join) -> Iterator[Outp
 
 
 def _add_picture(output: OutputContainer, join: Join, settings: TapeSettings) -> VideoStream:
-    with opened(join.clips[0]) as container:
+    with open_media(join.clips[0]) as container:
         codec = container.streams.video[0].codec_context.name
         stream = output.add_stream_from_template(container.streams.video[0], opaque=True)
     stream.time_base = 1 / join.rate
@@ -145,7 +145,7 @@ def _add_part(
     output: OutputContainer, stack: ExitStack, part: Part, facts: TapeFacts, settings: TapeSettings
 ) -> Iterator[Timed]:
     """Add one sound or subtitle track and return its packets. `stack` keeps the file open."""
-    container = stack.enter_context(opened(part.path, demuxer=part.demuxer))
+    container = stack.enter_context(open_media(part.path, demuxer=part.demuxer))
     template = container.streams[part.stream_index]
     stream = output.add_stream_from_template(template, opaque=True)
     language = language_code(part.language, settings.container)

@@ -10,10 +10,10 @@ from typing import Literal
 
 from tapemill.core.errors import GateError
 from tapemill.media import ffmpeg
-from tapemill.media.ffmpeg.limits import most_bytes, time_limit_s
-from tapemill.media.output_checks import REMEDY, opened_output
-from tapemill.media.probe import opened
-from tapemill.storage.atomic import scratch
+from tapemill.media.ffmpeg.limits import max_output_bytes, timeout_s
+from tapemill.media.output_checks import REMEDY, open_output
+from tapemill.media.probe import open_media
+from tapemill.storage.atomic import scratch_dir
 
 # Subtitles are small; this is for a busy machine.
 SECONDS_PER_MEGABYTE = 60
@@ -63,7 +63,7 @@ def gathered(
     if container == "mkv" or not texts:
         yield [*sounds, *texts]
         return
-    with scratch(target) as folder:
+    with scratch_dir(target) as folder:
         converted = folder / "subtitles.mp4"
         _convert(subtitles, converted, target)
         yield [*sounds, *(_within(text, converted, place) for place, text in enumerate(texts))]
@@ -74,7 +74,7 @@ def _within(text: Part, converted: Path, place: int) -> Part:
 
 
 def _sound_parts(sound: Path) -> list[Part]:
-    with opened(sound) as container:
+    with open_media(sound) as container:
         return [
             Part(sound, stream.index, "audio", stream.language or "", str(stream.metadata.get("title", "")))
             for stream in container.streams.audio
@@ -85,17 +85,17 @@ def _convert(subtitles: Sequence[SubtitleTrack], converted: Path, target: Path) 
     # Time stamps as they are: ffmpeg would otherwise shift each input to begin at zero.
     arguments = ["-copyts"]
     for track in subtitles:
-        arguments += ffmpeg.source(track.path, options=("-f", "srt"))
+        arguments += ffmpeg.input_args(track.path, options=("-f", "srt"))
     for place in range(len(subtitles)):
         arguments += ["-map", str(place)]
     size = sum(track.path.stat().st_size for track in subtitles)
     ffmpeg.run(
-        [*arguments, "-c:s", "mov_text", *ffmpeg.BITEXACT, *ffmpeg.target(converted, "mp4")],
+        [*arguments, "-c:s", "mov_text", *ffmpeg.BITEXACT, *ffmpeg.output_args(converted, "mp4")],
         concerns=subtitles[0].path,
-        timeout_s=time_limit_s(seconds=SECONDS_PER_MEGABYTE * size / 1e6),
-        most_bytes=most_bytes(sound_bytes=BYTES_PER_BYTE * size),
+        timeout_s=timeout_s(seconds=SECONDS_PER_MEGABYTE * size / 1e6),
+        max_output_bytes=max_output_bytes(sound_bytes=BYTES_PER_BYTE * size),
     )
-    with opened_output(converted, target=target) as container:
+    with open_output(converted, target=target) as container:
         if len(container.streams.subtitles) != len(subtitles):
             raise GateError(
                 f"{len(container.streams.subtitles)} subtitle tracks were written, not {len(subtitles)}",

@@ -38,7 +38,7 @@ def tags_of_work(clips: Sequence[Path], config: Mapping[str, Any]) -> dict[str, 
         "version": version.tapemill_version(),
         "programs": job_records.as_text(used),
         "settings": job_records.digests_of_settings(config),
-        "pictures": job_records.digest_of_pictures(folder, scenes),
+        "pictures": job_records.digest_of_clips(folder, scenes),
     }
 
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from tapemill.core.errors import GateError
 from tapemill.core.progress import Progress
-from tapemill.media.cfr import ticks
-from tapemill.media.output_checks import REMEDY, opened_output
+from tapemill.media.cfr import frame_indices
+from tapemill.media.output_checks import REMEDY, open_output
 
 from .chapters import Chapter
 from .concat import Join
@@ -66,7 +66,7 @@ def check(
 
 def _check_picture(path: Path, found: Track, join: Join) -> None:
     _expect(path, "frames", len(found.times), join.total_frames)
-    expected = ticks(np.arange(join.total_frames), 0, 1 / join.rate, 1 / found.time_base)
+    expected = frame_indices(np.arange(join.total_frames), 0, 1 / join.rate, 1 / found.time_base)
     times = np.sort(np.array(found.times, dtype=np.int64))
     wrong = np.flatnonzero(times != expected)
     if len(wrong):
@@ -91,7 +91,7 @@ def _cues(path: Path) -> int:
 
 
 def _read(path: Path, *, demuxer: str | None = None, progress: Progress | None = None) -> tuple[list[Track], int]:
-    with opened_output(path, target=path, demuxer=demuxer) as container:
+    with open_output(path, target=path, demuxer=demuxer) as container:
         tracks = {
             stream.index: Track(stream.type, Fraction(stream.time_base or 1))
             for stream in container.streams

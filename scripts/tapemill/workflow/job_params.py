@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from tapemill.core.errors import ConfigError, ModelError
-from tapemill.core.timing import Span, format_fraction
+from tapemill.core.timing import FrameRange, format_fraction
 from tapemill.enhance import NetworkStep, OutputPicture, SceneSettings
-from tapemill.media.capture_info import Capture, PictureFacts, TakeFacts
+from tapemill.media.capture_info import Capture, SourceFileInfo, VideoInfo
 from tapemill.models import UNPINNED
 from tapemill.scenes import Scene
 
@@ -33,7 +33,7 @@ def params_function(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 @cache
-def plain(facts: PictureFacts | TakeFacts) -> dict[str, Any]:
+def plain(facts: VideoInfo | SourceFileInfo) -> dict[str, Any]:
     """As params of jobs. The same for every scene of a tape, and never changed, so it is worked out once."""
     return facts.to_plain()
 
@@ -177,7 +177,7 @@ class JobParams:
         return self.enhance.networks_of_tape if self.scene_id is None else self.enhance.networks_of_scene(*self._place)
 
     @property
-    def _place(self) -> tuple[str, str, Span | None]:
+    def _place(self) -> tuple[str, str, FrameRange | None]:
         """What rows of the table are looked for by. Raises ConfigError for a row of a scene that there is not."""
         # Of a folder the scenes are known before anything ran, their lengths are not.
         tape, folder = self.tape.row.tape, self.tape.is_folder

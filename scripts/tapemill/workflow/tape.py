@@ -13,8 +13,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final
 
-from tapemill.config.tape_sheet import Tape
-from tapemill.core.timing import Span
+from tapemill.config.tape_sheet import TapeRow
+from tapemill.core.timing import FrameRange
 from tapemill.media.capture_info import Capture
 from tapemill.scenes import Scene, folder_scenes, read_scenes
 from tapemill.storage.fingerprint import fingerprint, scene_files
@@ -29,7 +29,7 @@ BYTES_PER_SCENE: Final = 54_000_000
 class TapeState:
     """One tape of the sheet."""
 
-    row: Tape
+    row: TapeRow
     results: Path = Path("results")
     _capture: tuple[int, Capture] | None = field(default=None, repr=False)
     _scenes: tuple[int, dict[str, Scene]] | None = field(default=None, repr=False)
@@ -98,7 +98,7 @@ class TapeState:
     def _folder_scenes(self) -> Iterator[Scene]:
         start = 0
         for name, take in zip(self.folder, self.capture.takes, strict=True):
-            yield Scene(name, Span(start, start + take.frames), take.rate)
+            yield Scene(name, FrameRange(start, start + take.frames), take.rate)
             start += take.frames
 
 
@@ -116,6 +116,6 @@ def spread(ids: list[str], count: int) -> list[str]:
     return [ids[(2 * position + 1) * len(ids) // (2 * count)] for position in range(count)]
 
 
-def lookups(rows: Mapping[str, Tape]) -> dict[str, TapeState]:
+def lookups(rows: Mapping[str, TapeRow]) -> dict[str, TapeState]:
     """A lookup for each row of the sheet."""
     return {tape: TapeState(row) for tape, row in rows.items()}

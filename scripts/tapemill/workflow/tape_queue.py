@@ -171,7 +171,7 @@ class TapeQueue:
         release_departed_jobs(self.workflow.dag, self.workflow.scheduler)
         left = Left(self.workflow)
         self._settle()
-        if self.waiting and abort.cause(liveness.own_run().id):
+        if self.waiting and abort.abort_reason(liveness.own_run().id):
             self._broken = True
             self.waiting.clear()
         ended = [tape for tape in self._inside if tape not in left.scenes]

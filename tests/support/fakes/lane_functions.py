@@ -29,7 +29,7 @@ def note(diary, seconds=0.0, *, device):
         "stop": time.time(),
         "calls": CALLS["in_this_process"],
         "kind": device.kind,
-        "steps_down": device.steps_down,
+        "degrade_level": device.degrade_level,
         "nice": os.nice(0),
     }
     with Path(diary).open("a") as stream:
@@ -54,12 +54,12 @@ def half_make(target, *, device):
 
 def count(frames, *, device):
     """Say how far it is after each frame, and at the end what it did."""
-    progress.TELL_EVERY_S = 0.0
+    progress.REPORT_INTERVAL_S = 0.0
     counter = progress.Progress(frames)
     for _ in range(frames):
         time.sleep(0.02)
         counter.advance()
-    progress.tell("counted", frames=frames, model=["abacus"])
+    progress.report("counted", frames=frames, model=["abacus"])
 
 
 def fail(kind, *, device):

@@ -17,13 +17,13 @@ from tapemill.jobs import entrypoint as script
 spec = json.loads(sys.argv[1])
 job = SimpleNamespace(**spec["job"])
 def main(job):
-    lanes.call(job, getattr(lane_functions, spec["function"]), **spec["arguments"])
+    lanes.run_on_lane(job, getattr(lane_functions, spec["function"]), **spec["arguments"])
 script.run(main, job)
 """
 MAIN = f"""
 import shlex, subprocess, sys; from pathlib import Path
 from tapemill.process import run_lock as runlock
-runlock.hold(Path(".snakemake"))
+runlock.acquire(Path(".snakemake"))
 print("held", flush=True)
 for line in sys.stdin:
     job = shlex.join([sys.executable, "-c", {JOB!r}, line])

@@ -9,7 +9,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from tapemill.media.capture_info import SoundFacts, TakeFacts
+from tapemill.media.capture_info import AudioTrackInfo, SourceFileInfo
 from tapemill.media.ffmpeg import runner as ffmpeg
 from tests.support.capture_info import capture_of
 
@@ -73,11 +73,11 @@ def capture(
         outputs += ["-map", f"{place + 1}:a", f"-filter:a:{place}", f"asetpts=PTS+{late_s}/TB"]
         for key, value in zip(options[::2], options[1::2], strict=True):
             outputs += [f"{key}:a:{place}", value]
-    run(*inputs, *outputs, *ffmpeg.target(path, muxer))
+    run(*inputs, *outputs, *ffmpeg.output_args(path, muxer))
     return path
 
 
-def facts(path: Path) -> tuple[TakeFacts, tuple[SoundFacts, ...]]:
+def facts(path: Path) -> tuple[SourceFileInfo, tuple[AudioTrackInfo, ...]]:
     """What the capture stage finds of one file."""
     capture = capture_of(path)
     return capture.takes[0], capture.sounds
@@ -114,7 +114,7 @@ def heard(path: Path, tmp_path: Path, track: int = 0) -> tuple[np.ndarray, int]:
     out = tmp_path / "heard.f32"
     # Players show time zero at the first picture: silence where sound starts later, nothing from before.
     place = ["-copyts", "-i", f"file:{path}", "-map", f"0:a:{track}", "-af", "aresample=async=1:first_pts=0"]
-    run(*place, "-c:a", "pcm_f32le", "-ac", 1, *ffmpeg.target(out, "f32le"))
+    run(*place, "-c:a", "pcm_f32le", "-ac", 1, *ffmpeg.output_args(out, "f32le"))
     return np.fromfile(out, "<f4"), rate
 
 

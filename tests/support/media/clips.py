@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from tapemill.enhance import EnhanceSettings
-from tapemill.media.capture_info import PictureFacts
+from tapemill.media.capture_info import VideoInfo
 from tapemill.media.colour import Colour
 from tapemill.media.ffmpeg import runner as ffmpeg
 from tapemill.media.probe import frame_count, probe
 
 UNTAGGED = Colour(primaries="unknown", transfer="unknown", matrix="unknown", range="unknown")
-PAL = PictureFacts(
+PAL = VideoInfo(
     width=720,
     height=576,
     pixel_format="yuv422p",
@@ -65,7 +65,7 @@ CUT = ("-c:v", "ffv1", "-g", "1")
 def clip_from(path: Path, graph: str, *, frames: int, tags: tuple[str, ...] = ()) -> Path:
     """A cut scene of so many frames, drawn by a filter graph."""
     arguments = ["-f", "lavfi", "-i", graph, "-frames:v", str(frames), *tags, *CUT, *ffmpeg.BITEXACT]
-    ffmpeg.run([*arguments, *ffmpeg.target(path, "matroska")], concerns=path, timeout_s=60)
+    ffmpeg.run([*arguments, *ffmpeg.output_args(path, "matroska")], concerns=path, timeout_s=60)
     return path
 
 
@@ -74,15 +74,19 @@ def clip_of(path: Path, pictures: np.ndarray, pixel_format: str, size: tuple[int
     raw = path.with_suffix(".raw")
     raw.write_bytes(pictures.tobytes())
     layout = ["-f", "rawvideo", "-pixel_format", pixel_format, "-video_size", f"{size[0]}x{size[1]}"]
-    arguments = [*ffmpeg.source(raw, options=(*layout, "-framerate", rate)), *CUT, *ffmpeg.target(path, "matroska")]
+    arguments = [
+        *ffmpeg.input_args(raw, options=(*layout, "-framerate", rate)),
+        *CUT,
+        *ffmpeg.output_args(path, "matroska"),
+    ]
     ffmpeg.run(arguments, concerns=path, timeout_s=60)
     return path
 
 
-def facts_of(clip: Path, **known: object) -> PictureFacts:
+def facts_of(clip: Path, **known: object) -> VideoInfo:
     """The facts that the capture stage would state, with 25 progressive frames a second unless told otherwise."""
     found = probe(clip).picture
-    facts = PictureFacts(
+    facts = VideoInfo(
         width=found.width,
         height=found.height,
         pixel_format=found.pixel_format,
@@ -98,8 +102,8 @@ def facts_of(clip: Path, **known: object) -> PictureFacts:
 def samples(clip: Path, pixel_format: str, *, filters: str = "null") -> np.ndarray:
     """All frames of a clip as bytes, shape = (frames, bytes)."""
     raw = clip.with_suffix(f".{pixel_format}")
-    output = ["-fps_mode", "passthrough", "-pix_fmt", pixel_format, *ffmpeg.target(raw, "rawvideo")]
-    ffmpeg.run([*ffmpeg.source(clip), "-vf", filters, *output], concerns=clip, timeout_s=60)
+    output = ["-fps_mode", "passthrough", "-pix_fmt", pixel_format, *ffmpeg.output_args(raw, "rawvideo")]
+    ffmpeg.run([*ffmpeg.input_args(clip), "-vf", filters, *output], concerns=clip, timeout_s=60)
     return np.frombuffer(raw.read_bytes(), np.uint8).reshape(frame_count(clip), -1)
 
 

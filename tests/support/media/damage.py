@@ -52,7 +52,7 @@ def whole_files(folder: Path) -> dict[str, bytes]:
         path = folder / name
         graphs = [f"testsrc2=size={SIZE}:rate={RATE}:duration={SECONDS}", f"sine=sample_rate=48000:duration={SECONDS}"]
         sources = [word for graph in graphs for word in ("-f", "lavfi", "-i", graph)]
-        arguments = [*sources, *encoders, "-ac", "1", *ffmpeg.BITEXACT, *ffmpeg.target(path, muxer)]
+        arguments = [*sources, *encoders, "-ac", "1", *ffmpeg.BITEXACT, *ffmpeg.output_args(path, muxer)]
         ffmpeg.run(arguments, concerns=path, timeout_s=60)
         made[name] = path.read_bytes()
     return made

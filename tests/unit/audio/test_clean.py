@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from tapemill.audio import AudioSettings, clean_sound
-from tapemill.audio.timeline import lay
+from tapemill.audio.timeline import decode_to_timeline
 from tapemill.core.errors import InputError
-from tapemill.core.timing import nearest
+from tapemill.core.timing import round_half_up
 from tapemill.media.ffmpeg import runner as ffmpeg
 from tests.support.media.beeps import (
     NTSC,
@@ -140,7 +140,7 @@ def test_a_track_of_which_nothing_can_be_read_is_silence_as_long_as_the_picture(
     assert record["tracks"][0]["unreadable_packets"] > 0
     samples = decoded(target)
     assert not samples.any()
-    assert len(samples) == nearest(150 / NTSC * 48_000)
+    assert len(samples) == round_half_up(150 / NTSC * 48_000)
 
 
 def test_a_sound_that_changes_its_format_on_the_way_keeps_its_time(tmp_path):
@@ -148,7 +148,7 @@ def test_a_sound_that_changes_its_format_on_the_way_keeps_its_time(tmp_path):
         samples = beeping(5, rate, channels=2 if start else 1)
         sound = [*raw(tmp_path / "x.raw", samples, rate), "-f", "lavfi", "-i", "color=s=32x32:r=25"]
         codecs = ["-c:v", "mpeg2video", "-c:a", "mp2", "-frames:v", 125, "-output_ts_offset", start]
-        run(*sound, *codecs, *ffmpeg.target(tmp_path / name, "mpegts"))
+        run(*sound, *codecs, *ffmpeg.output_args(tmp_path / name, "mpegts"))
     source = tmp_path / "both.ts"
     source.write_bytes((tmp_path / "a.ts").read_bytes() + (tmp_path / "b.ts").read_bytes())
     target, record = clean(tmp_path, [source])
@@ -161,11 +161,11 @@ def test_a_sound_that_changes_its_format_on_the_way_keeps_its_time(tmp_path):
 def test_ready_scenes_are_joined_to_the_sample(tmp_path):
     names = ["it's one.mkv", 'two "2"\n.mkv', "-three.mkv", "four.mkv"]
     frames = [37, 11, 50, 7]
-    total = nearest(sum(frames) / NTSC * 48_000)
+    total = round_half_up(sum(frames) / NTSC * 48_000)
     samples = np.random.default_rng(2).integers(-30_000, 30_000, (total + 5000, 1)).astype("<i2")
     sources, start = [], 0
     for name, count in zip(names, frames, strict=True):
-        first, last = nearest(start / NTSC * 48_000), nearest((start + count) / NTSC * 48_000)
+        first, last = round_half_up(start / NTSC * 48_000), round_half_up((start + count) / NTSC * 48_000)
         # Sound that is longer than its picture, shorter, exact, and none at all.
         longer = {names[0]: 3000, names[1]: -1000}.get(name, 0)
         sounds = [] if name == names[3] else [(samples[first : last + longer], 48_000, PCM)]
@@ -173,9 +173,9 @@ def test_ready_scenes_are_joined_to_the_sample(tmp_path):
         start += count
     target, record = clean(tmp_path, sources)
     expected = samples[:total].copy()
-    second_end = nearest(48 / NTSC * 48_000)
+    second_end = round_half_up(48 / NTSC * 48_000)
     expected[second_end - 1000 : second_end] = 0
-    expected[nearest(98 / NTSC * 48_000) :] = 0
+    expected[round_half_up(98 / NTSC * 48_000) :] = 0
     assert np.array_equal(decoded(target), expected)
     assert record["tracks"][0]["trimmed"] == 3000
 
@@ -185,7 +185,7 @@ def test_hundreds_of_ready_scenes_do_not_drift(tmp_path):
     take, sounds = facts(source)
     count = 300
     reached_s = []
-    (laid,) = lay(
+    (laid,) = decode_to_timeline(
         sources=[source] * count,
         takes=[take] * count,
         sounds=sounds,
@@ -194,11 +194,11 @@ def test_hundreds_of_ready_scenes_do_not_drift(tmp_path):
     )
     assert reached_s == sorted(reached_s)
     assert reached_s[-1] == pytest.approx(7 * count / NTSC, abs=0.5)
-    assert laid.counts.samples == nearest(7 * count / NTSC * 8000)
+    assert laid.counts.samples == round_half_up(7 * count / NTSC * 8000)
     samples = laid.samples()[:, 0]
     first = found_beeps(samples[:1860], 8000)[0]
     for k in range(0, count, 37):
-        start = nearest(7 * k / NTSC * 8000)
+        start = round_half_up(7 * k / NTSC * 8000)
         assert found_beeps(samples[start : start + 1860], 8000)[0] == first
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tapemill.audio.speech_input import extract_audio
-from tapemill.core.timing import Span
+from tapemill.core.timing import FrameRange
 from tapemill.media import audio_samples
 from tapemill.media.audio_samples import mean_square_per_frame
 from tests.support.capture_info import capture_of
@@ -32,7 +32,9 @@ CAPTURES = {
 
 def speech(source, capture, start, stop, target):
     stream = capture.sounds[0].stream_index if capture.sounds else None
-    extract_audio(source=source, take=capture.takes[0], sound_stream=stream, span=Span(start, stop), target=target)
+    extract_audio(
+        source=source, take=capture.takes[0], sound_stream=stream, span=FrameRange(start, stop), target=target
+    )
     with wave.open(str(target), "rb") as file:
         assert (file.getnchannels(), file.getsampwidth(), file.getframerate()) == (1, 2, 16_000)
         return np.frombuffer(file.readframes(file.getnframes()), "<i2")
@@ -148,6 +150,6 @@ def test_same_bytes_twice(tmp_path):
 @pytest.mark.parametrize(("rate_hz", "channels"), [(-5, 2), (0, 0), (2_000_000_000, -1), (48_000, 5000)])
 def test_a_track_that_states_nonsense_is_taken_for_a_usual_one(rate_hz, channels):
     context = SimpleNamespace(format=None, sample_rate=rate_hz, channels=channels)
-    track = audio_samples._track(SimpleNamespace(codec_context=context))
+    track = audio_samples._sample_format(SimpleNamespace(codec_context=context))
     assert 0 < track.rate_hz <= 768_000
     assert 0 < track.channels <= 64

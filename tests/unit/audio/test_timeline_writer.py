@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tapemill.audio.timeline_writer import Placer
+from tapemill.audio.timeline_writer import TimelineWriter
 
 RATE = 1000
 TOLERANCE = 10
@@ -15,11 +15,11 @@ BLOCK = 50
 def place(blocks, *, picture_end=100_000, fill=False):
     """Lay (first value, position) blocks; every sample's value is its own number from the start of the sound."""
     out = io.BytesIO()
-    placer = Placer(out, dtype="<i4", channels=1, sample_rate_hz=RATE)
-    placer.begin(picture_end=picture_end, fill=fill)
+    placer = TimelineWriter(out, dtype="<i4", channels=1, sample_rate_hz=RATE)
+    placer.start_source(video_end=picture_end, fill=fill)
     for first, position in blocks:
         placer.add(np.arange(first, first + BLOCK, dtype="<i4")[:, None], position)
-    placer.end()
+    placer.end_source()
     return np.frombuffer(out.getvalue(), "<i4"), placer.counts
 
 

@@ -19,7 +19,7 @@ def make(path, *, size="720x576", rate="25", seconds=2, filters="null", sound=Tr
         inputs += ["-f", "lavfi", "-i", f"sine=f=440:r=48000:d={seconds}"]
     path.parent.mkdir(parents=True, exist_ok=True)
     arguments = [*inputs, "-vf", filters, "-c:v", "libx264", "-preset", "ultrafast", "-c:a", "pcm_s16le", *options]
-    ffmpeg.run([*arguments, *ffmpeg.target(path, "matroska")], concerns=path, timeout_s=60)
+    ffmpeg.run([*arguments, *ffmpeg.output_args(path, "matroska")], concerns=path, timeout_s=60)
     return path
 
 
@@ -68,7 +68,12 @@ def test_a_turned_picture_is_described_upright(tmp_path):
     plain = make(tmp_path / "a.mkv", size="64x48", filters="setsar=16/11", sound=False)
     turned = tmp_path / "turned.mp4"
     ffmpeg.run(
-        [*ffmpeg.source(plain, options=["-display_rotation:v:0", "90"]), "-c", "copy", *ffmpeg.target(turned, "mp4")],
+        [
+            *ffmpeg.input_args(plain, options=["-display_rotation:v:0", "90"]),
+            "-c",
+            "copy",
+            *ffmpeg.output_args(turned, "mp4"),
+        ],
         concerns=plain,
         timeout_s=30,
     )
@@ -92,7 +97,7 @@ def test_what_cannot_be_interlaced_is_not_taken_for_it(tmp_path, size, rate):
     # Unblurred, the single lines of this picture look combed to idet.
     source = tmp_path / "a.mkv"
     made = ["-f", "lavfi", "-i", f"testsrc2=s={size}:r={rate}:d=1", "-c:v", "ffv1"]
-    ffmpeg.run([*made, *ffmpeg.target(source, "matroska")], concerns=source, timeout_s=60)
+    ffmpeg.run([*made, *ffmpeg.output_args(source, "matroska")], concerns=source, timeout_s=60)
     capture = look(source, tmp_path)
     assert capture.picture.field_order == "progressive"
     assert capture.notes["field_order"] == {"found_by": "size and rate"}

@@ -14,7 +14,7 @@ import pytest
 from tapemill.capture.probe import probe_capture
 from tapemill.core.errors import InputError
 from tapemill.media.capture_info import Capture
-from tapemill.media.container_integrity import what_it_is
+from tapemill.media.container_integrity import sniff_file_type
 from tapemill.media.ffmpeg import runner as ffmpeg
 from tests.support.capture_info import capture_settings
 from tests.support.media import paff_h264
@@ -39,7 +39,7 @@ def make(path, *options, seconds=4, picture=PICTURE, sound=True):
     if sound:
         inputs += ["-f", "lavfi", "-i", f"sine=d={seconds}"]
     kind = path.suffix[1:]
-    run(*inputs, *CODECS.get(kind, X264), "-c:a", "mp2", *options, *ffmpeg.target(path, MUXERS[kind]))
+    run(*inputs, *CODECS.get(kind, X264), "-c:a", "mp2", *options, *ffmpeg.output_args(path, MUXERS[kind]))
     return aged(path)
 
 
@@ -49,8 +49,8 @@ def aged(path):
 
 
 def copied(source, target, *options, before=()):
-    run(*ffmpeg.source(source, options=before), "-map", 0, "-c", "copy", *options,
-        *ffmpeg.target(target, MUXERS[target.suffix[1:]]))  # fmt: skip
+    run(*ffmpeg.input_args(source, options=before), "-map", 0, "-c", "copy", *options,
+        *ffmpeg.output_args(target, MUXERS[target.suffix[1:]]))  # fmt: skip
     return aged(target)
 
 
@@ -108,15 +108,15 @@ def test_what_is_not_media_is_called_what_it_is(tmp_path):
 
 def test_a_file_without_a_picture_is_refused(tmp_path):
     sound = tmp_path / "sound.mkv"
-    run("-f", "lavfi", "-i", "sine=d=1", *ffmpeg.target(sound, "matroska"))
+    run("-f", "lavfi", "-i", "sine=d=1", *ffmpeg.output_args(sound, "matroska"))
     refused(aged(sound), "no picture")
 
 
 def test_a_cover_is_no_picture(tmp_path):
     cover, song = tmp_path / "cover.png", tmp_path / "song.mp4"
-    run("-f", "lavfi", "-i", "color=red:s=64x64", "-frames:v", 1, *ffmpeg.target(cover, "image2"))
+    run("-f", "lavfi", "-i", "color=red:s=64x64", "-frames:v", 1, *ffmpeg.output_args(cover, "image2"))
     run("-f", "lavfi", "-i", "sine=d=1", "-i", cover, "-map", 0, "-map", 1, "-c:v", "copy", "-disposition:v:0",
-        "attached_pic", *ffmpeg.target(song, "mp4"))  # fmt: skip
+        "attached_pic", *ffmpeg.output_args(song, "mp4"))  # fmt: skip
     refused(aged(song), "no picture but a cover")
 
 
@@ -323,7 +323,7 @@ def test_a_clock_that_runs_over_goes_on(tmp_path):
 def test_few_key_frames_are_refused_only_if_it_costs_too_much(tmp_path, monkeypatch):
     path = make(tmp_path / "a.mp4", "-g", "1000", "-sc_threshold", "0", sound=False)
     assert look(path).frames == 100
-    monkeypatch.setattr("tapemill.capture.validation.LONGEST_LEAD_S", 3)
+    monkeypatch.setattr("tapemill.capture.validation.MAX_KEYFRAME_DISTANCE_S", 3)
     refused(path, "no key frame for 4 s from 00:00:00.000 on", "ffv1")
 
 
@@ -384,4 +384,4 @@ def test_several_sound_tracks_are_all_found(tmp_path):
 
 
 def test_a_file_that_is_text_in_another_alphabet_has_no_name(tmp_path):
-    assert what_it_is(written(tmp_path / "a", "grüße".encode())) is None
+    assert sniff_file_type(written(tmp_path / "a", "grüße".encode())) is None

@@ -35,7 +35,7 @@ def test_a_machine_with_a_cpu_build_of_torch_is_a_cpu(monkeypatch):
 
 def test_a_build_for_cards_without_a_card_is_a_cpu(monkeypatch):
     monkeypatch.setattr("tapemill.cli.run.torch_build", lambda: type("Build", (), {"kinds": ("cuda",)}))
-    monkeypatch.setattr("tapemill.cli.run.list_cards", lambda kind: [])
+    monkeypatch.setattr("tapemill.cli.run.enumerate_gpus", lambda kind: [])
     assert machine_kind() == "cpu"
 
 

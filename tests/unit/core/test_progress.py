@@ -1,7 +1,7 @@
 import pytest
 
 from tapemill.core import progress
-from tapemill.core.progress import Progress, Reading, of_seconds
+from tapemill.core.progress import ByteProgress, Progress, progress_by_seconds
 
 
 class Clock:
@@ -80,7 +80,7 @@ def test_items_count_when_they_have_been_used(clock, caplog):
 
 
 def test_frames_of_files_are_judged_by_their_bytes(clock, caplog):
-    reading = Reading([3000, 1000], "reading")
+    reading = ByteProgress([3000, 1000], "reading")
     for file in ([(0, 0), (20, 500), (75, 2900)], [(10, 300), (30, 990)]):
         reading.next_file()
         for frames, read_bytes in file:
@@ -93,7 +93,7 @@ def test_frames_of_files_are_judged_by_their_bytes(clock, caplog):
 
 
 def test_seconds_are_told_as_frames_and_never_go_back(clock, caplog):
-    reached = of_seconds(250, 10.0, "measuring")
+    reached = progress_by_seconds(250, 10.0, "measuring")
     for seconds in (2.0, 1.0, 9.0, 11.0):
         clock.wait(10)
         reached(seconds)

@@ -4,19 +4,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tapemill.core.timing import Span, format_fraction, milliseconds, nearest, parse_fraction, timestamp, united
+from tapemill.core.timing import (
+    FrameRange,
+    format_fraction,
+    merge_intervals,
+    milliseconds,
+    parse_fraction,
+    round_half_up,
+    timestamp,
+)
 
 
 @pytest.mark.parametrize(
     ("value", "expected"), [("1/2", 1), ("3/2", 2), ("-1/2", -1), ("1/3", 0), ("-2/3", -1), ("5", 5)]
 )
 def test_nearest_rounds_halves_away_from_zero(value, expected):
-    assert nearest(Fraction(value)) == expected
+    assert round_half_up(Fraction(value)) == expected
 
 
 @given(st.fractions(max_denominator=10**6))
 def test_nearest_is_never_further_than_a_half(value):
-    assert abs(nearest(value) - value) <= Fraction(1, 2)
+    assert abs(round_half_up(value) - value) <= Fraction(1, 2)
 
 
 def test_last_frame_of_two_hours_is_as_exact_as_the_first():
@@ -38,17 +46,17 @@ def test_fractions_survive_as_text(text):
 
 @pytest.mark.parametrize(("start", "stop"), [(5, 5), (6, 5), (-1, 3)])
 def test_a_span_is_never_empty_or_negative(start, stop):
-    with pytest.raises(ValueError, match="span"):
-        Span(start, stop)
+    with pytest.raises(ValueError, match="frame range"):
+        FrameRange(start, stop)
 
 
 def test_a_span_derives_seconds_exactly():
-    span = Span(10, 40)
+    span = FrameRange(10, 40)
     rate = Fraction(30000, 1001)
     assert span.frames == 30
     assert span.start_s(rate) + span.duration_s(rate) == span.stop_s(rate) == Fraction(40 * 1001, 30000)
 
 
 def test_stretches_are_united_where_they_overlap_or_touch():
-    assert list(united([(5, 6), (0, 2), (1, 3), (3, 4), (7, 7), (5.5, 5.7)])) == [(0, 4), (5, 6)]
-    assert list(united([])) == []
+    assert list(merge_intervals([(5, 6), (0, 2), (1, 3), (3, 4), (7, 7), (5.5, 5.7)])) == [(0, 4), (5, 6)]
+    assert list(merge_intervals([])) == []

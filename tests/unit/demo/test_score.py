@@ -5,7 +5,7 @@ import pytest
 from demo.score import Likeness, Score, likeness, parse_likeness, score, table_of, write_score
 from demo.tape import speech, storyboard
 from tapemill.core.errors import GateError
-from tapemill.core.timing import Span
+from tapemill.core.timing import FrameRange
 from tapemill.media.ffmpeg import runner as ffmpeg
 
 SRT = """1
@@ -21,7 +21,7 @@ Look at Mom.
 
 def video(path, chain, *, rate=50, frames=20, encoder=("-c:v", "ffv1"), pixels="yuv420p"):
     made = ["-f", "lavfi", "-i", f"testsrc2=s=720x576:r={rate}", "-frames:v", str(frames), "-vf", chain]
-    arguments = [*made, "-pix_fmt", pixels, *encoder, *ffmpeg.target(path, "matroska")]
+    arguments = [*made, "-pix_fmt", pixels, *encoder, *ffmpeg.output_args(path, "matroska")]
     ffmpeg.run(arguments, concerns=path, timeout_s=60)
     return path
 
@@ -30,7 +30,7 @@ def video(path, chain, *, rate=50, frames=20, encoder=("-c:v", "ffv1"), pixels="
 def material(tmp_path, monkeypatch):
     """A tape of ten frames: a clean truth, a noisy capture woven from it, a restored tape in between."""
     monkeypatch.setattr(storyboard, "FRAMES", 10)
-    monkeypatch.setattr(storyboard, "SCENES", (storyboard.DemoScene("garden", Span(0, 10), "garden"),))
+    monkeypatch.setattr(storyboard, "SCENES", (storyboard.DemoScene("garden", FrameRange(0, 10), "garden"),))
     weave = "tinterlace=mode=interleave_top,noise=alls=50:allf=t:all_seed=1"
     square = "noise=alls=12:allf=t:all_seed=2,scale=768:576,crop=768:566:0:0"
     spoken = [

@@ -6,7 +6,7 @@ import pytest
 
 from demo.score_page import can_be_scored
 from tapemill.config.schema import load_config
-from tapemill.config.tape_sheet import Tape
+from tapemill.config.tape_sheet import TapeRow
 from tapemill.enhance import EnhanceSettings, SceneSettings
 
 CAPTURE = "resources/demo/capture.mkv"
@@ -21,7 +21,7 @@ def row(**changes):
         "aspect": "auto",
         "source": Path(CAPTURE),
     }
-    return Tape(tape="demo", **{**values, "source": Path(CAPTURE), **changes})
+    return TapeRow(tape="demo", **{**values, "source": Path(CAPTURE), **changes})
 
 
 def settings(**changes):

@@ -12,21 +12,20 @@ import pytest
 import torch
 
 from tapemill.core.errors import ConfigError, DeviceError, GateError, OutOfMemory, SetupError
-from tapemill.devices import device
-from tapemill.devices import memory as cardmemory
+from tapemill.devices import device, memory
 from tapemill.devices.determinism import seeded
 from tapemill.devices.device import CPU, Device, dtype_for, open_device, torch_name
-from tapemill.devices.errors import translated
-from tapemill.devices.ipex import optimised
+from tapemill.devices.errors import translate_device_errors
+from tapemill.devices.ipex import optimise
 from tapemill.devices.memory import (
-    begin_watch,
     budget_bytes,
-    memory,
+    memory_cap,
+    memory_info,
     peak_bytes,
     reset_peak,
-    share_bytes,
+    start_peak_watch,
     used_bytes,
-    watched_bytes,
+    watched_peak_bytes,
 )
 
 GIB = 1 << 30
@@ -42,7 +41,7 @@ class IntelDriver:
         self.fraction = None
         self.silent = False
 
-    def memory_info(self, index):
+    def free_memory_info(self, index):
         if self.silent:
             raise RuntimeError("The device (Arc) doesn't support querying the available free memory. You can file an")
         return self.free, self.total
@@ -69,7 +68,7 @@ def intel(monkeypatch):
         "_xpu_isInBadFork": lambda: False,
         "_xpu_getDeviceCount": lambda: driver.count,
         "_xpu_getDevice": lambda: 0,
-        "_xpu_getMemoryInfo": driver.memory_info,
+        "_xpu_getMemoryInfo": driver.free_memory_info,
         "_xpu_memoryStats": driver.stats,
         "_xpu_setMemoryFraction": driver.set_fraction,
     }.items():
@@ -138,9 +137,9 @@ def test_old_cards_of_nvidia_compute_in_single_precision(monkeypatch, capability
 
 
 def test_memory_that_torch_has_reserved_but_not_used_is_free(intel):
-    assert memory(ARC) == cardmemory.Memory(16 * GIB, 14 * GIB)
+    assert memory_info(ARC) == memory.MemoryInfo(16 * GIB, 14 * GIB)
     intel.free = 2 * GIB
-    assert memory(ARC).free_bytes == 4 * GIB
+    assert memory_info(ARC).free_bytes == 4 * GIB
 
 
 @pytest.mark.parametrize(("silent", "free"), [(True, 12 * GIB), (False, 0), (False, 16 * GIB)])
@@ -148,13 +147,13 @@ def test_where_the_driver_cannot_be_believed_what_this_process_took_is_counted(i
     """It refuses to say, says 0, or says the same whatever is taken."""
     intel.silent, intel.free = silent, free
     # Of 16 GiB 3 are reserved, of which 1 is in use.
-    assert memory(ARC).free_bytes == 15 * GIB
+    assert memory_info(ARC).free_bytes == 15 * GIB
 
 
 def test_the_budget_is_what_is_free_and_within_the_share(intel):
     assert budget_bytes(ARC) == 14 * GIB
     half = Device("xpu", memory_share=0.5)
-    assert share_bytes(half) == 8 * GIB
+    assert memory_cap(half) == 8 * GIB
     # One of the eight is in use; given up, all eight are there.
     assert budget_bytes(half) == 7 * GIB
     assert budget_bytes(half, GIB) == 8 * GIB
@@ -168,11 +167,11 @@ def test_a_card_that_does_not_answer_is_an_error_of_the_device(intel, monkeypatc
 
     monkeypatch.setattr(torch._C, "_xpu_memoryStats", lost)
     with pytest.raises(DeviceError, match="DEVICE_LOST"):
-        memory(ARC)
+        memory_info(ARC)
 
 
 def test_the_memory_of_the_computer():
-    now = memory(CPU)
+    now = memory_info(CPU)
     assert now.total_bytes == os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     assert 0 < now.free_bytes < now.total_bytes
     assert budget_bytes(Device("cpu", memory_share=0.01)) <= now.total_bytes // 100
@@ -187,18 +186,18 @@ def test_the_peak_of_the_process_can_be_counted_anew():
 
 
 def test_a_watch_keeps_what_was_taken_before_somebody_counted_anew():
-    begin_watch(CPU)
+    start_peak_watch(CPU)
     before = used_bytes(CPU)
     np.ones(200 << 20, dtype=np.uint8)
     reset_peak(CPU)
     assert peak_bytes(CPU) < before + (100 << 20)
-    assert watched_bytes(CPU) > before + (150 << 20)
-    begin_watch(CPU)
-    assert watched_bytes(CPU) < before + (100 << 20)
+    assert watched_peak_bytes(CPU) > before + (150 << 20)
+    start_peak_watch(CPU)
+    assert watched_peak_bytes(CPU) < before + (100 << 20)
 
 
 def test_a_kernel_that_refuses_to_count_anew_is_no_failure(monkeypatch, tmp_path):
-    monkeypatch.setattr(cardmemory, "CLEAR_REFS", tmp_path / "no" / "such file")
+    monkeypatch.setattr(memory, "CLEAR_REFS", tmp_path / "no" / "such file")
     reset_peak(CPU)
     assert peak_bytes(CPU) > 0
 
@@ -265,15 +264,15 @@ def test_intels_extension_is_used_where_it_fits_and_never_in_the_way(tmp_path, m
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "intel_extension_for_pytorch", raising=False)
     model = torch.nn.Linear(1, 1)
-    assert optimised(model, ARC) is model
+    assert optimise(model, ARC) is model
     assert hasattr(model, "better") == better
     monkeypatch.delitem(sys.modules, "intel_extension_for_pytorch", raising=False)
 
 
 def test_without_intels_extension_and_on_other_devices_the_model_stays():
     model = torch.nn.Linear(1, 1)
-    assert optimised(model, ARC) is model
-    assert optimised(model, CPU) is model
+    assert optimise(model, ARC) is model
+    assert optimise(model, CPU) is model
 
 
 def too_much():
@@ -286,7 +285,7 @@ def too_much_for_numpy():
 
 @pytest.mark.parametrize("ask", [too_much, too_much_for_numpy])
 def test_real_memory_that_runs_out_is_told(ask):
-    with pytest.raises(OutOfMemory, match="memory of this computer is full") as caught, translated(CPU):
+    with pytest.raises(OutOfMemory, match="memory of this computer is full") as caught, translate_device_errors(CPU):
         ask()
     assert caught.value.__cause__ is not None
     assert "one step lower" in caught.value.remedy
@@ -312,7 +311,7 @@ def test_real_memory_that_runs_out_is_told(ask):
     ids=str,
 )
 def test_too_little_memory_is_told_by_all_its_names(error):
-    with pytest.raises(OutOfMemory, match="memory of the Intel card is full") as caught, translated(ARC):
+    with pytest.raises(OutOfMemory, match="memory of the Intel card is full") as caught, translate_device_errors(ARC):
         raise error
     assert caught.value.__cause__ is error
     assert "\n" not in caught.value.what
@@ -331,7 +330,7 @@ def test_too_little_memory_is_told_by_all_its_names(error):
     ids=str,
 )
 def test_a_card_that_fails_is_told(error):
-    with pytest.raises(DeviceError, match="failed") as caught, translated(ARC):
+    with pytest.raises(DeviceError, match="failed") as caught, translate_device_errors(ARC):
         raise error
     assert caught.value.__cause__ is error
 
@@ -341,13 +340,13 @@ def test_a_card_that_fails_is_told(error):
     [RuntimeError("mat1 and mat2 shapes cannot be multiplied"), ValueError("out of memory"), GateError("short")],
 )
 def test_all_other_errors_stay_what_they_are(error):
-    with pytest.raises(type(error)) as caught, translated(ARC):
+    with pytest.raises(type(error)) as caught, translate_device_errors(ARC):
         raise error
     assert caught.value is error
 
 
 def test_a_translated_error_is_understood_by_a_process_without_torch():
-    with pytest.raises(OutOfMemory) as caught, translated(ARC):
+    with pytest.raises(OutOfMemory) as caught, translate_device_errors(ARC):
         raise torch.OutOfMemoryError("XPU out of memory.")
     code = (
         "import pickle, sys; error = pickle.loads(bytes.fromhex(sys.argv[1]));"

@@ -4,7 +4,7 @@ import pytest
 
 from tapemill.devices import model_cache
 from tapemill.devices.device import CPU, Device
-from tapemill.devices.memory import Memory
+from tapemill.devices.memory import MemoryInfo
 
 CARD = Device("cuda")
 
@@ -31,10 +31,10 @@ def room(monkeypatch):
     """A computer of 100 bytes, of which the models take what they say."""
     Model.alive = 0
     monkeypatch.setattr(
-        "tapemill.devices.memory.memory", lambda device: Memory(100, 100 - model_cache.held_bytes(device))
+        "tapemill.devices.memory.memory_info", lambda device: MemoryInfo(100, 100 - model_cache.held_bytes(device))
     )
     yield
-    model_cache.drop_all()
+    model_cache.clear()
 
 
 def get(key, size, device=CPU, **changes):
@@ -44,7 +44,7 @@ def get(key, size, device=CPU, **changes):
         loaded.append(key)
         return Model(size)
 
-    model = model_cache.resident(key, size, device, load, **changes)
+    model = model_cache.get_or_load(key, size, device, load, **changes)
     assert model.size == size
     return bool(loaded)
 
@@ -69,16 +69,16 @@ def test_the_least_recently_used_leaves_first_and_no_more_than_needed():
 def test_room_is_made_before_loading():
     get("a", 60)
     seen = []
-    model_cache.resident("b", 60, CPU, lambda: seen.append(Model.alive))
+    model_cache.get_or_load("b", 60, CPU, lambda: seen.append(Model.alive))
     assert seen == [0]
 
 
 def test_room_to_work_in_counts_also_for_a_model_that_is_here():
     get("a", 40)
     get("b", 40)
-    assert not get("b", 40, room_bytes=20)
+    assert not get("b", 40, headroom_bytes=20)
     assert Model.alive == 2
-    assert not get("b", 40, room_bytes=30)
+    assert not get("b", 40, headroom_bytes=30)
     assert Model.alive == 1
     assert get("a", 40)
 
@@ -94,7 +94,7 @@ def test_a_model_that_cannot_be_loaded_leaves_nothing():
         raise ValueError("broken")
 
     with pytest.raises(ValueError, match="broken"):
-        model_cache.resident("a", 10, CPU, broken)
+        model_cache.get_or_load("a", 10, CPU, broken)
     assert model_cache.held_bytes(CPU) == 0
     assert get("a", 10)
 
@@ -102,7 +102,7 @@ def test_a_model_that_cannot_be_loaded_leaves_nothing():
 def test_drop_all_lets_every_model_go():
     get("a", 10)
     get("b", 20)
-    model_cache.drop_all()
+    model_cache.clear()
     assert Model.alive == 0
     assert model_cache.held_bytes(CPU) == 0
 
@@ -110,6 +110,6 @@ def test_drop_all_lets_every_model_go():
 def test_a_model_that_is_replaced_while_free_memory_shrinks(monkeypatch):
     """Others take memory between two jobs: what is here leaves for what is asked."""
     get("a", 30)
-    monkeypatch.setattr("tapemill.devices.memory.memory", lambda device: Memory(100, 10))
+    monkeypatch.setattr("tapemill.devices.memory.memory_info", lambda device: MemoryInfo(100, 10))
     assert get("b", 30)
     assert Model.alive == 1

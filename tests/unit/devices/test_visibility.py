@@ -5,14 +5,14 @@ import pytest
 
 from tapemill.core.errors import LaneError
 from tapemill.devices import visibility
-from tapemill.devices.enumerate import Card
+from tapemill.devices.enumerate import Gpu
 from tests.support.fakes import torch_driver
 from tests.support.project import ROOT
 
 XPU = {"ZE_ENABLE_PCI_ID_DEVICE_ORDER": "1"}
 CUDA = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
 CARDS = [
-    Card("cuda", number, "Card", f"8932f93{number}-d72c-4106-8000-00000000000{number}", "", 1, "", "")
+    Gpu("cuda", number, "Card", f"8932f93{number}-d72c-4106-8000-00000000000{number}", "", 1, "", "")
     for number in range(3)
 ]
 
@@ -96,13 +96,13 @@ def test_a_mask_once_set_is_respected_by_the_process_it_was_set_for():
 
 def test_pinning_changes_the_environment_it_is_given():
     environ = {"HOME": "/"}
-    visibility.pin("xpu", 1, environ, {})
+    visibility.bind_process("xpu", 1, environ, {})
     assert environ == {"HOME": "/", "ZE_AFFINITY_MASK": "1", **XPU}
 
 
 def pinned_in_a_new_process(kind, imported, folder):
     code = f"import sys; sys.path[:0] = {[str(ROOT / 'scripts'), str(folder)]!r}\n{imported}\n"
-    code += f"from tapemill.devices import visibility as masks; masks.pin({kind!r}, 1)"
+    code += f"from tapemill.devices import visibility as masks; masks.bind_process({kind!r}, 1)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     return done.stderr
 

@@ -20,7 +20,7 @@ def machine(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path / "packages"), str(ROOT / "scripts")]))
     monkeypatch.setenv("COLUMNS", "40")
     monkeypatch.delenv("SNAKEMAKE_PROFILE", raising=False)
-    for name in {name for masking in visibility.MASKINGS.values() for name in masking.hiding}:
+    for name in {name for masking in visibility.VISIBILITY.values() for name in masking.hiding}:
         monkeypatch.delenv(name, raising=False)
     return tmp_path
 

@@ -171,7 +171,9 @@ def test_the_gate_sees_strong_colour_as_the_filters_took_it(tmp_path, lines, tag
     plain = clip_of(tmp_path / "plain.mkv", np.concatenate(planes)[None], "yuv444p", (WIDTH, lines))
     clip = tmp_path / "scene.mkv"
     ffmpeg.run(
-        [*ffmpeg.source(plain), "-c", "copy", *tags, *ffmpeg.target(clip, "matroska")], concerns=clip, timeout_s=60
+        [*ffmpeg.input_args(plain), "-c", "copy", *tags, *ffmpeg.output_args(clip, "matroska")],
+        concerns=clip,
+        timeout_s=60,
     )
     _, record = enhanced(tmp_path, clip, 1)
     assert min(record["likeness"]) > 0.95
@@ -189,7 +191,9 @@ def test_what_the_cut_says_of_stand_ins_goes_into_the_record(tmp_path):
     clip = tmp_path / "scene.mkv"
     tag = ("-metadata", "TAPEMILL_STANDS_IN=2 of 4 pictures")
     ffmpeg.run(
-        [*ffmpeg.source(plain), "-c", "copy", *tag, *ffmpeg.target(clip, "matroska")], concerns=clip, timeout_s=60
+        [*ffmpeg.input_args(plain), "-c", "copy", *tag, *ffmpeg.output_args(clip, "matroska")],
+        concerns=clip,
+        timeout_s=60,
     )
     target, record = enhanced(tmp_path, clip, 4)
     assert record["stands_in"] == "2 of 4 pictures"

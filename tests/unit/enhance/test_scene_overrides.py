@@ -4,10 +4,10 @@ import pytest
 
 from tapemill.config.schema import load_config
 from tapemill.core.errors import ConfigError
-from tapemill.core.timing import Span
+from tapemill.core.timing import FrameRange
 from tapemill.enhance.scene_overrides import SceneSettings, read_overrides
 
-SCENE = ("T", "0000100", Span(100, 200))
+SCENE = ("T", "0000100", FrameRange(100, 200))
 
 
 def table(tmp_path, *rows):
@@ -26,14 +26,17 @@ def test_a_row_changes_its_scene_and_no_other(tmp_path):
     made = settings(tmp_path, columns, ("T", "0000100", "3.5", ""), ("U", "", "", "gentle"))
     assert made.of_scene(*SCENE)["denoise_luma_spatial"] == 3.5
     assert made.of_scene(*SCENE)["preset"] == "fast"
-    assert made.of_scene("T", "0000000", Span(0, 100)) == made.of_tape
-    assert made.of_scene("U", "0000000", Span(0, 100))["preset"] == "gentle"
+    assert made.of_scene("T", "0000000", FrameRange(0, 100)) == made.of_tape
+    assert made.of_scene("U", "0000000", FrameRange(0, 100))["preset"] == "gentle"
 
 
 def test_a_range_of_frames_means_scenes_that_lie_in_it_for_more_than_half(tmp_path):
     columns = ("tape", "start_frame", "stop_frame", "sharpen")
     made = settings(tmp_path, columns, ("T", "150", "400", "0.5"))
-    assert [made.of_scene("T", "x", span)["sharpen"] for span in (Span(100, 200), Span(99, 202), Span(300, 500))] == [
+    assert [
+        made.of_scene("T", "x", span)["sharpen"]
+        for span in (FrameRange(100, 200), FrameRange(99, 202), FrameRange(300, 500))
+    ] == [
         *(None, 0.5),
         None,
     ]

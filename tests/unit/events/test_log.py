@@ -16,7 +16,7 @@ from jsonschema import Draft202012Validator
 
 from tapemill.core import progress
 from tapemill.core.errors import GateError
-from tapemill.core.notices import Notice
+from tapemill.core.job_warnings import JobWarning
 from tapemill.events import attempts
 from tapemill.events import log as events
 from tapemill.jobs import entrypoint
@@ -107,11 +107,11 @@ def job():
 
 def test_a_job_tells_its_whole_course(run, monkeypatch):
     def main(_):
-        monkeypatch.setattr(progress, "TELL_EVERY_S", 0.0)
-        progress.tell("on a card", lane="gpu1", device_uuid="abc")
+        monkeypatch.setattr(progress, "REPORT_INTERVAL_S", 0.0)
+        progress.report("on a card", lane="gpu1", device_uuid="abc")
         counter = progress.Progress(40)
         counter.advance(10)
-        return [Notice("kept", "the clip is black")]
+        return [JobWarning("kept", "the clip is black")]
 
     entrypoint.run(main, job())
     started, at_once, told, done = valid(run)
@@ -167,7 +167,7 @@ def test_a_killed_writer_leaves_what_it_wrote(run, tmp_path):
 def test_the_wait_for_a_lane_is_no_work(run):
     def main(_):
         time.sleep(0.5)
-        progress.tell("on a card", lane="cpu0")
+        progress.report("on a card", lane="cpu0")
         time.sleep(0.1)
 
     entrypoint.run(main, job())

@@ -26,7 +26,7 @@ from tapemill.process import liveness as lifeline
 from tapemill.jobs import retry as retrying
 from tapemill.jobs import entrypoint as script
 from tapemill.core.errors import GateError, OutOfMemory, ToolKilled
-from tapemill.core.notices import Notice
+from tapemill.core.job_warnings import JobWarning
 from tapemill.process.signals import Stopped
 
 lifeline.current_run = lambda: namedtuple("Run", "id alive is_here")("run", True, True)
@@ -44,8 +44,8 @@ HICCUP = "raise ToolKilled('killed', remedy='try again')"
 BAD = "raise GateError('too short', remedy='look')"
 FULL = "raise OutOfMemory('full', remedy='less')"
 WELL = "return []"
-KEPT = "return [Notice('kept', 'SceneError: corrupt')]"
-LESS = "return [Notice('lowered', 'smaller tiles')]"
+KEPT = "return [JobWarning('kept', 'SceneError: corrupt')]"
+LESS = "return [JobWarning('lowered', 'smaller tiles')]"
 
 
 @pytest.fixture(autouse=True)

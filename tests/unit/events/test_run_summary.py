@@ -83,11 +83,10 @@ def test_a_stopped_run_says_what_stopped_it_and_what_to_do_first_of_all(script):
     )
     job = script.job(1, None, "cut_scene", scene="0000050")
     script.write(2, "job_not_started", **job)
-    abort.stop("run", abort.Cause(f"ConfigError: {error}", "logs/cut_scene/T01/0000000.attempt1.log"))
-    abort.stop("run", abort.Cause("a later one", ""))
-    blocks = list(
-        run_summary.format_summary(replace(outcome("logs/cut_scene/T01/0000050.log"), stopped=abort.cause("run")))
-    )
+    abort.request_abort("run", abort.AbortReason(f"ConfigError: {error}", "logs/cut_scene/T01/0000000.attempt1.log"))
+    abort.request_abort("run", abort.AbortReason("a later one", ""))
+    found = replace(outcome("logs/cut_scene/T01/0000050.log"), stopped=abort.abort_reason("run"))
+    blocks = list(run_summary.format_summary(found))
     assert blocks[0][0] == logging.ERROR
     assert "ConfigError: a wrong setting\n  what to do: correct it" in blocks[0][1]
     assert "1 job failed" in blocks[1][1]

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from tapemill.core.errors import ConfigError, OutOfMemory, SceneError, WorkerLost
-from tapemill.core.notices import Notice
+from tapemill.core.job_warnings import JobWarning
 from tapemill.jobs import attempt_store
 from tapemill.jobs.attempt_store import Failure, JobNote
 
@@ -73,7 +73,7 @@ def test_another_run_another_job_and_a_success_start_afresh():
 
 def test_without_a_run_nothing_is_noted():
     attempt(SceneError("corrupt"), run=None)
-    attempt(run=None, notices=[Notice("kept", "why")])
+    attempt(run=None, notices=[JobWarning("kept", "why")])
     assert not attempt_store.NOTES.exists()
 
 
@@ -90,14 +90,14 @@ def test_a_run_leaves_notes_only_of_what_there_is_to_tell_until_the_next_one_beg
     attempt(WorkerLost("gone"), log=Path("logs/cut_scene/T01/0000050.log"))
     attempt(log=Path("logs/cut_scene/T01/0000050.log"))
     attempt(SceneError("corrupt"), log=Path("logs/mux_tape/T01.log"))
-    attempt(log=Path("logs/enhance_scene/T01/0000050.log"), notices=[Notice("kept", "why")])
+    attempt(log=Path("logs/enhance_scene/T01/0000050.log"), notices=[JobWarning("kept", "why")])
     notes = {note.names: note for note in attempt_store.of_run("run")}
     assert {names: note.state for names, note in notes.items()} == {
         ("cut_scene", "T01", "0000050"): "done",
         ("enhance_scene", "T01", "0000050"): "done",
         ("mux_tape", "T01", ""): "failed",
     }
-    assert notes["enhance_scene", "T01", "0000050"].notices == (Notice("kept", "why"),)
+    assert notes["enhance_scene", "T01", "0000050"].notices == (JobWarning("kept", "why"),)
     attempt_store.begin("run")
     assert len(list(attempt_store.of_run("run"))) == 3
     attempt_store.begin("next")

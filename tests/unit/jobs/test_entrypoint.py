@@ -106,7 +106,7 @@ MAIN = f"""
 import subprocess, sys; from pathlib import Path; from types import SimpleNamespace
 from tapemill.jobs import retry as retrying
 from tapemill.process import run_lock as runlock
-runlock.hold(Path(".snakemake"))
+runlock.acquire(Path(".snakemake"))
 scheduler = SimpleNamespace(exit_gracefully=lambda: print("stop", flush=True), error_callback=lambda job: None)
 retrying.begin(scheduler)
 job = SimpleNamespace(log=["logs/cut_scene/T01/0000000.log"], is_group=lambda: False, restart_times=3)
@@ -198,7 +198,7 @@ def test_a_job_whose_run_is_gone_leaves_the_log_to_the_next_run(tmp_path):
     log.parent.mkdir(parents=True)
     log.write_text("of the next run")
     gone = f"{liveness.BOOT_ID.read_text().strip()} {os.getpid()}-1"
-    environment = os.environ | {"PYTHONPATH": str(ROOT / "scripts"), liveness.VARIABLE: gone}
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "scripts"), liveness.RUN_VARIABLE: gone}
     job = subprocess.run([sys.executable, "-c", JOB, "nothing"], cwd=tmp_path, env=environment, check=False)
     assert job.returncode == 75
     assert log.read_text() == "of the next run"
@@ -219,5 +219,5 @@ def test_a_fatal_error_stops_the_run_and_jobs_that_start_all_the_same_leave(run,
 
 def test_an_unusable_capture_stops_no_run(run, tmp_path):
     assert job_fails_of(run, "InputError") == "78"
-    time.sleep(4 * abort.PAUSE_S)
-    assert abort.cause(liveness.run_of(run.pid).id) is None
+    time.sleep(4 * abort.POLL_INTERVAL_S)
+    assert abort.abort_reason(liveness.run_of(run.pid).id) is None

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from tapemill.lanes.assignment import SHORT_S, Lane, Wish, assign
+from tapemill.lanes.assignment import SHORT_S, JobRequest, LaneState, assign
 from tapemill.lanes.ledger import Ledger
 
 PLENTY = {"_cores": 100}
@@ -10,11 +10,11 @@ PLENTY = {"_cores": 100}
 
 def wish(key, expected_s=10.0, **fields):
     defaults = {"rule": "speak", "priority": 0, "needs": {"_cores": 1}}
-    return Wish(key=key, expected_s=expected_s, **(defaults | fields))
+    return JobRequest(key=key, expected_s=expected_s, **(defaults | fields))
 
 
 def holding(name, *jobs, free=0):
-    return Lane(name, free, jobs, sum(job.expected_s for job in jobs))
+    return LaneState(name, free, jobs, sum(job.expected_s for job in jobs))
 
 
 def placed(wishes, lanes, free=PLENTY, total=PLENTY, **more):
@@ -27,18 +27,18 @@ def left(wishes, lanes, free, total, **more):
 
 def test_the_longest_goes_first_and_priority_goes_before():
     wishes = [wish("a", 5), wish("b", 50), wish("c", 20), wish("d", 1, priority=1)]
-    assert placed(wishes, [Lane("gpu0", 1)]) == {"d": "gpu0"}
-    assert placed(wishes[:3], [Lane("gpu0", 1), Lane("gpu1", 1)]) == {"b": "gpu0", "c": "gpu1"}
+    assert placed(wishes, [LaneState("gpu0", 1)]) == {"d": "gpu0"}
+    assert placed(wishes[:3], [LaneState("gpu0", 1), LaneState("gpu1", 1)]) == {"b": "gpu0", "c": "gpu1"}
 
 
 def test_of_jobs_that_are_expected_to_take_the_same_the_one_with_more_to_read_goes_first():
-    assert placed([wish("a", 1), wish("b", 1, input_bytes=9)], [Lane("gpu0", 1)]) == {"b": "gpu0"}
-    assert placed([wish("a", 2), wish("b", 1, input_bytes=9)], [Lane("gpu0", 1)]) == {"a": "gpu0"}
+    assert placed([wish("a", 1), wish("b", 1, input_bytes=9)], [LaneState("gpu0", 1)]) == {"b": "gpu0"}
+    assert placed([wish("a", 2), wish("b", 1, input_bytes=9)], [LaneState("gpu0", 1)]) == {"a": "gpu0"}
 
 
 def test_equals_go_by_name_whatever_order_they_come_in():
     wishes = [wish("c"), wish("a"), wish("b")]
-    assert placed(wishes, [Lane("gpu0", 1)]) == placed(wishes[::-1], [Lane("gpu0", 1)]) == {"a": "gpu0"}
+    assert placed(wishes, [LaneState("gpu0", 1)]) == placed(wishes[::-1], [LaneState("gpu0", 1)]) == {"a": "gpu0"}
 
 
 def test_lanes_are_in_order_of_numbers_not_letters():
@@ -48,10 +48,10 @@ def test_lanes_are_in_order_of_numbers_not_letters():
 
 def test_every_lane_gets_one_job_before_any_gets_a_second_to_wait():
     wishes = [wish(key) for key in "abcde"]
-    lanes = [Lane("gpu0", 2), Lane("gpu1", 2)]
+    lanes = [LaneState("gpu0", 2), LaneState("gpu1", 2)]
     assert placed(wishes, lanes) == {"a": "gpu0", "b": "gpu1", "c": "gpu0", "d": "gpu1"}
     assert placed(wishes[:2], lanes) == {"a": "gpu0", "b": "gpu1"}
-    assert placed(wishes, [Lane("gpu0", 1), Lane("gpu1", 1)]) == {"a": "gpu0", "b": "gpu1"}
+    assert placed(wishes, [LaneState("gpu0", 1), LaneState("gpu1", 1)]) == {"a": "gpu0", "b": "gpu1"}
 
 
 def test_behind_a_long_job_none_waits():
@@ -71,12 +71,12 @@ def test_who_waits_takes_the_lane_that_is_done_first():
 
 
 def test_nothing_is_known_of_a_lane_that_somebody_else_holds():
-    assert placed([wish("a")], [Lane("gpu0", 1, strangers=1)]) == {}
+    assert placed([wish("a")], [LaneState("gpu0", 1, strangers=1)]) == {}
 
 
 def test_other_resources_are_respected():
     wishes = [wish("big", 9, needs={"_cores": 4, "mem_mb": 100}), wish("small", 1, needs={"_cores": 1, "gpu": 1})]
-    lanes = [Lane("gpu0", 1), Lane("gpu1", 1)]
+    lanes = [LaneState("gpu0", 1), LaneState("gpu1", 1)]
     total = {"_cores": 4, "gpu": 1, "mem_mb": 100}
     assert placed(wishes, lanes, {"_cores": 3, "gpu": 1, "mem_mb": 100}, total) == {"small": "gpu0"}
     assert placed(wishes, lanes, {"_cores": 4, "gpu": 1, "mem_mb": 99}, total) == {"small": "gpu0"}
@@ -86,12 +86,14 @@ def test_other_resources_are_respected():
 
 def test_one_card_at_a_time_if_gpu_itself_is_limited():
     wishes = [wish(key, needs={"_cores": 1, "gpu": 1}) for key in "ab"]
-    assert placed(wishes, [Lane("gpu0", 1), Lane("gpu1", 1)], {"_cores": 9, "gpu": 1}, PLENTY) == {"a": "gpu0"}
+    assert placed(wishes, [LaneState("gpu0", 1), LaneState("gpu1", 1)], {"_cores": 9, "gpu": 1}, PLENTY) == {
+        "a": "gpu0"
+    }
 
 
 def test_a_retry_takes_another_lane():
     retry = wish("r", 50, failed_at=frozenset({"gpu0"}))
-    lanes = [Lane("gpu0", 1), Lane("gpu1", 1)]
+    lanes = [LaneState("gpu0", 1), LaneState("gpu1", 1)]
     assert placed([retry], lanes) == {"r": "gpu1"}
     # The longer job leaves it the lane that it can take.
     assert placed([wish("z", 99), retry], lanes) == {"z": "gpu0", "r": "gpu1"}
@@ -101,28 +103,28 @@ def test_a_retry_takes_another_lane():
 def test_a_retry_leaves_the_lane_to_others_and_takes_it_rather_than_nothing():
     retry = wish("r", 50, failed_at=frozenset({"gpu0"}))
     busy = holding("gpu1", wish("long", 99), free=1)
-    assert placed([retry, wish("a", 1)], [Lane("gpu0", 1), busy]) == {"a": "gpu0"}
-    assert placed([retry], [Lane("gpu0", 1), busy]) == {"r": "gpu0"}
-    assert placed([retry], [Lane("gpu0", 1), holding("gpu1", wish("short", 1), free=1)]) == {"r": "gpu1"}
-    assert placed([retry], [Lane("gpu0", 1)]) == {"r": "gpu0"}
-    assert placed([replace(retry, failed_at=frozenset({"gpu0", "gpu1"}))], [Lane("gpu1", 1)]) == {"r": "gpu1"}
+    assert placed([retry, wish("a", 1)], [LaneState("gpu0", 1), busy]) == {"a": "gpu0"}
+    assert placed([retry], [LaneState("gpu0", 1), busy]) == {"r": "gpu0"}
+    assert placed([retry], [LaneState("gpu0", 1), holding("gpu1", wish("short", 1), free=1)]) == {"r": "gpu1"}
+    assert placed([retry], [LaneState("gpu0", 1)]) == {"r": "gpu0"}
+    assert placed([replace(retry, failed_at=frozenset({"gpu0", "gpu1"}))], [LaneState("gpu1", 1)]) == {"r": "gpu1"}
 
 
 def test_a_rule_keeps_to_its_number_of_lanes():
     wishes = [wish(key, 20, rule="enhance", max_lanes=1) for key in "abc"] + [wish("s", 1)]
-    lanes = [Lane("gpu0", 2), Lane("gpu1", 2)]
+    lanes = [LaneState("gpu0", 2), LaneState("gpu1", 2)]
     assert placed(wishes, lanes) == {"a": "gpu0", "s": "gpu1", "b": "gpu0"}
     running = holding("gpu1", wish("x", 5, rule="enhance"), free=1)
-    assert placed(wishes[:1], [Lane("gpu0", 2), running]) == {"a": "gpu1"}
-    assert placed(wishes[:3], [Lane(f"gpu{number}", 1) for number in range(3)]) == {"a": "gpu0"}
+    assert placed(wishes[:1], [LaneState("gpu0", 2), running]) == {"a": "gpu1"}
+    assert placed(wishes[:3], [LaneState(f"gpu{number}", 1) for number in range(3)]) == {"a": "gpu0"}
     two = [replace(job, max_lanes=2) for job in wishes[:3]]
-    assert placed(two, [Lane(f"gpu{number}", 1) for number in range(3)]) == {"a": "gpu0", "b": "gpu1"}
+    assert placed(two, [LaneState(f"gpu{number}", 1) for number in range(3)]) == {"a": "gpu0", "b": "gpu1"}
 
 
 def test_a_job_that_is_bound_to_a_lane_gets_no_other():
     bound = wish("a", lane="gpu1")
-    assert placed([bound], [Lane("gpu0", 1), Lane("gpu1", 1)]) == {"a": "gpu1"}
-    assert placed([bound], [Lane("gpu0", 1)]) == {}
+    assert placed([bound], [LaneState("gpu0", 1), LaneState("gpu1", 1)]) == {"a": "gpu1"}
+    assert placed([bound], [LaneState("gpu0", 1)]) == {}
 
 
 def test_who_waits_leaves_a_core_to_jobs_without_card():
@@ -136,22 +138,24 @@ def test_who_waits_leaves_a_core_to_jobs_without_card():
 
 
 def test_an_idle_card_comes_before_jobs_without_one():
-    assert placed([wish("a")], [Lane("gpu0", 1)], {"_cores": 1}, {"_cores": 1}, others=[{"_cores": 1}]) == {"a": "gpu0"}
+    assert placed([wish("a")], [LaneState("gpu0", 1)], {"_cores": 1}, {"_cores": 1}, others=[{"_cores": 1}]) == {
+        "a": "gpu0"
+    }
 
 
 def test_what_is_left_is_for_the_others():
     free = {"_cores": 5, "gpu0": 2, "mem_mb": 7}
-    assert left([wish("a")], [Lane("gpu0", 2)], free, free) == {"_cores": 4, "gpu0": 1, "mem_mb": 7}
+    assert left([wish("a")], [LaneState("gpu0", 2)], free, free) == {"_cores": 4, "gpu0": 1, "mem_mb": 7}
 
 
 def test_small_jobs_without_card_do_not_keep_a_big_one_from_its_card():
     big = wish("big", needs={"_cores": 4})
     # Three of four cores are held by jobs without card: what they give back is kept.
-    assert left([big], [Lane("gpu0", 1)], {"_cores": 1}, {"_cores": 4})["_cores"] == 0
-    assert left([big], [Lane("gpu0", 1)], {"_cores": 3}, {"_cores": 6})["_cores"] == 0
+    assert left([big], [LaneState("gpu0", 1)], {"_cores": 1}, {"_cores": 4})["_cores"] == 0
+    assert left([big], [LaneState("gpu0", 1)], {"_cores": 3}, {"_cores": 6})["_cores"] == 0
     # A job at another card holds them: to keep cores idle would not help.
     busy = holding("gpu1", wish("x", needs={"_cores": 3}))
-    assert left([big], [Lane("gpu0", 1), busy], {"_cores": 1}, {"_cores": 4})["_cores"] == 1
+    assert left([big], [LaneState("gpu0", 1), busy], {"_cores": 1}, {"_cores": 4})["_cores"] == 1
     # No lane is idle: nothing to keep them for.
     assert left([big], [busy], {"_cores": 1}, {"_cores": 8})["_cores"] == 1
 
@@ -165,14 +169,14 @@ class Clock:
 
     def settle(self, now_s, used, ready=(), finished=()):
         self.used = dict(zip(self.capacity, used, strict=True))
-        self.ledger.settle(used=self.used, ready=ready, finished=finished.__contains__, now_s=now_s)
+        self.ledger.remove_ended(used=self.used, ready=ready, finished=finished.__contains__, now_s=now_s)
         return self.ledger.lanes(self.capacity, self.used, now_s)
 
 
 def test_the_ledger_knows_what_remains():
     clock = Clock()
-    clock.ledger.give(wish("a", 10), "gpu0", 100)
-    clock.ledger.give(wish("b", 4), "gpu0", 100)
+    clock.ledger.assign(wish("a", 10), "gpu0", 100)
+    clock.ledger.assign(wish("b", 4), "gpu0", 100)
     first, second = clock.settle(103, (2, 0))
     assert (first.remaining_s, first.free, [job.key for job in first.jobs]) == (11, 0, ["a", "b"])
     assert second.is_idle
@@ -185,12 +189,12 @@ def test_the_ledger_knows_what_remains():
 
 def test_a_job_that_is_ready_again_failed_where_it_was():
     clock = Clock()
-    clock.ledger.give(wish("a"), "gpu0", 0)
+    clock.ledger.assign(wish("a"), "gpu0", 0)
     assert clock.settle(1, (0, 0), ready=["a"])[0].is_idle
-    clock.ledger.give(wish("a"), "gpu1", 1)
+    clock.ledger.assign(wish("a"), "gpu1", 1)
     clock.settle(2, (0, 0), ready=["a"])
     assert clock.ledger.failed_at("a") == {"gpu0", "gpu1"}
-    clock.ledger.give(wish("a"), "gpu1", 2)
+    clock.ledger.assign(wish("a"), "gpu1", 2)
     clock.settle(3, (0, 0), finished=["a"])
     assert clock.ledger.failed_at("a") == frozenset()
 
@@ -198,8 +202,8 @@ def test_a_job_that_is_ready_again_failed_where_it_was():
 def test_a_job_that_failed_for_good_leaves_its_lane():
     clock = Clock()
     for key in "ab":
-        clock.ledger.give(wish(key, 7), "gpu0", 0)
-    clock.ledger.give(wish("c", 7), "gpu1", 0)
+        clock.ledger.assign(wish(key, 7), "gpu0", 0)
+    clock.ledger.assign(wish("c", 7), "gpu1", 0)
     first, second = clock.settle(5, (1, 1))
     assert [job.key for job in first.jobs] == ["b"]
     assert first.remaining_s == 7
@@ -208,4 +212,4 @@ def test_a_job_that_failed_for_good_leaves_its_lane():
 
 def test_a_lane_held_by_somebody_else_is_not_idle():
     lane, _ = Clock().settle(0, (1, 0))
-    assert (lane.strangers, lane.is_idle, lane.lets_wait) == (1, False, False)
+    assert (lane.strangers, lane.is_idle, lane.accepts_queued) == (1, False, False)

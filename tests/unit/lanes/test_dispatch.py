@@ -91,10 +91,10 @@ def test_after_a_lack_of_memory_the_next_attempt_begins_one_step_lower_in_a_fres
     for warm in (True, False):
         assert run.do(lane_functions.fail, kind="memory", lanes={"warm": warm}) == OutOfMemory.exit_code
         assert run.do(lane_functions.note, diary="diary", lanes={"warm": warm}) == 0
-    assert [entry["steps_down"] for entry in run.diary()] == [1, 1]
+    assert [entry["degrade_level"] for entry in run.diary()] == [1, 1]
     assert [entry["calls"] for entry in run.diary()] == [1, 1]
     assert run.do(lane_functions.note, diary="diary") == 0
-    assert run.diary()[-1]["steps_down"] == 0
+    assert run.diary()[-1]["degrade_level"] == 0
 
 
 @pytest.mark.parametrize("warm", [True, False])

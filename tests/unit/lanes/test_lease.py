@@ -9,16 +9,16 @@ import pytest
 from tapemill.core.errors import SetupError
 from tapemill.lanes import lease
 from tapemill.lanes.lane import Lane
-from tapemill.lanes.lease import seated
-from tapemill.process.liveness import Run, run_of
+from tapemill.lanes.lease import acquire_any
+from tapemill.process.liveness import RunId, run_of
 from tapemill.process.runtime_dirs import lease_folder, run_folder, runtime_folder
 from tests.support.project import ROOT
 
 HOLDER = """
 import sys; from pathlib import Path
 from tapemill.lanes import lease
-held = lease.take(Path(sys.argv[1]), "xpu0", "run 4711", print)
-held.tell("enhance_scene T01 0000300", 60.0); print("held", flush=True); sys.stdin.read()
+held = lease.acquire(Path(sys.argv[1]), "xpu0", "run 4711", print)
+held.update("enhance_scene T01 0000300", 60.0); print("held", flush=True); sys.stdin.read()
 """
 
 
@@ -45,7 +45,7 @@ def test_who_waits_says_for_whom_and_gets_the_lease_of_one_that_was_killed(tmp_p
             told.set()
 
         def wait():
-            lease.take(tmp_path, "xpu0", "run 4712", say).release()
+            lease.acquire(tmp_path, "xpu0", "run 4712", say).release()
             got.set()
 
         waiter = threading.Thread(target=wait)
@@ -63,10 +63,10 @@ def test_who_waits_says_for_whom_and_gets_the_lease_of_one_that_was_killed(tmp_p
 
 def test_the_lease_says_who_has_it(tmp_path):
     with lease.leased(tmp_path, "cpu1", "run 1", print) as held:
-        held.tell("transcribe_scene T01 0000000", 30.0)
+        held.update("transcribe_scene T01 0000000", 30.0)
         assert lease.facts(tmp_path, "cpu1")["limit_s"] == 30.0
         # A shorter text leaves nothing of a longer one behind.
-        held.tell("idle")
+        held.update("idle")
         assert json.loads((tmp_path / "cpu1.lease").read_text())["doing"] == "idle"
 
 
@@ -87,7 +87,7 @@ def test_the_runtime_folder_is_private(tmp_path, monkeypatch):
 def test_folders_of_runs_that_are_gone_are_swept(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     mine = run_of(os.getpid())
-    dead = run_folder(Run(mine.pid, mine.started_ticks - 1))
+    dead = run_folder(RunId(mine.pid, mine.started_ticks - 1))
     (dead / "cpu0.sock").touch()
     assert run_folder(mine).is_dir()
     assert not dead.exists()
@@ -101,9 +101,9 @@ def this_run(tmp_path, monkeypatch):
 
 def test_jobs_of_a_run_without_lanes_get_different_seats(this_run):
     lane = Lane("cpu", None, warm=True, exclusive=False)
-    with seated(lane, this_run, []) as first, seated(lane, this_run, []) as second:
+    with acquire_any(lane, this_run, []) as first, acquire_any(lane, this_run, []) as second:
         assert (first.name, second.name) == ("cpu0", "cpu1")
-    with seated(lane, this_run, []) as third:
+    with acquire_any(lane, this_run, []) as third:
         assert third.name == "cpu0"
 
 
@@ -111,12 +111,12 @@ def test_a_card_that_another_run_has_is_taken_last_and_a_full_house_is_waited_fo
     lane = Lane("xpu", None, warm=True)
     with start_holder(runtime_folder()) as holder:
         assert holder.stdout.readline() == b"held\n"
-        with seated(lane, this_run, [0, 1]) as first, seated(lane, this_run, [0, 1]) as second:
+        with acquire_any(lane, this_run, [0, 1]) as first, acquire_any(lane, this_run, [0, 1]) as second:
             assert (first.number, second.number) == (1, 0)
             seats = []
 
             def wait():
-                with seated(lane, this_run, [0, 1]) as third:
+                with acquire_any(lane, this_run, [0, 1]) as third:
                     seats.append(third.number)
 
             waiter = threading.Thread(target=wait)

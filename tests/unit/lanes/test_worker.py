@@ -21,7 +21,7 @@ from tapemill.core.errors import OutOfMemory, SceneError, WorkerLost
 from tapemill.devices.device import Device
 from tapemill.lanes import client, lease
 from tapemill.lanes.lane import Lane
-from tapemill.lanes.protocol import Orders, Task, name_of, short_address, socket_of
+from tapemill.lanes.protocol import LaneTask, WorkerConfig, name_of, short_address, socket_path
 from tapemill.process import liveness
 from tapemill.process.runtime_dirs import runtime_folder
 from tests.support.fakes import lane_functions
@@ -38,7 +38,7 @@ def orders(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.chdir(tmp_path)
     main = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    yield Orders(lane=LANE, run=liveness.run_of(main.pid), idle_s=60, memory_share=0.5, nice=0, start_limit_s=60)
+    yield WorkerConfig(lane=LANE, run=liveness.run_of(main.pid), idle_s=60, memory_share=0.5, nice=0, start_limit_s=60)
     main.kill()
     main.wait()
     main.stdin.close()
@@ -49,7 +49,7 @@ def orders(tmp_path, monkeypatch):
 
 
 def task(function, limit_s=60.0, **arguments):
-    return Task(name_of(function), arguments, Device("cpu"), label=function.__name__, ffmpeg=None, limit_s=limit_s)
+    return LaneTask(name_of(function), arguments, Device("cpu"), label=function.__name__, ffmpeg=None, limit_s=limit_s)
 
 
 def gone(pid):
@@ -57,20 +57,20 @@ def gone(pid):
 
 
 def test_the_second_job_finds_the_worker_of_the_first(orders, tmp_path):
-    first = client.perform(task(lane_functions.note, diary="diary"), orders)
-    second = client.perform(task(lane_functions.note, diary="diary"), orders)
+    first = client.submit(task(lane_functions.note, diary="diary"), orders)
+    second = client.submit(task(lane_functions.note, diary="diary"), orders)
     assert first["pid"] == second["pid"] != os.getpid()
     assert (first["calls"], second["calls"]) == (1, 2)
-    assert socket_of(orders.run, LANE).stat().st_mode & 0o777 == 0o600
+    assert socket_path(orders.run, LANE).stat().st_mode & 0o777 == 0o600
 
 
 def test_results_are_more_than_plain_values(orders):
-    assert client.perform(task(lane_functions.array, size=5), orders).tolist() == [0, 1, 2, 3, 4]
+    assert client.submit(task(lane_functions.array, size=5), orders).tolist() == [0, 1, 2, 3, 4]
 
 
 def test_clients_take_turns_one_at_a_time_and_none_is_lost(orders):
     def work():
-        client.perform(task(lane_functions.note, diary="diary", seconds=0.05), orders)
+        client.submit(task(lane_functions.note, diary="diary", seconds=0.05), orders)
 
     threads = [threading.Thread(target=work) for _ in range(8)]
     for thread in threads:
@@ -89,7 +89,7 @@ def test_log_lines_arrive_while_the_job_still_runs(orders, tmp_path, caplog):
     flag = tmp_path / "flag"
     with caplog.at_level(logging.INFO):
         thread = threading.Thread(
-            target=client.perform, args=(task(lane_functions.speak_then_wait, flag=str(flag)), orders)
+            target=client.submit, args=(task(lane_functions.speak_then_wait, flag=str(flag)), orders)
         )
         thread.start()
         wait_for(lambda: "the first line" in caplog.text)
@@ -102,41 +102,41 @@ def test_log_lines_arrive_while_the_job_still_runs(orders, tmp_path, caplog):
 
 def test_an_error_arrives_as_what_it_is_with_the_traceback_of_the_worker(orders):
     with pytest.raises(SceneError, match="this scene is corrupt") as caught:
-        client.perform(task(lane_functions.fail, kind="scene"), orders)
+        client.submit(task(lane_functions.fail, kind="scene"), orders)
     assert caught.value.file == Path("a.mkv")
     assert caught.value.remedy == "look at it"
     assert "in fail" in str(caught.value.__cause__)
     with pytest.raises(ZeroDivisionError) as caught:
-        client.perform(task(lane_functions.fail, kind="ours"), orders)
+        client.submit(task(lane_functions.fail, kind="ours"), orders)
     assert "a fault of ours" in str(caught.value.__cause__)
     with pytest.raises(RuntimeError, match="Strange: nobody can pickle me"):
-        client.perform(task(lane_functions.fail, kind="strange"), orders)
+        client.submit(task(lane_functions.fail, kind="strange"), orders)
 
 
 def test_a_worker_survives_the_failure_of_a_scene_but_not_one_of_memory(orders):
-    first = client.perform(task(lane_functions.note, diary="diary"), orders)
+    first = client.submit(task(lane_functions.note, diary="diary"), orders)
     with pytest.raises(SceneError):
-        client.perform(task(lane_functions.fail, kind="scene"), orders)
-    assert client.perform(task(lane_functions.note, diary="diary"), orders)["pid"] == first["pid"]
+        client.submit(task(lane_functions.fail, kind="scene"), orders)
+    assert client.submit(task(lane_functions.note, diary="diary"), orders)["pid"] == first["pid"]
     with pytest.raises(OutOfMemory):
-        client.perform(task(lane_functions.fail, kind="memory"), orders)
+        client.submit(task(lane_functions.fail, kind="memory"), orders)
     wait_for(lambda: gone(first["pid"]))
-    assert client.perform(task(lane_functions.note, diary="diary"), orders)["pid"] != first["pid"]
+    assert client.submit(task(lane_functions.note, diary="diary"), orders)["pid"] != first["pid"]
 
 
 def test_a_worker_that_dies_is_a_transient_error_and_the_next_job_gets_another(orders):
     with pytest.raises(WorkerLost, match="died during fail"):
-        client.perform(task(lane_functions.fail, kind="exit"), orders)
-    assert client.perform(task(lane_functions.note, diary="diary"), orders)["calls"] == 1
+        client.submit(task(lane_functions.fail, kind="exit"), orders)
+    assert client.submit(task(lane_functions.note, diary="diary"), orders)["calls"] == 1
 
 
 def test_a_worker_that_hangs_is_stopped_after_the_time_limit(orders, tmp_path):
     hanging = task(lane_functions.speak_then_wait, flag=str(tmp_path / "never"), limit_s=0.5)
     with pytest.raises(WorkerLost, match="did not end within 0 s") as caught:
-        client.perform(hanging, orders)
+        client.submit(hanging, orders)
     pid = int(str(caught.value).split("process ")[1].split(")")[0])
     wait_for(lambda: gone(pid))
-    assert client.perform(task(lane_functions.note, diary="diary"), orders)["calls"] == 1
+    assert client.submit(task(lane_functions.note, diary="diary"), orders)["calls"] == 1
 
 
 def test_a_client_that_waits_is_not_hurt_by_the_death_of_the_worker(orders, tmp_path):
@@ -144,14 +144,14 @@ def test_a_client_that_waits_is_not_hurt_by_the_death_of_the_worker(orders, tmp_
 
     def hang():
         try:
-            client.perform(task(lane_functions.speak_then_wait, flag=str(tmp_path / "never"), limit_s=1.0), orders)
+            client.submit(task(lane_functions.speak_then_wait, flag=str(tmp_path / "never"), limit_s=1.0), orders)
         except WorkerLost as error:
             failures.append(error)
 
     first = threading.Thread(target=hang)
     first.start()
     wait_for(lambda: "speak_then_wait" in str(lease.facts(runtime_folder(), "cpu0")))
-    assert client.perform(task(lane_functions.note, diary="diary"), orders)["calls"] == 1
+    assert client.submit(task(lane_functions.note, diary="diary"), orders)["calls"] == 1
     first.join()
     assert len(failures) == 1
 
@@ -159,18 +159,17 @@ def test_a_client_that_waits_is_not_hurt_by_the_death_of_the_worker(orders, tmp_
 @pytest.mark.parametrize("exclusive", [True, False])
 def test_a_worker_that_does_not_answer_is_replaced(orders, monkeypatch, exclusive):
     orders = replace(orders, lane=replace(LANE, exclusive=exclusive))
-    pid = client.perform(task(lane_functions.note, diary="diary"), orders)["pid"]
+    pid = client.submit(task(lane_functions.note, diary="diary"), orders)["pid"]
     os.kill(pid, signal.SIGSTOP)
     monkeypatch.setattr(client, "GREETING_S", 0.1)
-    assert client.perform(task(lane_functions.note, diary="diary"), orders)["pid"] != pid
+    assert client.submit(task(lane_functions.note, diary="diary"), orders)["pid"] != pid
     wait_for(lambda: gone(pid))
 
 
 def test_the_worker_stops_with_its_client_and_so_does_ffmpeg(orders, tmp_path):
     flag = tmp_path / "flag"
     code = (
-        "import sys, pickle; from tapemill.lanes import client;"
-        "client.perform(*pickle.loads(bytes.fromhex(sys.argv[1])))"
+        "import sys, pickle; from tapemill.lanes import client;client.submit(*pickle.loads(bytes.fromhex(sys.argv[1])))"
     )
     text = pickle.dumps((task(lane_functions.start_child, flag=str(flag)), orders)).hex()
     path = os.pathsep.join([str(ROOT / "scripts"), os.environ["PYTHONPATH"]])
@@ -185,7 +184,7 @@ def test_the_worker_stops_with_its_client_and_so_does_ffmpeg(orders, tmp_path):
 
 
 def test_the_worker_ends_with_the_run_and_its_lease_is_free(orders):
-    pid = client.perform(task(lane_functions.note, diary="diary"), orders)["pid"]
+    pid = client.submit(task(lane_functions.note, diary="diary"), orders)["pid"]
     assert not lease.is_free(runtime_folder(), "cpu0")
     os.kill(orders.run.pid, signal.SIGKILL)
     wait_for(lambda: gone(pid), seconds=5)
@@ -193,12 +192,12 @@ def test_the_worker_ends_with_the_run_and_its_lease_is_free(orders):
 
 
 def test_an_idle_worker_leaves_after_its_time(orders):
-    pid = client.perform(task(lane_functions.note, diary="diary"), replace(orders, idle_s=0.1))["pid"]
+    pid = client.submit(task(lane_functions.note, diary="diary"), replace(orders, idle_s=0.1))["pid"]
     wait_for(lambda: gone(pid))
 
 
 def test_an_idle_worker_makes_room_for_another_run(orders, caplog):
-    pid = client.perform(task(lane_functions.note, diary="diary"), orders)["pid"]
+    pid = client.submit(task(lane_functions.note, diary="diary"), orders)["pid"]
     lines = []
     with lease.leased(runtime_folder(), "cpu0", "another run", lines.append):
         # The kernel takes locks back a moment before the process counts as ended.
@@ -211,8 +210,8 @@ def test_a_worker_waits_for_its_lease_and_its_client_says_so(orders, caplog):
     base = runtime_folder()
     with caplog.at_level(logging.INFO):
         with lease.leased(base, "cpu0", "another run", print) as held:
-            held.tell("enhance_scene T01 0000000")
-            thread = threading.Thread(target=client.perform, args=(task(lane_functions.note, diary="diary"), orders))
+            held.update("enhance_scene T01 0000000")
+            thread = threading.Thread(target=client.submit, args=(task(lane_functions.note, diary="diary"), orders))
             thread.start()
             wait_for(lambda: "waiting for cpu0: another run" in caplog.text)
             assert "enhance_scene T01 0000000" in caplog.text
@@ -224,7 +223,7 @@ def test_a_worker_waits_for_its_lease_and_its_client_says_so(orders, caplog):
 def test_the_wait_for_a_lease_has_no_limit(orders):
     with lease.leased(runtime_folder(), "cpu0", "another run", print):
         arguments = (task(lane_functions.note, diary="diary"), replace(orders, start_limit_s=1))
-        thread = threading.Thread(target=client.perform, args=arguments)
+        thread = threading.Thread(target=client.submit, args=arguments)
         thread.start()
         thread.join(timeout=3)
         assert thread.is_alive()
@@ -245,28 +244,28 @@ if "tapemill.lanes.worker" in sys.orig_argv and not mark.exists():
     monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
     hasty = replace(orders, start_limit_s=2)
     with pytest.raises(WorkerLost, match="did not open its card within 2 s"):
-        client.perform(task(lane_functions.note, diary="diary"), hasty)
+        client.submit(task(lane_functions.note, diary="diary"), hasty)
     wait_for(lambda: gone(int(Path("mark").read_text())))
-    assert client.perform(task(lane_functions.note, diary="diary"), orders)["calls"] == 1
+    assert client.submit(task(lane_functions.note, diary="diary"), orders)["calls"] == 1
 
 
 def test_nobody_without_the_key_is_let_in(orders):
-    client.perform(task(lane_functions.note, diary="diary"), orders)
-    with pytest.raises(AuthenticationError), short_address(socket_of(orders.run, LANE)) as address:
+    client.submit(task(lane_functions.note, diary="diary"), orders)
+    with pytest.raises(AuthenticationError), short_address(socket_path(orders.run, LANE)) as address:
         Client(address, "AF_UNIX", authkey=b"guessed")
-    assert client.perform(task(lane_functions.note, diary="diary"), orders)["calls"] == 2
+    assert client.submit(task(lane_functions.note, diary="diary"), orders)["calls"] == 2
 
 
 def test_nice_and_the_way_down_reach_the_function(orders):
     polite = replace(orders, nice=7)
-    lowered = replace(task(lane_functions.note, diary="diary"), device=Device("cpu", steps_down=2))
-    entry = client.perform(lowered, polite)
+    lowered = replace(task(lane_functions.note, diary="diary"), device=Device("cpu", degrade_level=2))
+    entry = client.submit(lowered, polite)
     assert entry["nice"] == 7
-    assert entry["steps_down"] == 2
+    assert entry["degrade_level"] == 2
 
 
 def test_a_long_runtime_folder_is_no_obstacle(orders, tmp_path, monkeypatch):
     deep = tmp_path / ("d" * 100) / "e"
     deep.mkdir(parents=True)
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(deep))
-    assert client.perform(task(lane_functions.note, diary="diary"), orders)["calls"] == 1
+    assert client.submit(task(lane_functions.note, diary="diary"), orders)["calls"] == 1

@@ -6,12 +6,12 @@ import pytest
 
 from tapemill.core.errors import InputError
 from tapemill.media import probe
-from tapemill.media.cfr import choose_rate, lay_grid
+from tapemill.media.cfr import fit_cfr_grid, guess_frame_rate
 from tapemill.media.ffmpeg import runner as ffmpeg
 
 
 def make(path: Path, *options: str, source: str = "testsrc=s=64x48:r=25:d=1", muxer: str = "matroska") -> Path:
-    arguments = ["-f", "lavfi", "-i", source, *options, *ffmpeg.target(path, muxer)]
+    arguments = ["-f", "lavfi", "-i", source, *options, *ffmpeg.output_args(path, muxer)]
     ffmpeg.run(arguments, concerns=path, timeout_s=60)
     return path
 
@@ -22,8 +22,8 @@ def test_rate_and_frames_are_exact_in_any_container(tmp_path, muxer, suffix, rat
     path = make(tmp_path / f"a.{suffix}", "-c:v", "mpeg4", source=f"testsrc=s=64x48:r={rate}:d=2", muxer=muxer)
     picture = probe.probe(path).picture
     times, last = probe.packet_times(path, picture.stream_index)
-    chosen = choose_rate(times, picture.time_base, picture.stated_rates)
-    grid = lay_grid(times, last, picture.time_base, chosen)
+    chosen = guess_frame_rate(times, picture.time_base, picture.stated_rates)
+    grid = fit_cfr_grid(times, last, picture.time_base, chosen)
     assert grid.rate == Fraction(rate)
     assert grid.frames == grid.packets == round(2 * Fraction(rate))
     assert not grid.irregular
@@ -53,7 +53,7 @@ def test_a_container_that_is_damaged_before_its_first_picture(tmp_path, place, l
 def test_a_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "a.mkv")
     with pytest.raises(InputError, match="no regular file"):
-        probe.opened(tmp_path / "a.mkv")
+        probe.open_media(tmp_path / "a.mkv")
 
 
 def test_aspect_rotation_and_colour_are_read(tmp_path):
@@ -65,7 +65,12 @@ def test_aspect_rotation_and_colour_are_read(tmp_path):
     )
     turned = tmp_path / "turned.mp4"
     ffmpeg.run(
-        [*ffmpeg.source(plain, options=["-display_rotation:v:0", "90"]), "-c", "copy", *ffmpeg.target(turned, "mp4")],
+        [
+            *ffmpeg.input_args(plain, options=["-display_rotation:v:0", "90"]),
+            "-c",
+            "copy",
+            *ffmpeg.output_args(turned, "mp4"),
+        ],
         concerns=plain,
         timeout_s=30,
     )
@@ -80,7 +85,7 @@ def test_the_largest_picture_is_the_capture_and_covers_are_none(tmp_path):
     path = tmp_path / "a.mkv"
     inputs = ["-f", "lavfi", "-i", "testsrc=s=32x32:d=1", "-f", "lavfi", "-i", "testsrc=s=64x64:d=1"]
     ffmpeg.run(
-        [*inputs, "-map", "0", "-map", "1", "-c:v", "mpeg4", *ffmpeg.target(path, "matroska")],
+        [*inputs, "-map", "0", "-map", "1", "-c:v", "mpeg4", *ffmpeg.output_args(path, "matroska")],
         concerns=path,
         timeout_s=30,
     )
@@ -101,7 +106,7 @@ def test_missing_file_and_missing_picture(tmp_path):
     with pytest.raises(InputError, match="does not exist"):
         probe.probe(tmp_path / "nothing.avi")
     sound = tmp_path / "sound.wav"
-    ffmpeg.run(["-f", "lavfi", "-i", "sine=d=1", *ffmpeg.target(sound, "wav")], concerns=sound, timeout_s=30)
+    ffmpeg.run(["-f", "lavfi", "-i", "sine=d=1", *ffmpeg.output_args(sound, "wav")], concerns=sound, timeout_s=30)
     with pytest.raises(InputError, match="no picture"):
         probe.probe(sound)
 

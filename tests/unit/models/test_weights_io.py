@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import save_file
 
 from tapemill.core.errors import ModelError
-from tapemill.models.weights_io import load_state
+from tapemill.models.weights_io import load_state_dict
 
 STATE = {"body.0.weight": torch.arange(6.0).reshape(2, 3), "body.0.bias": torch.ones(2, dtype=torch.float16)}
 
@@ -34,13 +34,13 @@ def same(found):
 @pytest.mark.parametrize("zipped", [True, False])
 def test_a_state_dict_is_found_in_what_trainers_wrap_it_in(tmp_path, content, zipped):
     torch.save(content, tmp_path / "w.pth", _use_new_zipfile_serialization=zipped)
-    same(load_state(tmp_path / "w.pth"))
+    same(load_state_dict(tmp_path / "w.pth"))
 
 
 @pytest.mark.parametrize("name", ["w.safetensors", "w.pth"])
 def test_safetensors_are_known_by_what_they_are_not_by_their_name(tmp_path, name):
     save_file(STATE, tmp_path / name)
-    same(load_state(tmp_path / name))
+    same(load_state_dict(tmp_path / name))
 
 
 class Trap:
@@ -64,7 +64,7 @@ def test_code_in_a_pickle_is_named_and_not_run(tmp_path, way, protocol):
     more = r"torch\.storage\._load_from_bytes, (_codecs\.encode, )?" if way == "pickle" else ""
     said = rf"holds code \({more}posix\.mkdir\), which is never run(.|\n)*safetensors"
     with pytest.raises(ModelError, match=said):
-        load_state(path)
+        load_state_dict(path)
     assert not victim.exists()
     # It does run where nobody takes care, so the test means something.
     if way == "pickle":
@@ -77,14 +77,14 @@ def test_code_in_a_pickle_is_named_and_not_run(tmp_path, way, protocol):
 def test_a_whole_network_object_is_code(tmp_path):
     torch.save(torch.nn.Linear(2, 2), tmp_path / "w.pth")
     with pytest.raises(ModelError, match=r"holds code \(torch\.nn\.modules\.linear\.Linear"):
-        load_state(tmp_path / "w.pth")
+        load_state_dict(tmp_path / "w.pth")
 
 
 def test_torchscript_is_code(tmp_path):
     with pytest.warns(DeprecationWarning):
         torch.jit.script(torch.nn.Linear(2, 2)).save(str(tmp_path / "w.pt"))
     with pytest.raises(ModelError, match="a TorchScript program"):
-        load_state(tmp_path / "w.pt")
+        load_state_dict(tmp_path / "w.pt")
 
 
 @pytest.mark.parametrize("name", ["zip", "old", "safetensors"])
@@ -99,7 +99,7 @@ def test_truncated_weights_are_said_to_be_damaged(tmp_path, name, share):
     whole = path.read_bytes()
     path.write_bytes(whole[: int(len(whole) * share)])
     with pytest.raises(ModelError, match=r"damaged or incomplete(.|\n)*fetch the file again"):
-        load_state(path)
+        load_state_dict(path)
 
 
 @pytest.mark.parametrize(
@@ -108,14 +108,14 @@ def test_truncated_weights_are_said_to_be_damaged(tmp_path, name, share):
 def test_what_is_no_weights_at_all(tmp_path, content):
     (tmp_path / "w.pth").write_bytes(content)
     with pytest.raises(ModelError, match="damaged or incomplete"):
-        load_state(tmp_path / "w.pth")
+        load_state_dict(tmp_path / "w.pth")
 
 
 def test_an_archive_of_something_else(tmp_path):
     with zipfile.ZipFile(tmp_path / "w.pth", "w") as archive:
         archive.writestr("readme.txt", "weights are elsewhere")
     with pytest.raises(ModelError, match="damaged or incomplete"):
-        load_state(tmp_path / "w.pth")
+        load_state_dict(tmp_path / "w.pth")
 
 
 @pytest.mark.parametrize(
@@ -124,13 +124,13 @@ def test_an_archive_of_something_else(tmp_path):
 def test_what_is_no_state_dict(tmp_path, content):
     torch.save(content, tmp_path / "w.pth")
     with pytest.raises(ModelError, match="holds no state dict"):
-        load_state(tmp_path / "w.pth")
+        load_state_dict(tmp_path / "w.pth")
 
 
 def test_a_file_that_is_not_there_or_is_a_folder(tmp_path):
     for path in (tmp_path / "w.pth", tmp_path):
         with pytest.raises(ModelError, match="cannot be read"):
-            load_state(path)
+            load_state_dict(path)
 
 
 def entry(archive, name, data, **kind):
@@ -144,7 +144,7 @@ def test_an_archive_that_unpacks_to_more_than_it_is(tmp_path):
         entry(archive, "w/version", b"3\n")
     assert path.stat().st_size < 1 << 20
     with pytest.raises(ModelError, match="parts of it are compressed"):
-        load_state(path)
+        load_state_dict(path)
 
 
 def test_parts_of_an_archive_that_share_their_bytes(tmp_path):
@@ -158,7 +158,7 @@ def test_parts_of_an_archive_that_share_their_bytes(tmp_path):
             copy.file_size = copy.compress_size = first.file_size
             archive.filelist.append(copy)
     with pytest.raises(ModelError, match="larger than they can be"):
-        load_state(path)
+        load_state_dict(path)
 
 
 @pytest.mark.parametrize("zipped", [True, False])
@@ -166,14 +166,14 @@ def test_a_tensor_that_shows_one_number_a_billion_times(tmp_path, zipped):
     shown = torch.zeros(1).expand(1 << 20, 1 << 20)
     torch.save({"weight": shown}, tmp_path / "w.pth", _use_new_zipfile_serialization=zipped)
     with pytest.raises(ModelError, match="'weight' is larger than the file"):
-        load_state(tmp_path / "w.pth")
+        load_state_dict(tmp_path / "w.pth")
 
 
 @pytest.mark.parametrize("key", ["body.999999999.weight", "body.20000.0.bias", "1" * 5000])
 def test_a_layer_with_a_number_that_no_layer_has(tmp_path, key):
     save_file(STATE | {key: torch.ones(1)}, tmp_path / "w.safetensors")
     with pytest.raises(ModelError, match="a number that no layer has"):
-        load_state(tmp_path / "w.safetensors")
+        load_state_dict(tmp_path / "w.safetensors")
 
 
 HEADER = b'{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}'
@@ -195,7 +195,7 @@ HEADER = b'{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}'
 def test_headers_of_safetensors_that_cannot_be(tmp_path, data):
     (tmp_path / "w.safetensors").write_bytes(data)
     with pytest.raises(ModelError, match=r"damaged or incomplete(.|\n)*w\.safetensors"):
-        load_state(tmp_path / "w.safetensors")
+        load_state_dict(tmp_path / "w.safetensors")
 
 
 @pytest.mark.parametrize(
@@ -204,7 +204,7 @@ def test_headers_of_safetensors_that_cannot_be(tmp_path, data):
 def test_pickles_that_are_no_pickles(tmp_path, content):
     (tmp_path / "w.pth").write_bytes(content)
     with pytest.raises(ModelError):
-        load_state(tmp_path / "w.pth")
+        load_state_dict(tmp_path / "w.pth")
 
 
 def test_a_pickle_that_asks_for_more_memory_than_there_is(tmp_path):
@@ -214,4 +214,4 @@ def test_a_pickle_that_asks_for_more_memory_than_there_is(tmp_path):
 
     torch.save({"a": Large()}, tmp_path / "w.pth")
     with pytest.raises(ModelError):
-        load_state(tmp_path / "w.pth")
+        load_state_dict(tmp_path / "w.pth")

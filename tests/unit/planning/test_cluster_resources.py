@@ -4,10 +4,10 @@ from types import SimpleNamespace
 import pytest
 
 from tapemill.config.schema import load_config
-from tapemill.config.tape_sheet import Tape
-from tapemill.core.timing import Span
+from tapemill.config.tape_sheet import TapeRow
+from tapemill.core.timing import FrameRange
 from tapemill.enhance import SceneSettings
-from tapemill.media.capture_info import Capture, PictureFacts, SoundFacts, TakeFacts
+from tapemill.media.capture_info import AudioTrackInfo, Capture, SourceFileInfo, VideoInfo
 from tapemill.media.colour import Colour
 from tapemill.planning import Requests
 from tapemill.scenes import Scene
@@ -16,7 +16,7 @@ from tapemill.storage.atomic import write_json
 from tapemill.workflow.job_params import JobParams
 from tapemill.workflow.tape import TapeState
 
-PICTURE = PictureFacts(
+PICTURE = VideoInfo(
     720, 576, "yuv422p", 8, Fraction(16, 15), Fraction(25), "tff", Colour("bt470bg", "bt470bg", "bt470bg", "tv")
 )
 SHORT, LONG = "0000000", "0000050"
@@ -30,15 +30,15 @@ def asked(tmp_path):
     with model.open("wb") as stream:
         stream.truncate(500_000_000)
     table = tmp_path / "scenes.tsv"
-    spans = {SHORT: Span(0, 50), LONG: Span(50, 800)}
+    spans = {SHORT: FrameRange(0, 50), LONG: FrameRange(50, 800)}
     write_scenes([Scene(id, span, PICTURE.rate) for id, span in spans.items()], table)
-    lookup = TapeState(Tape("T", source, "T", "", "en", "auto", "auto"), tmp_path / "results")
+    lookup = TapeState(TapeRow("T", source, "T", "", "en", "auto", "auto"), tmp_path / "results")
 
     def ask(rule, scene=None, *, attempt=1, hours=1.0, enhance=None, known=True):
         if known:
             frames = int(hours * 90_000)
-            taken = TakeFacts(Fraction(25), 0, Fraction(1, 1000), frames, frames, 0, 0, False, "a.mkv", 0)
-            sounds = (SoundFacts(2, "pcm_s16le", 48_000, 2, "", ""),)
+            taken = SourceFileInfo(Fraction(25), 0, Fraction(1, 1000), frames, frames, 0, 0, False, "a.mkv", 0)
+            sounds = (AudioTrackInfo(2, "pcm_s16le", 48_000, 2, "", ""),)
             capture = Capture(kind="file", takes=(taken,), picture=PICTURE, sounds=sounds, notes={})
             write_json(lookup.facts_path, capture.to_plain())
         config = load_config({"enhance": enhance or {}})

@@ -8,12 +8,12 @@ from types import SimpleNamespace
 import pytest
 
 from tapemill.config.schema import load_config
-from tapemill.config.tape_sheet import Tape
+from tapemill.config.tape_sheet import TapeRow
 from tapemill.core.errors import DiskFull, NotWritable
-from tapemill.core.timing import Span
+from tapemill.core.timing import FrameRange
 from tapemill.enhance import EnhanceSettings, SceneSettings
 from tapemill.enhance.chain import written_out
-from tapemill.media.capture_info import SoundFacts
+from tapemill.media.capture_info import AudioTrackInfo
 from tapemill.media.ffmpeg import runner as ffmpeg
 from tapemill.planning import disk_usage, file_sizes
 from tapemill.scenes import cut_scene
@@ -26,7 +26,7 @@ from tests.support.media.frame_codes import make_capture
 from tests.support.small_disk import small_disk
 
 HOURS = 2
-SOUND = SoundFacts(1, "pcm_s16le", 48_000, 2, "", "")
+SOUND = AudioTrackInfo(1, "pcm_s16le", 48_000, 2, "", "")
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def tape(short, tmp_path, monkeypatch):
     facts = capture_of(short, interlaced="tff")
     frames = HOURS * 3600 * 25
     facts = replace(facts, takes=(replace(facts.takes[0], frames=frames),), sounds=(SOUND,))
-    lookup = TapeState(Tape("T01", short, "", "", "en", "tff", "4:3"))
+    lookup = TapeState(TapeRow("T01", short, "", "", "en", "tff", "4:3"))
     write_json(lookup.facts_path, facts.to_plain())
     return lookup
 
@@ -59,7 +59,7 @@ def need(lookup, rules, *, cores=4, disk=None, **changes):
 
 
 def scenes(lookup):
-    made = make_scenes((Span(start, start + 750) for start in range(0, HOURS * 90_000, 750)), Fraction(25))
+    made = make_scenes((FrameRange(start, start + 750) for start in range(0, HOURS * 90_000, 750)), Fraction(25))
     write_scenes(made, lookup.facts_path.with_name("scenes.tsv"))
     return made
 
@@ -68,13 +68,13 @@ def test_the_cut_of_a_noisy_tape_is_not_larger_than_estimated_nor_much_smaller(t
     source, target = tmp_path / "noisy.mkv", tmp_path / "0000000.mkv"
     noisy = "mandelbrot=size=360x288:rate=25,gblur=1.5,noise=alls=6:allf=t,format=yuv422p"
     ffmpeg.run(
-        ["-f", "lavfi", "-i", noisy, "-t", "1", "-c:v", "ffv1", *ffmpeg.target(source, "matroska")],
+        ["-f", "lavfi", "-i", noisy, "-t", "1", "-c:v", "ffv1", *ffmpeg.output_args(source, "matroska")],
         concerns=source,
         timeout_s=60,
     )
     capture = capture_of(source, interlaced="tff")
     known = {"source": source, "take": capture.takes[0], "sound_stream": None}
-    cut_scene(**known, span=Span(0, 25), target=target, picture=capture.picture, threads=1)
+    cut_scene(**known, span=FrameRange(0, 25), target=target, picture=capture.picture, threads=1)
     expected = file_sizes.cut_bytes(capture.picture, 25, None)
     assert expected / 2 < target.stat().st_size < expected
 

@@ -10,9 +10,9 @@ from types import SimpleNamespace
 import pytest
 
 from tapemill.config.schema import load_config
-from tapemill.config.tape_sheet import Tape
+from tapemill.config.tape_sheet import TapeRow
 from tapemill.core.errors import FatalError
-from tapemill.core.timing import Span
+from tapemill.core.timing import FrameRange
 from tapemill.enhance import SceneSettings
 from tapemill.planning.estimate import estimate
 from tapemill.planning.plan import check_budget
@@ -56,7 +56,7 @@ def lookup(short, tmp_path, monkeypatch):
     (tmp_path / "config").mkdir()
     for name in ("models.yaml", "models.lock"):
         (tmp_path / "config" / name).write_bytes((ROOT / "config" / name).read_bytes())
-    return TapeState(Tape("T", short, "Summer", "", "en", "tff", "4:3"))
+    return TapeState(TapeRow("T", short, "Summer", "", "en", "tff", "4:3"))
 
 
 def probed(lookup):
@@ -65,7 +65,7 @@ def probed(lookup):
 
 def divided(lookup, length=50):
     rate = lookup.capture.picture.rate
-    made = make_scenes((Span(start, start + length) for start in range(0, FRAMES, length)), rate)
+    made = make_scenes((FrameRange(start, start + length) for start in range(0, FRAMES, length)), rate)
     write_scenes(made, lookup.facts_path.with_name("scenes.tsv"))
     return [scene.id for scene in made]
 
@@ -110,7 +110,7 @@ def test_before_anything_ran_the_head_of_the_capture_is_what_is_known(lookup):
 def test_a_capture_that_cannot_be_opened_counts_by_its_size(lookup, tmp_path):
     broken = tmp_path / "broken.mkv"
     broken.write_bytes(bytes(36_000_000))
-    other = TapeState(Tape("T", broken, "T", "", "en", "tff", "4:3"))
+    other = TapeState(TapeRow("T", broken, "T", "", "en", "tff", "4:3"))
     assert plan(other, jobs()).tapes[0].video_s == pytest.approx(10.0)
 
 

@@ -14,7 +14,7 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT / "scripts")}
 MAIN = """
 import subprocess, sys; from pathlib import Path
 from tapemill.process import run_lock as runlock
-runlock.hold(Path(".snakemake"))
+runlock.acquire(Path(".snakemake"))
 subprocess.run(["bash", "-c", f"{sys.executable} -c '{sys.argv[1]}'; true"])
 """
 SAY = "from tapemill.process.liveness import current_run as run; print(run() and run().pid, flush=True)"
@@ -43,7 +43,7 @@ def test_the_end_of_a_run_is_noticed_at_once():
     main = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     run = liveness.run_of(main.pid)
     ended = threading.Event()
-    liveness.on_end(run, ended.set)
+    liveness.watch(run, ended.set)
     assert not ended.wait(0.2)
     main.kill()
     # Not waited for: a zombie is as good as gone.
@@ -51,17 +51,17 @@ def test_the_end_of_a_run_is_noticed_at_once():
     assert not run.alive
     main.communicate()
     again = threading.Event()
-    liveness.on_end(run, again.set)
+    liveness.watch(run, again.set)
     assert again.wait(5)
 
 
 def test_a_later_process_with_the_same_number_is_another_run():
     run = liveness.run_of(os.getpid())
     assert run.alive
-    impostor = liveness.Run(run.pid, run.started_ticks - 1)
+    impostor = liveness.RunId(run.pid, run.started_ticks - 1)
     assert not impostor.alive
     ended = threading.Event()
-    liveness.on_end(impostor, ended.set)
+    liveness.watch(impostor, ended.set)
     assert ended.wait(5)
 
 
@@ -123,37 +123,37 @@ def test_a_script_that_somebody_starts_by_hand_works_without_a_run(tmp_path):
 
 def test_on_another_machine_a_run_is_known_by_its_notes_and_its_heartbeat(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(heartbeat, "FIRST_LOOK_S", 0.1)
+    monkeypatch.setattr(heartbeat, "FIRST_BEAT_WAIT_S", 0.1)
     run = liveness.run_of(os.getpid())
-    monkeypatch.setenv(liveness.VARIABLE, f"{liveness.BOOT_ID.read_text().strip()} {run.id}")
+    monkeypatch.setenv(liveness.RUN_VARIABLE, f"{liveness.BOOT_ID.read_text().strip()} {run.id}")
     assert liveness.current_run() == run
-    monkeypatch.setenv(liveness.VARIABLE, f"2f1c1a4e-another-boot {run.id}")
+    monkeypatch.setenv(liveness.RUN_VARIABLE, f"2f1c1a4e-another-boot {run.id}")
     there = liveness.current_run()
     assert (there.id, there.is_here) == (run.id, False)
     # That a process here has its number says nothing.
     assert not there.alive
-    heartbeat.begin(run.id)
+    heartbeat.start(run.id)
     assert there.alive
-    heartbeat.end(run.id)
+    heartbeat.stop(run.id)
     assert not there.alive
 
 
 def test_scripts_and_workers_end_with_the_process_on_their_own_machine(monkeypatch):
     run = liveness.own_run()
     boot_id = liveness.BOOT_ID.read_text().strip()
-    monkeypatch.setenv(liveness.VARIABLE, "2f1c1a4e-another-boot 1-1")
-    monkeypatch.delenv(liveness.KEEPER, raising=False)
-    assert liveness.keeper() is None
-    assert not liveness.is_kept()
-    monkeypatch.setenv(liveness.KEEPER, "")
-    liveness.keep()
-    assert liveness.keeper() == run
-    assert liveness.is_kept()
+    monkeypatch.setenv(liveness.RUN_VARIABLE, "2f1c1a4e-another-boot 1-1")
+    monkeypatch.delenv(liveness.SUPERVISOR_VARIABLE, raising=False)
+    assert liveness.supervisor() is None
+    assert not liveness.has_supervisor()
+    monkeypatch.setenv(liveness.SUPERVISOR_VARIABLE, "")
+    liveness.set_supervisor()
+    assert liveness.supervisor() == run
+    assert liveness.has_supervisor()
     # Handed on to a third machine.
-    monkeypatch.setenv(liveness.KEEPER, f"2f1c1a4e-another-boot {run.id}")
-    assert liveness.keeper() is None
-    monkeypatch.setenv(liveness.VARIABLE, f"{boot_id} 1-1")
-    assert liveness.keeper() == liveness.Run(1, 1)
+    monkeypatch.setenv(liveness.SUPERVISOR_VARIABLE, f"2f1c1a4e-another-boot {run.id}")
+    assert liveness.supervisor() is None
+    monkeypatch.setenv(liveness.RUN_VARIABLE, f"{boot_id} 1-1")
+    assert liveness.supervisor() == liveness.RunId(1, 1)
 
 
 STUCK = """

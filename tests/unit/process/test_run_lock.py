@@ -10,7 +10,7 @@ from tests.support.project import ROOT
 HOLDER = """
 import sys; from pathlib import Path
 from tapemill.process import run_lock as runlock
-runlock.hold(Path(sys.argv[1])); print("held", flush=True); sys.stdin.read()
+runlock.acquire(Path(sys.argv[1])); print("held", flush=True); sys.stdin.read()
 """
 
 
@@ -25,7 +25,7 @@ def test_a_second_run_is_refused_with_who_holds_it_and_a_killed_one_leaves_nothi
     with start_holder(tmp_path) as holder:
         assert holder.stdout.readline() == b"held\n"
         with pytest.raises(FatalError, match=f"process {holder.pid}"):
-            run_lock.hold(tmp_path)
+            run_lock.acquire(tmp_path)
         holder.kill()
         holder.wait()
     with start_holder(tmp_path) as next_holder:
@@ -35,19 +35,19 @@ def test_a_second_run_is_refused_with_who_holds_it_and_a_killed_one_leaves_nothi
 
 def test_a_run_that_planned_while_another_one_was_ending_is_refused(tmp_path):
     hold = "import sys; from pathlib import Path; from tapemill.process import run_lock; folder = Path(sys.argv[1]); "
-    hold += "run_lock.hold(folder, int(sys.argv[2]) if sys.argv[2] else None)"
+    hold += "run_lock.acquire(folder, int(sys.argv[2]) if sys.argv[2] else None)"
 
     def start(planned_on):
         environment = {"PYTHONPATH": str(ROOT / "scripts")}
         command = [sys.executable, "-c", hold, str(tmp_path), "" if planned_on is None else str(planned_on)]
         return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
-    assert run_lock.footprint(tmp_path) is None
+    assert run_lock.change_marker(tmp_path) is None
     # The first run ever: Snakemake makes its folders after it was asked.
     marks = tmp_path / "incomplete"
     marks.mkdir()
     assert start(None).returncode == 0
-    before = run_lock.footprint(tmp_path)
+    before = run_lock.change_marker(tmp_path)
     assert start(before).returncode == 0
     # A job of the run before ends.
     (marks / "output").touch()
@@ -55,4 +55,4 @@ def test_a_run_that_planned_while_another_one_was_ending_is_refused(tmp_path):
     refused = start(before)
     assert refused.returncode != 0
     assert "was just ending in this folder" in refused.stderr
-    assert start(run_lock.footprint(tmp_path)).returncode == 0
+    assert start(run_lock.change_marker(tmp_path)).returncode == 0

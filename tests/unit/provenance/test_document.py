@@ -173,8 +173,8 @@ def test_a_damaged_record_is_none(tmp_path):
     path = tmp_path / "enhanced" / "0000000.json"
     path.parent.mkdir()
     path.write_text("{")
-    assert job_records.picture(tmp_path, "0000000") == {}
-    assert job_records.picture(tmp_path, "0000001") == {}
+    assert job_records.clip_record(tmp_path, "0000000") == {}
+    assert job_records.clip_record(tmp_path, "0000001") == {}
     assert job_records.programs_used(tmp_path, ["0000000"]) == {}
 
 

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tapemill.core.timing import Span
+from tapemill.core.timing import FrameRange
 from tapemill.enhance import OutputPicture
 from tapemill.media.colour import Colour
 from tapemill.report.frames import CaptureFile, Tape
@@ -96,7 +96,7 @@ def test_a_sample_compares_the_same_moments_in_the_same_shape(tmp_path):
         rotation_deg=0,
         output=OutputPicture(384, 304, 384, 304, Fraction(50), 2, "yuv420p", SD),
         scenes=["0000000", "0000025"],
-        spans=[Span(0, 25), Span(25, 50)],
+        spans=[FrameRange(0, 25), FrameRange(25, 50)],
     )
     target = folder / "sample.json"
     sample_report_frames(tape=tape.path, facts=facts, stills=3, target=target)

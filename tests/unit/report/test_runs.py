@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tapemill.core.timing import Span
+from tapemill.core.timing import FrameRange
 from tapemill.events.attempts import Attempt
 from tapemill.events.run_state import of_run
 from tapemill.report.run_page import render_run_report
@@ -135,7 +135,7 @@ def test_failed_attempts_of_the_runs_that_count():
 
 
 def test_speed_counts_the_tape_once_for_rules_that_follow_each_other():
-    scenes = {"0000000": Span(0, 50), "0000050": Span(50, 100)}
+    scenes = {"0000000": FrameRange(0, 50), "0000050": FrameRange(50, 100)}
     jobs = [attempt("cut_scene", scene, 0, 2) for scene in scenes]
     # A scene that the tape no longer has.
     jobs += [attempt("detect_scenes", begin=0, end=1), attempt("cut_scene", "0000070", 0, 3)]

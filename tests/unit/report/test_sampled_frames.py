@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tapemill.core.timing import Span
+from tapemill.core.timing import FrameRange
 from tapemill.report.sampling import LOOKS, MOST_THUMBNAILS, places, scene_at, spread_over, worth_showing
 
 
@@ -27,13 +27,13 @@ def test_of_each_part_the_place_with_most_in_it_is_shown():
 
 
 def test_the_scene_of_a_frame():
-    spans = [Span(0, 10), Span(10, 11), Span(11, 50)]
+    spans = [FrameRange(0, 10), FrameRange(10, 11), FrameRange(11, 50)]
     assert [scene_at(spans, frame) for frame in (0, 9, 10, 11, 49)] == [0, 0, 1, 2, 2]
 
 
 @pytest.mark.parametrize("count", [1, 7, MOST_THUMBNAILS, 1000])
 def test_at_most_so_many_thumbnails(count):
-    found = spread_over([Span(n, n + 1) for n in range(count)])
+    found = spread_over([FrameRange(n, n + 1) for n in range(count)])
     assert len(found) == min(count, MOST_THUMBNAILS)
     assert found == sorted(set(found))
     assert 0 <= found[0] <= found[-1] < count

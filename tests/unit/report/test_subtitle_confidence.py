@@ -6,12 +6,12 @@ from fractions import Fraction
 
 import pytest
 
-from tapemill.core.timing import Span
+from tapemill.core.timing import FrameRange
 from tapemill.report.subtitle_confidence import DOUBTFUL, confidence, words
 from tapemill.subtitles.segments import Segment, Word
 
 RATE = Fraction(25)
-SCENES = {"0000000": Span(0, 100), "0000100": Span(100, 200)}
+SCENES = {"0000000": FrameRange(0, 100), "0000100": FrameRange(100, 200)}
 
 
 def segment(start_ms, stop_ms, text, avg_logprob=-0.1, words=()):

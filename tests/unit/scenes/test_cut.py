@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from tapemill.core.errors import GateError, InputError, SceneError
-from tapemill.core.notices import CUT_WITH_TAG
-from tapemill.core.timing import Span
+from tapemill.core.job_warnings import CUT_WITH_TAG
+from tapemill.core.timing import FrameRange
 from tapemill.media.ffmpeg import runner as ffmpeg
 from tapemill.media.ffmpeg.version import ffmpeg_build
 from tapemill.scenes import cut as cutting
@@ -48,7 +48,7 @@ def told_cut(source, capture, start, stop, target, *, sound=True, threads=2, on_
         source=source,
         take=capture.takes[0],
         sound_stream=capture.sounds[0].stream_index if sound and capture.sounds else None,
-        span=Span(start, stop),
+        span=FrameRange(start, stop),
         target=target,
         picture=capture.picture,
         threads=threads,
@@ -186,7 +186,12 @@ def test_turned_pictures_come_out_upright_with_their_shape(tmp_path):
     path = draw(tmp_path / "flat.mp4", ["-vf", "scale=320:240,setsar=16/11", "-c:v", "libx264"])
     turned = tmp_path / "turned.mp4"
     ffmpeg.run(
-        [*ffmpeg.source(path, options=["-display_rotation", "90"]), "-c", "copy", *ffmpeg.target(turned, "mp4")],
+        [
+            *ffmpeg.input_args(path, options=["-display_rotation", "90"]),
+            "-c",
+            "copy",
+            *ffmpeg.output_args(turned, "mp4"),
+        ],
         concerns=path,
         timeout_s=60,
     )

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tapemill.core.errors import InputError
-from tapemill.scenes.detect import BorderFinder, detect_scenes
+from tapemill.scenes.detect import CutDetector, detect_scenes
 from tapemill.scenes.settings import ScenesSettings
 from tapemill.scenes.table import read_scenes
 from tests.support.capture_info import capture_of
@@ -51,7 +51,7 @@ class Film:
 
 
 def borders_of(film, settings=SETTINGS):
-    finder = BorderFinder(settings, RATE)
+    finder = CutDetector(settings, RATE)
     for frame in film.frames:
         finder.add(frame)
     return finder.borders()

@@ -5,13 +5,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tapemill.scenes.segmentation import divide
+from tapemill.scenes.segmentation import merge_short_split_long
 
 
 def divided(borders, *, frames, shortest=25, longest=300, movement=None, power=None, smooth=5):
     movement = np.ones(frames) if movement is None else movement
     power = np.zeros(frames) if power is None else power
-    spans = divide(borders, movement=movement, power=power, shortest=shortest, longest=longest, smooth=smooth)
+    spans = merge_short_split_long(
+        borders, movement=movement, power=power, shortest=shortest, longest=longest, smooth=smooth
+    )
     return [(span.start_frame, span.stop_frame) for span in spans]
 
 

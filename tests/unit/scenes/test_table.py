@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tapemill.core.errors import ConfigError, InputError
-from tapemill.core.timing import Span
+from tapemill.core.timing import FrameRange
 from tapemill.scenes.settings import ScenesSettings
 from tapemill.scenes.table import folder_scenes, make_scenes, read_scenes, timecode, write_csv, write_edl, write_scenes
 from tests.support.project import ROOT
 
 NTSC = Fraction(30000, 1001)
-SCENES = make_scenes([Span(0, 450), Span(450, 1234), Span(1234, 18000)], NTSC)
+SCENES = make_scenes([FrameRange(0, 450), FrameRange(450, 1234), FrameRange(1234, 18000)], NTSC)
 
 
 def test_what_was_written_is_read(tmp_path):

@@ -53,18 +53,18 @@ def test_ffmpeg_that_finds_no_room_is_no_damaged_scene(disk):
     target = disk.path / "a.mkv"
     noise = ["-f", "lavfi", "-i", "nullsrc=s=320x240:r=25,noise=alls=100:allf=t", "-t", "2", "-c:v", "ffv1"]
     with pytest.raises(DiskFull) as caught, staged(target) as partial:
-        ffmpeg.run([*noise, *ffmpeg.target(partial, "matroska")], concerns=target, timeout_s=60)
+        ffmpeg.run([*noise, *ffmpeg.output_args(partial, "matroska")], concerns=target, timeout_s=60)
     assert any("No space left" in line for line in caught.value.stderr_tail)
     assert list(disk.path.iterdir()) == []
 
 
 def test_an_output_that_lacks_its_end_on_a_full_disk_is_not_the_scenes_fault(disk):
     disk.fill()
-    with pytest.raises(DiskFull) as caught, disk_space.explained(disk.path / "a.mkv"):
+    with pytest.raises(DiskFull) as caught, disk_space.translate_os_errors(disk.path / "a.mkv"):
         raise GateError("the clip has 3 frames, not 4")
     assert isinstance(caught.value.__cause__, SceneError)
     disk.empty()
-    with pytest.raises(GateError), disk_space.explained(disk.path / "a.mkv"):
+    with pytest.raises(GateError), disk_space.translate_os_errors(disk.path / "a.mkv"):
         raise GateError("the clip has 3 frames, not 4")
 
 
@@ -72,15 +72,15 @@ def test_an_output_that_lacks_its_end_on_a_full_disk_is_not_the_scenes_fault(dis
     ("number", "kind"), [(errno.ENOSPC, DiskFull), (errno.EDQUOT, DiskFull), (errno.EROFS, NotWritable)]
 )
 def test_error_numbers_of_the_system_become_errors_with_a_remedy(tmp_path, number, kind):
-    with pytest.raises(kind, match="what to do"), disk_space.explained(tmp_path / "a"):
+    with pytest.raises(kind, match="what to do"), disk_space.translate_os_errors(tmp_path / "a"):
         raise OSError(number, "as the system says it", str(tmp_path / "a"))
     assert issubclass(kind, FatalError)
 
 
 def test_a_file_that_may_not_be_read_is_something_else(tmp_path):
-    with pytest.raises(PermissionError), disk_space.explained(tmp_path / "results" / "a"):
+    with pytest.raises(PermissionError), disk_space.translate_os_errors(tmp_path / "results" / "a"):
         raise PermissionError(errno.EACCES, "denied", "/captures/a.mkv")
-    with pytest.raises(NotWritable), disk_space.explained(tmp_path / "results" / "a"):
+    with pytest.raises(NotWritable), disk_space.translate_os_errors(tmp_path / "results" / "a"):
         raise PermissionError(errno.EACCES, "denied", str(tmp_path / "results" / "a"))
 
 
@@ -102,4 +102,8 @@ def test_arrays_too_are_written_whole_or_not_at_all(disk):
 
 
 def test_sizes_as_people_read_them():
-    assert [disk_space.size(number) for number in (0, 123_456, 45_000_000_000)] == ["0.0 MB", "0.1 MB", "45.0 GB"]
+    assert [disk_space.format_size(number) for number in (0, 123_456, 45_000_000_000)] == [
+        "0.0 MB",
+        "0.1 MB",
+        "45.0 GB",
+    ]

@@ -17,7 +17,7 @@ from tests.support.small_disk import small_disk
 
 KERNEL = ROOT / "tests" / "support" / "fakes" / "syscall_faults.py"
 TRY = "import sys; from pathlib import Path; "
-TRY += "from tapemill.storage.filesystem_checks import try_out; try_out(Path(sys.argv[1]))"
+TRY += "from tapemill.storage.filesystem_checks import check_filesystem; check_filesystem(Path(sys.argv[1]))"
 
 # As much of a plugin of Snakemake as it loads before it reads the Snakefile.
 SHELF = """
@@ -81,7 +81,7 @@ def old_ext3(tmp_path):
 
 def test_a_disk_that_does_all_is_left_as_it_was(tmp_path):
     (tmp_path / "one").touch()
-    times = filesystem_checks.try_out(tmp_path)
+    times = filesystem_checks.check_filesystem(tmp_path)
     assert names_in(tmp_path) == ["one"]
     assert times.steps_s < 1e-6
     assert abs(times.ahead_s) < 60
@@ -149,15 +149,15 @@ def test_room_and_rights_are_not_the_run_s_question_here(tmp_path, monkeypatch):
         monkeypatch.chdir(disk.path)
         disk.fill()
         with pytest.raises(DiskFull):
-            filesystem_checks.try_out(disk.path)
+            filesystem_checks.check_filesystem(disk.path)
         # `clean` has to begin all the same.
-        filesystem_checks.check_run(Path(".snakemake"))
+        filesystem_checks.check_all_filesystems(Path(".snakemake"))
         assert names_in(disk.path) == ["balloon"]
         disk.empty()
         disk.lock()
         with pytest.raises(NotWritable):
-            filesystem_checks.try_out(disk.path)
-        filesystem_checks.check_run(Path(".snakemake"))
+            filesystem_checks.check_filesystem(disk.path)
+        filesystem_checks.check_all_filesystems(Path(".snakemake"))
         disk.unlock()
 
 
@@ -170,24 +170,24 @@ def test_every_disk_that_a_tape_or_a_stage_is_on_is_tried(tmp_path, monkeypatch)
         places = [tape.path, stage.path, Path("results")]
         for place in places:
             os.utime(place, (1, 1))
-        filesystem_checks.check_run(Path(".snakemake"))
+        filesystem_checks.check_all_filesystems(Path(".snakemake"))
         # What is made in a folder, and removed, sets its time.
         assert all(place.stat().st_mtime > 1 for place in places)
 
 
 def test_what_a_killed_trial_left_is_removed_unless_it_may_be_at_work(tmp_path):
-    for age_s, name in ((0, "now"), (2 * filesystem_checks.LEFT_S, "old")):
+    for age_s, name in ((0, "now"), (2 * filesystem_checks.STALE_S, "old")):
         left = tmp_path / f"{filesystem_checks.PREFIX}{name}"
         (left / "to").mkdir(parents=True)
         os.utime(left, (time.time() - age_s, time.time() - age_s))
-    filesystem_checks.try_out(tmp_path)
+    filesystem_checks.check_filesystem(tmp_path)
     assert names_in(tmp_path) == [f"{filesystem_checks.PREFIX}now"]
 
 
 def test_file_times_of_whole_seconds_are_told_by_the_doctor(patient, tmp_path):
     patient.configure(disk={"reserve_gb": 0})
     with old_ext3(tmp_path) as old:
-        assert filesystem_checks.try_out(old).steps_s > 0.9
+        assert filesystem_checks.check_filesystem(old).steps_s > 0.9
         patient.path("results").mkdir()
         patient.path("results/one").symlink_to(old)
         hint = patient.only("check_places", level="warning")
@@ -202,7 +202,7 @@ def test_files_can_be_put_in_the_place_of_others_on_an_overlay(tmp_path):
             part.mkdir()
         options = f"lowerdir={parts['lower']},upperdir={parts['upper']},workdir={parts['work']}"
         with mounted(tmp_path / "merged", "-t", "overlay", "overlay", "-o", options) as merged:
-            filesystem_checks.try_out(merged)
+            filesystem_checks.check_filesystem(merged)
             assert not names_in(merged)
 
 

@@ -22,7 +22,7 @@ def hidden(folder):
 
 def write_half(target):
     """What a killed job leaves."""
-    partial = atomic.partial_of(target)
+    partial = atomic.staging_path(target)
     partial.write_bytes(b"half")
     return partial
 
@@ -37,23 +37,23 @@ def test_partial_files_of_results_are_in_one_place_under_names_of_their_own(fold
     assert [partial.suffix for partial in partials] == [".mkv", ".json", ".mkv"]
     assert all(partial.is_relative_to(folder / "results/.partial") for partial in partials)
     os.chdir(folder)
-    assert atomic.partial_of(targets[0].relative_to(folder)).resolve() == partials[0]
+    assert atomic.staging_path(targets[0].relative_to(folder)).resolve() == partials[0]
 
 
 def test_a_target_elsewhere_is_written_beside_itself(folder):
     (folder / "config").mkdir()
     for target in (folder / "config/models.lock", folder.parent / "elsewhere.json"):
-        assert atomic.partial_of(target).parent == target.parent
+        assert atomic.staging_path(target).parent == target.parent
 
 
 def test_the_place_is_swept_and_results_are_not(folder):
     finished = folder / "results/T01/enhanced/0000000.mkv"
     finished.write_bytes(b"whole")
     write_half(folder / "results/T01/enhanced/0000100.mkv")
-    with atomic.scratch(folder / "results/T01/scenes/0000100.mkv") as scratch:
+    with atomic.scratch_dir(folder / "results/T01/scenes/0000100.mkv") as scratch:
         (scratch / "sound.f32").write_bytes(b"half")
         # Killed here, it would stay.
-        atomic.sweep()
+        atomic.clean_staging()
         assert not scratch.exists()
     assert hidden(folder) == []
     assert finished.read_bytes() == b"whole"
@@ -61,10 +61,10 @@ def test_the_place_is_swept_and_results_are_not(folder):
 
 def test_nothing_is_left_after_success_and_failure(folder):
     target = folder / "results/T02/sound.mka"
-    with atomic.scratch(target) as scratch, staged(target) as partial:
+    with atomic.scratch_dir(target) as scratch, staged(target) as partial:
         (scratch / "0.raw").write_bytes(b"raw")
         partial.write_bytes(b"whole")
-    with pytest.raises(RuntimeError), atomic.scratch(target) as scratch, staged(target) as partial:
+    with pytest.raises(RuntimeError), atomic.scratch_dir(target) as scratch, staged(target) as partial:
         partial.write_bytes(b"half")
         raise RuntimeError
     assert [path for path in (folder / "results/.partial").rglob("*") if path.is_file() or "scratch" in path.name] == []
@@ -73,25 +73,25 @@ def test_nothing_is_left_after_success_and_failure(folder):
 
 def test_an_attempt_begins_with_an_empty_folder(folder):
     target = folder / "results/T01/sound.mka"
-    left = atomic.partial_of(target).with_name("sound.mka.scratch")
+    left = atomic.staging_path(target).with_name("sound.mka.scratch")
     left.mkdir()
     (left / "0.raw").write_bytes(b"of an attempt that was killed")
-    with atomic.scratch(target) as scratch:
+    with atomic.scratch_dir(target) as scratch:
         assert list(scratch.iterdir()) == []
 
 
 def test_what_is_written_whole_on_the_way_makes_no_place_inside_the_place(folder):
-    with atomic.scratch(folder / "results/T01/T01.mkv") as scratch, staged(scratch / "part.mkv") as partial:
+    with atomic.scratch_dir(folder / "results/T01/T01.mkv") as scratch, staged(scratch / "part.mkv") as partial:
         partial.write_bytes(b"part")
         assert partial.resolve().parent == scratch.resolve()
         assert [path.name for path in folder.rglob(".partial")] == [".partial"]
-    atomic.sweep()
+    atomic.clean_staging()
     assert not hidden(folder)
 
 
 def test_a_place_inside_a_place_as_earlier_versions_made_it_is_swept(folder):
-    (folder / f"results/.partial/{atomic.folder_id()}/.partial/T01").mkdir(parents=True)
-    atomic.sweep()
+    (folder / f"results/.partial/{atomic.working_folder_id()}/.partial/T01").mkdir(parents=True)
+    atomic.clean_staging()
     assert not hidden(folder)
 
 
@@ -104,7 +104,7 @@ def test_a_tape_on_another_disk_is_written_there(folder, tmp_path):
             partial.write_bytes(b"whole")
         assert target.read_bytes() == b"whole"
         write_half(target)
-        atomic.sweep()
+        atomic.clean_staging()
         assert hidden(disk.path) == []
 
 
@@ -113,7 +113,7 @@ def test_a_stage_on_another_disk_is_written_there(folder, tmp_path):
         (folder / "results/T01/scenes").symlink_to(disk.path)
         partial = write_half(folder / "results/T01/scenes/0000000.mkv")
         assert partial.resolve().is_relative_to(disk.path / ".partial")
-        atomic.sweep()
+        atomic.clean_staging()
         assert hidden(disk.path) == []
 
 
@@ -126,7 +126,7 @@ def test_a_run_elsewhere_with_results_in_the_same_folder_is_left_alone(folder, t
         monkeypatch.chdir(tmp_path / name)
         (tmp_path / "archive" / name).mkdir()
         written.append(write_half(tmp_path / name / "results" / name / "T.mkv").resolve())
-    atomic.sweep()
+    atomic.clean_staging()
     assert [path.exists() for path in written] == [True, False]
 
 
@@ -134,20 +134,20 @@ def test_a_folder_that_was_moved_after_a_crash_is_swept(folder, tmp_path, monkey
     write_half(folder / "results/T01/T01.mkv")
     moved = folder.rename(tmp_path / "moved")
     monkeypatch.chdir(moved)
-    atomic.sweep()
+    atomic.clean_staging()
     assert hidden(moved) == []
 
 
 def test_a_temporary_file_is_removed_once_it_was_used_well(tmp_path):
     cut = tmp_path / "0000000.mkv"
     cut.touch()
-    with pytest.raises(RuntimeError), atomic.used_up(cut, keep=False):
+    with pytest.raises(RuntimeError), atomic.consume_temp(cut, keep=False):
         raise RuntimeError
-    with atomic.used_up(cut, keep=True):
+    with atomic.consume_temp(cut, keep=True):
         pass
     assert cut.exists()
-    with atomic.used_up(cut, keep=False):
+    with atomic.consume_temp(cut, keep=False):
         pass
     assert not cut.exists()
-    with pytest.raises(TransientError, match="used already"), atomic.used_up(cut, keep=False):
+    with pytest.raises(TransientError, match="used already"), atomic.consume_temp(cut, keep=False):
         pass

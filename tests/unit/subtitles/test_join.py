@@ -4,7 +4,7 @@ from fractions import Fraction
 import pytest
 
 from tapemill.core.errors import SceneError
-from tapemill.core.notices import Notice
+from tapemill.core.job_warnings import JobWarning
 from tapemill.subtitles import join_subtitles
 from tapemill.subtitles.srt import Cue, as_srt, read_srt
 
@@ -45,7 +45,7 @@ def test_scenes_that_have_no_subtitles_because_they_failed_are_told(tmp_path):
         vtt=tmp_path / "T01.vtt",
         gap_s=Fraction(0),
     )
-    assert notices == [Notice("empty", "SceneError: no sound", scene="0000001")]
+    assert notices == [JobWarning("empty", "SceneError: no sound", scene="0000001")]
 
 
 def test_times_are_exact_at_the_end_of_a_long_tape(tmp_path):

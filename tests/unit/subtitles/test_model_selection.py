@@ -9,7 +9,7 @@ import pytest
 
 from tapemill.core.errors import OutOfMemory
 from tapemill.devices.device import CPU, Device
-from tapemill.devices.memory_planner import Measured
+from tapemill.devices.memory_planner import ActivationCache
 from tapemill.models import ModelFile, read_lock
 from tapemill.storage.fingerprint import sha256
 from tapemill.subtitles.model_selection import LEAST_ACTIVATION_BYTES, Hearing
@@ -36,14 +36,14 @@ def random_model(path, seed, width=64):
 
 def transcribe(folder, model, device, settings=WORDS, smaller=(), name=None, again=False):
     """SRT and record of a scene, on whatever card is in this process; with `again` beside those that are there."""
-    from tapemill.devices.errors import translated
+    from tapemill.devices.errors import translate_device_errors
     from tapemill.subtitles import transcribe_scene
 
     target = folder / (name or device.kind)
     if not again:
         for earlier in (target.with_suffix(".srt"), target.with_suffix(".json")):
             earlier.unlink(missing_ok=True)
-    with translated(device):
+    with translate_device_errors(device):
         transcribe_scene(
             audio=folder / "scene.wav",
             model=model,
@@ -186,14 +186,14 @@ def attempts(folder, models, free_bytes, driver_tells, steps):
             driver.mem_get_info = lambda: (4 * GIB, 4 * GIB)
         for steps_down in steps:
             try:
-                device = Device("xpu", steps_down=steps_down)
+                device = Device("xpu", degrade_level=steps_down)
                 _, record = transcribe(folder, asked, device, BEAM, smaller, name=f"down{steps_down}")
                 ends.append((record.get("lowered"), record["heard"]["segments"][0]["text"]))
             except OutOfMemory as error:
                 # As it comes from the worker: without the frames, which hold the model.
                 ends.append(pickle.loads(pickle.dumps(error)))
             # Each attempt is made by a new process.
-            model_cache.drop_all()
+            model_cache.clear()
     return ends
 
 
@@ -237,7 +237,7 @@ def test_out_of_memory_after_all_each_attempt_begins_one_step_lower(folder, larg
 
 
 def test_a_record_of_a_lowered_scene_stays_when_only_the_cues_are_laid_out_anew(folder):
-    _, before = transcribe(folder, DEMO, Device("cpu", steps_down=2), BEAM)
+    _, before = transcribe(folder, DEMO, Device("cpu", degrade_level=2), BEAM)
     _, after = transcribe(folder, DEMO, CPU, replace(BEAM, line_characters=20), again=True)
     assert before["lowered"]["beam_size"] == 1
     assert after["lowered"] == before["lowered"]
@@ -249,7 +249,7 @@ def test_a_first_lack_of_memory_is_tried_again_alone_with_the_same_result(folder
     transcribe(folder, other, CPU, BEAM, name="other")
     undisturbed = transcribe(folder, DEMO, CPU, BEAM, name="undisturbed")
     with caplog.at_level("INFO"):
-        assert transcribe(folder, DEMO, Device("cpu", steps_down=1), BEAM, name="again") == undisturbed
+        assert transcribe(folder, DEMO, Device("cpu", degrade_level=1), BEAM, name="again") == undisturbed
     assert "taking demo-en, beam of 3, alone" in caplog.text
     from tapemill.devices import model_cache
 
@@ -257,7 +257,7 @@ def test_a_first_lack_of_memory_is_tried_again_alone_with_the_same_result(folder
 
 
 def test_a_smaller_model_that_is_not_the_pinned_one_is_left_out(folder, large, caplog):
-    _, record = transcribe(folder, DEMO, Device("cpu", steps_down=9), BEAM, [ModelFile(large.path, "0" * 64)])
+    _, record = transcribe(folder, DEMO, Device("cpu", degrade_level=9), BEAM, [ModelFile(large.path, "0" * 64)])
     assert (record["lowered"]["model"], record["lowered"]["beam_size"]) == ("demo-en", 1)
     assert "not the one that was pinned" in caplog.text
     assert "run `snakemake fetch_models`" in caplog.text
@@ -270,4 +270,4 @@ def test_what_a_scene_took_is_measured_and_counted_on_next_time(folder):
     # The encoder's attention alone, 4 heads of 1500 by 1500 positions.
     assert on_card > 4 * 1500 * 1500 * 4
     assert on_card < LEAST_ACTIVATION_BYTES
-    assert Measured().bytes_of(DEMO_NO_BEAM.key(CPU)) is not None
+    assert ActivationCache().bytes_of(DEMO_NO_BEAM.key(CPU)) is not None

@@ -109,7 +109,7 @@ def test_the_detector_is_loaded_once(tmp_path, monkeypatch):
     loaded = []
     original = silero_vad.load_silero_vad
     monkeypatch.setattr(silero_vad, "load_silero_vad", lambda: loaded.append(1) or original())
-    model_cache.drop_all()
+    model_cache.clear()
     sound = samples(tmp_path, silence(0.5), recording())
     assert detect_speech(sound, SETTINGS) == detect_speech(sound, SETTINGS)
     assert len(loaded) == 1

@@ -18,9 +18,9 @@ SHA256 = read_lock(LOCK)["demo-en"]["sha256"]
 
 @pytest.fixture
 def file(tmp_path):
-    model_cache.drop_all()
+    model_cache.clear()
     yield ModelFile(shutil.copy(MODEL, tmp_path / "demo-en.pt"), SHA256)
-    model_cache.drop_all()
+    model_cache.clear()
 
 
 def test_a_model_is_loaded_once_and_its_file_hashed_once(file, monkeypatch):
@@ -29,7 +29,7 @@ def test_a_model_is_loaded_once_and_its_file_hashed_once(file, monkeypatch):
     monkeypatch.setattr("tapemill.storage.fingerprint.sha256", lambda path: hashed.append(path) or original(path))
     assert load_model(file, CPU) is load_model(file, CPU)
     assert hashed == [file.path]
-    model_cache.drop_all()
+    model_cache.clear()
     load_model(file, CPU)
     assert len(hashed) == 2
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tapemill.core.timing import Span
+from tapemill.core.timing import FrameRange
 from tapemill.tape import TapeFacts, TapeSettings, plan_chapters
 from tapemill.tape.tags import container_tags, language_code
 
@@ -18,7 +18,7 @@ def settings(shortest_s, *, chapters=True):
 
 def spans(lengths):
     starts = [sum(lengths[:k]) for k in range(len(lengths) + 1)]
-    return [Span(a, b) for a, b in itertools.pairwise(starts)]
+    return [FrameRange(a, b) for a, b in itertools.pairwise(starts)]
 
 
 @given(st.lists(st.integers(1, 900), min_size=1, max_size=40), st.integers(0, 60))

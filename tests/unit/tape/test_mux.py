@@ -8,8 +8,8 @@ import pytest
 
 from tapemill.audio import AudioSettings, clean_sound
 from tapemill.core.errors import GateError, InputError
-from tapemill.core.notices import Notice
-from tapemill.core.timing import nearest
+from tapemill.core.job_warnings import JobWarning
+from tapemill.core.timing import round_half_up
 from tapemill.media.ffmpeg import runner as ffmpeg
 from tapemill.tape import Chapter, SubtitleTrack, TapeFacts, TapeSettings, mux_tape, verify
 from tapemill.tape.concat import survey
@@ -38,7 +38,7 @@ def make_clip(path, frames, *, encoder="libx264", rate=NTSC, size="64x48", start
     tags = "setparams=color_primaries=bt470bg:color_trc=bt709:colorspace=bt470bg:range=tv"
     encoding = ["-c:v", encoder, *(ENCODERS[encoder] if options is None else options)]
     shown = ["-vf", f"setsar={aspect},format=yuv420p,{tags}"]
-    run("-f", "lavfi", "-i", picture, *shown, *encoding, *ffmpeg.BITEXACT, *ffmpeg.target(path, "matroska"))
+    run("-f", "lavfi", "-i", picture, *shown, *encoding, *ffmpeg.BITEXACT, *ffmpeg.output_args(path, "matroska"))
     return path
 
 
@@ -87,8 +87,8 @@ def test_scenes_that_are_not_as_they_should_be_are_told(tmp_path, clips):
         settings=TapeSettings("mkv", chapters=True, chapter_shortest_s=60, subtitles_on=False),
     )
     assert notices == [
-        Notice("kept", "GateError: why", scene=parts[0].stem),
-        Notice("stands_in", "2 of 61 pictures", scene=parts[1].stem),
+        JobWarning("kept", "GateError: why", scene=parts[0].stem),
+        JobWarning("stands_in", "2 of 61 pictures", scene=parts[1].stem),
     ]
 
 
@@ -129,7 +129,7 @@ def subtitle(path, *cues):
 def test_every_picture_is_there_once_in_order_at_its_time(tmp_path, clips, encoder, container):
     tape = mux(tmp_path / f"tape.{container}", clips[encoder])
     found, unit = times(tape)
-    assert found == [nearest(k / NTSC / unit) for k in range(sum(LENGTHS))]
+    assert found == [round_half_up(k / NTSC / unit) for k in range(sum(LENGTHS))]
     assert pictures(tape) == [picture for clip in clips[encoder] for picture in pictures(clip)]
     with av.open(str(tape)) as opened:
         stream = opened.streams.video[0]
@@ -148,7 +148,7 @@ def test_seven_hundred_clips_of_odd_lengths_do_not_drift(tmp_path, container):
     tape = mux(tmp_path / f"tape.{container}", [made[n] for n in lengths], lengths)
     found, unit = times(tape)
     assert sum(lengths) / NTSC > 2000
-    assert found == [nearest(k / NTSC / unit) for k in range(sum(lengths))]
+    assert found == [round_half_up(k / NTSC / unit) for k in range(sum(lengths))]
     with av.open(str(tape)) as opened:
         assert abs(Fraction(opened.duration, 10**6) - sum(lengths) / NTSC) < Fraction(1, 500)
 
@@ -159,7 +159,7 @@ def test_seven_hundred_clips_of_odd_lengths_do_not_drift(tmp_path, container):
 def test_other_rates(tmp_path, rate):
     made = [make_clip(tmp_path / f"{n}.mkv", n, rate=rate) for n in (13, 29)]
     tape = mux(tmp_path / "tape.mkv", made, [13, 29], rate=rate)
-    assert times(tape)[0] == [nearest(k / rate * 1000) for k in range(42)]
+    assert times(tape)[0] == [round_half_up(k / rate * 1000) for k in range(42)]
     with av.open(str(tape)) as opened:
         # Read back from whole nanoseconds.
         assert float(opened.streams.video[0].average_rate) == pytest.approx(float(rate), rel=1e-7)
@@ -195,7 +195,7 @@ def test_sound_and_picture_are_together_after_half_an_hour(tmp_path):
         last = found_beeps(samples[1790 * rate : 1800 * rate], rate)
         assert last == pytest.approx([k + 0.1 for k in range(9)], abs=0.001)
         found, unit = times(tape)
-        assert found[-1] == nearest((sum(frames) - 1) / NTSC / unit)
+        assert found[-1] == round_half_up((sum(frames) - 1) / NTSC / unit)
 
 
 def test_subtitles_have_their_times_texts_and_languages(tmp_path, clips):
@@ -356,7 +356,7 @@ def run_slower(tape, tmp_path):
     """The same pictures at 25 a second."""
     slow = tmp_path / "slow.mkv"
     picture = ["-i", f"file:{tape}", "-map", "0:v", "-map_chapters", -1, "-c", "copy"]
-    run(*picture, "-bsf:v", "setts=ts=N/25/TB", *ffmpeg.target(slow, "matroska"))
+    run(*picture, "-bsf:v", "setts=ts=N/25/TB", *ffmpeg.output_args(slow, "matroska"))
     return slow
 
 

@@ -15,7 +15,7 @@ def grey(path, size, rate, brightness, frames=24):
     """A film whose frame n is of one grey, as a formula of ffmpeg's geq says."""
     source = f"color=black:size={size}:rate={rate},format=gray,geq=lum='{brightness}'"
     ffmpeg.run(
-        ["-f", "lavfi", "-i", source, "-frames:v", str(frames), "-c:v", "ffv1", *ffmpeg.target(path, "matroska")],
+        ["-f", "lavfi", "-i", source, "-frames:v", str(frames), "-c:v", "ffv1", *ffmpeg.output_args(path, "matroska")],
         concerns=path,
         timeout_s=60,
     )

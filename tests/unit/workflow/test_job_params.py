@@ -4,11 +4,11 @@ from pathlib import Path
 import pytest
 
 from tapemill.config.schema import load_config
-from tapemill.config.tape_sheet import Tape
+from tapemill.config.tape_sheet import TapeRow
 from tapemill.core.errors import ConfigError, ModelError
-from tapemill.core.timing import Span
+from tapemill.core.timing import FrameRange
 from tapemill.enhance import SceneSettings
-from tapemill.media.capture_info import Capture, PictureFacts, SoundFacts, TakeFacts
+from tapemill.media.capture_info import AudioTrackInfo, Capture, SourceFileInfo, VideoInfo
 from tapemill.media.colour import Colour
 from tapemill.scenes import Scene
 from tapemill.scenes.table import write_scenes
@@ -18,20 +18,20 @@ from tapemill.workflow.tape import TapeState
 
 ENHANCE = SceneSettings.planned({**load_config({})["enhance"], "overrides": ""}, ["T"])
 COLOUR = Colour("bt470bg", "bt470bg", "bt470bg", "tv")
-PICTURE = PictureFacts(720, 576, "yuv422p", 8, Fraction(16, 15), Fraction(25), "tff", COLOUR)
+PICTURE = VideoInfo(720, 576, "yuv422p", 8, Fraction(16, 15), Fraction(25), "tff", COLOUR)
 
 
 def take(frames):
-    return TakeFacts(Fraction(25), 0, Fraction(1, 1000), frames, frames, 0, 0, False, "a.mkv", 0)
+    return SourceFileInfo(Fraction(25), 0, Fraction(1, 1000), frames, frames, 0, 0, False, "a.mkv", 0)
 
 
 def tape(tmp_path, source, frames):
-    lookup = TapeState(Tape("T", source, "T", "", "en", "auto", "auto"), tmp_path / "results")
+    lookup = TapeState(TapeRow("T", source, "T", "", "en", "auto", "auto"), tmp_path / "results")
     capture = Capture(
         kind="folder" if source.is_dir() else "file",
         takes=tuple(take(count) for count in frames),
         picture=PICTURE,
-        sounds=(SoundFacts(2, "pcm_s16le", 48_000, 2, "", ""),),
+        sounds=(AudioTrackInfo(2, "pcm_s16le", 48_000, 2, "", ""),),
         notes={},
     )
     write_json(lookup.facts_path, capture.to_plain())
@@ -43,7 +43,9 @@ def film(tmp_path):
     source = tmp_path / "film.mkv"
     source.write_bytes(b"film")
     table = tmp_path / "scenes.tsv"
-    write_scenes([Scene("0000000", Span(0, 40), PICTURE.rate), Scene("0000040", Span(40, 100), PICTURE.rate)], table)
+    write_scenes(
+        [Scene("0000000", FrameRange(0, 40), PICTURE.rate), Scene("0000040", FrameRange(40, 100), PICTURE.rate)], table
+    )
     return tape(tmp_path, source, [100]), table
 
 
@@ -89,7 +91,7 @@ def test_a_scene_that_is_not_there_is_named(film, folder):
 
 
 def test_facts_that_are_not_there_yet_are_a_missing_file_that_snakemake_knows(tmp_path):
-    lookup = TapeState(Tape("T", tmp_path / "a.mkv", "T", "", "en", "auto", "auto"), tmp_path / "results")
+    lookup = TapeState(TapeRow("T", tmp_path / "a.mkv", "T", "", "en", "auto", "auto"), tmp_path / "results")
     with pytest.raises(FileNotFoundError) as caught:
         _ = JobParams(lookup, None, lambda: None, ENHANCE).picture
     assert caught.value.filename == str(lookup.facts_path)
@@ -105,7 +107,10 @@ def test_facts_made_anew_are_read_anew(tmp_path, film):
 
 def test_a_longer_scene_is_expected_to_take_longer_and_a_vote_needs_no_scene(film):
     lookup, table = film
-    write_scenes([Scene("0000000", Span(0, 100), PICTURE.rate), Scene("0000100", Span(100, 900), PICTURE.rate)], table)
+    write_scenes(
+        [Scene("0000000", FrameRange(0, 100), PICTURE.rate), Scene("0000100", FrameRange(100, 900), PICTURE.rate)],
+        table,
+    )
     subtitles = {"model": "small", "language_scenes": 12}
 
     def expected_s(stage, scene, table=lambda: table):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tapemill.config.tape_sheet import Tape
+from tapemill.config.tape_sheet import TapeRow
 from tapemill.storage.fingerprint import fingerprint
 from tapemill.workflow.tape import TapeState, as_inputs, spread
 
@@ -18,7 +18,7 @@ def _note_what_is_opened():
 
 
 def lookup(source):
-    return TapeState(Tape("T", source, "T", "", "en", "auto", "auto"))
+    return TapeState(TapeRow("T", source, "T", "", "en", "auto", "auto"))
 
 
 def reads(path):

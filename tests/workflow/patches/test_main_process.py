@@ -109,7 +109,7 @@ from tapemill.run import event_publisher as telling
 HELP
 
 onstart:
-    runlock.hold(Path(".snakemake"))
+    runlock.acquire(Path(".snakemake"))
     telling.begin(workflow)
 
 onsuccess:

@@ -26,7 +26,7 @@ from tapemill.enhance.output_format import (
     working_layout,
 )
 from tapemill.enhance.settings import EnhanceSettings
-from tapemill.media.capture_info import FieldOrder, PictureFacts
+from tapemill.media.capture_info import FieldOrder, VideoInfo
 from tapemill.media.colour import Colour
 from tapemill.media.ffmpeg.runner import BITEXACT_SCALING
 
@@ -45,7 +45,7 @@ RESTORED_LAYOUT = Layout(10, 0, 0)
 class Scene:
     """All that the graphs of one scene depend on."""
 
-    picture: PictureFacts
+    picture: VideoInfo
     field_order: FieldOrder
     """The scene's own, which may differ from the tape's."""
     settings: EnhanceSettings
@@ -60,7 +60,7 @@ class Scene:
     @classmethod
     def of(
         cls,
-        picture: PictureFacts,
+        picture: VideoInfo,
         field_order: FieldOrder,
         settings: EnhanceSettings,
         output: OutputPicture | None = None,

@@ -10,7 +10,7 @@ from tapemill.core.errors import ModelError
 from tapemill.enhance.vrt.checkpoints import task_of
 from tapemill.models import Description
 from tapemill.models.torchvision_shim import make_importable
-from tapemill.models.weights_io import load_state
+from tapemill.models.weights_io import load_state_dict
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,7 +22,7 @@ VRT_KEYS: Final = ("conv_first.weight", "stage1.reshape.1.weight", "stage7.linea
 
 def describe(path: Path) -> Description:
     """Look into a file of weights. Raises ModelError if it is not that of a network which can restore pictures here."""
-    state = load_state(path)
+    state = load_state_dict(path)
     if is_vrt(state):
         found = Description("vrt", _vrt_scale(state, path), "VRT")
     else:

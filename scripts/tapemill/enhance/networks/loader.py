@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tapemill.core.errors import ModelError
 from tapemill.devices.device import Device, dtype_for, open_device
-from tapemill.devices.memory_planner import Step, choose
-from tapemill.devices.model_cache import pinned, room_bytes
+from tapemill.devices.memory_planner import Candidate, first_that_fits
+from tapemill.devices.model_cache import headroom_bytes, load_verified
 from tapemill.enhance.chain import NetworkStep
 from tapemill.enhance.settings import EnhanceSettings
 from tapemill.enhance.vrt.checkpoints import task_of
 from tapemill.enhance.vrt.memory import activation_bytes
 from tapemill.models import ModelFile
 from tapemill.models.torchvision_shim import make_importable
-from tapemill.models.weights_io import load_state
+from tapemill.models.weights_io import load_state_dict
 
 from .inspect_weights import frame_descriptor
 from .tiled_inference import Need, Network
@@ -47,11 +47,13 @@ def load_network(step: NetworkStep, settings: EnhanceSettings, device: Device, *
     dtype = dtype_for(device, "fp32" if single else settings.network_precision)
     file = ModelFile(Path(step.file), step.sha256)
     weights = _weights_bytes(file.path, dtype)
-    choose([Step(f"{step.model}, loaded", None, weights)], device, room_bytes(device))
+    first_that_fits([Candidate(f"{step.model}, loaded", None, weights)], device, headroom_bytes(device))
     load, make = {"frame": (_load_frame_model, _frame_network), "vrt": (_load_vrt, _vrt_network)}[step.kind]
     # Compiled or not, the weights are the same; the programs are not.
     program = f"{step.kind}, compiled" if settings.network_compile else step.kind
-    model = pinned(program, file, dtype, device, lambda: load(file.path, target, dtype, settings), need_bytes=weights)
+    model = load_verified(
+        program, file, dtype, device, lambda: load(file.path, target, dtype, settings), need_bytes=weights
+    )
     network: Network = make(step, model)
     if network.scale != step.scale:
         raise ModelError(
@@ -70,7 +72,7 @@ def _load_frame_model(path: Path, target: torch.device, dtype: torch.dtype, sett
     """A descriptor of spandrel, on the device, in the numbers asked for or in those the architecture can do."""
     import torch
 
-    descriptor = frame_descriptor(load_state(path), path)
+    descriptor = frame_descriptor(load_state_dict(path), path)
     able = {torch.float16: descriptor.supports_half, torch.bfloat16: descriptor.supports_bfloat16}
     if not able.get(dtype, True):
         LOG.info("%s does not compute well in %s, so it does in single precision", path.name, dtype)
@@ -109,7 +111,7 @@ def _load_vrt(path: Path, target: torch.device, dtype: torch.dtype, settings: En
 
     from tapemill.enhance.vrt import VRT
 
-    state = load_state(path)
+    state = load_state_dict(path)
     arguments = task_of(state, path).arguments
     model = VRT(**arguments.as_mapping())
     model.load_state_dict(state, strict=True)

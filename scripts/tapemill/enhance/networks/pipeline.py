@@ -13,12 +13,12 @@ from tapemill.core.errors import SceneError
 from tapemill.core.progress import Progress
 from tapemill.devices.determinism import seeded, torch_threads
 from tapemill.devices.device import Device
-from tapemill.devices.memory_planner import Decision
+from tapemill.devices.memory_planner import Rejection
 from tapemill.enhance.chain import NetworkStep
 from tapemill.enhance.encoders import named
 from tapemill.enhance.filters.graph import NETWORK_FORMAT, Scene, after_networks, before_networks
 from tapemill.media import ffmpeg
-from tapemill.media.ffmpeg.command import described
+from tapemill.media.ffmpeg.command import redact_paths
 
 from .frame_io import ahead, frames_of, write_all
 from .loader import load_network
@@ -40,7 +40,7 @@ class Fitted:
     step: NetworkStep
     network: Network
     tiling: Tiling
-    decisions: Sequence[Decision]
+    decisions: Sequence[Rejection]
 
     def to_plain(self) -> dict[str, Any]:
         """What the record says of it."""
@@ -105,7 +105,7 @@ def _fitted(scene: Scene, frames: int, device: Device, *, single: bool) -> list[
         choice = fitting(
             network, step, (width, height), scene.frames_in_chain(frames), scene.settings.network_tile_samples, device
         )
-        fitted.append(Fitted(step, network, choice.step.value, choice.decisions))
+        fitted.append(Fitted(step, network, choice.candidate.value, choice.rejections))
         width, height = width * step.scale, height * step.scale
     return fitted
 
@@ -126,7 +126,7 @@ def _stream(
     scale = scene.chain.scale
     rate = str(scene.rate_before_doubling)
     decoding = [
-        *ffmpeg.source(clip, options=("-threads", "1", "-r", str(scene.picture.rate))),
+        *ffmpeg.input_args(clip, options=("-threads", "1", "-r", str(scene.picture.rate))),
         *("-map", "0:v:0", "-filter_threads", "1", "-vf", ",".join(before_networks(scene))),
         *("-fps_mode", "passthrough", "-f", "rawvideo", "-pix_fmt", NETWORK_FORMAT, "pipe:1"),
     ]
@@ -134,11 +134,11 @@ def _stream(
         *device_arguments,
         *("-f", "rawvideo", "-pixel_format", NETWORK_FORMAT, "-video_size", f"{width * scale}x{height * scale}"),
         *("-framerate", rate, "-i", "pipe:0", "-filter_threads", "1", "-vf", ",".join(after_networks(scene))),
-        *("-fps_mode", "passthrough", *encoding, *ffmpeg.target(partial, "matroska")),
+        *("-fps_mode", "passthrough", *encoding, *ffmpeg.output_args(partial, "matroska")),
     ]
     with (
-        ffmpeg.reading(decoding, concerns=clip, timeout_s=timeout_s, forbidden=ffmpeg.CUT_DAMAGE) as source,
-        ffmpeg.writing(encode, concerns=clip, timeout_s=timeout_s, most_bytes=most_bytes) as sink,
+        ffmpeg.pipe_out(decoding, concerns=clip, timeout_s=timeout_s, forbidden=ffmpeg.CUT_DAMAGE) as source,
+        ffmpeg.pipe_in(encode, concerns=clip, timeout_s=timeout_s, max_output_bytes=most_bytes) as sink,
     ):
         pictures = ahead(frames_of(source, width, height, count, fitted[0].network.device))
         for each in fitted:
@@ -146,7 +146,7 @@ def _stream(
         shown = 2 if scene.doubled else 1
         write_all(Progress(count * shown).counting(pictures, shown), sink)
     names = named(clip, partial, device_arguments)
-    return [described(arguments, names) for arguments in (decoding, encode)]
+    return [redact_paths(arguments, names) for arguments in (decoding, encode)]
 
 
 def _mixed(pictures: Iterator[Tensor], count: int, fitted: Fitted) -> Iterator[Tensor]:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from tapemill.devices import model_cache
 from tapemill.devices.device import Device
 from tapemill.devices.memory import peak_bytes, reset_peak, synchronize, used_bytes
-from tapemill.devices.memory_planner import Choice, Measured, Step, choose
+from tapemill.devices.memory_planner import ActivationCache, Candidate, MemoryPlan, first_that_fits
 from tapemill.enhance.chain import NetworkStep
 
 from .tiled_inference import Need, Network, Tiling
@@ -29,17 +29,17 @@ TRIAL_SIDE: Final = 128
 
 def fitting(
     network: Network, step: NetworkStep, size: tuple[int, int], count: int, largest_side: int | None, device: Device
-) -> Choice[Tiling]:
+) -> MemoryPlan[Tiling]:
     """The largest way to see a scene of `count` pictures of `size` (width, height) that there is memory for.
 
     Raises OutOfMemory if nothing will ever fit.
     """
     need = network.need or _measured(network, step, device)
     ladder = [
-        Step(f"{step.model} on {tiling.name}", tiling, *_cost(network, tiling, size, need))
+        Candidate(f"{step.model} on {tiling.name}", tiling, *_cost(network, tiling, size, need))
         for tiling in _ways(network, step, size, count, largest_side)
     ]
-    return choose(ladder, device, model_cache.room_bytes(device))
+    return first_that_fits(ladder, device, model_cache.headroom_bytes(device))
 
 
 def _ways(
@@ -76,10 +76,10 @@ def _cost(network: Network, tiling: Tiling, size: tuple[int, int], need: Any) ->
 
 def _measured(network: Network, step: NetworkStep, device: Device) -> Any:
     """What a frame model needs for a tile: what it took for a small one, now or in an earlier job, by area."""
-    key = Measured.key(step.sha256, device, str(network.dtype), f"tile of {TRIAL_SIDE}")
-    if Measured().bytes_of(key) is None:
-        Measured().add(key, _trial(network, device))
-    taken = Measured().bytes_of(key) or _trial(network, device)
+    key = ActivationCache.key(step.sha256, device, str(network.dtype), f"tile of {TRIAL_SIDE}")
+    if ActivationCache().bytes_of(key) is None:
+        ActivationCache().add(key, _trial(network, device))
+    taken = ActivationCache().bytes_of(key) or _trial(network, device)
 
     def need(frames: int, height: int, width: int) -> Need:
         total = taken * frames * height * width // TRIAL_SIDE**2

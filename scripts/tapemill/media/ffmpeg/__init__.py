@@ -6,12 +6,12 @@ from .runner import (
     CUT_DAMAGE,
     PICTURE_LIMIT,
     binary,
-    reading,
+    input_args,
+    output_args,
+    pipe_in,
+    pipe_out,
     run,
-    source,
-    target,
-    use,
-    writing,
+    set_binary,
 )
 
 __all__ = [
@@ -20,10 +20,10 @@ __all__ = [
     "CUT_DAMAGE",
     "PICTURE_LIMIT",
     "binary",
-    "reading",
+    "input_args",
+    "output_args",
+    "pipe_in",
+    "pipe_out",
     "run",
-    "source",
-    "target",
-    "use",
-    "writing",
+    "set_binary",
 ]

@@ -7,7 +7,7 @@ import pytest
 
 from demo.tape import make_capture, speech, storyboard
 from demo.tape import scenes as picture
-from tapemill.core.timing import Span
+from tapemill.core.timing import FrameRange
 from tapemill.media import probe
 
 
@@ -15,8 +15,8 @@ from tapemill.media import probe
 def short_tape(monkeypatch, tmp_path):
     """Two scenes of a few frames, and one spoken word's worth of recording."""
     scenes = (
-        storyboard.DemoScene("beach", Span(0, 6), "silence"),
-        storyboard.DemoScene("christmas", Span(6, 10), "room", stamp="24 DEC 1994"),
+        storyboard.DemoScene("beach", FrameRange(0, 6), "silence"),
+        storyboard.DemoScene("christmas", FrameRange(6, 10), "room", stamp="24 DEC 1994"),
     )
     monkeypatch.setattr(storyboard, "SCENES", scenes)
     monkeypatch.setattr(storyboard, "FRAMES", 10)

@@ -14,7 +14,7 @@ from tapemill.core.errors import InputError
 from tapemill.enhance.networks.inspect_weights import frame_descriptor
 from tapemill.media.ffmpeg import runner as ffmpeg
 from tapemill.models import Model, read_lock
-from tapemill.models.weights_io import load_state
+from tapemill.models.weights_io import load_state_dict
 from tapemill.storage import fingerprint
 from tests.support.project import ROOT
 
@@ -118,7 +118,7 @@ def test_training_lowers_the_loss_and_can_be_repeated_bit_for_bit(one_thread, tm
     learner = Learner(TINY)
     batch = [torch.from_numpy(planes.astype(np.float32) / FULL) for planes in (blurred_pairs.seen, blurred_pairs.truth)]
     before = learner.loss(*batch).item()
-    learner.network.load_state_dict(load_state(tmp_path / "one.safetensors"))
+    learner.network.load_state_dict(load_state_dict(tmp_path / "one.safetensors"))
     assert learner.loss(*batch).item() < 0.5 * before
     assert learner.psnr_db(blurred_pairs)[1] > learner.psnr_db(blurred_pairs)[0]
 
@@ -129,7 +129,7 @@ def test_an_exported_network_is_a_compact_one_for_spandrel_and_says_where_it_is_
     pairs = save(blurred_pairs, tmp_path / "pairs.npz")
     target = tmp_path / "network.safetensors"
     train_restoration.export(Learner(TINY), target, pairs)
-    loaded = frame_descriptor(load_state(target), target)
+    loaded = frame_descriptor(load_state_dict(target), target)
     assert (loaded.architecture.id, loaded.scale, loaded.input_channels, loaded.output_channels) == ("Compact", 1, 3, 3)
     with safe_open(target, framework="np") as opened:
         made_by = json.loads(opened.metadata()["made_by"])
@@ -144,14 +144,14 @@ def test_a_network_that_changes_nothing_is_as_good_as_the_filters(one_thread, tm
     layout = ("-f", "rawvideo", "-pixel_format", "yuv422p", "-video_size", "720x576", "-framerate", "25")
     capture, truth = tmp_path / "capture.mkv", tmp_path / "truth.mkv"
     ffmpeg.run(
-        [*ffmpeg.source(raw, options=layout), "-c:v", "ffv1", *ffmpeg.target(capture, "matroska")],
+        [*ffmpeg.input_args(raw, options=layout), "-c:v", "ffv1", *ffmpeg.output_args(capture, "matroska")],
         concerns=capture,
         timeout_s=60,
     )
     raw.write_bytes(planar_420(picture) * 6)
     layout = ("-f", "rawvideo", "-pixel_format", "yuv420p", "-video_size", "720x576", "-framerate", "50")
     ffmpeg.run(
-        [*ffmpeg.source(raw, options=layout), "-c:v", "ffv1", *ffmpeg.target(truth, "matroska")],
+        [*ffmpeg.input_args(raw, options=layout), "-c:v", "ffv1", *ffmpeg.output_args(truth, "matroska")],
         concerns=truth,
         timeout_s=60,
     )
@@ -173,7 +173,7 @@ def test_a_network_that_changes_nothing_is_as_good_as_the_filters(one_thread, tm
 def test_the_committed_network_is_the_recipes():
     path = ROOT / "resources" / "models" / "demo-compact.safetensors"
     assert path.stat().st_size < 1_000_000
-    descriptor = frame_descriptor(load_state(path), path)
+    descriptor = frame_descriptor(load_state_dict(path), path)
     assert (descriptor.architecture.id, descriptor.scale) == ("Compact", 1)
     with safe_open(path, framework="np") as opened:
         made_by = json.loads(opened.metadata()["made_by"])

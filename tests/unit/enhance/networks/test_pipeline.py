@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from tapemill.core.errors import ModelError, SceneError
 from tapemill.devices.device import CPU
-from tapemill.devices.model_cache import drop_all
+from tapemill.devices.model_cache import clear
 from tapemill.enhance import enhance_scene, output_picture
 from tapemill.enhance.chain import NetworkStep
 from tapemill.enhance.networks.loader import load_network
@@ -29,7 +29,7 @@ MOVING = "testsrc=size={size}:rate=25,scroll=horizontal=0.01,noise=alls=5:allf=t
 def own_state(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     yield
-    drop_all()
+    clear()
 
 
 def enhanced(folder, clip, frames, settings, on_failure="stop", **known):

@@ -1,6 +1,6 @@
-"""The cards of this machine: recorded once, and compared with the one a process really got.
+"""Registry of this machine's GPUs: recorded once, and compared with the one that a process really got.
 
-After masking a card is always number 0 of one, so its number tells nothing; its UUID does.
+After masking a GPU is always number 0, so it is identified by its UUID.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from tapemill.core.errors import LaneError
 from tapemill.devices import visibility
 from tapemill.devices.device import Device, Kind, open_device
-from tapemill.devices.enumerate import Card, Visible, list_cards, visible
+from tapemill.devices.enumerate import Gpu, TorchDevice, enumerate_gpus, torch_devices
 from tapemill.devices.torch_build import install_remedy, torch_build
 from tapemill.process.runtime_dirs import allocation, runtime_folder
 
@@ -26,11 +26,11 @@ LOG = logging.getLogger("tapemill.lanes")
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
-def record_cards(kind: Kind) -> list[Card]:
-    """List the cards and write down what was found, for the jobs to compare with. Raises SetupError."""
-    cards = list_cards(kind)
-    values = {**_circumstances(), "cards": [card.to_plain() for card in cards]}
-    target = _record(kind)
+def record_gpus(kind: Kind) -> list[Gpu]:
+    """Enumerate the GPUs and record them for comparison by jobs. Raises SetupError."""
+    cards = enumerate_gpus(kind)
+    values = {**_validity(), "cards": [card.to_plain() for card in cards]}
+    target = _record_path(kind)
     # Two runs may write at the same time.
     with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=target.parent, delete=False) as stream:
         json.dump(values, stream)
@@ -38,39 +38,39 @@ def record_cards(kind: Kind) -> list[Card]:
     return cards
 
 
-def recorded_cards(kind: Kind) -> list[Card] | None:
-    """What was written down since the machine started, with this torch; None if nothing was."""
+def recorded_gpus(kind: Kind) -> list[Gpu] | None:
+    """Read the GPUs recorded since boot with this torch; None if there is no such record."""
     try:
-        values = json.loads(_record(kind).read_text(encoding="utf-8"))
-        if any(values[name] != value for name, value in _circumstances().items()):
+        values = json.loads(_record_path(kind).read_text(encoding="utf-8"))
+        if any(values[name] != value for name, value in _validity().items()):
             return None
-        return [Card.from_plain(card) for card in values["cards"]]
+        return [Gpu.from_plain(card) for card in values["cards"]]
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def known_cards(kind: Kind) -> list[Card]:
-    """What was written down, or else what is found now. Raises SetupError."""
-    cards = recorded_cards(kind)
-    return record_cards(kind) if cards is None else cards
+def known_gpus(kind: Kind) -> list[Gpu]:
+    """Return the recorded GPUs, or enumerate them. Raises SetupError."""
+    cards = recorded_gpus(kind)
+    return record_gpus(kind) if cards is None else cards
 
 
-def numbers(kind: Kind) -> list[int]:
-    """Numbers of the cards this process may use: those a mask leaves, else all. None for the CPU.
+def gpu_numbers(kind: Kind) -> list[int]:
+    """Return the numbers of the GPUs this process may use: those a mask leaves, else all; empty for the CPU.
 
-    Raises LaneError for a mask that hides all of them or cannot be read, SetupError if they cannot be listed.
+    Raises LaneError for a mask that hides all of them or is invalid, SetupError if they cannot be enumerated.
     """
     if kind == "cpu":
         return []
-    left = visibility.left_by_mask(kind, os.environ)
-    return [card.number for card in known_cards(kind) if card.number is not None] if left is None else left
+    left = visibility.visible_numbers(kind, os.environ)
+    return [card.number for card in known_gpus(kind) if card.number is not None] if left is None else left
 
 
 def check_lanes(kind: Kind, numbers: Collection[int]) -> None:
-    """Record the cards before a run, and see that each declared lane has one.
+    """Record the GPUs before a run, and check that each declared lane has one.
 
-    Raises LaneError that names the lanes without a card, or the build of torch that cannot use any; SetupError if the
-    cards cannot be listed.
+    Raises LaneError that names the lanes without a GPU, or the build of torch that supports none; SetupError if the
+    GPUs cannot be enumerated.
     """
     if kind == "cpu":
         return
@@ -81,9 +81,9 @@ def check_lanes(kind: Kind, numbers: Collection[int]) -> None:
             f"the profile declares {kind} lanes, but the installed torch {build.version or '(none)'} cannot use them",
             remedy=f"{install_remedy(kind)}, or {on_cpu}",
         )
-    cards = record_cards(kind)
-    there = {card.number for card in cards}
-    missing = [f"gpu{number}" for number in sorted(numbers) if number not in there]
+    cards = record_gpus(kind)
+    existing = {card.number for card in cards}
+    missing = [f"gpu{number}" for number in sorted(numbers) if number not in existing]
     if not missing:
         return
     listed = ", ".join(f"{card.number}: {card.name}" for card in cards)
@@ -93,12 +93,12 @@ def check_lanes(kind: Kind, numbers: Collection[int]) -> None:
     raise LaneError(f"the profile declares {' and '.join(missing)}, but this machine has {found}", remedy=remedy)
 
 
-def expected_card(kind: Kind, number: int | None) -> Card | None:
-    """The card that a lane is to have; None if no lane says so or nothing was recorded.
+def expected_gpu(kind: Kind, number: int | None) -> Gpu | None:
+    """Return the recorded GPU of a lane; None without a number or without a record.
 
-    Raises LaneError if the record has no such card.
+    Raises LaneError if the record has no such GPU.
     """
-    cards = recorded_cards(kind) if number is not None else None
+    cards = recorded_gpus(kind) if number is not None else None
     if cards is None:
         return None
     for card in cards:
@@ -110,23 +110,23 @@ def expected_card(kind: Kind, number: int | None) -> Card | None:
     )
 
 
-def verify(kind: Kind, number: int | None) -> Card:
-    """The card this process was left with, after `masks.pin`. Imports torch.
+def verify_gpu(kind: Kind, number: int | None) -> Gpu:
+    """Return the GPU this process sees after `visibility.bind_process`. Imports torch.
 
-    Raises LaneError unless that is exactly one, and the one recorded for lane `number`. Without a lane (a cluster's
-    mask) it has to be one of those recorded, if any are.
+    Raises LaneError unless it is exactly one, and the one recorded for lane `number`. Without a lane (a cluster's mask)
+    it has to be one of those recorded, if any are.
     """
-    expected = expected_card(kind, number)
-    seen = visible(kind)
-    mask = visibility.in_words(kind, os.environ)
+    expected = expected_gpu(kind, number)
+    seen = torch_devices(kind)
+    mask = visibility.describe(kind, os.environ)
     if len(seen) != 1:
         raise LaneError(
             f"a job computes on one card, but this one sees {len(seen)} of kind {kind} ({mask})",
             remedy="hand out lanes with `--scheduler lanes`" if seen else f"compare the mask: {visibility.DOCTOR}",
         )
-    candidates = [expected] if expected is not None else recorded_cards(kind) or []
+    candidates = [expected] if expected is not None else recorded_gpus(kind) or []
     for card in candidates:
-        if _is(card, seen[0]):
+        if _is_same(card, seen[0]):
             return card
     if candidates:
         wanted = " or ".join(f"{card.name}, {card.uuid or card.pci_address}" for card in candidates)
@@ -136,40 +136,40 @@ def verify(kind: Kind, number: int | None) -> Card:
             remedy="the cards may have changed since they were recorded: `python -m tapemill doctor` records them anew",
         )
     LOG.info("no cards were recorded, so the UUID %s is not compared", seen[0].uuid)
-    return Card.of(kind, number, seen[0], mask)
+    return Gpu.of(kind, number, seen[0], mask)
 
 
-def _is(card: Card, seen: Visible) -> bool:
+def _is_same(card: Gpu, seen: TorchDevice) -> bool:
     if card.uuid and seen.uuid:
         return card.uuid == seen.uuid
     return card.pci_address != "" and card.pci_address == seen.pci_address
 
 
-def _record(kind: Kind) -> Path:
-    # Inside an allocation of Slurm other cards may be there, under the same numbers.
+def _record_path(kind: Kind) -> Path:
+    # A Slurm allocation may have other GPUs under the same numbers.
     return runtime_folder() / f"{'-'.join(filter(None, ['cards', kind, allocation()]))}.json"
 
 
-def _circumstances() -> dict[str, str]:
+def _validity() -> dict[str, str]:
     return {"boot": BOOT_ID.read_text(encoding="ascii").strip(), "torch": torch_build().version}
 
 
-def open_lane(lane: Lane, memory_share: float) -> Device:
-    """Bind this process to the lane's card and return it as the device of its jobs.
+def bind_device(lane: Lane, memory_share: float) -> Device:
+    """Bind this process to the lane's GPU and return it as the device of its jobs.
 
-    Raises LaneError for a mask that contradicts the lane, a card that is missing or not the one expected, and if torch
+    Raises LaneError for a mask that contradicts the lane, a GPU that is missing or not the expected one, and if torch
     was imported too early.
     """
-    visibility.pin(lane.kind, lane.number)
+    visibility.bind_process(lane.kind, lane.number)
     if lane.kind == "cpu":
-        # No driver to ask: torch is imported by those jobs that need it.
+        # There is no driver to query: jobs that need torch import it.
         return Device("cpu", memory_share)
     device = Device(lane.kind, memory_share)
     open_device(device)
-    card = verify(lane.kind, lane.number)
+    card = verify_gpu(lane.kind, lane.number)
     return Device(lane.kind, memory_share, pci_address=card.pci_address, name=card.name, uuid=card.uuid)
 
 
-def step_back(nice: int) -> None:
-    """Let other programs of the machine go first, by at least this nice level."""
+def renice(nice: int) -> None:
+    """Raise the nice level of this process to at least `nice`."""
     os.nice(max(0, nice - os.nice(0)))

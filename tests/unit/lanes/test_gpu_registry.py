@@ -10,25 +10,25 @@ import pytest
 
 from tapemill.core.errors import LaneError, SetupError
 from tapemill.devices import pci, visibility
-from tapemill.devices.enumerate import Card, uuid_text
-from tapemill.lanes import card_registry
+from tapemill.devices.enumerate import Gpu, uuid_text
+from tapemill.lanes import gpu_registry
 from tests.support.fakes import torch_driver
 from tests.support.project import ROOT
 
 ADDRESSES = ("0000:03:00.0", "0000:07:00.0")
 JOB = """
 import json, sys
-from tapemill.lanes import card_registry as cards
+from tapemill.lanes import gpu_registry as cards
 from tapemill.devices import visibility as masks
 kind, number = json.loads(sys.argv[1])
-masks.pin(kind, number)
-print(json.dumps(cards.verify(kind, number).to_plain()))
+masks.bind_process(kind, number)
+print(json.dumps(cards.verify_gpu(kind, number).to_plain()))
 """
 OPEN = """
 import json
 from tapemill.lanes.lane import Lane
-from tapemill.lanes.card_registry import open_lane
-device = open_lane(Lane("xpu", 1, warm=True), 1.0)
+from tapemill.lanes.gpu_registry import bind_device
+device = bind_device(Lane("xpu", 1, warm=True), 1.0)
 print(json.dumps([device.name, device.uuid, device.pci_address]))
 """
 
@@ -42,7 +42,9 @@ class Machine:
         (folder / "run").mkdir(mode=0o700)
         monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder / "run"))
         monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(folder / "packages"), str(ROOT / "scripts")]))
-        for name in {name for masking in visibility.MASKINGS.values() for name in (*masking.hiding, *masking.ordering)}:
+        for name in {
+            name for masking in visibility.VISIBILITY.values() for name in (*masking.hiding, *masking.ordering)
+        }:
             monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv("SLURM_JOB_ID", raising=False)
         monkeypatch.syspath_prepend(str(folder / "packages"))
@@ -62,7 +64,7 @@ class Machine:
             text=True,
             check=False,
         )
-        return Card.from_plain(json.loads(done.stdout)) if done.returncode == 0 else done.stderr
+        return Gpu.from_plain(json.loads(done.stdout)) if done.returncode == 0 else done.stderr
 
 
 @pytest.fixture
@@ -80,9 +82,9 @@ def two_arcs(machine):
 
 def test_cards_are_listed_in_pci_order_whatever_mask_is_in_force(two_arcs, monkeypatch):
     monkeypatch.setenv("ZE_AFFINITY_MASK", "1")
-    listed = card_registry.list_cards("xpu")
+    listed = gpu_registry.enumerate_gpus("xpu")
     assert [card.uuid for card in listed] == [torch_driver.uuid_of(0), torch_driver.uuid_of(1)]
-    assert listed[1] == Card(
+    assert listed[1] == Gpu(
         kind="xpu",
         number=1,
         name="Intel(R) Arc(TM) A770 Graphics",
@@ -92,18 +94,18 @@ def test_cards_are_listed_in_pci_order_whatever_mask_is_in_force(two_arcs, monke
         driver="1.6.32567",
         mask="ZE_AFFINITY_MASK=1 ZE_ENABLE_PCI_ID_DEVICE_ORDER=1",
     )
-    assert Card.from_plain(json.loads(json.dumps(listed[1].to_plain()))) == listed[1]
-    assert card_registry.list_cards("cpu") == []
+    assert Gpu.from_plain(json.loads(json.dumps(listed[1].to_plain()))) == listed[1]
+    assert gpu_registry.enumerate_gpus("cpu") == []
 
 
 def test_the_mask_that_is_listed_selects_the_card(two_arcs):
-    for card in card_registry.list_cards("xpu"):
+    for card in gpu_registry.enumerate_gpus("xpu"):
         environ = dict(part.split("=") for part in card.mask.split())
         assert two_arcs.job("xpu", None, **environ).uuid == card.uuid
 
 
 def test_a_job_knows_the_card_that_it_works_on(two_arcs):
-    card_registry.record_cards("xpu")
+    gpu_registry.record_gpus("xpu")
     done = subprocess.run([sys.executable, "-c", OPEN], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == ["Intel(R) Arc(TM) A770 Graphics", torch_driver.uuid_of(1), ADDRESSES[1]]
@@ -115,7 +117,7 @@ def test_integrated_graphics_take_a_number_but_are_no_card(machine):
     machine.has("xpu", graphics, torch_driver.arc(1), torch_driver.arc(2))
     for address in ("0000:00:02.0", *ADDRESSES):
         torch_driver.plug(machine.folder / "sys", address)
-    listed = card_registry.record_cards("xpu")
+    listed = gpu_registry.record_gpus("xpu")
     assert [(card.number, card.uuid, card.pci_address) for card in listed] == [
         (1, torch_driver.uuid_of(1), ADDRESSES[0]),
         (2, torch_driver.uuid_of(2), ADDRESSES[1]),
@@ -127,16 +129,16 @@ def test_integrated_graphics_take_a_number_but_are_no_card(machine):
 def test_an_address_is_unknown_rather_than_wrong(machine):
     machine.has("xpu", torch_driver.arc(0), torch_driver.arc(1))
     torch_driver.plug(machine.folder / "sys", ADDRESSES[0])
-    assert [card.pci_address for card in card_registry.list_cards("xpu")] == ["", ""]
+    assert [card.pci_address for card in gpu_registry.enumerate_gpus("xpu")] == ["", ""]
     # One more that the kernel knows and the driver does not: which of the three it is cannot be told.
     for address in (ADDRESSES[1], "0000:0a:00.0"):
         torch_driver.plug(machine.folder / "sys", address)
-    assert [(card.number, card.pci_address) for card in card_registry.list_cards("xpu")] == [(0, ""), (1, "")]
+    assert [(card.number, card.pci_address) for card in gpu_registry.enumerate_gpus("xpu")] == [(0, ""), (1, "")]
 
 
 def test_torch_tells_addresses_of_nvidia_cards_and_their_numbers_follow_them(machine):
     machine.has("cuda", torch_driver.geforce(0), torch_driver.geforce(1))
-    listed = card_registry.list_cards("cuda")
+    listed = gpu_registry.enumerate_gpus("cuda")
     assert [card.pci_address for card in listed] == ["0000:10:00.0", "0000:11:00.0"]
     assert [card.mask for card in listed][1] == "CUDA_VISIBLE_DEVICES=1 CUDA_DEVICE_ORDER=PCI_BUS_ID"
 
@@ -147,7 +149,7 @@ def test_only_intel_graphics_with_a_device_file_count(machine):
     torch_driver.plug(machine.folder / "sys", "0000:01:00.0", vendor="0x10de", driver="nvidia")
     torch_driver.plug(machine.folder / "sys", "0000:04:00.0", driver="snd_hda_intel")
     torch_driver.plug(machine.folder / "sys", "0000:05:00.0", node=None)
-    assert pci.intel_cards() == ["0000:03:00.0", "0000:0b:00.0"]
+    assert pci.intel_gpus() == ["0000:03:00.0", "0000:0b:00.0"]
 
 
 def test_a_render_node_is_named_by_where_the_card_sits(machine, monkeypatch):
@@ -164,26 +166,26 @@ def test_a_render_node_is_named_by_where_the_card_sits(machine, monkeypatch):
 def test_a_job_is_on_the_card_of_its_lane(machine, kind):
     one = torch_driver.arc if kind == "xpu" else torch_driver.geforce
     machine.has(kind, one(0), one(1), one(2))
-    recorded = card_registry.record_cards(kind)
+    recorded = gpu_registry.record_gpus(kind)
     for number in (0, 1, 2):
         assert machine.job(kind, number) == recorded[number]
 
 
 def test_a_job_on_the_wrong_card_stops_and_names_both(two_arcs):
-    card_registry.record_cards("xpu")
+    gpu_registry.record_gpus("xpu")
     # The cards change places, as after moving one to another slot while the list stays.
     two_arcs.has("xpu", torch_driver.arc(1, name="Arc B580"), torch_driver.arc(0))
     told = two_arcs.job("xpu", 0)
     assert "LaneError: the job is on the wrong card: Arc B580, " + torch_driver.uuid_of(1) in told
     assert f"instead of Intel(R) Arc(TM) A770 Graphics, {torch_driver.uuid_of(0)}" in told
     assert "(ZE_AFFINITY_MASK=0 ZE_ENABLE_PCI_ID_DEVICE_ORDER=1)" in told
-    card_registry.record_cards("xpu")
+    gpu_registry.record_gpus("xpu")
     assert two_arcs.job("xpu", 0).uuid == torch_driver.uuid_of(1)
 
 
 def test_under_a_cluster_s_mask_the_card_has_to_be_one_of_the_machine(two_arcs):
     assert two_arcs.job("xpu", None, ZE_AFFINITY_MASK="1").uuid == torch_driver.uuid_of(1)
-    recorded = card_registry.record_cards("xpu")
+    recorded = gpu_registry.record_gpus("xpu")
     assert two_arcs.job("xpu", None, ZE_AFFINITY_MASK="1") == recorded[1]
     two_arcs.has("xpu", torch_driver.arc(0), torch_driver.arc(7))
     assert "wrong card" in two_arcs.job("xpu", None, ZE_AFFINITY_MASK="1")
@@ -201,45 +203,45 @@ def test_a_mask_that_leaves_nothing_is_shown(two_arcs):
 
 
 def test_numbers_are_those_a_mask_leaves_or_all(two_arcs, monkeypatch):
-    assert card_registry.numbers("xpu") == [0, 1]
-    assert card_registry.recorded_cards("xpu") is not None
+    assert gpu_registry.gpu_numbers("xpu") == [0, 1]
+    assert gpu_registry.recorded_gpus("xpu") is not None
     monkeypatch.setenv("ZE_AFFINITY_MASK", "1")
-    assert card_registry.numbers("xpu") == [1]
-    assert card_registry.numbers("cpu") == []
+    assert gpu_registry.gpu_numbers("xpu") == [1]
+    assert gpu_registry.gpu_numbers("cpu") == []
 
 
 def test_a_mask_of_uuids_is_understood_through_the_cards(machine, monkeypatch):
     machine.has("cuda", torch_driver.geforce(0), torch_driver.geforce(1))
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", f"GPU-{torch_driver.uuid_of(1)[:21]}")
-    assert card_registry.numbers("cuda") == [1]
+    assert gpu_registry.gpu_numbers("cuda") == [1]
     assert machine.job("cuda", 1).uuid == torch_driver.uuid_of(1)
 
 
 def test_the_record_holds_until_the_machine_or_torch_is_another(two_arcs, monkeypatch):
-    assert card_registry.recorded_cards("xpu") is None
-    listed = card_registry.record_cards("xpu")
-    assert card_registry.recorded_cards("xpu") == listed
+    assert gpu_registry.recorded_gpus("xpu") is None
+    listed = gpu_registry.record_gpus("xpu")
+    assert gpu_registry.recorded_gpus("xpu") == listed
     folder = two_arcs.folder / "run" / "tapemill"
     assert [path.name for path in folder.iterdir()] == ["cards-xpu.json"]
     # Inside an allocation other cards may have the same numbers.
     monkeypatch.setenv("SLURM_JOB_ID", "4711")
-    assert card_registry.recorded_cards("xpu") is None
+    assert gpu_registry.recorded_gpus("xpu") is None
     monkeypatch.delenv("SLURM_JOB_ID")
     two_arcs.has("xpu", torch_driver.arc(0), version="2.14.0")
-    assert card_registry.recorded_cards("xpu") is None
+    assert gpu_registry.recorded_gpus("xpu") is None
     two_arcs.has("xpu", torch_driver.arc(0))
-    assert card_registry.recorded_cards("xpu") == listed
-    monkeypatch.setattr(card_registry, "BOOT_ID", two_arcs.folder / "boot_id")
+    assert gpu_registry.recorded_gpus("xpu") == listed
+    monkeypatch.setattr(gpu_registry, "BOOT_ID", two_arcs.folder / "boot_id")
     (two_arcs.folder / "boot_id").write_text("another\n")
-    assert card_registry.recorded_cards("xpu") is None
+    assert gpu_registry.recorded_gpus("xpu") is None
     (folder / "cards-xpu.json").write_text('{"boot"')
-    assert card_registry.recorded_cards("xpu") is None
+    assert gpu_registry.recorded_gpus("xpu") is None
 
 
 def test_lanes_that_have_a_card_are_recorded(two_arcs):
-    card_registry.check_lanes("xpu", [0, 1])
-    assert [card.number for card in card_registry.recorded_cards("xpu")] == [0, 1]
-    card_registry.check_lanes("cpu", [0, 1, 2])
+    gpu_registry.check_lanes("xpu", [0, 1])
+    assert [card.number for card in gpu_registry.recorded_gpus("xpu")] == [0, 1]
+    gpu_registry.check_lanes("cpu", [0, 1, 2])
 
 
 @pytest.mark.parametrize(
@@ -268,7 +270,7 @@ def test_lanes_that_have_a_card_are_recorded(two_arcs):
 def test_a_lane_without_a_card_is_named_with_what_to_do(machine, built, plugged, message, remedy):
     machine.has(built, *plugged)
     with pytest.raises(LaneError) as caught:
-        card_registry.check_lanes("xpu", [0, 1])
+        gpu_registry.check_lanes("xpu", [0, 1])
     assert caught.value.what == message
     assert caught.value.remedy.startswith(remedy)
 
@@ -276,7 +278,7 @@ def test_a_lane_without_a_card_is_named_with_what_to_do(machine, built, plugged,
 def test_a_driver_that_fails_is_quoted(machine):
     machine.has("xpu", torch_driver.arc(0), says="zeInit: no permission for /dev/dri/renderD128")
     with pytest.raises(SetupError, match="could not list the xpu cards") as caught:
-        card_registry.list_cards("xpu")
+        gpu_registry.enumerate_gpus("xpu")
     assert caught.value.stderr_tail[-1] == "zeInit: no permission for /dev/dri/renderD128"
 
 
@@ -287,14 +289,14 @@ def test_a_driver_that_hangs_is_left(machine, monkeypatch):
     (machine.folder / "packages" / "torch" / "__init__.py").write_text("import time; time.sleep(600)")
     monkeypatch.setattr(enumerate, "LIST_TIMEOUT_S", 1.0)
     with pytest.raises(SetupError, match="did not list the xpu cards within 1 s"):
-        card_registry.list_cards("xpu")
+        gpu_registry.enumerate_gpus("xpu")
 
 
 def test_a_program_of_the_working_folder_cannot_stand_in_for_torch(two_arcs, monkeypatch):
     (two_arcs.folder / "here").mkdir()
     (two_arcs.folder / "here" / "torch.py").write_text("raise SystemExit('wrong torch')")
     monkeypatch.chdir(two_arcs.folder / "here")
-    assert len(card_registry.list_cards("xpu")) == 2
+    assert len(gpu_registry.enumerate_gpus("xpu")) == 2
 
 
 @pytest.mark.parametrize(
@@ -314,11 +316,11 @@ def test_a_uuid_is_the_same_in_every_spelling(value):
 
 def test_a_card_without_uuid_is_told_by_its_place(machine):
     machine.has("hip", torch_driver.geforce(0, uuid=""), torch_driver.geforce(1, uuid=""))
-    recorded = card_registry.record_cards("hip")
+    recorded = gpu_registry.record_gpus("hip")
     assert machine.job("hip", 1) == recorded[1]
     # Two cards of which nothing is known are not the same.
     unknown = replace(recorded[0], pci_address="")
     Path(machine.folder / "run" / "tapemill" / "cards-hip.json").write_text(
-        json.dumps({**card_registry._circumstances(), "cards": [unknown.to_plain()]})
+        json.dumps({**gpu_registry._validity(), "cards": [unknown.to_plain()]})
     )
     assert "wrong card" in machine.job("hip", 0)

@@ -17,10 +17,10 @@ def main(job: Any) -> Any:
         clips=clips,
         clip_frames=[span.frames for span in spans],
         rate=rate,
-        sound=Path(job.input.sound),
+        audio=Path(job.input.sound),
         subtitles=[SubtitleTrack(Path(path), *kind) for path, kind in job.params.subtitles.items()],
         chapters=plan_chapters(spans=spans, rate=rate, settings=settings),
-        facts=TapeDescription(job.params.title, job.params.date, job.params.language or "", tags),
+        description=TapeDescription(job.params.title, job.params.date, job.params.language or "", tags),
         target=Path(job.output.tape),
         settings=settings,
     )

@@ -47,7 +47,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, float]:
 
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(0)
-    given = task_named(arguments.tasks[0]).arguments
+    given = task_named(arguments.tasks[0]).config
     device, dtype = torch.device(arguments.device), getattr(torch, arguments.dtype)
     network = VRT(**given.as_mapping()).eval().to(device, dtype)
     clip = torch.rand(1, arguments.frames, given.channels_in, *arguments.size).to(device, dtype)
@@ -98,7 +98,7 @@ def main() -> None:
         command += ["--size", *map(str, arguments.size)]
         done = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
         frames, itemsize = arguments.frames, 4 if arguments.dtype == "float32" else 2
-        need = activation_bytes(task.arguments, frames, *arguments.size, itemsize, arguments.device.partition(":")[0])
+        need = activation_bytes(task.config, frames, *arguments.size, itemsize, arguments.device.partition(":")[0])
         tell(f"{task.name:36} {done['cpu'] / frames:11.2f} {done['wall'] / frames:8.2f} {frames / done['wall']:9.2f}")
         tell(f" {done['peak'] / MEBI:9.0f} {done['before'] / MEBI:7.0f} {need.peak_bytes / MEBI:9.0f}\n")
 

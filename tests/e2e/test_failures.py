@@ -47,7 +47,7 @@ def test_a_scene_that_cannot_be_restored_is_kept_and_the_summary_names_it(broken
     assert dict(run.jobs) == {"cut_scene": 1, "enhance_scene": 1, "mux_tape": 1, "write_provenance": 1}
     said = record(broken, "0000050")["kept_original"]
     assert said["error"] == "SceneError"
-    assert "no numbers" in said["message"]
+    assert "not finite" in said["message"]
     assert frame_count(broken.path("results/T01/T01.mkv")) == before
     assert "1 scene could not be processed as asked" in run.output
     assert f"T01 0000050: its picture is only deinterlaced (SceneError: {said['message']})" in run.output
@@ -78,7 +78,7 @@ def test_stop_makes_no_tape_and_all_else(broken):
     assert "1 job failed" in run.output
     assert "enhance_scene T01 0000050: SceneError: the network" in run.output
     assert "log: logs/enhance_scene/T01/0000050.log" in run.output
-    assert "values that are no numbers" in broken.path("logs/enhance_scene/T01/0000050.log").read_text()
+    assert "values that are not finite" in broken.path("logs/enhance_scene/T01/0000050.log").read_text()
     assert "Trying to restart" not in run.output
     # With the other policy the same command goes on.
     broken.configure(on_scene_failure="keep_original")

@@ -133,10 +133,10 @@ def _mux(parts, place, container="mkv"):
         clips=[parts / "clip.mkv"],
         clip_frames=[2 * FRAMES],
         rate=Fraction(50),
-        sound=parts / "sound.mka",
+        audio=parts / "sound.mka",
         subtitles=[SubtitleTrack(parts / "a.srt", "en", "")],
         chapters=[],
-        facts=TapeDescription(),
+        description=TapeDescription(),
         target=place / f"T.{container}",
         settings=TapeSettings(container, chapters=False, chapter_shortest_s=60, subtitles_on=False),
     )

@@ -89,7 +89,7 @@ class Tape:
 
     def convert_subtitles(self, target):
         tracks = [SubtitleTrack(self.subtitles, "en", "")]
-        with prepare_streams(sound=None, subtitles=tracks, container="mp4", target=target):
+        with prepare_streams(audio=None, subtitles=tracks, container="mp4", target=target):
             pass
 
 

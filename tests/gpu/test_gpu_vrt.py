@@ -34,12 +34,12 @@ def test_memory_is_what_was_estimated(on_card):
     code = """
     import torch
     from tapemill.devices.device import open_device
-    from tapemill.enhance.vrt import TASKS, VRT, activation_bytes
+    from tapemill.enhance.vrt import CHECKPOINTS, VRT, activation_bytes
     place = open_device(device)
     module = torch.get_device_module(place)
     ratios = []
     for number, size in ((0, (6, 128, 128)), (7, (12, 192, 192))):
-        given = TASKS[number].arguments
+        given = CHECKPOINTS[number].config
         network = VRT(**given.as_mapping()).half().to(place)
         clip = torch.rand(1, size[0], given.channels_in, *size[1:]).half().to(place)
         module.synchronize()

@@ -97,10 +97,10 @@ def restore(source: Path, folder: Path, *, preset: str) -> Path:
         clips=clips,
         clip_frames=[factor * span.frames for span in spans],
         rate=output.rate,
-        sound=folder / "sound.mka",
+        audio=folder / "sound.mka",
         subtitles=[SubtitleTrack(folder / "tape.srt", "en", "")],
         chapters=plan_chapters(spans=spans, rate=rate, settings=settings),
-        facts=TapeDescription(title="Tape"),
+        description=TapeDescription(title="Tape"),
         target=tape,
         settings=settings,
     )

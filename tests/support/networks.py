@@ -32,7 +32,7 @@ def vrt(path, task="008_VRT_videodenoising_DAVIS"):
     from tapemill.enhance.vrt.checkpoints import CHECKPOINTS
 
     torch.manual_seed(5)
-    arguments = next(each.arguments for each in CHECKPOINTS if each.name == task)
+    arguments = next(each.config for each in CHECKPOINTS if each.name == task)
     model = VRT(**arguments.as_mapping())
     with torch.no_grad():
         model.conv_last.weight.zero_()

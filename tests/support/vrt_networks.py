@@ -59,7 +59,7 @@ def small_network(seed=0, **changes):
 def clip_for(network, frames, height=40, width=40, count=1, seed=1):
     """A random clip, smooth enough that flows differ from place to place."""
     torch.manual_seed(seed)
-    channels = network.arguments.channels_in
+    channels = network.config.channels_in
     coarse = torch.rand(count * frames, channels, height // 8, width // 8)
     clip = torch.nn.functional.interpolate(coarse, (height, width), mode="bilinear")
     return (clip + 0.1 * torch.rand_like(clip)).view(count, frames, channels, height, width)

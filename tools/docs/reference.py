@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tapemill.config.schema import schema
-from tapemill.enhance.scene_overrides import OF_THE_TAPE, WHERE
+from tapemill.enhance.scene_overrides import KEY_COLUMNS, TAPE_KEYS
 
 
 def reference() -> str:
@@ -40,8 +40,8 @@ def _tables() -> list[str]:
 
 
 def _columns(enhance: Mapping[str, Any]) -> str:
-    own = ", ".join(f"`{key}`" for key in enhance if key not in OF_THE_TAPE)
-    return f"{', '.join(f'`{name}`' for name in WHERE)}, and these settings of the section `enhance`: {own}."
+    own = ", ".join(f"`{key}`" for key in enhance if key not in TAPE_KEYS)
+    return f"{', '.join(f'`{name}`' for name in KEY_COLUMNS)}, and these settings of the section `enhance`: {own}."
 
 
 def _table(first: str, rules: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:

@@ -31,11 +31,11 @@ def add_command(commands: Any) -> None:
 
 
 def _command(options: argparse.Namespace) -> int:
-    tell = print_json if options.json else print_findings
+    print_all = print_json if options.json else print_findings
     try:
-        return tell(run_checks(CheckOptions(options.kind, options.profile), options.only or SUBJECTS), sys.stdout)
+        return print_all(run_checks(CheckOptions(options.kind, options.profile), options.only or SUBJECTS), sys.stdout)
     except BrokenPipeError:
-        # Whoever reads has seen enough (`| head`); Python would complain when it closes the stream.
+        # The reader closed the pipe (`| head`); Python would raise again when it closes the stream.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except KeyboardInterrupt:

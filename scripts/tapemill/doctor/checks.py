@@ -1,4 +1,4 @@
-"""All checks of the doctor, one after the other; a check that fails is a finding too."""
+"""Runner of all checks of the doctor; an exception in a check is a finding too."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tapemill.core.errors import TapemillError
 
 from .findings import Check, CheckOptions, Finding, error, warning
 
-# Subject, module, function. What others build on comes first.
+# Subject, module, function. Subjects that others depend on come first.
 CHECKS: Final = (
     ("software", "packages", "check_python"),
     ("software", "packages", "check_packages"),
@@ -25,10 +25,10 @@ CHECKS: Final = (
     ("ffmpeg", "ffmpeg", "check_filters"),
     ("encoders", "ffmpeg", "check_encoders"),
     ("cards", "gpus", "check_torch"),
-    ("cards", "gpus", "check_cards"),
+    ("cards", "gpus", "check_gpus"),
     ("cards", "gpus", "check_lanes"),
-    ("disk", "disk", "check_places"),
-    ("disk", "disk", "check_plan"),
+    ("disk", "disk", "check_folders"),
+    ("disk", "disk", "check_space"),
     ("runs", "runs", "check_runs"),
     ("runs", "runs", "check_leases"),
     ("runs", "runs", "check_leftovers"),
@@ -40,49 +40,49 @@ SUBJECTS: Final = tuple(dict.fromkeys(subject for subject, _, _ in CHECKS))
 SETUP: Final = "run `make setup`"
 
 
-def run_checks(asked: CheckOptions, subjects: Collection[str] = SUBJECTS) -> Iterator[tuple[str, Finding]]:
-    """All findings on some subjects, each as soon as it is there. A check that fails is a finding too."""
+def run_checks(options: CheckOptions, subjects: Collection[str] = SUBJECTS) -> Iterator[tuple[str, Finding]]:
+    """Run the checks of some subjects, and yield subject and finding as they come. Exceptions become findings."""
     for subject, module, name in CHECKS:
         if subject not in subjects:
             continue
         try:
             check: Check = getattr(import_module(f".{module}", __package__), name)
-            for finding in check(asked):
+            for finding in check(options):
                 yield subject, finding
         except TapemillError as exc:
             yield subject, Finding.of(exc)
         except ModuleNotFoundError as exc:
             yield (
                 subject,
-                error(f"{subject} cannot be looked at: the package {exc.name} is not installed", SETUP),
+                error(f"{subject} cannot be checked: the package {exc.name} is not installed", SETUP),
             )
         except ImportError as exc:
-            yield subject, error(f"{subject} cannot be looked at: {_said(exc)}", f"the package is broken: {SETUP}")
+            yield subject, error(f"{subject} cannot be checked: {_first_line(exc)}", f"the package is broken: {SETUP}")
         except OSError as exc:
             yield (
                 subject,
                 error(
-                    f"{subject} cannot be looked at: {exc.strerror or _said(exc)}",
-                    "see who may read the file (`ls -l`), and whether its disk is well (`findmnt`, the system log)",
+                    f"{subject} cannot be checked: {exc.strerror or _first_line(exc)}",
+                    "check the rights of the file (`ls -l`) and its disk (`findmnt`, the system log)",
                     [("file", str(exc.filename))] if exc.filename else (),
                 ),
             )
-        except Exception as exc:  # noqa: BLE001  whatever it is: the other subjects have to be told all the same
+        except Exception as exc:  # noqa: BLE001  whatever it is: the other subjects have to be checked all the same
             yield (
                 subject,
                 warning(
-                    f"the check of {subject} failed itself: {type(exc).__name__}: {_said(exc)}",
-                    "the fault is the doctor's; report it with this line",
-                    [("place", _place(exc))],
+                    f"the check of {subject} crashed: {type(exc).__name__}: {_first_line(exc)}",
+                    "this is a bug of the doctor; report it with this line",
+                    [("raised in", _raised_in(exc))],
                 ),
             )
 
 
-def _said(exc: BaseException) -> str:
+def _first_line(exc: BaseException) -> str:
     return str(exc).partition("\n")[0]
 
 
-def _place(exc: BaseException) -> str:
+def _raised_in(exc: BaseException) -> str:
     """File and line where an error was raised."""
     trace = exc.__traceback__
     while trace is not None and trace.tb_next is not None:

@@ -1,4 +1,4 @@
-"""The settings: the config, the chain with the table of scenes, and the profile."""
+"""Checks of the settings: config, chain with scene overrides, and profile."""
 
 from __future__ import annotations
 
@@ -14,44 +14,44 @@ from .findings import CheckOptions, Finding, ok, warning
 CONFIG: Final = Path("config/config.yaml")
 
 
-def check_config(asked: CheckOptions) -> Iterator[Finding]:
-    """Whether the config is there and every value may be."""
+def check_config(options: CheckOptions) -> Iterator[Finding]:
+    """Check that the config exists and every value is valid."""
     config()
     yield ok(f"{CONFIG} is valid")
 
 
-def check_chain(asked: CheckOptions) -> Iterator[Finding]:
-    """Whether the chain, and the table of scenes with settings of their own, can be."""
+def check_chain(options: CheckOptions) -> Iterator[Finding]:
+    """Check the chain, and the table of scenes with settings of their own."""
     steps = [next(iter(step.values())) for step in enhancement().of_tape["chain"]]
     names = [step if isinstance(step, str) else f"network {step['model']}" for step in steps]
-    yield ok(f"the chain: {', '.join(names)}", _table())
+    yield ok(f"the chain: {', '.join(names)}", _override_facts())
 
 
-def check_profile(asked: CheckOptions) -> Iterator[Finding]:
-    """Whether the profile says what the workflow relies on after a crash, and to make nothing again in vain."""
-    if asked.profile is None:
+def check_profile(options: CheckOptions) -> Iterator[Finding]:
+    """Check that the profile has the settings that the workflow needs after a crash and to avoid needless reruns."""
+    if options.profile is None:
         return
-    values, file = profile_values(asked.profile), profile_file(asked.profile)
+    values, file = profile_values(options.profile), profile_file(options.profile)
     triggers = values.get("rerun-triggers")
-    said = set(triggers.split()) if isinstance(triggers, str) else set(triggers or ())
-    if said != {"mtime", "params", "input"}:
+    found = set(triggers.split()) if isinstance(triggers, str) else set(triggers or ())
+    if found != {"mtime", "params", "input"}:
         yield warning(
-            "the profile does not say `rerun-triggers: [mtime, params, input]`: finished work may be made again because"
+            "the profile does not set `rerun-triggers: [mtime, params, input]`: finished work may be repeated because"
             " a file of Tapemill has a new time",
             f"add it to {file}",
         )
-    for key, why in (("nolock", "after a crash a lock stays behind"), ("rerun-incomplete", "after a crash it stops")):
+    for key, why in (("nolock", "after a crash a lock remains"), ("rerun-incomplete", "after a crash it stops")):
         if values.get(key) is not True:
-            yield warning(f"the profile does not say `{key}: true`: {why}", f"add it to {file}")
+            yield warning(f"the profile does not set `{key}: true`: {why}", f"add it to {file}")
     yield ok(f"the profile is {file}")
 
 
 @cache
 def config() -> dict[str, Any]:
-    """The config as a run would see it, defaults filled in. Raises ConfigError."""
+    """Load the config as a run does, defaults filled in. Raises ConfigError."""
     from tapemill.config.schema import load_config
 
-    values = _read(CONFIG)
+    values = _read_yaml(CONFIG)
     if not isinstance(values, Mapping):
         raise ConfigError(
             "the config holds no keys at its top level", file=CONFIG, remedy="restore the file (`git checkout`)"
@@ -60,7 +60,7 @@ def config() -> dict[str, Any]:
 
 
 def setting(key: str) -> Any:
-    """A key of the config, or a whole section; what the schema says where the config cannot be used."""
+    """A key of the config, or a whole section; the default of the schema if the config is invalid."""
     from tapemill.config.schema import schema, with_defaults
 
     try:
@@ -71,7 +71,7 @@ def setting(key: str) -> Any:
 
 @cache
 def enhancement() -> Any:
-    """The chain of each scene (`SceneSettings`). Raises ConfigError and ModelError."""
+    """The settings of each scene (`SceneSettings`). Raises ConfigError and ModelError."""
     from tapemill.config.tape_sheet import read_sheet
     from tapemill.enhance import SceneSettings
 
@@ -79,8 +79,8 @@ def enhancement() -> Any:
     return SceneSettings.planned(config()["enhance"], tapes)
 
 
-def _read(path: Path) -> Any:
-    """What a YAML file says. Raises ConfigError."""
+def _read_yaml(path: Path) -> Any:
+    """Read the YAML file of the config. Raises ConfigError."""
     import yaml
 
     try:
@@ -94,24 +94,24 @@ def _read(path: Path) -> Any:
     except yaml.MarkedYAMLError as exc:
         line = "" if exc.problem_mark is None else f"line {exc.problem_mark.line + 1}: "
         raise ConfigError(
-            f"the config is no YAML: {line}{exc.problem or exc.context}",
+            f"the config is not valid YAML: {line}{exc.problem or exc.context}",
             file=path,
-            remedy="mind the blanks at the beginning of lines, and use no tabs",
+            remedy="check the spaces at the beginning of lines, and use no tabs",
         ) from exc
     except (OSError, ValueError, yaml.YAMLError) as exc:
-        said = exc.strerror if isinstance(exc, OSError) else str(exc).partition("\n")[0]
+        reason = exc.strerror if isinstance(exc, OSError) else str(exc).partition("\n")[0]
         raise ConfigError(
-            f"the config cannot be read: {said}", file=path, remedy="see who may read it; save it as UTF-8"
+            f"the config cannot be read: {reason}", file=path, remedy="check who may read it; save it as UTF-8"
         ) from exc
 
 
-def _table() -> list[tuple[str, str]]:
+def _override_facts() -> list[tuple[str, str]]:
     rows = len(enhancement().overrides)
-    return [("of their own", f"{rows} rows in {config()['enhance']['overrides']}")] if rows else []
+    return [("overrides", f"{rows} rows in {config()['enhance']['overrides']}")] if rows else []
 
 
 def profile_file(profile: str) -> Path:
-    """Its file, looked for where Snakemake would. Raises ConfigError if there is none."""
+    """Path of a profile's file, found as Snakemake does. Raises ConfigError if there is none."""
     from snakemake.cli import get_profile_dir
 
     found = get_profile_dir(profile)
@@ -119,13 +119,13 @@ def profile_file(profile: str) -> Path:
         known = ", ".join(sorted(str(path.parent) for path in Path("profiles").glob("*/config.yaml")))
         raise ConfigError(
             f"there is no profile {profile!r}",
-            remedy=f"take one of {known}" if known else "run in the folder that holds `profiles`",
+            remedy=f"use one of {known}" if known else "run in the folder that holds `profiles`",
         )
     return Path(found[1])
 
 
 def profile_values(profile: str | None) -> Mapping[str, Any]:
-    """What it says; nothing without a profile. Raises ConfigError if it cannot be read."""
+    """Values of a profile; empty without a profile. Raises ConfigError if it cannot be read."""
     if profile is None:
         return {}
     import yaml
@@ -134,6 +134,6 @@ def profile_values(profile: str | None) -> Mapping[str, Any]:
     try:
         values = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError) as exc:
-        said = str(exc).replace("\n", " ")
-        raise ConfigError(f"the profile cannot be read: {said}", file=file, remedy="correct the file") from exc
+        reason = str(exc).replace("\n", " ")
+        raise ConfigError(f"the profile cannot be read: {reason}", file=file, remedy="correct the file") from exc
     return values if isinstance(values, Mapping) else {}

@@ -1,4 +1,4 @@
-"""ffmpeg, its filters and its encoders, by having it do a little of what jobs will have it do."""
+"""Checks of ffmpeg, its filters and its encoders, by short trial runs of what jobs use."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from tapemill.enhance import EnhanceSettings
     from tapemill.media.capture_info import VideoInfo
 
-ASK_S: Final = 20.0
+TIMEOUT_S: Final = 20.0
 FRAMES: Final = 3
-# Of the dozens of libraries in a build those that a run may use, and what Quick Sync is reached by.
+# The libraries that a run may use, of dozens in a build, and those that Quick Sync needs.
 LIBRARIES: Final = (
     "libx264",
     "libx265",
@@ -34,7 +34,7 @@ LIBRARIES: Final = (
     "libplacebo",
 )
 OWN_FFMPEG: Final = "leave the setting `ffmpeg` empty to use the one that was installed"
-# So much of each filter that none is left out: another ffmpeg may lack any of them.
+# Settings that switch on every filter: another ffmpeg may lack any of them.
 ALL_FILTERS: Final[Mapping[str, Any]] = {
     "preset": "fast",
     "chain": None,
@@ -45,33 +45,33 @@ ALL_FILTERS: Final[Mapping[str, Any]] = {
 }
 
 
-def check_ffmpeg(asked: CheckOptions) -> Iterator[Finding]:
-    """Which ffmpeg jobs will start, and how it was built."""
+def check_ffmpeg(options: CheckOptions) -> Iterator[Finding]:
+    """Check the ffmpeg that jobs will use, and how it was built."""
     from tapemill.media import ffmpeg
 
     ffmpeg.set_binary(setting("ffmpeg"))
     program = Path(ffmpeg.binary())
-    with ffmpeg.pipe_out(["-version"], concerns=program, timeout_s=ASK_S) as stream:
-        said = stream.read().decode("utf-8", "replace").splitlines()
-    first = said[0] if said else ""
+    with ffmpeg.pipe_out(["-version"], concerns=program, timeout_s=TIMEOUT_S) as stream:
+        lines = stream.read().decode("utf-8", "replace").splitlines()
+    first = lines[0] if lines else ""
     if not first.startswith("ffmpeg version"):
-        yield error("the program of the setting `ffmpeg` is no ffmpeg", OWN_FFMPEG, [("program", str(program))])
+        yield error("the program of the setting `ffmpeg` is not ffmpeg", OWN_FFMPEG, [("program", str(program))])
         return
-    built = next((line for line in said if line.startswith("configuration:")), "")
-    libraries = [name for name in LIBRARIES if f"--enable-{name}" in built.split()]
-    facts = [("program", str(program)), ("built with", ", ".join(libraries) or "none of those that matter here")]
+    configuration = next((line for line in lines if line.startswith("configuration:")), "")
+    libraries = [name for name in LIBRARIES if f"--enable-{name}" in configuration.split()]
+    facts = [("program", str(program)), ("built with", ", ".join(libraries) or "none of those that a run uses")]
     yield ok(first.partition(" Copyright")[0], facts)
 
 
-def check_filters(asked: CheckOptions) -> Iterator[Finding]:
-    """Whether ffmpeg knows every filter of the chain, by sending some frames of a tape through all of them."""
+def check_filters(options: CheckOptions) -> Iterator[Finding]:
+    """Check that ffmpeg has every filter of the chain, by filtering some frames of a tape."""
     from tapemill.enhance.filters.graph import SceneGraphInput, filter_chain
     from tapemill.media import ffmpeg
 
     ffmpeg.set_binary(setting("ffmpeg"))
-    picture = _tape_picture()
-    scene = SceneGraphInput.of(picture, "tff", _settings({**setting("enhance"), **ALL_FILTERS}))
-    source = f"testsrc2=size={picture.width}x{picture.height}:rate={picture.rate},format={picture.pixel_format}"
+    video = _tape_video()
+    scene = SceneGraphInput.of(video, "tff", _settings({**setting("enhance"), **ALL_FILTERS}))
+    source = f"testsrc2=size={video.width}x{video.height}:rate={video.rate},format={video.pixel_format}"
     try:
         ffmpeg.run(
             [
@@ -79,16 +79,16 @@ def check_filters(asked: CheckOptions) -> Iterator[Finding]:
                 *("-vf", ",".join(filter_chain(scene)), "-f", "null", "-"),
             ],
             concerns=Path(ffmpeg.binary()),
-            timeout_s=ASK_S,
+            timeout_s=TIMEOUT_S,
         )
     except ToolFailed as exc:
-        yield Finding("error", "ffmpeg cannot do the filters of the chain", Finding.of(exc).facts, OWN_FFMPEG)
+        yield Finding("error", "ffmpeg cannot run the filters of the chain", Finding.of(exc).facts, OWN_FFMPEG)
         return
-    yield ok("ffmpeg does all filters of the chain")
+    yield ok("ffmpeg runs all filters of the chain")
 
 
-def check_encoders(asked: CheckOptions) -> Iterator[Finding]:
-    """Each encoder, by encoding some frames as clips are encoded; hardware on each card that is known."""
+def check_encoders(options: CheckOptions) -> Iterator[Finding]:
+    """Check each encoder by encoding some frames as clips are encoded; hardware encoders on each GPU."""
     from tapemill.enhance.encoders import ENCODERS
     from tapemill.media import ffmpeg
 
@@ -98,39 +98,39 @@ def check_encoders(asked: CheckOptions) -> Iterator[Finding]:
     working, others = [], []
     for name, encoder in ENCODERS.items():
         own = section if name == wanted else {**section, "crf": None, "pixel_format": "auto"}
-        why = _obstacle(name, {**own, "encoder": name})
+        why = _failure(name, {**own, "encoder": name})
         if why is None:
             working.append(name)
         elif name != wanted:
             others.append((name, why))
         elif encoder.software is None:
             yield error(
-                f"the encoder {name} does not work, and the setting enhance: encoder asks for it",
+                f"the encoder {name} does not work, and it is the setting enhance: encoder",
                 f"choose another, or {OWN_FFMPEG}",
-                [("said", why)],
+                [("reason", why)],
             )
         else:
             yield warning(
                 f"the encoder {name} does not work on this machine: tapes will get {encoder.software} instead",
-                f"see that the card's driver is installed, or set enhance: encoder: {encoder.software}",
-                [("said", why)],
+                f"check that the card's driver is installed, or set enhance: encoder: {encoder.software}",
+                [("reason", why)],
             )
     yield ok(f"encoders that work: {', '.join(working) or 'none'}")
     if others:
-        yield ok("encoders that do not work on this machine, and are not asked for:", others)
+        yield ok("encoders that do not work on this machine and are not in use:", others)
 
 
-def _obstacle(name: str, section: Mapping[str, Any]) -> str | None:
-    """Why an encoder does not work; None if it does, on each card."""
+def _failure(name: str, section: Mapping[str, Any]) -> str | None:
+    """Reason why an encoder does not work; None if it does, on each GPU."""
     from tapemill.enhance import plan_output_format
     from tapemill.enhance.encoders import try_encoder
     from tapemill.media import ffmpeg
 
-    for device in _cards_for(name):
+    for device in _devices_for(name):
         where = f"on the card at {device.pci_address}: " if device.pci_address else ""
         settings = _settings(section)
         try:
-            output = plan_output_format(_tape_picture(), settings)
+            output = plan_output_format(_tape_video(), settings)
             try_encoder(name, output, settings, device, concerns=Path(ffmpeg.binary()))
         except (ConfigError, SetupError):
             raise
@@ -139,8 +139,8 @@ def _obstacle(name: str, section: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _cards_for(encoder: str) -> Sequence[Device]:
-    """What an encoder has to be tried on. Only Quick Sync is told its card, NVENC heeds the mask of the process."""
+def _devices_for(encoder: str) -> Sequence[Device]:
+    """Devices to try an encoder on. Only Quick Sync is given its GPU; NVENC uses the visibility mask of the process."""
     from tapemill.devices import pci
 
     if not encoder.endswith("_qsv"):
@@ -149,22 +149,22 @@ def _cards_for(encoder: str) -> Sequence[Device]:
 
 
 def _reason(encoder: str, exc: TapemillError) -> str:
-    """What the encoder itself said first, without the address that ffmpeg puts before it."""
+    """First message of the encoder itself, without the address that ffmpeg puts before it."""
     own = re.compile(rf"^\[{encoder} @ \w+\] *(.*)")
-    said = [found[1] for line in exc.stderr_tail if (found := own.match(line))]
-    return said[0] if said else "; ".join([exc.what, *exc.stderr_tail[-1:]])
+    messages = [found[1] for line in exc.stderr_tail if (found := own.match(line))]
+    return messages[0] if messages else "; ".join([exc.what, *exc.stderr_tail[-1:]])
 
 
 def _settings(section: Mapping[str, Any]) -> EnhanceSettings:
     from tapemill.enhance import EnhanceSettings
 
     settings = EnhanceSettings(**section)
-    # Networks are no affair of ffmpeg.
+    # Networks do not run in ffmpeg.
     return replace(settings, preset="fast" if settings.preset in ("good", "best") else settings.preset, chain=None)
 
 
-def _tape_picture() -> VideoInfo:
-    """What a PAL tape is captured as: whether it works does not depend on the size."""
+def _tape_video() -> VideoInfo:
+    """Video of a typical PAL capture; whether ffmpeg works does not depend on the size."""
     from tapemill.media.capture_info import VideoInfo
     from tapemill.media.colour import Colour
 

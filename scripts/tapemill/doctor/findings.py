@@ -1,4 +1,4 @@
-"""What the doctor finds, and what it was asked."""
+"""Findings of the doctor, and the options of its checks."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from tapemill.core.errors import TapemillError
 from tapemill.devices.device import Kind
 
 Level = Literal["ok", "warning", "error"]
-"""A `error`: a run would fail, or not begin. A `warning`: it would go, but somebody should know. A machine without a
-card has neither, the CPU does the same work."""
+"""An `error`: a run would fail, or not begin. A `warning`: a run works, with a risk or a drawback. A machine without a
+GPU has neither: the CPU does the same work."""
 
 Facts = Sequence[tuple[str, str]]
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something seen, good or bad."""
+    """Result of a check, good or bad."""
 
     level: Level
     title: str
-    """In one line."""
+    """One line."""
     facts: Facts = ()
-    """What belongs to it, by name."""
+    """Details as (name, value)."""
     remedy: str | None = None
-    """What to do; None if there is nothing to be done."""
+    """What to do; None if nothing."""
 
     @classmethod
     def of(cls, exc: TapemillError, level: Level = "error") -> Finding:
-        """An error that a run would end in, or a job of it."""
-        facts = [("said", line) for line in exc.stderr_tail]
+        """Finding of an error that a run or one of its jobs would raise."""
+        facts = [("output", line) for line in exc.stderr_tail]
         if exc.tool_exit_code is not None:
             facts.insert(0, ("exit code", str(exc.tool_exit_code)))
         if exc.file is not None:
@@ -40,28 +40,28 @@ class Finding:
 
 
 def ok(title: str, facts: Facts = ()) -> Finding:
-    """Nothing to be done."""
+    """Finding without anything to do."""
     return Finding("ok", title, facts)
 
 
 def warning(title: str, remedy: str, facts: Facts = ()) -> Finding:
-    """A run would go."""
+    """Finding of a risk or drawback: a run works."""
     return Finding("warning", title, facts, remedy)
 
 
 def error(title: str, remedy: str, facts: Facts = ()) -> Finding:
-    """A run would not."""
+    """Finding of an error: a run would fail."""
     return Finding("error", title, facts, remedy)
 
 
 @dataclass(frozen=True)
 class CheckOptions:
-    """What the command line asks for."""
+    """Options of the checks, from the command line."""
 
     kind: Kind | None = None
-    """Look for cards of this kind alone; None for all that torch can use."""
+    """Check only GPUs of this kind; None: of all kinds that torch can use."""
     profile: str | None = None
-    """The profile that runs are to be started with, as `snakemake --profile` takes it."""
+    """Profile of the run, as given to `snakemake --profile`."""
 
 
 Check = Callable[[CheckOptions], Iterator[Finding]]

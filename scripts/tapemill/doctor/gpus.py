@@ -1,4 +1,4 @@
-"""torch, the cards it can use, and whether those are the ones that the profile declares."""
+"""Checks of torch, of the GPUs it can use, and of those that the profile declares."""
 
 from __future__ import annotations
 
@@ -25,56 +25,56 @@ GIB: Final = 1 << 30
 NVIDIA: Final = Path("/proc/driver/nvidia/gpus")
 
 
-def check_torch(asked: CheckOptions) -> Iterator[Finding]:
-    """The installed build, and whether it can use the cards asked for."""
+def check_torch(options: CheckOptions) -> Iterator[Finding]:
+    """Check the installed build of torch, and that it can use the kind of GPU asked for."""
     build = torch_build()
     if not build.version:
         yield error("torch is not installed", "run `make setup`")
         return
     usable = ", ".join([*build.kinds, "cpu"])
     yield ok(f"torch {build.version} computes on: {usable}")
-    if asked.kind is not None and asked.kind not in build.kinds:
-        yield error(f"this torch cannot use {asked.kind} cards", install_remedy(asked.kind))
+    if options.kind is not None and options.kind not in build.kinds:
+        yield error(f"this torch cannot use {options.kind} cards", install_remedy(options.kind))
 
 
-def check_cards(asked: CheckOptions) -> Iterator[Finding]:
-    """Every card that torch can use; they are recorded on the way."""
-    kinds = [kind for kind in torch_build().kinds if asked.kind in {None, kind}]
+def check_gpus(options: CheckOptions) -> Iterator[Finding]:
+    """List every GPU that torch can use, and record them."""
+    kinds = [kind for kind in torch_build().kinds if options.kind in {None, kind}]
     found = 0
     for kind in kinds:
         listed = gpu_registry.record_gpus(kind)
         found += len(listed)
-        yield from map(_card, listed)
-        if len({card.uuid or card.pci_address for card in listed}) < len(listed):
+        yield from map(_gpu_finding, listed)
+        if len({gpu.uuid or gpu.pci_address for gpu in listed}) < len(listed):
             yield warning(
                 f"these {kind} cards have the same UUID, so a job on the wrong one would not be noticed",
                 "update the cards' driver",
             )
         profile = PROFILES.get(kind)
         if listed and profile is not None:
-            declared = " ".join(f"gpu{card.number}: 2" for card in listed)
-            yield ok(f"these cards are used with `{profile}`, where `resources` has to say {declared}")
+            declared = " ".join(f"gpu{gpu.number}: 2" for gpu in listed)
+            yield ok(f"these cards are used with `{profile}`, where `resources` needs {declared}")
     if not found:
-        yield ok(f"no card that this torch could use; the CPU does the same work: `{ON_CPU}`")
+        yield ok(f"no card that this torch can use; the CPU does the same work: `{ON_CPU}`")
     yield from _unused(kinds, found)
 
 
-def check_lanes(asked: CheckOptions) -> Iterator[Finding]:
-    """Whether each card that the profile declares is there, as a run would ask before its first job on one."""
-    if asked.profile is None:
+def check_lanes(options: CheckOptions) -> Iterator[Finding]:
+    """Check that each GPU that the profile declares exists, as a run does before its first GPU job."""
+    if options.profile is None:
         return
     from snakemake_scheduler_plugin_lanes.declared import lanes_of_profile
 
-    kind: Any = profile_values(asked.profile).get("scheduler-lanes-device", "cpu")
+    kind: Any = profile_values(options.profile).get("scheduler-lanes-device", "cpu")
     if kind not in KINDS:
         yield error(
-            f"the profile says `scheduler-lanes-device: {kind}`, which is no known kind of card",
-            f"take one of {', '.join(KINDS)}",
+            f"the profile sets `scheduler-lanes-device: {kind}`, which is not a known kind of card",
+            f"use one of {', '.join(KINDS)}",
         )
         return
-    declared = {name: most for name, most in lanes_of_profile(["--profile", asked.profile], {}).items() if most > 0}
+    declared = {name: most for name, most in lanes_of_profile(["--profile", options.profile], {}).items() if most > 0}
     if kind == "cpu":
-        yield ok("the profile computes on the processor" + _as_lanes(declared))
+        yield ok("the profile computes on the processor" + _lane_list(declared))
     elif not declared:
         yield error(
             f"the profile asks for cards of kind {kind} and declares none",
@@ -82,44 +82,46 @@ def check_lanes(asked: CheckOptions) -> Iterator[Finding]:
         )
     else:
         gpu_registry.check_lanes(kind, [int(name.removeprefix("gpu")) for name in declared])
-        yield ok(f"the profile's cards are there{_as_lanes(declared)}")
+        yield ok(f"the profile's cards are there{_lane_list(declared)}")
 
 
-def _as_lanes(declared: Collection[str]) -> str:
+def _lane_list(declared: Collection[str]) -> str:
     return f": {', '.join(declared)}" if declared else ""
 
 
-def _card(card: Gpu) -> Finding:
+def _gpu_finding(gpu: Gpu) -> Finding:
     return ok(
-        f"{card.kind} card {card.number}: {card.name}",
+        f"{gpu.kind} card {gpu.number}: {gpu.name}",
         [
-            ("UUID", card.uuid or "unknown"),
-            ("PCI address", card.pci_address or "unknown"),
-            ("memory", f"{card.total_bytes / GIB:.1f} GiB"),
-            ("driver", card.driver or "unknown"),
-            ("mask", card.mask),
+            ("UUID", gpu.uuid or "unknown"),
+            ("PCI address", gpu.pci_address or "unknown"),
+            ("memory", f"{gpu.total_bytes / GIB:.1f} GiB"),
+            ("driver", gpu.driver or "unknown"),
+            ("mask", gpu.mask),
         ],
     )
 
 
 def _unused(kinds: Collection[Kind], found: int) -> Iterator[Finding]:
-    """Cards that Linux knows and nobody will compute on, and why."""
+    """GPUs that Linux knows and torch cannot use, with the reason."""
     names = [name for kind in kinds for name in visibility.VISIBILITY[kind].hiding if name in os.environ]
     if names and not found:
         facts = [("mask", f"{name}={os.environ[name]}") for name in names]
-        yield warning("a mask in the environment may hide cards", "unset it and look again", facts)
+        yield warning("a mask in the environment may hide cards", "unset it and run the doctor again", facts)
     intel = pci.intel_gpus()
-    shut = [node for node in map(pci.render_node, intel) if node.exists() and not os.access(node, os.R_OK | os.W_OK)]
-    if shut:
+    no_access = [
+        node for node in map(pci.render_node, intel) if node.exists() and not os.access(node, os.R_OK | os.W_OK)
+    ]
+    if no_access:
         yield warning(
             "there are Intel cards that this user may not use",
-            "have the user added to the groups `render` and `video`, then log in anew",
-            [("device file", str(node)) for node in shut],
+            "add the user to the groups `render` and `video`, then log in again",
+            [("device file", str(node)) for node in no_access],
         )
     nvidia = len(list(NVIDIA.iterdir())) if NVIDIA.is_dir() else 0
     for kind, maker, count in (("xpu", "Intel", len(intel)), ("cuda", "NVIDIA", nvidia)):
         if count and kind not in torch_build().kinds:
             yield ok(
-                f"graphics of {maker} that this torch does not use: {count}",
+                f"{maker} cards that this torch does not use: {count}",
                 [("to use it", install_remedy(kind))],  # type: ignore[arg-type]
             )

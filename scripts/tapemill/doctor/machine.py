@@ -1,4 +1,4 @@
-"""Limits of the machine, of this session, and its clock."""
+"""Checks of the machine: limits of the session, memory, clock."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ FEWEST_FILES: Final = 1024
 LEAST_SHARED_BYTES: Final = 64 << 20
 # A process with torch and Whisper's `small` in single precision.
 LEAST_MEMORY_BYTES: Final = 2 << 30
-SHARED: Final = Path("/dev/shm")  # noqa: S108  looked at, never written to
+SHARED: Final = Path("/dev/shm")  # noqa: S108  checked, never written to
 MEMINFO: Final = Path("/proc/meminfo")
 GROUP_LIMIT: Final = Path("/sys/fs/cgroup/memory.max")
 GIB: Final = 1 << 30
 HOUR_S: Final = 3600
 
 
-def check_limits(asked: CheckOptions) -> Iterator[Finding]:
-    """Cores, open files, and the folders for what is short-lived."""
+def check_limits(options: CheckOptions) -> Iterator[Finding]:
+    """Check cores, open files, and the folders for temporary files."""
     from tapemill.process.runtime_dirs import runtime_folder
 
     yield ok(f"{len(os.sched_getaffinity(0))} cores may be used")
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if 0 <= soft < FEWEST_FILES:
-        most = "as many" if hard < 0 else f"up to {hard}"
+        allowed = "any number is" if hard < 0 else f"up to {hard} are"
         yield warning(
-            f"a process may open {soft} files, which many jobs at a time may not do with",
-            f"`ulimit -n 4096` before a run ({most} are allowed)",
+            f"a process may open {soft} files, which may be too few for many jobs at a time",
+            f"`ulimit -n 4096` before a run ({allowed} allowed)",
         )
     else:
         yield ok(f"a process may open {soft if soft >= 0 else 'any number of'} files")
@@ -55,30 +55,30 @@ def check_limits(asked: CheckOptions) -> Iterator[Finding]:
         tempfile.gettempdir()
     except FileNotFoundError:
         yield error("there is no folder for temporary files", "set TMPDIR to a folder that can be written to")
-    yield ok("workers and cards are kept track of in the user's own folder", [("folder", str(runtime_folder()))])
+    yield ok("records of workers and cards are in the user's runtime folder", [("folder", str(runtime_folder()))])
 
 
-def check_memory(asked: CheckOptions) -> Iterator[Finding]:
-    """How much there is, and how much is free."""
+def check_memory(options: CheckOptions) -> Iterator[Finding]:
+    """Check the memory of the machine and of this session."""
     text = MEMINFO.read_text(encoding="ascii")
     total, free = (_bytes(text, name) for name in ("MemTotal", "MemAvailable"))
     limit = _group_limit()
     if limit is not None and limit < total:
-        yield ok(f"this session may take {limit / GIB:.1f} GiB of memory, of {total / GIB:.1f} GiB")
+        yield ok(f"this session may use {limit / GIB:.1f} GiB of memory, of {total / GIB:.1f} GiB")
     if min(free, limit or free) < LEAST_MEMORY_BYTES:
         yield warning(
             f"{free / GIB:.1f} GiB of memory are free",
-            "end other programs, or take a smaller speech model and fewer `--cores`; what does not fit is lowered by"
-            " itself",
+            "end other programs, or use a smaller speech model and fewer `--cores`; jobs that do not fit fall back to"
+            " settings that need less memory",
         )
     else:
         yield ok(f"{free / GIB:.1f} GiB of memory are free, of {total / GIB:.1f} GiB")
 
 
-def check_clock(asked: CheckOptions) -> Iterator[Finding]:
-    """Whether the clock can be right: results that are newer than now would be made again and again."""
+def check_clock(options: CheckOptions) -> Iterator[Finding]:
+    """Check the clock against file times: results newer than now would be made again and again."""
     now = time.time()
-    told = time.strftime("%F %T %Z", time.localtime(now))
+    now_text = time.strftime("%F %T %Z", time.localtime(now))
     released = (ROOT / "requirements.lock").stat().st_mtime
     newest = [path for path in _newest_results() if path.stat().st_mtime > now + TOLERANCE_S]
     if newest:
@@ -88,21 +88,21 @@ def check_clock(asked: CheckOptions) -> Iterator[Finding]:
         zone = "; whole hours: a clock may be set to another time zone" if abs(hours - round(hours)) < 0.02 else ""
         yield warning(
             f"{len(newest)} results are from the future, by up to {hours:.1f} hours{zone}",
-            "set the clock (`timedatectl`); the next run brings the results to the present",
-            [("it is now", told), *(("file", str(path)) for path in newest[:5])],
+            "set the clock (`timedatectl`); the next run corrects the times of the results",
+            [("it is now", now_text), *(("file", str(path)) for path in newest[:5])],
         )
     elif released > now + TOLERANCE_S:
         yield warning(
             "the clock is behind: Tapemill's own files are from the future",
             "set the clock (`timedatectl`), or `touch` the files if they were unpacked with wrong times",
-            [("it is now", told)],
+            [("it is now", now_text)],
         )
     else:
-        yield ok(f"it is {told}, and nothing is from the future")
+        yield ok(f"it is {now_text}, and nothing is from the future")
 
 
 def _newest_results() -> Iterator[Path]:
-    """Records and tapes; of an archive's million files no more."""
+    """Records and tapes only: an archive has a million files."""
     for pattern in ("*/*.json", "*/*.mkv", "*/*.tsv", "*/*.srt"):
         yield from Path("results").glob(pattern)
 
@@ -113,9 +113,9 @@ def _bytes(text: str, key: str) -> int:
 
 
 def _group_limit() -> int | None:
-    """What the control group of the session allows; None without a limit."""
+    """Memory limit of the session's control group in bytes; None without a limit."""
     try:
-        said = GROUP_LIMIT.read_text(encoding="ascii").strip()
+        text = GROUP_LIMIT.read_text(encoding="ascii").strip()
     except OSError:
         return None
-    return int(said) if said.isdecimal() else None
+    return int(text) if text.isdecimal() else None

@@ -1,4 +1,4 @@
-"""The models that the settings ask for: whether they are there, and are the ones that were pinned."""
+"""Checks of the models in the settings: present, and with the pinned SHA-256."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ FETCH: Final = "run `snakemake --profile profiles/cpu fetch_models` once"
 RESTRICTED: Final = "non-commercial"
 
 
-def check_models(asked: CheckOptions) -> Iterator[Finding]:
-    """Each model of the config, of the chain and of the table of scenes."""
+def check_models(options: CheckOptions) -> Iterator[Finding]:
+    """Check each model of the config, of the chain and of the scene overrides."""
     from tapemill.models import FOLDER, NETWORKS, find_model, read_registry
 
     registry = read_registry()
@@ -27,38 +27,38 @@ def check_models(asked: CheckOptions) -> Iterator[Finding]:
     wanted = [(config()["subtitles"]["model"], speech), *((name, NETWORKS) for name in enhancement().models)]
     for name, kinds in wanted:
         try:
-            yield from _look(find_model(name, kinds), registry)
+            yield from _check_model(find_model(name, kinds), registry)
         except TapemillError as exc:
             yield Finding.of(exc)
     for refused in sorted(FOLDER.glob("*.rejected")):
         yield warning(
-            "a model was fetched that is not the pinned one, and was set aside",
-            "run `snakemake fetch_models` again; if it is not needed for a look, delete the file",
+            "a downloaded model is not the pinned one, and was set aside",
+            "run `snakemake fetch_models` again; if it is not needed for inspection, delete the file",
             [("file", str(refused))],
         )
 
 
-def _look(model: Model, registry: dict[str, dict[str, Any]]) -> Iterator[Finding]:
-    """Raises ModelError for a file that is not the pinned one."""
+def _check_model(model: Model, registry: dict[str, dict[str, Any]]) -> Iterator[Finding]:
+    """Check one model. Raises ModelError for a file that is not the pinned one."""
     from tapemill.models import UNPINNED, verify_model
 
     what = f"the {model.kind or 'new'} model {model.name}"
     facts = [("file", str(model.path))]
     if not model.path.is_file():
-        how = FETCH if model.url else "put it there; one that is part of the project: `git checkout` it"
+        how = FETCH if model.url else "put it there; if it is part of the project, restore it (`git checkout`)"
         yield error(f"{what} is not there", how, facts)
         return
     if model.sha256 == UNPINNED:
-        yield error(f"{what} is not pinned yet", f"{FETCH}: it looks into the file and pins it", facts)
+        yield error(f"{what} is not pinned yet", f"{FETCH}: it inspects the file and pins it", facts)
         return
     verify_model(Path(model.path), model.sha256)
     licence = registry.get(model.name, {}).get("licence", "")
-    facts.append(("licence", licence or "not known: it is for you to know"))
+    facts.append(("licence", licence or "unknown: find out before use"))
     if RESTRICTED in licence.lower():
         yield warning(
-            f"{what} is there and the pinned one, and its licence is restricted",
-            "for any commercial use take another model (config/models.yaml tells their licences)",
+            f"{what} is the pinned one, and its licence is restricted",
+            "for any commercial use choose another model (config/models.yaml lists the licences)",
             facts,
         )
     else:
-        yield ok(f"{what} is there, and the pinned one", facts)
+        yield ok(f"{what} is there, and is the pinned one", facts)

@@ -1,4 +1,4 @@
-"""Runs of this folder: one that is active, and what one left that was killed."""
+"""Checks of this folder for an active run, and for files that a killed run left."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ FOLDER: Final = Path(".snakemake")
 KERNEL_LOCKS: Final = Path("/proc/locks")
 
 
-def check_runs(asked: CheckOptions) -> Iterator[Finding]:
-    """Whether a run is active here. Another would be refused."""
+def check_runs(options: CheckOptions) -> Iterator[Finding]:
+    """Check for an active run in this folder; a second one would be refused."""
     holder = run_lock.holder(FOLDER)
     if holder is None:
         yield ok("no run is active in this folder")
     elif holder["host"] != socket.gethostname():
-        yield ok(f"the last run here was on {holder['host']}; whether it goes on is not seen from this machine")
+        yield ok(f"the last run here was on {holder['host']}; this machine cannot tell whether it is still active")
     elif _holds(holder["pid"], FOLDER / run_lock.LOCK):
         yield warning(
             "a run is active in this folder, and another would be refused",
@@ -39,36 +39,36 @@ def check_runs(asked: CheckOptions) -> Iterator[Finding]:
         yield ok(f"no run is active in this folder; the last began at {holder['since']}")
 
 
-def check_leases(asked: CheckOptions) -> Iterator[Finding]:
-    """Cards that a run of this user, in whatever folder, computes on: another would wait for them."""
+def check_leases(options: CheckOptions) -> Iterator[Finding]:
+    """List GPUs in use by runs of this user in any folder: another run would wait for them."""
     folder = runtime_folder()
     for file in sorted(folder.glob("*.lease")):
         if (pid := lease.facts(folder, file.stem).get("pid")) is not None and _holds(pid, file):
             yield ok(f"{file.stem} is in use: {lease.holder(folder, file.stem)}")
 
 
-def check_leftovers(asked: CheckOptions) -> Iterator[Finding]:
-    """What a killed run left. The next one sees to nearly all of it."""
+def check_leftovers(options: CheckOptions) -> Iterator[Finding]:
+    """Check for files that a killed run left. The next run handles nearly all of them."""
     marked = _count(FOLDER / "incomplete")
     if marked:
-        yield ok(f"files that were in the making at the last word of a run: {marked}; the next run makes them anew")
+        yield ok(f"files that a run left incomplete: {marked}; the next run makes them again")
     roots = [Path(root) for root in atomic.ROOTS]
     partial = [file for root in roots for place in atomic.STAGING_PATTERNS for file in _files(root, place)]
     if partial:
         size = disk_space.format_size(sum(file.stat().st_size for file in partial if file.exists()))
-        yield ok(f"unfinished files: {len(partial)}, {size}; the next run sweeps up what nobody writes")
+        yield ok(f"unfinished files: {len(partial)}, {size}; the next run removes those that no process writes")
     locks = _count(FOLDER / "locks")
     if locks:
         yield warning(
-            "Snakemake's own lock is set: it was run here without a profile of Tapemill, and killed, or is running",
-            "if no snakemake is running here: `snakemake --unlock`; profiles of Tapemill do not heed it",
+            "Snakemake's own lock is set: a run without a profile of Tapemill was killed here, or is active",
+            "if no snakemake is running here: `snakemake --unlock`; profiles of Tapemill do not use it",
         )
 
 
 def _holds(pid: object, lock: Path) -> bool:
-    """Whether the kernel knows of a process's lock on a file.
+    """Whether a process holds the lock on a file, by the kernel's list.
 
-    Not tried by taking it: a run that starts just then would be refused.
+    Taking the lock to find out would make a run that starts at that moment fail.
     """
     inode = str(lock.stat().st_ino)
     for line in KERNEL_LOCKS.read_text(encoding="ascii").splitlines():

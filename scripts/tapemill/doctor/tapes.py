@@ -1,4 +1,4 @@
-"""The tape sheet, and whether every capture it names can be read."""
+"""Checks of the tape sheet and its captures."""
 
 from __future__ import annotations
 
@@ -15,41 +15,41 @@ if TYPE_CHECKING:
     from tapemill.config.tape_sheet import TapeRow
 
 
-def check_sheet(asked: CheckOptions) -> Iterator[Finding]:
-    """The sheet, and each source that could not be used."""
+def check_sheet(options: CheckOptions) -> Iterator[Finding]:
+    """Check the sheet and each source in it."""
     from tapemill.config.tape_sheet import read_sheet
 
     sheet = Path(setting("sheet"))
     rows = list(read_sheet(sheet))
-    wrong = 0
-    for where, tape in rows:
+    errors = 0
+    for row, tape in rows:
         try:
-            found = list(_look(tape, where))
+            found = list(_check_tape(tape, row))
         except TapemillError as exc:
             found = [Finding.of(exc)]
-        wrong += any(finding.level == "error" for finding in found)
+        errors += any(finding.level == "error" for finding in found)
         yield from found
     if not rows:
         yield warning(f"{sheet} names no tape", "add a row for each; config/README.md explains the columns")
-    elif not wrong:
+    elif not errors:
         tapes = "tape" if len(rows) == 1 else "tapes"
-        yield ok(f"{sheet}: {len(rows)} {tapes}, and no source at fault")
+        yield ok(f"{sheet}: {len(rows)} {tapes}, no errors")
 
 
-def _look(tape: TapeRow, where: str) -> Iterator[Finding]:
-    """Raises what a run would raise for this source."""
+def _check_tape(tape: TapeRow, row: str) -> Iterator[Finding]:
+    """Check one source. Raises the errors that a run would raise for it."""
     from tapemill.config.tape_sheet import check_source
     from tapemill.storage import mtimes
     from tapemill.workflow.tape import DEMO_CAPTURE, TapeState
 
     if str(tape.source) == DEMO_CAPTURE and not tape.source.exists():
-        yield ok(f"{where}: the demo tape is not drawn yet, which a run sees to")
+        yield ok(f"{row}: the demo tape is not drawn yet; a run does that")
         return
-    check_source(tape, where)
+    check_source(tape, row)
     files = TapeState(tape).files
     if not files:
         yield error(
-            f"{where}: the folder of tape {tape.tape!r} holds no scene files",
+            f"{row}: the folder of tape {tape.tape!r} holds no scene files",
             "correct the column `source`, or put the files there",
             [("folder", str(tape.source))],
         )
@@ -59,12 +59,12 @@ def _look(tape: TapeRow, where: str) -> Iterator[Finding]:
                 is_empty = not stream.read(1)
         except OSError as exc:
             yield error(
-                f"{where}: a file of tape {tape.tape!r} cannot be read: {exc.strerror}",
-                "see who may read it (`ls -l`), and whether its disk is well (the system log)",
+                f"{row}: a file of tape {tape.tape!r} cannot be read: {exc.strerror}",
+                "check its rights (`ls -l`) and its disk (the system log)",
                 [("file", str(file))],
             )
             continue
         if is_empty:
-            what = f"{where}: a file of tape {tape.tape!r} is empty"
-            yield error(what, "copy it again from where it came", [("file", str(file))])
+            what = f"{row}: a file of tape {tape.tape!r} is empty"
+            yield error(what, "copy it again from its origin", [("file", str(file))])
     mtimes.reject_future_mtimes(files)

@@ -1,4 +1,4 @@
-"""Stage enhance: a cut scene becomes a restored clip."""
+"""Stage enhance: restore a cut scene into a clip."""
 
 from .chain import Chain, NetworkStep
 from .encoders import choose_encoder, needs_choice

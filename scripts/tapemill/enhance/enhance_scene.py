@@ -1,4 +1,4 @@
-"""Enhance one scene: one look at its fields, the chain, one gate."""
+"""Enhance one scene: detect its field order, run the chain, verify the clip."""
 
 from __future__ import annotations
 
@@ -32,22 +32,22 @@ from .verify import ClipReport, verify_clip
 
 LOG = logging.getLogger("tapemill.enhance")
 
-# A twentieth of the speed of the slowest software encoder on one core, and time for a slow disk to wake up.
+# A twentieth of the speed of the slowest software encoder on one core, and time for a slow disk to start.
 SAMPLES_PER_S = 100_000
 START_S = 120.0
-# The largest networks take a minute for a picture on a processor; the job's own limit is another matter.
+# The largest networks take a minute for a frame on a CPU. The time limit of the whole job is separate.
 NETWORK_S = 300.0
+# Packages that run networks.
+NETWORK_PACKAGES: Final = ("numpy", "spandrel", "torch", "torchvision")
 
-
-# What networks are computed with.
-RESTORERS: Final = ("numpy", "spandrel", "torch", "torchvision")
-
-# Without filters and networks: the frame of the graph alone deinterlaces, crops and resizes.
-PLAINEST: Final = ({"filter": "resize", "own": {}},)
+# Chain without filters and networks: the fixed steps deinterlace, crop and resize.
+PASSTHROUGH_CHAIN: Final = ({"filter": "resize", "own": {}},)
 
 
 @dataclass(frozen=True)
 class _Job:
+    """Arguments of `enhance_scene`, resolved."""
+
     clip: Path
     target: Path
     picture: VideoInfo
@@ -71,57 +71,62 @@ def enhance_scene(
     encoder_choice: Path | None = None,
     on_failure: OnSceneFailure = "stop",
 ) -> list[JobWarning]:
-    """Restore a cut scene: `clip` (lossless, `frames` frames) becomes `target` (Matroska, picture only).
+    """Restore a cut scene: `clip` (lossless, `frames` frames) becomes `target` (Matroska, video only).
 
-    `record` (JSON) says how: the encoder, the field order found, filters, networks, frames and geometry, the commands
-    and versions of programs, of the cut too; no times and places. `output` is
-    what all clips of the tape are, where the scene's own settings would make something else. `encoder_choice` is
-    the file that `choose_encoder` wrote for the tape; only hardware encoders need one. They encode on `device`.
-    With `on_failure` "keep_original" a scene that cannot be restored is merely deinterlaced and brought to the tape's
-    shape; the record says why. Returns what differs from what was asked. Raises ConfigError for settings that cannot
-    serve this picture, ToolFailed or ToolKilled if ffmpeg fails, TransientError if the tape's hardware encoder fails,
-    GateError if the clip is not what it has to be.
+    `record` (JSON) gets how it was made: encoder, detected field order, filters, networks, frames, geometry, commands
+    and versions of programs, of the cut too; no times and paths. `output` is the format of all clips of the tape, if
+    the scene's own settings would give another. `encoder_choice` is the file that `choose_encoder` wrote for the tape;
+    only hardware encoders need one. They encode on `device`. With `on_failure` "keep_original" a scene that cannot be
+    restored is only deinterlaced and converted to the output format; the record has the reason.
+
+    Returns a warning for each deviation from the request. Raises ConfigError for settings that do not fit this video,
+    ToolFailed or ToolKilled if ffmpeg fails, TransientError if the tape's hardware encoder fails, GateError if the clip
+    fails verification.
     """
     name = chosen_encoder(encoder_choice, settings)
     job = _Job(clip, target, picture, frames, settings, output or plan_output_format(picture, settings), name, device)
     try:
-        facts = _enhanced(job, _cadence(job))
+        facts = _restore(job, _scene_field_order(job))
     except SceneError as error:
         if on_failure == "stop":
             raise
-        facts = _kept(job, error)
+        facts = _passthrough_fallback(job, error)
     report(
         f"{facts['frames_out']} frames",
         frames=facts["frames_out"],
         model=[network["model"] for network in facts.get("networks", ())],
     )
-    facts |= _told_by_the_cut(clip)
+    facts |= _read_cut_tags(clip)
     atomic.write_json(record, {"encoder": name, "frames_in": frames, **facts})
     return list(_notices(facts))
 
 
-def _enhanced(job: _Job, cadence: SceneFieldOrder) -> dict[str, Any]:
-    """Write the clip; returns what the record says of it."""
-    if cadence.own:
-        LOG.warning("fields of this scene are %s, the tape's are %s", cadence.field_order, job.picture.field_order)
-    scene = SceneGraphInput.of(job.picture, cadence.field_order, job.settings, job.output)
+def _restore(job: _Job, field_order: SceneFieldOrder) -> dict[str, Any]:
+    """Write and verify the clip; returns its entries of the record."""
+    if field_order.own:
+        LOG.warning(
+            "the field order of this scene is %s, that of the tape is %s",
+            field_order.field_order,
+            job.picture.field_order,
+        )
+    scene = SceneGraphInput.of(job.picture, field_order.field_order, job.settings, job.output)
     with atomic.staged(job.target) as partial:
         with _one_encoder(job.encoder, job.clip):
-            how = _made(job.clip, partial, scene, job.frames, job.encoder, job.device)
-        passed = verify_clip(partial, target=job.target, clip=job.clip, scene=scene, frames=job.frames)
-    return {**how, **_facts(scene, cadence, passed)}
+            made_by = _process(job.clip, partial, scene, job.frames, job.encoder, job.device)
+        checked = verify_clip(partial, target=job.target, clip=job.clip, scene=scene, frames=job.frames)
+    return {**made_by, **_facts(scene, field_order, checked)}
 
 
-def _kept(job: _Job, error: SceneError) -> dict[str, Any]:
-    """The scene as it is, only deinterlaced as the tape is. Raises SceneError with both reasons if that fails too."""
-    LOG.warning("the scene cannot be restored and is kept as it is: %s: %s", type(error).__name__, error)
-    plain = replace(job, settings=replace(job.settings, chain=PLAINEST))
+def _passthrough_fallback(job: _Job, error: SceneError) -> dict[str, Any]:
+    """Write the clip without restoration, deinterlaced like the tape. Raises SceneError with both reasons."""
+    LOG.warning("the scene cannot be restored and is kept as the original: %s: %s", type(error).__name__, error)
+    plain = replace(job, settings=replace(job.settings, chain=PASSTHROUGH_CHAIN))
     try:
-        # It has to pass the same gate: an encoder that makes black of everything must not make a black tape.
-        facts = _enhanced(plain, _of_the_tape(job))
+        # Verified like any clip: an encoder that only makes black frames must not make a black tape.
+        facts = _restore(plain, _tape_field_order(job))
     except SceneError as second:
         raise SceneError(
-            f"{error.what}; nor can the scene be kept as it is: {second.what}",
+            f"{error.what}; the original could not be kept either: {second.what}",
             file=second.file,
             tool=second.tool,
             tool_exit_code=second.tool_exit_code,
@@ -131,13 +136,13 @@ def _kept(job: _Job, error: SceneError) -> dict[str, Any]:
     return {**facts, "kept_original": {"error": type(error).__name__, "message": error.what}}
 
 
-def _told_by_the_cut(clip: Path) -> dict[str, Any]:
-    """What the cut says of pictures that stand in for damaged ones, and of how it was made."""
+def _read_cut_tags(clip: Path) -> dict[str, Any]:
+    """Entries of the record from the tags of the cut: substituted frames, and how it was made."""
     with open_media(clip) as container:
         damage, cut_with = (container.metadata.get(tag) for tag in (STANDS_IN_TAG, CUT_WITH_TAG))
-    found: dict[str, Any] = {"stands_in": damage} if damage else {}
-    # A cut that was kept from before this tag was written has none.
-    return found | ({"cut_with": json.loads(cut_with)} if cut_with else {})
+    tags: dict[str, Any] = {"stands_in": damage} if damage else {}
+    # A cut by an older version has no such tag.
+    return tags | ({"cut_with": json.loads(cut_with)} if cut_with else {})
 
 
 def _notices(facts: Mapping[str, Any]) -> Iterator[JobWarning]:
@@ -145,28 +150,28 @@ def _notices(facts: Mapping[str, Any]) -> Iterator[JobWarning]:
         yield JobWarning("kept", "{error}: {message}".format(**facts["kept_original"]))
     for network in facts.get("networks", ()):
         if network.get("lowered"):
-            yield JobWarning("lowered", f"{network['model']} saw smaller tiles or fewer frames")
+            yield JobWarning("lowered", f"{network['model']} ran on smaller tiles or fewer frames")
 
 
-def _cadence(job: _Job) -> SceneFieldOrder:
+def _scene_field_order(job: _Job) -> SceneFieldOrder:
     if job.settings.deinterlace == "off" or not job.settings.field_order_by_scene:
-        return _of_the_tape(job)
+        return _tape_field_order(job)
     return detect_scene_field_order(job.clip, frames=job.frames, rate=job.picture.rate, tape=job.picture.field_order)
 
 
-def _of_the_tape(job: _Job) -> SceneFieldOrder:
+def _tape_field_order(job: _Job) -> SceneFieldOrder:
     return SceneFieldOrder(field_order=job.picture.field_order, own=False, seen={})
 
 
-def _made(
+def _process(
     clip: Path, partial: Path, scene: SceneGraphInput, frames: int, encoder: str, device: Device
 ) -> dict[str, object]:
-    """Filter, restore and encode; returns what the record says of the filters and networks."""
-    on_card = device_arguments(encoder, device)
+    """Filter, run networks and encode; returns the entries of the record on filters, networks and commands."""
+    device_args = device_arguments(encoder, device)
     encoding = encoder_arguments(encoder, scene.output, scene.settings)
-    timeout_s = _limit_s(scene, frames)
+    timeout_s = _timeout_s(scene, frames)
     if scene.chain.networks:
-        # Only here: it needs torch.
+        # Imported here because it imports torch.
         from tapemill.enhance.networks.pipeline import restore
 
         networks, commands = restore(
@@ -174,16 +179,16 @@ def _made(
             frames=frames,
             encoding=encoding,
             device=device,
-            device_arguments=on_card,
+            device_arguments=device_args,
             timeout_s=timeout_s,
-            most_bytes=_most_bytes(scene, frames),
+            max_output_bytes=_max_bytes(scene, frames),
         )
         filters = {"filters": before_networks(scene), "filters_after": after_networks(scene)}
-        return {**filters, "networks": networks, "commands": commands, "programs": _programs(*RESTORERS)}
+        return {**filters, "networks": networks, "commands": commands, "programs": _programs(*NETWORK_PACKAGES)}
     chain = filter_chain(scene)
     arguments = [
-        *on_card,
-        # The rate is stated because encoders count time in units of it, and a file's own claim may be rounded.
+        *device_args,
+        # The rate is given because encoders count time in units of it, and the rate in the file may be rounded.
         *ffmpeg.input_args(clip, options=("-threads", "1", "-r", str(scene.picture.rate))),
         *("-map", "0:v:0", "-map_chapters", "-1", "-filter_threads", "1", "-vf", ",".join(chain)),
         *("-fps_mode", "passthrough", *encoding, *ffmpeg.output_args(partial, "matroska")),
@@ -192,11 +197,11 @@ def _made(
         arguments,
         concerns=clip,
         timeout_s=timeout_s,
-        max_output_bytes=_most_bytes(scene, frames),
+        max_output_bytes=_max_bytes(scene, frames),
         forbidden=ffmpeg.CUT_DAMAGE,
         reached=Progress(frames * scene.output.frames_per_frame).reach,
     )
-    commands = [redact_paths(arguments, argument_labels(clip, partial, on_card))]
+    commands = [redact_paths(arguments, argument_labels(clip, partial, device_args))]
     return {"filters": chain, "commands": commands, "programs": _programs()}
 
 
@@ -206,7 +211,7 @@ def _programs(*packages: str) -> dict[str, str]:
 
 @contextmanager
 def _one_encoder(encoder: str, clip: Path) -> Iterator[None]:
-    """A hardware encoder that fails may do better the next time. A clip by another encoder would not join."""
+    """Turn failures of a hardware encoder into transient errors: a clip of another encoder would not join."""
     try:
         yield
     except ToolFailed as error:
@@ -218,36 +223,36 @@ def _one_encoder(encoder: str, clip: Path) -> Iterator[None]:
             tool="ffmpeg",
             tool_exit_code=error.tool_exit_code,
             stderr_tail=error.stderr_tail,
-            remedy=f"try again; if it stays so, set enhance: encoder: {ENCODERS[encoder].software}",
+            remedy=f"run again; if it fails again, set enhance: encoder: {ENCODERS[encoder].software}",
         ) from error
 
 
-def _limit_s(scene: SceneGraphInput, frames: int) -> float:
-    """Seconds after which ffmpeg hangs rather than works, or rather than waits for a network."""
+def _timeout_s(scene: SceneGraphInput, frames: int) -> float:
+    """Time limit of ffmpeg in seconds, including its wait for networks."""
     samples = max(scene.picture.width * scene.picture.height, scene.output.width * scene.output.height)
-    pictures = frames * scene.output.frames_per_frame
-    return START_S + pictures * (samples / SAMPLES_PER_S + NETWORK_S * len(scene.chain.networks))
+    frames_out = frames * scene.output.frames_per_frame
+    return START_S + frames_out * (samples / SAMPLES_PER_S + NETWORK_S * len(scene.chain.networks))
 
 
-def _most_bytes(scene: SceneGraphInput, frames: int) -> int:
+def _max_bytes(scene: SceneGraphInput, frames: int) -> int:
     output = scene.output
     return max_output_bytes(pictures=frames * output.frames_per_frame, samples=output.width * output.height)
 
 
-def _facts(scene: SceneGraphInput, cadence: SceneFieldOrder, passed: ClipReport) -> dict[str, object]:
+def _facts(scene: SceneGraphInput, field_order: SceneFieldOrder, checked: ClipReport) -> dict[str, object]:
     output = scene.output
     return {
         "encoder_asked": scene.settings.encoder,
-        "field_order": cadence.field_order,
-        "field_order_differs": cadence.own,
-        "field_orders_seen": dict(cadence.seen),
-        "frames_out": passed.frames,
+        "field_order": field_order.field_order,
+        "field_order_differs": field_order.own,
+        "field_orders_seen": dict(field_order.seen),
+        "frames_out": checked.frames,
         "crop": asdict(scene.crop),
         "width": output.width,
         "height": output.height,
         "rate": format_fraction(output.rate),
         "pixel_format": output.pixel_format,
         "colour": asdict(output.colour),
-        "codec_private_sha256": passed.codec_private_sha256,
-        "likeness": [round(value, 4) for value in passed.likeness],
+        "codec_private_sha256": checked.codec_private_sha256,
+        "likeness": [round(value, 4) for value in checked.similarity],
     }

@@ -1,4 +1,4 @@
-"""What every clip of a tape looks like after enhancement: a pure function of the capture's facts and the settings."""
+"""Output format of all clips of a tape: a pure function of the capture's video and the settings."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from tapemill.media.colour import Colour
 from .chain import Chain
 from .settings import EnhanceSettings
 
-# Every encoder takes this size; smaller pictures get a black border. SVT-AV1 asks for 64 × 64.
+# Every encoder accepts this size; smaller frames get a black border. SVT-AV1 needs 64 × 64.
 SMALLEST_SIDE = 64
-# Below this there is no texture that a filter could improve, and some filters refuse such pictures.
+# Below this there is no texture to improve, and some filters reject such frames.
 SMALLEST_RESTORED_SIDE = 16
 # bwdif reads two lines above and below.
 SMALLEST_DEINTERLACED_SIDE = 4
 # Players take untagged video for BT.601 up to this height and for BT.709 above it; tagged video should agree.
 TALLEST_SD_LINES = 576
-# Of the finished picture. Encoders and players end here (8K).
+# Of the output. Limit of encoders and players (8K).
 LARGEST_SIDE = 8192
 NTSC_LINES = frozenset({240, 480, 486})
 
@@ -32,13 +32,13 @@ BT601_PAL = Colour(primaries="bt470bg", transfer="smpte170m", matrix="bt470bg", 
 BT601_NTSC = Colour(primaries="smpte170m", transfer="smpte170m", matrix="smpte170m", range="tv")
 BT709 = Colour(primaries="bt709", transfer="bt709", matrix="bt709", range="tv")
 BT601_MATRICES = frozenset({"bt470bg", "smpte170m"})
-# Transfers that a picture with a BT.601 matrix can have; others (HDR) are kept as they are.
+# Transfers that occur with a BT.601 matrix; others (HDR) are not converted.
 SDR_TRANSFERS = frozenset({"bt709", "smpte170m", "smpte240m", "bt470m", "bt470bg", "iec61966-2-1"})
 
 
 @dataclass(frozen=True)
 class Layout:
-    """A planar YUV pixel format, by what matters to filters."""
+    """Planar YUV pixel format, by depth and chroma subsampling."""
 
     depth: int
     """Bits of a sample: 8 or 10."""
@@ -47,19 +47,19 @@ class Layout:
 
     @property
     def name(self) -> str:
-        """As ffmpeg calls it."""
+        """Name in ffmpeg."""
         sampling = {(0, 0): "444", (1, 0): "422", (1, 1): "420"}[self.log2_chroma_width, self.log2_chroma_height]
         return f"yuv{sampling}p" + ("" if self.depth == 8 else f"{self.depth}le")
 
 
 @dataclass(frozen=True)
 class OutputFormat(JsonRecord):
-    """The picture of all enhanced clips of a tape. Its pixels are square and its frames progressive."""
+    """Format of all enhanced clips of a tape. Pixels are square and frames progressive."""
 
     width: int
     height: int
     restored_width: int
-    """Of the picture itself, without the border that very small ones get."""
+    """Without the border that very small frames get."""
     restored_height: int
     rate: Fraction
     frames_per_frame: int
@@ -69,7 +69,7 @@ class OutputFormat(JsonRecord):
 
 
 def plan_output_format(picture: VideoInfo, settings: EnhanceSettings) -> OutputFormat:
-    """What the settings make of this capture. Raises ConfigError if the crop leaves nothing of the picture."""
+    """Plan the output format of a capture. Raises ConfigError if the crop leaves nothing of the frame."""
     width, height = _restored_size(picture, settings)
     bob = settings.deinterlace == "bob" and picture.field_order != "progressive"
     frames_per_frame = 2 if bob else 1
@@ -80,14 +80,14 @@ def plan_output_format(picture: VideoInfo, settings: EnhanceSettings) -> OutputF
         restored_height=height,
         rate=picture.rate * frames_per_frame,
         frames_per_frame=frames_per_frame,
-        pixel_format=_output_format(settings, working_layout(picture.pixel_format)),
+        pixel_format=_pixel_format(settings, working_layout(picture.pixel_format)),
         colour=output_colour(picture, height),
     )
 
 
 @dataclass(frozen=True)
 class Crop:
-    """The part of a frame that is kept, in samples and lines of the capture."""
+    """Part of a frame that remains, in samples and lines of the capture."""
 
     left: int
     top: int
@@ -96,19 +96,19 @@ class Crop:
 
 
 def cropped(picture: VideoInfo, settings: EnhanceSettings) -> Crop:
-    """What the crop leaves, on the chroma grid: rather a line more is cut than half a chroma line kept."""
+    """The crop, aligned to the chroma grid: rather one line more is cut than half a chroma line left."""
     filters = settings.filters(lines=picture.height)
     layout = working_layout(picture.pixel_format)
-    # Encoders of 4:2:0 need even sizes. Where a side is not resampled anyway, it loses a line rather than being so.
+    # Encoders of 4:2:0 need even sizes. A side that is not resampled otherwise loses a line instead of being resampled.
     columns = 2 if picture.sample_aspect_ratio == 1 and settings.height_lines is None else 1
     lines = 2 if settings.height_lines is None else 1
-    left, width = _kept(
+    left, width = _aligned_cut(
         picture.width,
         (filters.crop_left_samples, filters.crop_right_samples),
         offset_grid=1 << layout.log2_chroma_width,
         size_grid=max(columns, 1 << layout.log2_chroma_width),
     )
-    top, height = _kept(
+    top, height = _aligned_cut(
         picture.height,
         (filters.crop_top_lines, filters.crop_bottom_lines),
         offset_grid=1 << layout.log2_chroma_height,
@@ -116,7 +116,7 @@ def cropped(picture: VideoInfo, settings: EnhanceSettings) -> Crop:
     )
     if width < 1 or height < 1:
         raise ConfigError(
-            f"the crop leaves nothing of a picture of {picture.width} × {picture.height}",
+            f"the crop leaves nothing of a frame of {picture.width} × {picture.height}",
             remedy="lower the four settings enhance: crop_…",
         )
     return Crop(left=left, top=top, width=width, height=height)
@@ -124,7 +124,7 @@ def cropped(picture: VideoInfo, settings: EnhanceSettings) -> Crop:
 
 @cache
 def working_layout(pixel_format: str) -> Layout:
-    """The format that the filters work in: the capture's own sampling where all filters take it.
+    """Layout of the filters: the capture's own sampling where all filters accept it.
 
     More than 8 bits become 10. RGB becomes 4:4:4, 4:1:1 becomes 4:2:2 (across lines only, so that fields stay apart),
     gray becomes 4:2:0, alpha is dropped.
@@ -141,9 +141,9 @@ def working_layout(pixel_format: str) -> Layout:
 
 
 def frame_layout(picture: VideoInfo, settings: EnhanceSettings) -> Layout:
-    """The format of frames once fields are apart: the working format, with no more chroma than the finished clip.
+    """Layout of frames after deinterlacing: the working layout, with no more chroma than the finished clip.
 
-    Networks get all the chroma there is.
+    Networks get all chroma of the capture.
     """
     working = working_layout(picture.pixel_format)
     if Chain.of(settings).networks:
@@ -163,10 +163,10 @@ def is_rgb(pixel_format: str) -> bool:
 
 
 def source_colour(picture: VideoInfo) -> Colour:
-    """The capture's colour with nothing left unknown: as YUV, after the conversion that RGB needs.
+    """The capture's colour with nothing left unknown, as YUV, after the conversion of RGB.
 
-    What is untagged is taken for BT.601 in the variant of the line count, or BT.709 from 720 lines on. A known matrix
-    says more than the size.
+    Unknown values are those of BT.601 in the variant of the line count, or of BT.709 from 720 lines on. A known matrix
+    takes precedence over the size.
     """
     tags = picture.colour
     if tags.matrix == "bt709" or (tags.matrix in {"unknown", "gbr"} and picture.height > TALLEST_SD_LINES):
@@ -185,18 +185,18 @@ def source_colour(picture: VideoInfo) -> Colour:
 
 
 def output_colour(picture: VideoInfo, height: int) -> Colour:
-    """The capture's colour at video range; BT.601 becomes BT.709 when the picture is taller than 576 lines."""
+    """The capture's colour at video range; BT.601 becomes BT.709 when the output is taller than 576 lines."""
     source = source_colour(picture)
     if height > TALLEST_SD_LINES and source.matrix in BT601_MATRICES and source.transfer in SDR_TRANSFERS:
         return BT709
     return replace(source, range="tv")
 
 
-def _kept(size: int, cut: tuple[int, int], *, offset_grid: int, size_grid: int) -> tuple[int, int]:
-    """Offset and size of what is left between two cuts, both on their grids; a size below its grid stays."""
+def _aligned_cut(size: int, cut: tuple[int, int], *, offset_grid: int, size_grid: int) -> tuple[int, int]:
+    """Offset and size of what remains between two cuts, aligned to their grids; a size below its grid stays."""
     offset = -(-cut[0] // offset_grid) * offset_grid
-    left = size - offset - cut[1]
-    return offset, left if left < size_grid else left // size_grid * size_grid
+    rest = size - offset - cut[1]
+    return offset, rest if rest < size_grid else rest // size_grid * size_grid
 
 
 def _restored_size(picture: VideoInfo, settings: EnhanceSettings) -> tuple[int, int]:
@@ -205,21 +205,21 @@ def _restored_size(picture: VideoInfo, settings: EnhanceSettings) -> tuple[int, 
     width, height = _square_pixels(cropped(picture, settings), picture.sample_aspect_ratio, lines)
     if max(width, height) > LARGEST_SIDE:
         raise ConfigError(
-            f"the networks of the chain, which enlarge {scale} times, would make a picture of {width} × {height}",
-            remedy="take models of a smaller scale out of enhance: chain, or set enhance: height_lines",
+            f"the networks of the chain, which enlarge {scale} times, would make frames of {width} × {height}",
+            remedy="remove networks from enhance: chain or choose smaller scales, or set enhance: height_lines",
         )
     return width, height
 
 
 def _square_pixels(crop: Crop, aspect: Fraction, lines: int) -> tuple[int, int]:
-    """Width and height, both even: of so many lines, and the width that follows."""
+    """Width and height, both even, for a number of lines and square pixels."""
     height = max(lines, 2)
     width = crop.width * aspect * Fraction(height, crop.height)
     return max(round_half_up(width / 2) * 2, 2), height
 
 
-def _output_format(settings: EnhanceSettings, working: Layout) -> str:
-    """`auto`: what plays everywhere, except for ffv1, which is chosen to lose nothing."""
+def _pixel_format(settings: EnhanceSettings, working: Layout) -> str:
+    """Pixel format; `auto` is what plays everywhere, except for ffv1, which is lossless."""
     if settings.pixel_format != "auto":
         return settings.pixel_format
     if settings.encoder == "ffv1":

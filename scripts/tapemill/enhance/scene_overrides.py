@@ -1,4 +1,4 @@
-"""Scenes of their own: other settings for single scenes, from a table beside the tape sheet."""
+"""Scene overrides: settings for single scenes, from a table beside the tape sheet."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from .chain import Chain, NetworkStep, resolve_chain
 from .output_format import OutputFormat, plan_output_format
 from .settings import EnhanceSettings
 
-WHERE: Final = ("tape", "scene", "start_frame", "stop_frame")
-# All clips of a tape agree on these, or they do not join.
-OF_THE_TAPE: Final = frozenset(
+KEY_COLUMNS: Final = ("tape", "scene", "start_frame", "stop_frame")
+# All clips of a tape have these in common, or they do not join.
+TAPE_KEYS: Final = frozenset(
     {
         *("deinterlace", "crop_top_lines", "crop_bottom_lines", "crop_left_samples", "crop_right_samples"),
         *("height_lines", "encoder", "crf", "encoder_effort", "encoder_threads", "keyframe_interval_s", "pixel_format"),
@@ -35,20 +35,20 @@ Section = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Override:
-    """One row of the table."""
+    """Row of the table."""
 
     where: str
-    """File and row, for messages."""
+    """File and row, for error messages."""
     tape: str
     scene: str
-    """Empty if the row is for a range of frames, or for the whole tape."""
+    """Empty if the row is for a frame range or for the whole tape."""
     span: FrameRange | None
     values: Mapping[str, Any]
 
-    def concerns(self, tape: str, scene: str, span: FrameRange | None) -> bool:
-        """Whether the row is for this scene: for its name, or for frames that hold more than half of it.
+    def applies_to(self, tape: str, scene: str, span: FrameRange | None) -> bool:
+        """Whether the row applies to a scene: by its name, or by frames that hold more than half of it.
 
-        Ready scenes have no `span` on the tape. Raises ConfigError if the row is for frames all the same.
+        Scenes of a folder have no `span`. Raises ConfigError if the row has frames nevertheless.
         """
         if self.tape != tape or (self.scene and self.scene != scene):
             return False
@@ -56,7 +56,7 @@ class Override:
             return True
         if span is None:
             raise ConfigError(
-                f"{self.where}: tape {tape} is a folder of ready scenes, which have no place on the tape yet",
+                f"{self.where}: tape {tape} is a folder of scenes, which have no position on the tape yet",
                 remedy="name the scenes in the column `scene` instead",
             )
         start, stop = max(span.start_frame, self.span.start_frame), min(span.stop_frame, self.span.stop_frame)
@@ -65,46 +65,46 @@ class Override:
 
 @dataclass
 class SceneSettings:
-    """The section `enhance` for each scene: written out, with what the table says for it.
+    """Resolved section `enhance` for each scene, with its overrides.
 
-    What follows from the same rows, or from the same picture, is worked out once: every job of every scene asks.
+    Results are cached by rows and by video, because every job of every scene asks for them.
     """
 
     section: Section
-    """The config's, as it stands there."""
+    """Section of the config, not resolved."""
     overrides: Sequence[Override]
-    complete: Callable[[Section], dict[str, Any]]
-    """Writes a section's chain out; raises ConfigError."""
-    _made: dict[tuple[int, ...], dict[str, Any]] = field(default_factory=dict, repr=False)
+    resolve: Callable[[Section], dict[str, Any]]
+    """Resolves the chain of a section; raises ConfigError."""
+    _resolved: dict[tuple[int, ...], dict[str, Any]] = field(default_factory=dict, repr=False)
     _networks: dict[tuple[int, ...], tuple[NetworkStep, ...]] = field(default_factory=dict, repr=False)
     _outputs: dict[VideoInfo, OutputFormat] = field(default_factory=dict, repr=False)
 
     @classmethod
     def planned(cls, section: Section, tapes: Sequence[str]) -> SceneSettings:
-        """All of it, checked, with models from the registry. Raises ConfigError for anything that cannot be."""
+        """Read the table and validate everything, with models from the registry. Raises ConfigError."""
 
-        def complete(changed: Section) -> dict[str, Any]:
+        def resolve(changed: Section) -> dict[str, Any]:
             return resolve_chain(
                 changed,
                 lambda name: find_model(name, NETWORKS),
                 lambda own: check_values("enhance", own, "enhance.chain"),
             )
 
-        made = cls(section, read_overrides(Path(section["overrides"]), tapes), complete)
-        made.check()
-        return made
+        settings = cls(section, read_overrides(Path(section["overrides"]), tapes), resolve)
+        settings.check()
+        return settings
 
     @property
     def of_tape(self) -> dict[str, Any]:
-        """What holds where the table says nothing, and what shapes all clips."""
+        """Settings of scenes without overrides, and of the format of all clips."""
         return self._with(())
 
     def of_scene(self, tape: str, scene: str, span: FrameRange | None) -> dict[str, Any]:
-        """The settings of a scene. Where rows disagree the later one counts."""
+        """Settings of a scene. Of several rows the later one takes precedence."""
         return self._with(self._rows(tape, scene, span))
 
     def rows_of(self, tape: str) -> list[dict[str, Any]]:
-        """What the table says of a tape, as plain values: the scene or the frames of each row, and its settings."""
+        """Rows of a tape as JSON values: scene or frames, and settings."""
         return [
             {
                 "scene": row.scene,
@@ -116,50 +116,50 @@ class SceneSettings:
         ]
 
     def sections_of(self, tape: str) -> list[dict[str, Any]]:
-        """Every section that scenes of a tape may get: the tape's, and one for each row about it."""
+        """Every section that scenes of a tape may get: that of the tape, and one for each of its rows."""
         rows = [number for number, row in enumerate(self.overrides) if row.tape == tape]
         return [self.of_tape, *(self._with((number,)) for number in rows)]
 
     @property
     def networks_of_tape(self) -> tuple[NetworkStep, ...]:
-        """The networks of scenes that the table says nothing of."""
+        """Networks of scenes without overrides."""
         return self._networks_with(())
 
     def networks_of_scene(self, tape: str, scene: str, span: FrameRange | None) -> tuple[NetworkStep, ...]:
-        """The networks that a scene goes through."""
+        """Networks of a scene."""
         return self._networks_with(self._rows(tape, scene, span))
 
     def output(self, picture: VideoInfo) -> OutputFormat:
-        """What all clips of a tape with such a picture are. Raises ConfigError if the crop leaves nothing of it."""
+        """Output format of a tape with this video. Raises ConfigError if the crop leaves nothing of the frame."""
         if picture not in self._outputs:
             self._outputs[picture] = plan_output_format(picture, EnhanceSettings(**self.of_tape))
         return self._outputs[picture]
 
     @property
     def models(self) -> list[str]:
-        """The models of all chains, as the config and the table name them."""
+        """Names of the models of all chains."""
         sections = [self.of_tape, *(self._with((number,)) for number in range(len(self.overrides)))]
         steps = [step["network"]["model"] for section in sections for step in section["chain"] if "network" in step]
         return list(dict.fromkeys(steps))
 
     def check(self) -> None:
-        """Raise ConfigError if the section cannot be, and for the first row that cannot."""
+        """Raise ConfigError for an invalid section, and for the first invalid row."""
         self._with(())
         for number in range(len(self.overrides)):
             self._with((number,))
 
     def check_scenes(self, tape: str, scenes: Collection[str]) -> None:
-        """Raise ConfigError for a row that names a scene which the tape does not have."""
+        """Raise ConfigError for a row that names a scene that the tape does not have."""
         for override in self.overrides:
             if override.tape == tape and override.scene and override.scene not in scenes:
                 near = difflib.get_close_matches(override.scene, scenes, n=1, cutoff=0)
                 raise ConfigError(
                     f"{override.where}: tape {tape} has no scene {override.scene}",
-                    remedy=f"names are in results/{tape}/scenes.tsv" + (f", a near one is {near[0]}" if near else ""),
+                    remedy=f"names are in results/{tape}/scenes.tsv" + (f"; did you mean {near[0]}?" if near else ""),
                 )
 
     def _rows(self, tape: str, scene: str, span: FrameRange | None) -> tuple[int, ...]:
-        return tuple(number for number, override in enumerate(self.overrides) if override.concerns(tape, scene, span))
+        return tuple(number for number, override in enumerate(self.overrides) if override.applies_to(tape, scene, span))
 
     def _networks_with(self, rows: tuple[int, ...]) -> tuple[NetworkStep, ...]:
         if rows not in self._networks:
@@ -167,42 +167,42 @@ class SceneSettings:
         return self._networks[rows]
 
     def _with(self, rows: tuple[int, ...]) -> dict[str, Any]:
-        if rows not in self._made:
+        if rows not in self._resolved:
             changed = dict(self.section)
             for number in rows:
                 changed.update(self.overrides[number].values)
             try:
-                made = self.complete(changed)
+                resolved = self.resolve(changed)
             except ConfigError as error:
                 where = f"{self.overrides[rows[-1]].where}: " if rows else ""
                 raise ConfigError(f"{where}{error.what}", file=error.file, remedy=error.remedy) from error
             if rows:
-                self._check_shape(made, self.overrides[rows[-1]].where)
-            self._made[rows] = made
-        return self._made[rows]
+                self._check_tape_keys(resolved, self.overrides[rows[-1]].where)
+            self._resolved[rows] = resolved
+        return self._resolved[rows]
 
-    def _check_shape(self, made: Section, where: str) -> None:
-        for key in sorted(OF_THE_TAPE - {"overrides"}):
-            if made[key] != self.of_tape[key]:
+    def _check_tape_keys(self, resolved: Section, where: str) -> None:
+        for key in sorted(TAPE_KEYS - {"overrides"}):
+            if resolved[key] != self.of_tape[key]:
                 raise ConfigError(
-                    f"{where}: a step of the chain sets {key} to {made[key]!r} for single scenes",
-                    remedy="all clips of a tape have to agree on it: set it in the config",
+                    f"{where}: a step of the chain sets {key} to {resolved[key]!r} for single scenes",
+                    remedy="all clips of a tape have it in common: set it in the config",
                 )
 
 
 def read_overrides(path: Path, tapes: Sequence[str]) -> list[Override]:
-    """The rows of the table; none if there is no such file. Raises ConfigError naming the row that cannot be."""
+    """Read the rows of the table; none if the file does not exist. Raises ConfigError naming an invalid row."""
     if not path.is_file():
         return []
-    settings = [key for key in schema("config")["properties"]["enhance"]["properties"] if key not in OF_THE_TAPE]
-    rows = read_table(path, [*WHERE, *settings], required=("tape",))
+    settings = [key for key in schema("config")["properties"]["enhance"]["properties"] if key not in TAPE_KEYS]
+    rows = read_table(path, [*KEY_COLUMNS, *settings], required=("tape",))
     return [_override(f"row {number} of {path}", row, tapes) for number, row in rows]
 
 
 def _override(where: str, row: Mapping[str, str], tapes: Sequence[str]) -> Override:
     if row["tape"] not in tapes:
         raise ConfigError(f"{where}: there is no tape {row['tape']!r} in the sheet", remedy="correct the column `tape`")
-    values = {key: _value(where, key, cell) for key, cell in row.items() if cell and key not in WHERE}
+    values = {key: _value(where, key, cell) for key, cell in row.items() if cell and key not in KEY_COLUMNS}
     check_values("enhance", values, where)
     return Override(where, row["tape"], row.get("scene", ""), _span(where, row), values)
 
@@ -217,18 +217,18 @@ def _span(where: str, row: Mapping[str, str]) -> FrameRange | None:
         )
     if not (start.isdecimal() and stop.isdecimal() and int(start) < int(stop)):
         raise ConfigError(
-            f"{where}: frames from {start!r} to {stop!r} are no range, the stop is the frame after the last",
+            f"{where}: frames from {start!r} to {stop!r} are not a range; the stop is the frame after the last",
             remedy="write both as whole numbers, the smaller one first",
         )
     return FrameRange(int(start), int(stop))
 
 
 def _value(where: str, key: str, cell: str) -> Any:
-    """Cells are written like values in the config."""
+    """Parse a cell, which is written like a value in the config."""
     try:
         return parse_yaml(cell)
     except ValueError as error:
         raise ConfigError(
             f"{where}: {key} cannot be read: {cell[:60]!r} ({error})",
-            remedy="write it as it would stand in config.yaml",
+            remedy="write it as in config.yaml",
         ) from error

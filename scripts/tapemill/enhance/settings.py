@@ -1,4 +1,4 @@
-"""Settings of the stage enhance, and the presets that fill in what the config leaves open."""
+"""Settings of the stage enhance, and the presets for keys that the config leaves empty."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from tapemill.devices.device import Precision
 Preset = Literal["fast", "gentle", "none", "good", "best"]
 Deinterlace = Literal["bob", "single", "off"]
 
-# Captures of a whole tape frame have these many lines; only they end in the lines of the head switch.
+# Line counts of captures with the whole frame; only they end in the head-switching lines.
 TAPE_LINES = frozenset({480, 486, 576})
 
 
 @dataclass(frozen=True)
 class FilterSettings:
-    """Strengths of all filters, every one decided. Zero leaves a filter out."""
+    """Strengths of all filters. Zero disables a filter."""
 
     crop_top_lines: int
     crop_bottom_lines: int
@@ -37,7 +37,7 @@ class FilterSettings:
     grain_levels: float
 
 
-_NOTHING = FilterSettings(
+_ALL_OFF = FilterSettings(
     crop_top_lines=0,
     crop_bottom_lines=0,
     crop_left_samples=0,
@@ -57,8 +57,8 @@ _NOTHING = FilterSettings(
 )
 
 PRESETS: Mapping[Preset, Mapping[str, float]] = {
-    # Worn VHS. Measured on the demo tape, whose truth is known: up to here likeness grows with every step (PSNR of luma
-    # 29.0 → 30.6 dB); it would go on growing, but real movement begins to trail. Sharpening lowers it at any strength.
+    # Worn VHS. Measured on the demo tape, whose original is known: each step up to here raises the PSNR of luma (29.0 →
+    # 30.6 dB); stronger filters raise it further, but movement begins to smear. Sharpening lowers it at any strength.
     "fast": {
         "crop_bottom_lines": 10,
         "denoise_luma_spatial": 6.0,
@@ -68,7 +68,7 @@ PRESETS: Mapping[Preset, Mapping[str, float]] = {
         "chroma_bleed": 2.0,
         "deband_levels": 1.0,
     },
-    # S-VHS, Hi8, Video8 and DV: nothing that a comparison side by side would show as a loss.
+    # S-VHS, Hi8, Video8 and DV: no loss that is visible side by side.
     "gentle": {
         "denoise_luma_spatial": 0.7,
         "denoise_luma_temporal": 2.0,
@@ -78,8 +78,8 @@ PRESETS: Mapping[Preset, Mapping[str, float]] = {
         "sharpen": 0.1,
     },
     "none": {},
-    # The filters of `fast`; the network makes up for what they blur. Weaker ones along lines leave it no more to work
-    # with: after the same short training it came to 32.1 dB of luma on the demo at 0, to 32.2 dB at 6.
+    # The filters of `fast`; the network restores what they blur. Weaker spatial filters do not help it: after the same
+    # short training it reached 32.1 dB of luma on the demo at 0, and 32.2 dB at 6.
     "good": {
         "crop_bottom_lines": 10,
         "denoise_luma_spatial": 6.0,
@@ -88,21 +88,21 @@ PRESETS: Mapping[Preset, Mapping[str, float]] = {
         "denoise_chroma_temporal": 16.0,
         "chroma_bleed": 2.0,
     },
-    # VRT sees movement, so nothing is smoothed before it.
+    # VRT uses movement, so nothing is smoothed before it.
     "best": {"crop_bottom_lines": 10, "chroma_bleed": 2.0},
 }
 
 
 @dataclass(frozen=True)
 class EnhanceSettings:
-    """The config section `enhance`; what each key means stands in the config schema.
+    """Section `enhance` of the config; the meaning of each key is in the config schema.
 
-    None in a filter's key means: as the preset says.
+    None in a filter's key: the value of the preset.
     """
 
     preset: Preset
     chain: Sequence[Any] | None
-    """None: the preset's. In a job it is written out (`chain.resolve_chain`)."""
+    """None: that of the preset. In a job it is resolved (`chain.resolve_chain`)."""
     frame_model: str
     vrt_model: str
     overrides: str
@@ -135,16 +135,16 @@ class EnhanceSettings:
     pixel_format: str
 
     def filters(self, *, lines: int, own: Mapping[str, float] = MappingProxyType({})) -> FilterSettings:
-        """All strengths for a capture of so many lines; `own` are those that a step of the chain states itself.
+        """Strengths of all filters for a capture of `lines` lines; `own` are the settings of a step of the chain.
 
-        The preset's crop is for whole tape frames alone.
+        The preset's crop applies to captures of whole frames only.
         """
         preset = PRESETS[self.preset]
         values = {}
         for field in fields(FilterSettings):
             chosen = own.get(field.name, getattr(self, field.name))
             if chosen is None:
-                chosen = preset.get(field.name, getattr(_NOTHING, field.name))
+                chosen = preset.get(field.name, getattr(_ALL_OFF, field.name))
                 if field.name.startswith("crop_") and lines not in TAPE_LINES:
                     chosen = 0
             values[field.name] = chosen

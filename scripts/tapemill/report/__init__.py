@@ -1,7 +1,7 @@
-"""The report: pages that show what became of a tape, and of the runs that made it. Everything in them is text or drawn.
+"""Report: HTML pages about a tape and about the runs that made it.
 
-It stands above the stages, whose records it reads. Here is what the rules ask while they are read, for every job anew,
-so this imports next to nothing; the jobs take `sampling`, `tape_pages` and `run_page` by themselves.
+It is a layer above the stages, whose records it reads. The rules import this module while they are parsed, in every
+job again, so it imports next to nothing; the jobs import `sampling`, `tape_pages` and `run_page` themselves.
 """
 
 from .page import report_entry

@@ -1,4 +1,4 @@
-"""Charts as SVG, drawn by matplotlib: the same bytes for the same values, no text of strangers but names of cards."""
+"""Charts as SVG, drawn by matplotlib: the same bytes for the same values, no foreign text but names of GPUs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# The palette of M. Okabe and K. Ito (Color Universal Design), which colour-blind people can tell apart.
+# The palette of M. Okabe and K. Ito (Color Universal Design), for colour-blind people too.
 COLOURS: Final = {
     "enhance": "#0072B2",
     "subtitles": "#E69F00",
@@ -29,7 +29,7 @@ COLOURS: Final = {
 BEFORE, AFTER, BAD = "#D55E00", "#0072B2", "#000000"
 INK, FAINT = "#334155", "#CBD5E1"
 WIDTH_IN: Final = 9.0
-# More bars than that are a picture rather than shapes: a night's scenes stay a few 10 kB.
+# More bars than this are drawn as a bitmap instead of shapes, so that a chart stays a few 10 kB.
 MOST_SHAPES: Final = 600
 SETTINGS: Final[Mapping[str, Any]] = {
     "svg.fonttype": "none",
@@ -53,13 +53,13 @@ TITLES: Final = {
     "noise_levels": "Noise in brightness, levels of 255",
     "colour_noise_levels": "Noise in colour, levels of 255",
     "blur": "Blur, 0 sharp to 1 blurred",
-    "comb_ratio": "Combs, above 1 there are any",
+    "comb_ratio": "Combing, present above 1",
 }
 
 
 @contextmanager
 def _figure(height_in: float) -> Iterator[tuple[Figure, io.StringIO]]:
-    """A figure to draw on; afterwards the stream holds it as SVG."""
+    """Yield a figure to draw on; afterwards the stream holds it as SVG."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
@@ -71,19 +71,19 @@ def _figure(height_in: float) -> Iterator[tuple[Figure, io.StringIO]]:
 
 
 def timeline(run: RunView) -> str:
-    """What worked when: a row for each lane and for each stage without one."""
+    """Draw the jobs of a run over time: a row for each lane and for each stage without one."""
     heights = [1.0 if row.is_lane else 0.6 + 0.2 * min(row.slots, 8) for row in run.rows]
     total = max(run.length_s, 0.001)
     unit, unit_s = _unit(total)
     with _figure(1.1 + 0.42 * sum(heights)) as (figure, stream):
         axes = figure.subplots()
         bottom = 0.0
-        ticks: list[tuple[float, str]] = []
+        labels: list[tuple[float, str]] = []
         for row, height in zip(run.rows, heights, strict=True):
             _bars(axes, row, bottom, height, unit_s)
-            ticks.append((bottom + height / 2, _row_name(row)))
+            labels.append((bottom + height / 2, _row_name(row)))
             bottom += height
-        axes.set_yticks([place for place, _ in ticks], [name for _, name in ticks])
+        axes.set_yticks([position for position, _ in labels], [name for _, name in labels])
         axes.set_ylim(bottom, 0)
         axes.set_xlim(0, total / unit_s)
         axes.set_xlabel(f"{unit} since the first job began")
@@ -93,7 +93,7 @@ def timeline(run: RunView) -> str:
 
 
 def _unit(length_s: float) -> tuple[str, int]:
-    """A unit for so long a time, and its seconds."""
+    """A suitable unit for a duration, and its seconds."""
     return ("hours", 3600) if length_s > 10_800 else ("minutes", 60) if length_s > 180 else ("seconds", 1)
 
 
@@ -110,12 +110,17 @@ def _bars(axes: Axes, row: TimelineRow, bottom: float, height: float, unit_s: fl
                 axes.broken_barh(
                     spans,
                     (bottom + height * 0.1 + slot * slot_height, slot_height * 0.92),
-                    facecolor="#FFFFFF" if failed else COLOURS.get(stage, COLOURS["other"]),
+                    facecolor="#FFFFFF" if failed else _colour(stage),
                     edgecolor=BAD if failed else "#FFFFFF",
                     hatch="////" if failed else None,
                     linewidth=0.8 if failed else 0.3,
                     rasterized=many,
                 )
+
+
+def _colour(stage: str) -> str:
+    """Colour of a stage; an added stage has that of other jobs."""
+    return COLOURS.get(stage, COLOURS["other"])
 
 
 def _row_name(row: TimelineRow) -> str:
@@ -128,23 +133,21 @@ def _row_name(row: TimelineRow) -> str:
 def _stage_legend(figure: Figure, run: RunView) -> None:
     from matplotlib.patches import Patch
 
-    there = {bar.stage for row in run.rows for bar in row.bars}
-    handles = [
-        Patch(facecolor=COLOURS.get(stage, COLOURS["other"]), label=stage) for stage in WITHOUT_LANE if stage in there
-    ]
+    present = {bar.stage for row in run.rows for bar in row.bars}
+    handles = [Patch(facecolor=_colour(stage), label=stage) for stage in WITHOUT_LANE if stage in present]
     if any(bar.has_failed for row in run.rows for bar in row.bars):
         handles.append(Patch(facecolor="#FFFFFF", edgecolor=BAD, hatch="////", label="failed attempt"))
     figure.legend(handles=handles, loc="outside upper left", ncols=len(handles) or 1)
 
 
 def measures(measured: Sequence[Mapping[str, Any]], rate: float, length_s: float) -> str:
-    """Each measure over the length of the tape, before and after. `measured` are looks that have some, at least one."""
+    """Draw each quality metric over the tape, before and after. `measured` are samples with metrics, at least one."""
     unit, unit_s = _unit(length_s)
-    times = [look["frame"] / rate / unit_s for look in measured]
+    times = [sample["frame"] / rate / unit_s for sample in measured]
     with _figure(4.6) as (figure, stream):
         panels = figure.subplots(2, 2, sharex=True).ravel()
         for axes, (name, title) in zip(panels, TITLES.items(), strict=True):
-            before, after = ([look["measures"][name][place] for look in measured] for place in (0, 1))
+            before, after = ([sample["measures"][name][side] for sample in measured] for side in (0, 1))
             axes.vlines(times, before, after, color=FAINT, linewidth=1.5)
             axes.plot(times, before, "o", color=BEFORE, markersize=5, clip_on=False, label="capture")
             axes.plot(times, after, "D", color=AFTER, markersize=5, clip_on=False, label="tape")
@@ -160,13 +163,13 @@ def measures(measured: Sequence[Mapping[str, Any]], rate: float, length_s: float
 
 
 def confidence(cues: Sequence[ReviewedCue], length_s: float) -> str:
-    """How sure the recogniser was of each cue, over the length of the tape."""
+    """Draw the confidence of each cue over the length of the tape."""
     unit, unit_s = _unit(length_s)
-    heard = [(cue, cue.confidence) for cue in cues if cue.confidence is not None]
+    known = [(cue, cue.confidence) for cue in cues if cue.confidence is not None]
     with _figure(2.2) as (figure, stream):
         axes = figure.subplots()
         for doubtful, colour, marker in ((False, AFTER, "o"), (True, BEFORE, "X")):
-            points = [(cue.start_s / unit_s, sure) for cue, sure in heard if cue.is_doubtful == doubtful]
+            points = [(cue.start_s / unit_s, value) for cue, value in known if cue.is_doubtful == doubtful]
             axes.plot(*zip(*points, strict=True), marker, color=colour, markersize=6, clip_on=False) if points else None
         axes.axhline(DOUBTFUL, color=INK, linewidth=0.8, linestyle="--")
         axes.set_ylim(0, 1.03)
@@ -178,13 +181,13 @@ def confidence(cues: Sequence[ReviewedCue], length_s: float) -> str:
 
 
 def work(stages: Sequence[StageWork]) -> str:
-    """Seconds of all jobs of each stage."""
+    """Draw the seconds of all jobs of each stage."""
     unit, unit_s = _unit(max(each.seconds for each in stages))
     with _figure(0.9 + 0.34 * len(stages)) as (figure, stream):
         axes = figure.subplots()
         names = [each.stage for each in stages]
         values = [each.seconds / unit_s for each in stages]
-        bars = axes.barh(names, values, color=[COLOURS[name] for name in names], height=0.7)
+        bars = axes.barh(names, values, color=[_colour(name) for name in names], height=0.7)
         axes.bar_label(bars, fmt="%.1f", padding=4)
         axes.invert_yaxis()
         axes.margins(x=0.12)

@@ -1,4 +1,4 @@
-"""Single pictures of a tape and of its capture, decoded in this process: a few, found by their place in time."""
+"""Random access to single frames of a tape and of its capture, decoded in this process."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from tapemill.media.capture_info import FieldOrder, SourceFileInfo
 from tapemill.media.colour import Colour
 from tapemill.media.probe import open_media
 
-# How far before a picture decoding starts; None is the start of the file. As in `scenes.cutting`: two seconds reach a
-# key frame in nearly all captures.
+# How far before a frame decoding starts; None is the start of the file. As in `scenes.cut`: two seconds reach a key
+# frame in nearly all captures.
 SEEKS_BACK_S = (Fraction(0), Fraction(2), Fraction(20), None)
-# Of a group of pictures without end no more is decoded for the sake of one.
-MOST_FRAMES = 1500
-# By PyAV's names; all others are BT.601's.
+# Limit of frames decoded to reach one, for captures with very long groups of pictures.
+MAX_DECODED_FRAMES = 1500
+# PyAV's names of colour matrices; all others are BT.601.
 MATRICES: Final = {"bt709": "ITU709", "smpte240m": "SMPTE240M", "fcc": "FCC", "bt2020nc": "BT2020"}
-# Still in the scene, and beyond the black that it may begin with.
+# Beyond the black that a scene may begin with.
 THUMBNAIL_FRAMES = 60
 
 
 class TapeReader:
-    """The finished tape: its pictures by number. Used with `with`."""
+    """Reader of the finished tape: frames by number. A context manager."""
 
     def __init__(self, path: Path, rate: Fraction, colour: Colour) -> None:
         self._container = open_media(path)
@@ -45,15 +45,15 @@ class TapeReader:
     def __exit__(self, *_: object) -> None:
         self._container.close()
 
-    def picture(self, number: int) -> np.ndarray | None:
-        """The picture of this number, BGR; None if it cannot be decoded."""
+    def frame(self, number: int) -> np.ndarray | None:
+        """The frame of this number, BGR, shape (height, width, 3), uint8; None if it cannot be decoded."""
         frames = _decoded(self._container, self._stream, number / self._rate)
         time_s = (number - Fraction(1, 2)) / self._rate
         found = next((frame for frame in frames if _time_s(frame) >= time_s), None)
         return None if found is None else _bgr(found, self._colour)
 
-    def glimpse(self, start: int, stop: int) -> np.ndarray | None:
-        """A picture from the inside of [start, stop) that is found quickly: some frames after a key frame."""
+    def thumbnail_frame(self, start: int, stop: int) -> np.ndarray | None:
+        """A frame within [start, stop) that is decoded quickly: some frames after a key frame. As `frame`."""
         middle_s = (start + stop) // 2 / self._rate
         last = None
         for number, frame in enumerate(_decoded(self._container, self._stream, middle_s)):
@@ -65,7 +65,7 @@ class TapeReader:
 
 
 class CaptureReader:
-    """One file of the capture: its pictures by their places on the grid. Used with `with`."""
+    """Reader of one source file of the capture: frames by their index in the CFR timeline. A context manager."""
 
     def __init__(self, path: Path, take: SourceFileInfo, colour: Colour, rotation_deg: int) -> None:
         self._container = open_media(path)
@@ -81,53 +81,53 @@ class CaptureReader:
         self._container.close()
 
     def frame(self, number: int) -> tuple[VideoFrame, VideoFrame, VideoFrame] | None:
-        """The picture that a frame of the grid shows, between its neighbours. None if it cannot be decoded."""
+        """The frame shown at an index of the CFR timeline, between its neighbours; None if it cannot be decoded."""
         take = self._take
         for back_s in SEEKS_BACK_S:
             at_s = None if back_s is None else take.start_s + (number - 1) / take.rate - back_s
             before: list[VideoFrame] = []
             for frame in _decoded(self._container, self._stream, at_s):
-                if self._tick(frame) > number:
+                if self._frame_index(frame) > number:
                     if before:
                         return before[0], before[-1], frame
-                    # The seek landed behind the picture.
+                    # The seek landed after the frame.
                     break
                 before = [*before[-1:], frame]
             else:
-                # The last picture of the file stands for those that are missing after it.
-                if before and number - self._tick(before[-1]) <= take.rate:
+                # The last frame of the file replaces those that are missing after it.
+                if before and number - self._frame_index(before[-1]) <= take.rate:
                     return before[0], before[-1], before[-1]
         return None
 
-    def upright(self, picture: np.ndarray) -> np.ndarray:
-        """Turned as a player turns it."""
-        return np.ascontiguousarray(np.rot90(picture, self._turns))
+    def upright(self, image: np.ndarray) -> np.ndarray:
+        """Rotate an image as a player does."""
+        return np.ascontiguousarray(np.rot90(image, self._turns))
 
     def deinterlaced(self, frames: tuple[VideoFrame, VideoFrame, VideoFrame], order: FieldOrder) -> np.ndarray:
-        """The first field of a picture, the lines between filled in by bwdif and nothing else; BGR, upright."""
+        """Deinterlace a frame, given between its neighbours: its first field, filled in by bwdif; BGR, upright."""
         _, frame, _ = frames
         if order != "progressive":
             frame = _bwdif(frames, order)
         return self.upright(_bgr(frame, self._colour))
 
-    def _tick(self, frame: VideoFrame) -> int:
+    def _frame_index(self, frame: VideoFrame) -> int:
         take = self._take
         step = (int(frame.pts or 0) - take.start_pts) * take.time_base * take.rate
         return int((2 * step + 1) // 2)
 
 
 def grey(frame: VideoFrame) -> np.ndarray:
-    """Brightness alone, as it is stored, in 8 bits."""
+    """Luma as stored, in 8 bits, shape (height, width)."""
     return frame.reformat(format="gray").to_ndarray()
 
 
 def _decoded(container: InputContainer, stream: VideoStream, at_s: Fraction | None) -> Iterator[VideoFrame]:
-    """Pictures from the key frame before a time on the file's clock, as far as they can be decoded."""
+    """Decode frames from the key frame before a time of the file on; frames that fail are skipped."""
     base = Fraction(stream.time_base or Fraction(1, 1000))
     target = round_half_up(at_s / base) if at_s is not None else -(2**62)
     with suppress(av.error.FFmpegError):
         container.seek(max(target, -(2**62)), stream=stream, backward=True)
-    given = 0
+    decoded = 0
     with suppress(av.error.FFmpegError):
         for packet in container.demux(stream):
             try:
@@ -137,8 +137,8 @@ def _decoded(container: InputContainer, stream: VideoStream, at_s: Fraction | No
             for frame in frames:
                 if frame.pts is not None:
                     yield frame
-                    given += 1
-            if given >= MOST_FRAMES:
+                    decoded += 1
+            if decoded >= MAX_DECODED_FRAMES:
                 return
 
 
@@ -152,25 +152,27 @@ def _bwdif(frames: tuple[VideoFrame, VideoFrame, VideoFrame], order: FieldOrder)
     source = graph.add_buffer(width=middle.width, height=middle.height, format=middle.format, time_base=Fraction(1, 25))
     bwdif = graph.add("bwdif", f"mode=send_frame:parity={order}:deint=all")
     graph.link_nodes(source, bwdif, graph.add("buffersink")).configure()
-    made: list[VideoFrame] = []
-    # The graph wants each of the three at a time of its own, also where one stands for two.
-    for number, given in enumerate([*frames, None]):
-        frame = given and given.reformat(format=middle.format.name, width=middle.width, height=middle.height)
+    filtered: list[VideoFrame] = []
+    # The graph needs a different time for each of the three, also where one frame is given twice.
+    for number, source_frame in enumerate([*frames, None]):
+        frame = source_frame and source_frame.reformat(
+            format=middle.format.name, width=middle.width, height=middle.height
+        )
         if frame is not None:
             frame.pts, frame.time_base = number, Fraction(1, 25)
         graph.vpush(frame)
         with suppress(av.error.BlockingIOError, av.error.EOFError):
             while True:
-                made.append(graph.vpull())
-    return made[1]
+                filtered.append(graph.vpull())
+    return filtered[1]
 
 
 def _bgr(frame: VideoFrame, colour: Colour) -> np.ndarray:
     matrix = MATRICES.get(colour.matrix, "ITU601")
-    shown = frame.reformat(
+    converted = frame.reformat(
         format="bgr24",
         src_colorspace=matrix,
         src_color_range="JPEG" if colour.range == "pc" else "MPEG",
         interpolation="LANCZOS",
     )
-    return shown.to_ndarray()
+    return converted.to_ndarray()

@@ -1,7 +1,7 @@
-"""A page of the report: one HTML file that needs nothing else, runs nothing but our own script, and asks no network.
+"""HTML page of the report: one self-contained file, with no script but our own and no network access.
 
-Texts of strangers (titles, subtitles, reasons) reach it through Jinja's escaping alone. Should a mistake let markup
-through all the same, the page's own policy lets no script run but the one whose hash it names.
+Foreign texts (titles, subtitles, reasons) are always escaped by Jinja. If a mistake lets markup through, the page's
+content security policy allows no script but the one whose hash it names.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 
 def readable(text: str) -> str:
-    """A text as it can be shown: control characters, and those that turn its direction, become escapes."""
+    """Make a text safe to display: control and direction characters become escapes."""
     return "".join(
         character.encode("unicode_escape").decode()
         if character in BIDI_CONTROLS or unicodedata.category(character) in CONTROL_CATEGORIES
@@ -36,7 +36,7 @@ def readable(text: str) -> str:
 
 
 def render(template: str, **values: Any) -> str:
-    """The page that a template of `templates/` makes of some values."""
+    """Render a template of `templates/`."""
     return _environment().get_template(template).render(**values)
 
 
@@ -67,7 +67,7 @@ def _environment() -> Environment:
 
 
 def format_position(seconds: float) -> str:
-    """A place on a tape, `1:02:03.4` or `2:03.4`."""
+    """Format a position on a tape: `1:02:03.4` or `2:03.4`."""
     tenths = round(seconds * 10)
     minutes, rest = divmod(tenths, 600)
     hours, minutes = divmod(minutes, 60)
@@ -76,7 +76,7 @@ def format_position(seconds: float) -> str:
 
 
 def format_duration(seconds: float) -> str:
-    """How long something took, in units that suit it."""
+    """Format a duration in suitable units."""
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes = round(seconds / 60)
@@ -84,13 +84,13 @@ def format_duration(seconds: float) -> str:
 
 
 def _as_image(svg: str) -> str:
-    """An SVG as the source of an image: nothing in it can run."""
+    """An SVG as the `src` of an image, where scripts cannot run."""
     start = svg.index("<svg")
     return f"data:image/svg+xml;base64,{base64.b64encode(svg[start:].encode()).decode('ascii')}"
 
 
 def _policy(script: str = "") -> str:
-    """Content security policy of a page that has this script, and no other."""
+    """Content security policy of a page with this script only."""
     allowed = "'none'"
     if script:
         digest = base64.b64encode(hashlib.sha256(_source(script).encode()).digest()).decode("ascii")
@@ -110,7 +110,7 @@ def _source(name: str) -> str:
 
 
 def report_entry(name: str, title: str) -> Mapping[str, Any]:
-    """Arguments of Snakemake's `report` for a page of a tape. Labels are evaluated when the report is put together."""
+    """Arguments of Snakemake's `report()` for a page of a tape; labels are read when the report is made."""
 
     def labels(wildcards: Any) -> dict[str, str]:
         headlines = Path(f"results/{wildcards.tape}/report/headlines.json")
@@ -126,6 +126,6 @@ def report_entry(name: str, title: str) -> Mapping[str, Any]:
 
 
 def headline(headlines: Path, page: str) -> str:
-    """What a page says, from what `render_tape_report` wrote: words of ours and numbers alone."""
+    """Summary line of a page from the file that `render_tape_report` wrote; it has no foreign text."""
     remedy = "delete it, and the workflow makes it anew"
     return str(untrusted_text.read_json(headlines, error=InputError, remedy=remedy)[page])

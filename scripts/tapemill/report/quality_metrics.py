@@ -1,4 +1,4 @@
-"""Measures of a picture that need no reference. None of them knows what is a picture and what is damage."""
+"""No-reference quality metrics of an image. None of them can tell content from damage."""
 
 from __future__ import annotations
 
@@ -9,22 +9,23 @@ import numpy as np
 Grey = np.ndarray
 """shape = (lines, samples), uint8."""
 
-# Of normal noise the median of absolute values is this part of the standard deviation.
+# Median absolute value of normal noise, as a share of its standard deviation.
 MEDIAN_OF_NORMAL: Final = 0.6745
-# Length of the strong blur that a picture is compared with (Crété-Roffet et al.).
+# Length of the strong blur that an image is compared with (Crété-Roffet et al.).
 BLUR_SAMPLES: Final = 11
 SMALLEST_SIDE: Final = 16
-# Differences between lines below this are those of a picture that shows nothing.
+# Mean difference of lines below which an image counts as blank.
 FLAT_LEVELS: Final = 0.05
 
 
 def noise_levels(lines: Grey) -> float:
-    """Standard deviation of what differs from line to line, in levels of 255. Pass lines of one field.
+    """Standard deviation of the noise from line to line, in levels of 255. Pass lines of one field.
 
     Each line is compared with the mean of its neighbours (T. Gasser, L. Sroka, C. Jennen-Steinmetz, "Residual variance
-    and residual pattern in nonlinear regression", Biometrika 73, 1986); of these differences the median counts, so
-    that edges hardly do. Across lines, because the noise of tapes runs along them: methods that look around a point
-    take its streaks for picture. Fine texture counts as noise. Whole levels make steps of about 0.6 of the figure.
+    and residual pattern in nonlinear regression", Biometrika 73, 1986); the median of these differences is used, so
+    that edges hardly count. Across lines, because the noise of tapes runs along them: methods that use the
+    neighbourhood of a point take its streaks for content. Fine texture counts as noise. 8-bit levels quantise the
+    result in steps of about 0.6.
     """
     values = lines.astype(np.float32)
     differences = values[1:-1] - (values[:-2] + values[2:]) / 2
@@ -32,11 +33,11 @@ def noise_levels(lines: Grey) -> float:
 
 
 def blur(grey: Grey) -> float:
-    """How little is lost when the picture is blurred once more: 0 for a sharp one, 1 for one that is blurred already.
+    """Blur of an image from 0 (sharp) to 1: how little detail is lost when it is blurred once more.
 
     Along the lines only, since noise across them would count as sharpness: the horizontal half of F. Crété-Roffet et
     al., "The Blur Effect: Perception and Estimation with a New No-Reference Perceptual Blur Metric", SPIE 6492, 2007.
-    Noise along the lines still does.
+    Noise along the lines still counts as sharpness.
     """
     import cv2
 
@@ -49,10 +50,10 @@ def blur(grey: Grey) -> float:
 
 
 def comb_ratio(grey: Grey) -> float:
-    """How much neighbouring lines differ, over how much every other line does; 0 where nothing differs.
+    """Difference of neighbouring lines over the difference of lines two apart; 0 for a blank image.
 
-    Lines beside each other are more alike than those two apart, unless they show two moments: above 1 the picture is
-    combed. Noise brings it near 1 from either side.
+    Neighbouring lines are more similar than lines two apart, unless they are from two moments: above 1 the image is
+    combed. Noise moves the ratio towards 1.
     """
     values = grey.astype(np.float32)
     near = float(np.abs(np.diff(values, axis=0)).mean())

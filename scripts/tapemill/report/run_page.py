@@ -1,4 +1,4 @@
-"""The page of the runs that made the tapes."""
+"""Page of the runs that made the tapes."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from .runs import run_views
 from .sampling import read_sample
 from .tape_history import attempts_by_run
 
-# Of tapes made in many pieces the last ones.
+# Only the latest runs are shown, of tapes made in many runs.
 MOST_RUNS: Final = 8
 
 
 def render_run_report(*, tapes: Sequence[str], samples: Mapping[str, Path], target: Path) -> None:
-    """Write the page of the runs by which some tapes are what they are, the latest first.
+    """Write the page of the runs that made some tapes, the latest first.
 
-    `samples` are what `sample_report_frames` wrote of those that are finished.
+    `samples` are the files of `sample_report_frames`, by finished tape.
     """
     scenes = {tape: {each["scene"] for each in read_sample(path)["scenes"]} for tape, path in samples.items()}
-    found = run_views(attempts_by_run(), {tape: scenes.get(tape) for tape in tapes})
-    shown = found[: -MOST_RUNS - 1 : -1]
+    views = run_views(attempts_by_run(), {tape: scenes.get(tape) for tape in tapes})
+    shown = views[: -MOST_RUNS - 1 : -1]
     page = render(
         "runs.html",
         runs=shown,
-        older=len(found) - len(shown),
+        older=len(views) - len(shown),
         tapes=len(tapes),
         finished=len(samples),
         charts={run.name: charts.timeline(run) for run in shown if run.rows},

@@ -1,4 +1,4 @@
-"""Runs as their events tell them: what worked on which lane when, how idle lanes were, what went wrong."""
+"""Runs from their events: jobs on lanes over time, idle time of lanes, failures."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from tapemill.core.rule_catalog import OTHER, STAGES, stage_of
 from tapemill.core.timing import merge_intervals
 from tapemill.events.attempts import Attempt
 
-from .tape_history import FAILED, NOTICES, Deviation, FailedAttempt, failed_attempt, newest, seconds_of
+from .tape_history import FAILED, NOTICES, Deviation, FailedAttempt, failed_attempt, newest_attempts, seconds_of
 
-# Stages of jobs without a lane have their rows below those of the lanes, in this order.
+# Rows of jobs without a lane, below those of the lanes, in this order.
 WITHOUT_LANE: Final = (*STAGES, OTHER)
 
 
@@ -27,24 +27,24 @@ class TimelineBar:
     stage: str
     has_failed: bool
     slot: int = 0
-    """Jobs of one row at the same time are one above the other."""
+    """Index among the jobs of the row at the same time, which are drawn one above the other."""
 
 
 @dataclass(frozen=True)
 class TimelineRow:
-    """A lane, or a stage of jobs that need none."""
+    """Row of the timeline: a lane, or a stage with jobs that need no lane."""
 
     name: str
     bars: tuple[TimelineBar, ...]
     is_lane: bool
     device: str = ""
-    """Name of the lane's card, if the jobs told."""
+    """Name of the lane's GPU, if the jobs reported it."""
     idle_share: float | None = None
-    """Of a lane: part of the time, from the first job of any lane to the last one's end, in which it had none."""
+    """Of a lane: share of the time without a job, between the first and the last job of any lane."""
 
     @property
     def slots(self) -> int:
-        """Most jobs at the same time."""
+        """Largest number of jobs at the same time."""
         return 1 + max((bar.slot for bar in self.bars), default=0)
 
     @property
@@ -55,34 +55,34 @@ class TimelineRow:
 
 @dataclass(frozen=True)
 class RunView:
-    """A run, as a page shows it."""
+    """Run as shown on the page."""
 
     name: str
     started: datetime
     length_s: float
-    """From the beginning of its first job to the end of its last one."""
+    """From the start of its first job to the end of its last job."""
     rows: tuple[TimelineRow, ...]
-    troubles: tuple[tuple[str, FailedAttempt], ...] = ()
-    """Tape, and the attempt that failed."""
-    notices: tuple[tuple[str, Deviation], ...] = ()
-    """Tape, and the scene that came out otherwise."""
+    failed_attempts: tuple[tuple[str, FailedAttempt], ...] = ()
+    """Tape and failed attempt."""
+    deviations: tuple[tuple[str, Deviation], ...] = ()
+    """Tape and deviation."""
     stages: Mapping[str, tuple[int, float]] = field(default_factory=dict)
-    """Of each stage the jobs done and the seconds they took together."""
+    """Of each stage the number of finished jobs and their total seconds."""
 
     @property
     def done(self) -> int:
-        """Jobs that were done."""
+        """Number of finished jobs."""
         return sum(jobs for jobs, _ in self.stages.values())
 
 
 def run_views(runs: Mapping[str, Sequence[Attempt]], tapes: Mapping[str, Collection[str] | None]) -> list[RunView]:
-    """The runs that decided what is there now of some tapes (as for `newest`), and what not; the first one first."""
-    names = {run for run, _ in newest(runs, tapes, ("done", *FAILED)).values()}
+    """Runs whose jobs made the current results of some tapes or failed to (`newest_attempts`), the earliest first."""
+    names = {run for run, _ in newest_attempts(runs, tapes, ("done", *FAILED)).values()}
     return [run_view(run, attempts) for run, attempts in runs.items() if run in names]
 
 
 def run_view(run: str, attempts: Sequence[Attempt]) -> RunView:
-    """One run. Attempts that still run, the drawing itself among them, are left out."""
+    """View of one run. Attempts that are still running, this rendering among them, are omitted."""
     ended = [attempt for attempt in attempts if attempt.ended is not None and attempt.outcome != "not started"]
     start = min((attempt.started for attempt in ended), default=attempts[0].started)
     stop = max((attempt.ended for attempt in ended if attempt.ended), default=start)
@@ -97,30 +97,30 @@ def run_view(run: str, attempts: Sequence[Attempt]) -> RunView:
         started=start,
         length_s=(stop - start).total_seconds(),
         rows=tuple(_rows(ended, start)),
-        troubles=tuple((each.tape, failed_attempt(each)) for each in ended if each.outcome in FAILED),
-        notices=tuple(_notices(attempts)),
+        failed_attempts=tuple((each.tape, failed_attempt(each)) for each in ended if each.outcome in FAILED),
+        deviations=tuple(_deviations(attempts)),
         stages={stage: stages[stage] for stage in WITHOUT_LANE if stage in stages},
     )
 
 
-def _notices(attempts: Iterable[Attempt]) -> Iterator[tuple[str, Deviation]]:
-    """Each scene once for each kind, by the job that did it if that was in this run, and in the order of the tape."""
+def _deviations(attempts: Iterable[Attempt]) -> Iterator[tuple[str, Deviation]]:
+    """One deviation per scene and kind, from the scene's own job if it is in this run, in the order of the tape."""
     found: dict[tuple[str, str, str], Deviation] = {}
     done = [attempt for attempt in attempts if attempt.outcome == "done"]
-    for attempt in sorted(done, key=lambda each: any(notice.get("scene") for notice in _told(each))):
-        for notice in _told(attempt):
+    for attempt in sorted(done, key=lambda each: any(notice.get("scene") for notice in _notices(each))):
+        for notice in _notices(attempt):
             scene = str(notice.get("scene") or attempt.scene)
             kind = str(notice["kind"])
             found.setdefault((attempt.tape, scene, kind), Deviation(scene, kind, str(notice["reason"])))
     yield from ((tape, found[tape, scene, kind]) for tape, scene, kind in sorted(found))
 
 
-def _told(attempt: Attempt) -> list[Mapping[str, Any]]:
+def _notices(attempt: Attempt) -> list[Mapping[str, Any]]:
     return [notice for notice in attempt.facts.get("notices", ()) if notice.get("kind") in NOTICES]
 
 
 def _rows(attempts: Sequence[Attempt], start: datetime) -> Iterator[TimelineRow]:
-    """Lanes in their order, then the stages of what ran without one."""
+    """Rows of the lanes in order, then of the stages with jobs without a lane."""
     by_row: dict[str, list[Attempt]] = {}
     for attempt in attempts:
         by_row.setdefault(_lane(attempt) or stage_of(attempt.rule), []).append(attempt)
@@ -138,13 +138,13 @@ def _rows(attempts: Sequence[Attempt], start: datetime) -> Iterator[TimelineRow]
 
 
 def _lane(attempt: Attempt) -> str:
-    """The lane of a job; empty for one without, and for one on a processor that nobody divided into lanes."""
+    """Lane of a job; empty without one, and on a CPU that is not divided into lanes."""
     lane = str(attempt.facts.get("lane") or "")
     return lane if lane[-1:].isdigit() else ""
 
 
 def _one_at_a_time(attempts: Iterable[Attempt], start: datetime) -> Iterator[TimelineBar]:
-    """Bars of a lane. A job that waits at a lane for the one before it begins when that has ended."""
+    """Bars of a lane. A job that waits for the job before it on the lane begins when that has ended."""
     free_s = 0.0
     for attempt in sorted(attempts, key=lambda each: each.ended or each.started):
         bar = _bar(attempt, start)
@@ -157,7 +157,7 @@ def _side_by_side(attempts: Iterable[Attempt], start: datetime) -> Iterator[Time
     free_s: list[float] = []
     for attempt in sorted(attempts, key=lambda each: each.started):
         bar = _bar(attempt, start)
-        slot = next((place for place, until_s in enumerate(free_s) if until_s <= bar.start_s), len(free_s))
+        slot = next((index for index, until_s in enumerate(free_s) if until_s <= bar.start_s), len(free_s))
         free_s[slot : slot + 1] = [bar.stop_s]
         yield TimelineBar(bar.start_s, bar.stop_s, bar.stage, bar.has_failed, slot)
 

@@ -1,4 +1,4 @@
-"""The subtitles of a tape with what the recogniser thought of them: how sure it was, and what was left out."""
+"""Review of a tape's subtitles: confidence of each cue, and dropped segments."""
 
 from __future__ import annotations
 
@@ -18,45 +18,45 @@ from tapemill.subtitles.srt import Cue, read_srt
 
 LOG = logging.getLogger("tapemill.report")
 
-# A mean probability of its words below this makes a cue worth a second look. Whisper itself gives up at e^-1, 0.37.
+# A cue whose words have a lower mean probability is worth a check. Whisper itself rejects text at e^-1, 0.37.
 DOUBTFUL: Final = 0.5
 
 
 @dataclass(frozen=True)
 class SubtitleReview:
-    """What was said, as a page tells it."""
+    """Subtitles of a tape as shown on the page."""
 
     cues: tuple[ReviewedCue, ...]
-    left_out: tuple[DroppedSegment, ...]
+    dropped: tuple[DroppedSegment, ...]
     by_hand: tuple[str, ...]
-    """Scenes whose subtitles somebody corrected: what the recogniser thought does not concern them."""
+    """Scenes with subtitles corrected by hand, which have no confidence."""
 
     @property
     def doubtful(self) -> int:
-        """Cues worth a second look."""
+        """Number of cues worth a check."""
         return sum(cue.is_doubtful for cue in self.cues)
 
 
 @dataclass(frozen=True)
 class ReviewedCue:
-    """A cue of the tape."""
+    """Cue of the tape with its confidence."""
 
     start_s: float
     stop_s: float
     scene: str
     text: str
     confidence: float | None
-    """Mean probability of its words, 0 to 1; None if the recogniser had no part in it."""
+    """Mean probability of its words, 0 to 1; None if it was not made by the recogniser."""
 
     @property
     def is_doubtful(self) -> bool:
-        """Whether it is worth a second look."""
+        """Whether it is worth a check."""
         return self.confidence is not None and self.confidence < DOUBTFUL
 
 
 @dataclass(frozen=True)
 class DroppedSegment:
-    """Something that the recogniser wrote and a guard took out."""
+    """Segment that the hallucination filter dropped."""
 
     start_s: float
     scene: str
@@ -65,30 +65,30 @@ class DroppedSegment:
 
 
 def review_subtitles(*, srt: Path, records: Path, scenes: Mapping[str, FrameRange], rate: Fraction) -> SubtitleReview:
-    """The cues of the tape's `srt`, each with the confidence of what it was made of.
+    """Read the cues of the tape's `srt`, each with the confidence of the segments it was made of.
 
-    `records` is the folder of the scenes' records (`subtitles/`), `scenes` their spans at `rate`. Records that are gone
-    or damaged leave their scenes' cues without a confidence.
+    `records` is the folder of the scenes' records (`subtitles/`), `scenes` their frame ranges at `rate`. Cues of scenes
+    whose record is missing or damaged have no confidence.
     """
     cues: list[ReviewedCue] = []
-    left_out: list[DroppedSegment] = []
+    dropped: list[DroppedSegment] = []
     by_hand: list[str] = []
-    waiting = _by_scene(_cues(srt), scenes, rate)
+    by_scene = _by_scene(_cues(srt), scenes, rate)
     for name, span in scenes.items():
         record = read_record(records / f"{name}.json")
         start_ms = milliseconds(span.start_s(rate))
         if "note" in record:
             by_hand.append(name)
         segments = [] if "note" in record else list(_segments(record, start_ms))
-        cues += [_heard(cue, name, segments) for cue in waiting.get(name, ())]
+        cues += [_reviewed(cue, name, segments) for cue in by_scene.get(name, ())]
         for removed in record.get("removed", ()):
             start_s = (start_ms + removed["start_ms"]) / 1000
-            left_out.append(DroppedSegment(start_s, name, str(removed["text"]), str(removed["reason"])))
-    return SubtitleReview(tuple(cues), tuple(left_out), tuple(by_hand))
+            dropped.append(DroppedSegment(start_s, name, str(removed["text"]), str(removed["reason"])))
+    return SubtitleReview(tuple(cues), tuple(dropped), tuple(by_hand))
 
 
 def confidence(segment: Segment) -> float:
-    """Mean probability of the words of a segment; where they were not timed, the geometric mean of its tokens."""
+    """Mean probability of the words of a segment; without word times, the geometric mean of its tokens."""
     if segment.words:
         return sum(word.probability for word in segment.words) / len(segment.words)
     return math.exp(min(0.0, segment.avg_logprob))
@@ -98,25 +98,25 @@ def _by_scene(cues: Iterable[Cue], scenes: Mapping[str, FrameRange], rate: Fract
     """Cues by the scene that they begin in."""
     starts = [(milliseconds(span.start_s(rate)), name) for name, span in scenes.items()]
     found: dict[str, list[Cue]] = {}
-    place = 0
+    index = 0
     for cue in cues:
-        while place + 1 < len(starts) and starts[place + 1][0] <= cue.start_ms:
-            place += 1
-        found.setdefault(starts[place][1], []).append(cue)
+        while index + 1 < len(starts) and starts[index + 1][0] <= cue.start_ms:
+            index += 1
+        found.setdefault(starts[index][1], []).append(cue)
     return found
 
 
-def _heard(cue: Cue, scene: str, segments: Sequence[tuple[int, int, float]]) -> ReviewedCue:
-    """A cue with the confidence of the segments that it shares time with, weighted by how much."""
-    shares = [(min(cue.stop_ms, stop) - max(cue.start_ms, start), sure) for start, stop, sure in segments]
-    shares = [(share, sure) for share, sure in shares if share > 0]
-    total = sum(share for share, _ in shares)
-    sure = sum(share * each for share, each in shares) / total if total else None
-    return ReviewedCue(cue.start_ms / 1000, cue.stop_ms / 1000, scene, cue.text, sure)
+def _reviewed(cue: Cue, scene: str, segments: Sequence[tuple[int, int, float]]) -> ReviewedCue:
+    """A cue with the confidence of the segments it overlaps, weighted by the overlap."""
+    overlaps = [(min(cue.stop_ms, stop) - max(cue.start_ms, start), value) for start, stop, value in segments]
+    overlaps = [(overlap, value) for overlap, value in overlaps if overlap > 0]
+    total = sum(overlap for overlap, _ in overlaps)
+    mean = sum(overlap * value for overlap, value in overlaps) / total if total else None
+    return ReviewedCue(cue.start_ms / 1000, cue.stop_ms / 1000, scene, cue.text, mean)
 
 
 def _segments(record: Mapping[str, Any], start_ms: int) -> Iterator[tuple[int, int, float]]:
-    """Start and end on the tape in milliseconds, and confidence."""
+    """Segments of a record as start and end on the tape in milliseconds, and confidence."""
     for values in record.get("heard", {}).get("segments", ()):
         segment = Segment.from_plain(values)
         yield start_ms + segment.start_ms, start_ms + segment.stop_ms, confidence(segment)
@@ -126,5 +126,5 @@ def _cues(srt: Path) -> list[Cue]:
     try:
         return read_srt(srt)
     except (SceneError, FileNotFoundError) as error:
-        LOG.warning("the subtitles are left out: %s", error)
+        LOG.warning("the subtitles are omitted from the report: %s", error)
         return []

@@ -1,7 +1,7 @@
-"""How a tape was made, scene by scene: what is otherwise than asked, what was tried again, what it took.
+"""History of a tape: deviations of its scenes, failed attempts, work of each stage.
 
-Replaced scenes and downgrades come from the scenes' records, which last as long as the scenes; attempts come from the
-events of the runs, as far as they are still there.
+Deviations are read from the scenes' records, which exist as long as the scenes; attempts from the events of the runs,
+as far as they still exist.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ NOTICES: Final[Mapping[str, str]] = {str(kind): what for kind, what in REPLACED.
 
 @dataclass(frozen=True)
 class Deviation:
-    """A scene that is in the tape otherwise than asked."""
+    """Scene that is not as requested in the tape."""
 
     scene: str
     kind: str
-    """A kind of notice: kept, stands_in, empty, lowered."""
+    """Kind of warning: kept, stands_in, empty, lowered."""
     reason: str
 
     @property
     def what(self) -> str:
-        """In words."""
+        """Description for people."""
         return NOTICES[self.kind]
 
 
 @dataclass(frozen=True)
 class FailedAttempt:
-    """An attempt that did not succeed."""
+    """Failed attempt of a job, as a row of a table."""
 
     rule: str
     scene: str
@@ -50,60 +50,62 @@ class FailedAttempt:
     outcome: str
     reason: str
     log: str
-    """Where its log was kept."""
+    """Path of its log."""
 
 
 @dataclass(frozen=True)
 class StageWork:
-    """What a stage took."""
+    """Work of a stage for a tape."""
 
     stage: str
     jobs: int
     seconds: float
-    """Of all its jobs together."""
+    """Sum over its jobs."""
     video_s: float
-    """Of the tape that they worked on."""
+    """Seconds of the tape that they processed."""
 
     @property
     def times_real(self) -> float:
-        """Seconds of tape for each second of work."""
+        """Seconds of tape per second of work."""
         return self.video_s / self.seconds if self.seconds else 0.0
 
 
 def deviations(tape: Path, scenes: Iterable[str]) -> list[Deviation]:
-    """What the records of a tape's scenes (in its results folder) say is not as asked, in the order of the scenes."""
-    return [each for scene in scenes for each in _of_scene(tape, scene)]
+    """Deviations from the records of a tape's scenes (in its results folder `tape`), in the order of the scenes."""
+    return [each for scene in scenes for each in _scene_deviations(tape, scene)]
 
 
 def attempts_by_run(folder: Path = events.FOLDER) -> dict[str, list[Attempt]]:
-    """All attempts of all runs that left events, the latest run last."""
+    """All attempts of all runs with events, the latest run last."""
     return {run: history.attempts(events.read(run, folder)) for run in events.runs(folder)}
 
 
-def newest(
+def newest_attempts(
     runs: Mapping[str, Sequence[Attempt]],
     tapes: Mapping[str, Collection[str] | None],
     outcomes: Collection[str] = ("done",),
 ) -> dict[str, tuple[str, Attempt]]:
-    """Of each job of some tapes its last attempt that ended so, with its run; by the job's log.
+    """The last attempt of each job of some tapes with one of the outcomes, and its run; by the job's log.
 
-    `tapes` has the names of each tape's scenes, None where they are not known. Jobs of scenes that are no more do not
-    count, nor do those of no stage, such as drawing these pages.
+    `tapes` has the names of each tape's scenes, None where they are not known. Jobs of former scenes are ignored, and
+    so are those of no stage, such as rendering these pages.
     """
 
-    def counts(attempt: Attempt) -> bool:
+    def is_relevant(attempt: Attempt) -> bool:
         if attempt.outcome not in outcomes or attempt.tape not in tapes or stage_of(attempt.rule) == OTHER:
             return False
         scenes = tapes[attempt.tape]
         return not attempt.scene or scenes is None or attempt.scene in scenes
 
-    return {attempt.log: (run, attempt) for run, attempts in runs.items() for attempt in attempts if counts(attempt)}
+    return {
+        attempt.log: (run, attempt) for run, attempts in runs.items() for attempt in attempts if is_relevant(attempt)
+    }
 
 
 def failed_attempts(
     runs: Mapping[str, Sequence[Attempt]], made: Mapping[str, tuple[str, Attempt]]
 ) -> list[FailedAttempt]:
-    """Attempts that failed before the one that `made` (`newest`) what is there now, in the same run."""
+    """Failed attempts of the jobs in `made` (`newest_attempts`), in the run of the successful attempt."""
     return [
         failed_attempt(attempt)
         for run, attempts in runs.items()
@@ -113,8 +115,8 @@ def failed_attempts(
 
 
 def failed_attempt(attempt: Attempt) -> FailedAttempt:
-    """An attempt that failed, as a row of a table."""
-    lost = "ended without a word" if attempt.outcome == "lost" else ""
+    """The failed attempt as a row of a table."""
+    lost = "ended without a report" if attempt.outcome == "lost" else ""
     reason = str(attempt.facts.get("reason", lost))
     log = str(attempt.facts.get("kept_log") or attempt.log)
     return FailedAttempt(attempt.rule, attempt.scene, attempt.number, attempt.outcome, reason, log)
@@ -123,10 +125,10 @@ def failed_attempt(attempt: Attempt) -> FailedAttempt:
 def work_by_stage(
     made: Mapping[str, tuple[str, Attempt]], scenes: Mapping[str, FrameRange], rate: Fraction
 ) -> list[StageWork]:
-    """What the stages took for a tape, by the attempts that made it (`newest`)."""
+    """Work of each stage for a tape, from the attempts that made it (`newest_attempts`)."""
     jobs: dict[str, int] = {}
     seconds: dict[str, float] = {}
-    # The rules of a stage go through the same tape one after the other.
+    # Each rule of a stage processes the whole tape.
     covered_s: dict[str, dict[str, float]] = {}
     whole_s = sum(float(span.duration_s(rate)) for span in scenes.values())
     for _, attempt in made.values():
@@ -144,11 +146,11 @@ def work_by_stage(
 
 
 def seconds_of(attempt: Attempt) -> float:
-    """How long it worked."""
+    """Duration of an attempt's work in seconds."""
     return float(attempt.facts.get("seconds", attempt.duration.total_seconds()))
 
 
-def _of_scene(tape: Path, scene: str) -> Iterator[Deviation]:
+def _scene_deviations(tape: Path, scene: str) -> Iterator[Deviation]:
     clip = job_records.clip_record(tape, scene)
     if "kept_original" in clip:
         yield Deviation(scene, "kept", "{error}: {message}".format(**clip["kept_original"]))
@@ -156,16 +158,16 @@ def _of_scene(tape: Path, scene: str) -> Iterator[Deviation]:
         yield Deviation(scene, "stands_in", str(clip["stands_in"]))
     for network in clip.get("networks", ()):
         if network.get("lowered"):
-            yield Deviation(scene, "lowered", f"{network['model']} saw smaller tiles or fewer frames")
+            yield Deviation(scene, "lowered", f"{network['model']} ran on smaller tiles or fewer frames")
     for folder in ("subtitles", "translated"):
-        yield from _of_words(tape / folder / f"{scene}.srt")
+        yield from _subtitle_deviations(tape / folder / f"{scene}.srt")
 
 
-def _of_words(cues: Path) -> Iterator[Deviation]:
+def _subtitle_deviations(cues: Path) -> Iterator[Deviation]:
     record = job_records.read(cues.with_suffix(".json"))
-    # Where somebody has written cues since, nothing is amiss.
+    # Cues written by hand since then cancel the failure.
     if "left_empty" in record and not (cues.exists() and cues.stat().st_size):
         yield Deviation(cues.stem, "empty", "{error}: {message}".format(**record["left_empty"]))
     if "lowered" in record:
         lowered = record["lowered"]
-        yield Deviation(cues.stem, "lowered", f"heard with {lowered['model']}, beam of {lowered['beam_size']}")
+        yield Deviation(cues.stem, "lowered", f"transcribed with {lowered['model']}, beam of {lowered['beam_size']}")

@@ -1,4 +1,4 @@
-"""What the finished tape says about itself: its title; and what it was made with, by its provenance or its tags."""
+"""Metadata of the finished tape: title and tags; and build info from its provenance or its tags."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tapemill.core.errors import InputError
 from tapemill.media.probe import open_media
 from tapemill.storage import job_records, untrusted_text
 
-# Of a folder of scenes there may be a thousand.
+# A capture that is a folder of scenes may have a thousand.
 MOST_FILES: Final = 3
 
 Row = tuple[str, str]
@@ -20,14 +20,14 @@ Row = tuple[str, str]
 
 @dataclass(frozen=True)
 class TapeMetadata:
-    """What a tape says about itself, as a page shows it."""
+    """Metadata of a tape as shown on the pages."""
 
     title: str
     date: str
     width: int
-    """Of the picture, in samples."""
+    """Of the video, in samples."""
     tags: tuple[Row, ...]
-    """Facts of how it was made."""
+    """Tags on how it was made."""
 
 
 def read_tape_metadata(tape: Path) -> TapeMetadata:
@@ -39,19 +39,19 @@ def read_tape_metadata(tape: Path) -> TapeMetadata:
     return TapeMetadata(tags.get("title") or tape.stem, tags.get("date", ""), width, rows)
 
 
-def build_info(tagged: TapeMetadata, provenance: Path | None) -> list[Row]:
-    """Versions and hashes: what `provenance.json` says if there is one, otherwise the tape's own tags.
+def build_info(metadata: TapeMetadata, provenance: Path | None) -> list[Row]:
+    """Versions and hashes: from `provenance.json` if there is one, otherwise from the tape's own tags.
 
     Raises InputError if it is damaged.
     """
     if provenance is None:
-        return list(tagged.tags)
-    remedy = "delete it, and the workflow makes it anew"
-    return list(_of_provenance(untrusted_text.read_json(provenance, error=InputError, remedy=remedy)))
+        return list(metadata.tags)
+    remedy = "delete it, and the workflow makes it again"
+    return list(_provenance_rows(untrusted_text.read_json(provenance, error=InputError, remedy=remedy)))
 
 
-def _of_provenance(document: Mapping[str, Any]) -> Iterator[Row]:
-    """Rows of what config/schemas/provenance.schema.yaml describes, as far as it is there."""
+def _provenance_rows(document: Mapping[str, Any]) -> Iterator[Row]:
+    """Rows from a provenance document (config/schemas/provenance.schema.yaml), as far as its keys exist."""
     how, run = document.get("how", {}), document.get("run", {})
     for file in document.get("results", ())[:MOST_FILES]:
         yield f"{file['kind']}, SHA-256", file["sha256"]

@@ -1,4 +1,4 @@
-"""The pages of one tape, drawn from its sample, its subtitles, the records of its scenes and the events of its runs."""
+"""Pages of one tape, from its sampled frames, its subtitles, the records of its scenes and the events of its runs."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from tapemill.storage import atomic, untrusted_text
 
 from . import charts
 from .page import format_duration, render
-from .sampling import MAKE_ANEW, MOST_THUMBNAILS, WIDEST_STILL, read_sample
+from .sampling import MAX_THUMBNAILS, REMEDY, WIDEST_STILL, read_sample
 from .subtitle_confidence import DOUBTFUL, SubtitleReview, review_subtitles
-from .tape_history import Deviation, attempts_by_run, deviations, failed_attempts, newest, work_by_stage
+from .tape_history import Deviation, attempts_by_run, deviations, failed_attempts, newest_attempts, work_by_stage
 from .tape_metadata import TapeMetadata, build_info, read_tape_metadata
 
 MARKS: Final[Mapping[str, str]] = {
@@ -31,7 +31,7 @@ MARKS: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True)
 class TapePages:
-    """Where the pages go."""
+    """Paths of the pages."""
 
     before_after: Path
     scenes: Path
@@ -39,23 +39,23 @@ class TapePages:
     quality: Path
     making: Path
     headlines: Path
-    """What each page says, in a line: for the table of contents."""
+    """Summary line of each page, for the table of contents."""
 
 
 @dataclass(frozen=True)
 class _Tape:
-    """What is known of the tape."""
+    """Data of the tape that the pages show."""
 
     path: Path
     sample: Mapping[str, Any]
-    tagged: TapeMetadata
-    words: SubtitleReview
+    metadata: TapeMetadata
+    review: SubtitleReview
     score: Mapping[str, Any] | None
     provenance: Path | None
 
     @property
     def folder(self) -> Path:
-        """Its results."""
+        """Its results folder."""
         return self.path.parent
 
     @property
@@ -65,28 +65,28 @@ class _Tape:
 
     @cached_property
     def rate(self) -> Fraction:
-        """Of the capture's frames, in which scenes are counted."""
+        """Frame rate of the capture, in which scenes are counted."""
         return parse_fraction(self.sample["rate"])
 
     @cached_property
     def scenes(self) -> dict[str, FrameRange]:
-        """By name."""
+        """Frame ranges by name."""
         return {each["scene"]: FrameRange(each["start_frame"], each["stop_frame"]) for each in self.sample["scenes"]}
 
     @cached_property
     def length_s(self) -> float:
-        """From the first frame to the last one's end."""
+        """Duration in seconds."""
         return max(float(span.stop_s(self.rate)) for span in self.scenes.values())
 
     @cached_property
-    def otherwise(self) -> list[Deviation]:
-        """Scenes that came out otherwise than asked."""
+    def deviations(self) -> list[Deviation]:
+        """Scenes that are not as requested."""
         return deviations(self.folder, self.scenes)
 
     @property
     def measured(self) -> list[Mapping[str, Any]]:
-        """Places where something was measured."""
-        return [look for look in self.sample["looks"] if look["measures"]]
+        """Samples with quality metrics."""
+        return [sample for sample in self.sample["looks"] if sample["measures"]]
 
 
 def render_tape_report(
@@ -98,35 +98,35 @@ def render_tape_report(
     score: Path | None = None,
     provenance: Path | None = None,
 ) -> None:
-    """Write the pages of a tape from the outputs of `sample_report_frames` (`sample`) and, for the demo, `score_demo`.
+    """Write the pages of a tape from the files of `sample_report_frames` and, for the demo, of `score_demo`.
 
     Raises InputError if one of these files cannot be read.
     """
     read = read_sample(sample)
     spans = {each["scene"]: FrameRange(each["start_frame"], each["stop_frame"]) for each in read["scenes"]}
-    of = _Tape(
+    data = _Tape(
         path=tape,
         sample=read,
-        tagged=read_tape_metadata(tape),
-        words=review_subtitles(
+        metadata=read_tape_metadata(tape),
+        review=review_subtitles(
             srt=subtitles,
             records=tape.parent / "subtitles",
             scenes=spans,
             rate=parse_fraction(read["rate"]),
         ),
-        score=None if score is None else untrusted_text.read_json(score, error=InputError, remedy=MAKE_ANEW),
+        score=None if score is None else untrusted_text.read_json(score, error=InputError, remedy=REMEDY),
         provenance=provenance,
     )
-    drawn = {
-        "before_after": _before_after(of),
-        "scenes": _scenes(of),
-        "subtitles": _subtitles(of),
-        "quality": _quality(of),
-        "making": _making(of),
+    rendered = {
+        "before_after": _before_after(data),
+        "scenes": _scenes(data),
+        "subtitles": _subtitles(data),
+        "quality": _quality(data),
+        "making": _making(data),
     }
-    for name, (page, _) in drawn.items():
+    for name, (page, _) in rendered.items():
         atomic.write_text(getattr(pages, name), page)
-    atomic.write_json(pages.headlines, {name: line for name, (_, line) in drawn.items()})
+    atomic.write_json(pages.headlines, {name: line for name, (_, line) in rendered.items()})
 
 
 def _before_after(tape: _Tape) -> tuple[str, str]:
@@ -141,15 +141,15 @@ def _before_after(tape: _Tape) -> tuple[str, str]:
         for look in tape.sample["looks"]
         if "stills" in look
     ]
-    is_smaller = tape.tagged.width > WIDEST_STILL
-    page = render("before_after.html", tape=tape.tagged, stills=stills, is_smaller=is_smaller)
+    is_smaller = tape.metadata.width > WIDEST_STILL
+    page = render("before_after.html", tape=tape.metadata, stills=stills, is_smaller=is_smaller)
     return page, _count(len(stills), "place")
 
 
 def _scenes(tape: _Tape) -> tuple[str, str]:
     marks = _marks(tape)
     thumbnails = tape.sample["thumbnails"]
-    # Of a longer tape only some were looked at; of the others, those that there is something to say of.
+    # Of a longer tape, scenes without a thumbnail are shown only if they have a mark.
     shown = [
         {
             "number": number,
@@ -160,80 +160,80 @@ def _scenes(tape: _Tape) -> tuple[str, str]:
             "marks": marks.get(name, ()),
         }
         for number, (name, span) in enumerate(tape.scenes.items(), start=1)
-        if len(tape.scenes) <= MOST_THUMBNAILS or name in thumbnails or name in marks
+        if len(tape.scenes) <= MAX_THUMBNAILS or name in thumbnails or name in marks
     ]
-    page = render("scenes.html", tape=tape.tagged, scenes=shown, all_scenes=len(tape.scenes))
+    page = render("scenes.html", tape=tape.metadata, scenes=shown, all_scenes=len(tape.scenes))
     return page, f"{_count(len(tape.scenes), 'scene')}, {format_duration(tape.length_s)}"
 
 
 def _subtitles(tape: _Tape) -> tuple[str, str]:
-    heard = tape.words
-    known = any(cue.confidence is not None for cue in heard.cues)
+    review = tape.review
+    has_confidence = any(cue.confidence is not None for cue in review.cues)
     page = render(
         "subtitles.html",
-        tape=tape.tagged,
-        words=heard,
+        tape=tape.metadata,
+        review=review,
         doubtful=DOUBTFUL,
         score=tape.score,
-        chart=charts.confidence(heard.cues, tape.length_s) if known else None,
+        chart=charts.confidence(review.cues, tape.length_s) if has_confidence else None,
     )
-    doubtful = f", {heard.doubtful} doubtful" if heard.doubtful else ""
-    return page, f"{_count(len(heard.cues), 'cue')}{doubtful}" if heard.cues else "no speech"
+    doubtful = f", {review.doubtful} doubtful" if review.doubtful else ""
+    return page, f"{_count(len(review.cues), 'cue')}{doubtful}" if review.cues else "no speech"
 
 
 def _quality(tape: _Tape) -> tuple[str, str]:
     measured = tape.measured
     medians = {
-        name: [statistics.median(look["measures"][name][place] for look in measured) for place in (0, 1)]
+        name: [statistics.median(sample["measures"][name][side] for sample in measured) for side in (0, 1)]
         for name in (measured[0]["measures"] if measured else ())
     }
     page = render(
         "quality.html",
-        tape=tape.tagged,
+        tape=tape.metadata,
         score=tape.score,
         chart=charts.measures(measured, float(tape.rate), tape.length_s) if measured else None,
         places=len(measured),
         medians=medians,
     )
     if tape.score:
-        likes = [tape.score[name]["psnr_y_db"] for name in ("capture", "restored")]
-        return page, "PSNR {:.1f} to {:.1f} dB".format(*likes)
+        psnrs_db = [tape.score[name]["psnr_y_db"] for name in ("capture", "restored")]
+        return page, "PSNR {:.1f} to {:.1f} dB".format(*psnrs_db)
     return page, "noise {:.1f} to {:.1f}".format(*medians["noise_levels"]) if medians else "not measured"
 
 
 def _making(tape: _Tape) -> tuple[str, str]:
     runs = attempts_by_run()
-    made = newest(runs, {tape.name: tape.scenes})
+    made = newest_attempts(runs, {tape.name: tape.scenes})
     stages = work_by_stage(made, tape.scenes, tape.rate)
     failed = failed_attempts(runs, made)
-    replaced = len({each.scene for each in tape.otherwise if each.kind != "lowered"})
-    lowered = len({each.scene for each in tape.otherwise if each.kind == "lowered"})
+    replaced = len({each.scene for each in tape.deviations if each.kind != "lowered"})
+    lowered = len({each.scene for each in tape.deviations if each.kind == "lowered"})
     page = render(
         "making.html",
-        tape=tape.tagged,
+        tape=tape.metadata,
         scenes=len(tape.scenes),
         length_s=tape.length_s,
-        otherwise=tape.otherwise,
+        deviations=tape.deviations,
         replaced=replaced,
         lowered=lowered,
         starts={name: float(span.start_s(tape.rate)) for name, span in tape.scenes.items()},
-        troubles=failed,
+        failed_attempts=failed,
         stages=stages,
         chart=charts.work(stages) if stages else None,
-        made_with=build_info(tape.tagged, tape.provenance),
+        build_info=build_info(tape.metadata, tape.provenance),
     )
-    said = [
+    parts = [
         f"{_count(replaced, 'scene')} not as asked" if replaced else "",
         f"{lowered} with less memory" if lowered else "",
         f"{_count(len(failed), 'failed attempt')}" if failed else "",
     ]
-    return page, ", ".join(filter(None, said)) or "all as asked"
+    return page, ", ".join(filter(None, parts)) or "all as asked"
 
 
 def _marks(tape: _Tape) -> dict[str, Sequence[str]]:
-    """What there is to say of scenes, in two words each."""
+    """Marks of the scenes that are not as requested, two words each."""
     marks: dict[str, list[str]] = {}
-    for each in tape.otherwise:
+    for each in tape.deviations:
         if MARKS[each.kind] not in marks.setdefault(each.scene, []):
             marks[each.scene].append(MARKS[each.kind])
     return dict(marks)

@@ -138,7 +138,7 @@ def _notices(record: Mapping[str, Any]) -> Iterator[JobWarning]:
         yield JobWarning("empty", "{error}: {message}".format(**record["left_empty"]))
     if "lowered" in record:
         yield JobWarning(
-            "lowered", f"heard with {record['lowered']['model']}, beam of {record['lowered']['beam_size']}"
+            "lowered", f"transcribed with {record['lowered']['model']}, beam of {record['lowered']['beam_size']}"
         )
 
 

@@ -1,4 +1,4 @@
-"""Stage tape: clips, sound, subtitles, chapters and facts become the one file that is kept."""
+"""Stage tape: mux clips, audio, subtitles, chapters and tags into the file of the tape."""
 
 from .chapters import Chapter, plan_chapters
 from .mux import mux_tape

@@ -1,7 +1,7 @@
-"""Sound counted in samples again, for containers that can.
+"""Audio time stamps in samples again, for containers that can store them.
 
-Matroska stores whole milliseconds. The sound of a tape begins with its sample 0 at time zero and has no gaps, so the
-length of every packet tells the place of the next to the sample.
+Matroska stores whole milliseconds. The audio of a tape begins with its sample 0 at time zero and has no gaps, so the
+duration of every packet gives the start of the next, exact to the sample.
 """
 
 from __future__ import annotations
@@ -22,26 +22,27 @@ OPUS_PACKET_SAMPLES = 960  # 20 ms, the default of libopus
 
 
 def retime_packets(container: InputContainer, stream: AudioStream) -> Iterator[Packet[Any]]:
-    """Packets of a sound track that `clean_sound` wrote, with time stamps in samples.
+    """Yield the packets of an audio track that `clean_sound` wrote, with time stamps in samples.
 
-    Raises GateError if it holds another codec.
+    Raises GateError for any other codec.
     """
     rate = stream.codec_context.sample_rate
     position = -_priming(stream)
     for packet in container.demux(stream):
         if packet.size == 0:
             continue
-        usual = _packet_samples(stream, packet)
-        # Only the last packet is shorter than that; its own duration is right to a millisecond.
+        full = _packet_samples(stream, packet)
+        # Only the last packet can be shorter; its own duration is right to a millisecond.
         stated = round_half_up((packet.duration or 0) * Fraction(packet.time_base) * rate)
         packet.time_base = Fraction(1, rate)
         packet.pts = packet.dts = position
-        packet.duration = stated if stated < usual - rate // 1000 else usual
+        packet.duration = stated if stated < full - rate // 1000 else full
         position += packet.duration
         yield packet
 
 
 def _priming(stream: AudioStream) -> int:
+    """Samples of the encoder before the first sample of the audio."""
     if stream.codec_context.name == "aac":
         return AAC_PRIMING_SAMPLES
     if stream.codec_context.name == "opus":
@@ -51,6 +52,7 @@ def _priming(stream: AudioStream) -> int:
 
 
 def _packet_samples(stream: AudioStream, packet: Packet[Any]) -> int:
+    """Samples in a full packet."""
     context = stream.codec_context
     if context.name == "aac":
         return AAC_PACKET_SAMPLES
@@ -61,4 +63,6 @@ def _packet_samples(stream: AudioStream, packet: Packet[Any]) -> int:
         return int.from_bytes(bytes(context.extradata or b"")[2:4], "big")
     if context.name.startswith("pcm_s"):
         return packet.size // (context.channels * int(context.name[5:7]) // 8)
-    raise GateError(f"sound in {context.name} was not written by clean_sound", remedy="delete the sound and run again")
+    raise GateError(
+        f"audio in {context.name} was not written by clean_sound", remedy="delete the sound file and run again"
+    )

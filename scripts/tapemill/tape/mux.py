@@ -1,6 +1,6 @@
-"""The tape's file: joined clips, the continuous sound, subtitles, chapters and tags, muxed once and gated.
+"""Muxer of the tape: joined clips, the continuous audio, subtitles, chapters and tags, then verified.
 
-Muxed in this process, by one thread that takes packets in the order of their time: the bytes depend on nothing else.
+One thread of this process muxes packets in the order of their time, so the bytes depend on nothing but the input.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger("tapemill.tape")
 
-# When a packet is due in seconds, the number of its stream, the packet. No two are equal in both numbers.
-Timed = tuple[float, int, "Packet[Any]"]
+# Decoding time of a packet in seconds, the index of its stream, the packet. No two are equal in both numbers.
+TimedPacket = tuple[float, int, "Packet[Any]"]
 MUXERS = {"mkv": "matroska", "mp4": "mp4"}
-# Room for the index at the front of a Matroska file, so that players seek without reading its end first.
+# Space for the index at the front of a Matroska file, so that players seek without reading its end first.
 INDEX_BYTES = 4096
 INDEX_BYTES_PER_ENTRY = 40
 
@@ -54,20 +54,20 @@ def mux_tape(
     clips: Sequence[Path],
     clip_frames: Sequence[int],
     rate: Fraction,
-    sound: Path | None,
+    audio: Path | None,
     subtitles: Sequence[SubtitleTrack],
     chapters: Sequence[Chapter],
-    facts: TapeDescription,
+    description: TapeDescription,
     target: Path,
     settings: TapeSettings,
 ) -> list[JobWarning]:
-    """Join the enhanced clips, `clip_frames[i]` pictures each at `rate`, with everything else into `target`.
+    """Mux the enhanced clips, `clip_frames[i]` frames each at `rate`, with everything else into `target`.
 
-    Picture k of the tape is shown at k / rate, to the nearest unit of the container. `sound` is what `clean_sound`
-    wrote; it is copied, as are subtitles (MP4: converted to its own kind). An empty sound or subtitle file makes no
-    track. Returns which scenes are not what they should be. Raises GateError if clips do not fit or the result is not
-    what it has to be, InputError for a file that cannot be read, DiskFull, ToolFailed if the file
-    cannot be written otherwise.
+    Frame k of the tape is shown at k / rate, to the nearest unit of the container. `audio` is the file that
+    `clean_sound` wrote; it is copied, as are subtitles (MP4: converted to its own kind). An empty audio or subtitle
+    file makes no track. Returns a warning for each scene that is not as requested. Raises GateError if clips do not
+    fit or the result fails verification, InputError for a file that cannot be read, DiskFull, ToolFailed if the file
+    cannot be written for another reason.
     """
     if not clips:
         raise GateError(
@@ -75,38 +75,37 @@ def mux_tape(
             file=target,
             remedy="look into the scene table; delete it to have the scenes detected again",
         )
-    join = check_compatible(clips=clips, frames=clip_frames, rate=rate)
-    heard = sound if sound is not None and sound.stat().st_size else None
-    shown = non_empty(subtitles)
+    plan = check_compatible(clips=clips, frames=clip_frames, rate=rate)
+    audio = audio if audio is not None and audio.stat().st_size else None
+    tracks = non_empty(subtitles)
     with staged(target) as partial:
         with (
-            prepare_streams(sound=heard, subtitles=shown, container=settings.container, target=target) as parts,
+            prepare_streams(audio=audio, subtitles=tracks, container=settings.container, target=target) as parts,
             ExitStack() as stack,
-            _writing(partial, settings, join) as output,
+            _writing(partial, settings, plan) as output,
         ):
-            output.metadata.update(container_tags(facts, settings.container))
-            output.set_chapters(_chapters(chapters, join))
-            picture = _add_picture(output, join, settings)
-            joined = Progress(join.total_frames, "joining").counting(concat_packets(join))
-            streams = [_timed(picture, joined, 1 / join.rate)]
-            streams += [_add_part(output, stack, part, facts, settings) for part in parts]
+            output.metadata.update(container_tags(description, settings.container))
+            output.set_chapters(_chapters(chapters, plan))
+            video = _add_video(output, plan, settings)
+            video_packets = Progress(plan.total_frames, "joining").counting(concat_packets(plan))
+            streams = [_timed(video, video_packets, 1 / plan.rate)]
+            streams += [_add_track(output, stack, part, description, settings) for part in parts]
             for _, _, packet in heapq.merge(*streams):
                 output.mux_one(packet)
-        verify.verify_tape(partial, join=join, sound=heard, subtitles=shown, chapters=chapters)
-    told = f"{len(clips)} clips, {join.total_frames} frames at {rate} frames/s: {target}"
-    report(told, frames=join.total_frames)
+        verify.verify_tape(partial, plan=plan, audio=audio, subtitles=tracks, chapters=chapters)
+    report(f"{len(clips)} clips, {plan.total_frames} frames at {rate} frames/s: {target}", frames=plan.total_frames)
     notices = list(replaced(clips))
     for notice in notices:
-        LOG.warning("scene %s is not as it should be (%s): %s", notice.scene, notice.kind, notice.reason)
+        LOG.warning("scene %s is not as requested (%s): %s", notice.scene, notice.kind, notice.reason)
     return notices
 
 
 @contextmanager
-def _writing(partial: Path, settings: TapeSettings, join: ConcatPlan) -> Iterator[OutputContainer]:
-    """An open output file, closed whole or, if something fails, closed anyhow."""
+def _writing(partial: Path, settings: TapeSettings, plan: ConcatPlan) -> Iterator[OutputContainer]:
+    """Open the output file, and close it also after a failure."""
     options = {"fflags": "+bitexact"}
     if settings.container == "mkv":
-        options["reserve_index_space"] = str(INDEX_BYTES + INDEX_BYTES_PER_ENTRY * join.keyframes)
+        options["reserve_index_space"] = str(INDEX_BYTES + INDEX_BYTES_PER_ENTRY * plan.keyframes)
     else:
         options["movflags"] = "+faststart"
     output = av.open(f"file:{partial}", "w", format=MUXERS[settings.container], options=options)
@@ -120,7 +119,7 @@ def _writing(partial: Path, settings: TapeSettings, join: ConcatPlan) -> Iterato
             f"the tape could not be written: {error.strerror}",
             file=partial,
             tool="PyAV",
-            remedy="see whether the disk is well, and run again",
+            remedy="check the disk, and run again",
         ) from error
     finally:
         # Closing a file that failed fails again; it is removed anyway.
@@ -128,35 +127,36 @@ def _writing(partial: Path, settings: TapeSettings, join: ConcatPlan) -> Iterato
             output.close()
 
 
-def _add_picture(output: OutputContainer, join: ConcatPlan, settings: TapeSettings) -> VideoStream:
-    with open_media(join.clips[0]) as container:
+def _add_video(output: OutputContainer, plan: ConcatPlan, settings: TapeSettings) -> VideoStream:
+    """Add the video track."""
+    with open_media(plan.clips[0]) as container:
         codec = container.streams.video[0].codec_context.name
         stream = output.add_stream_from_template(container.streams.video[0], opaque=True)
-    stream.time_base = 1 / join.rate
-    stream.codec_context.framerate = join.rate
+    stream.time_base = 1 / plan.rate
+    stream.codec_context.framerate = plan.rate
     stream.disposition = Disposition.default
     if settings.container == "mp4" and codec == "hevc":
-        # Apple's players take HEVC under this tag alone.
+        # Apple's players accept HEVC only with this tag.
         stream.codec_context.codec_tag = "hvc1"
     return stream
 
 
-def _add_part(
-    output: OutputContainer, stack: ExitStack, part: MuxStream, facts: TapeDescription, settings: TapeSettings
-) -> Iterator[Timed]:
-    """Add one sound or subtitle track and return its packets. `stack` keeps the file open."""
+def _add_track(
+    output: OutputContainer, stack: ExitStack, part: MuxStream, description: TapeDescription, settings: TapeSettings
+) -> Iterator[TimedPacket]:
+    """Add one audio or subtitle track and return its packets. `stack` keeps the file open."""
     container = stack.enter_context(open_media(part.path, demuxer=part.demuxer))
     template = container.streams[part.stream_index]
     stream = output.add_stream_from_template(template, opaque=True)
     language = language_code(part.language, settings.container)
     if language == "und" and part.kind == "audio":
-        language = language_code(facts.language, settings.container)
+        language = language_code(description.language, settings.container)
     stream.metadata["language"] = language
     if part.title:
         stream.metadata["title"] = part.title
-    first = [other for other in output.streams if other.type == part.kind] == [stream]
-    shown = first and (part.kind == "audio" or settings.subtitles_on)
-    stream.disposition = Disposition.default if shown else Disposition(0)
+    is_first = [other for other in output.streams if other.type == part.kind] == [stream]
+    is_default = is_first and (part.kind == "audio" or settings.subtitles_on)
+    stream.disposition = Disposition.default if is_default else Disposition(0)
     if isinstance(template, AudioStream) and settings.container == "mp4":
         stream.time_base = Fraction(1, template.codec_context.sample_rate)
         return _timed(stream, retime_packets(container, template), stream.time_base)
@@ -164,8 +164,8 @@ def _add_part(
     return _timed(stream, copied, Fraction(template.time_base or 1))
 
 
-def _timed(stream: Stream, source: Iterable[Packet[Any]], time_base: Fraction) -> Iterator[Timed]:
-    """Address packets to a stream of the output, with what they are sorted by."""
+def _timed(stream: Stream, source: Iterable[Packet[Any]], time_base: Fraction) -> Iterator[TimedPacket]:
+    """Assign packets to a stream of the output; yields each with its sort key."""
     unit_s = float(time_base)
     index = stream.index
     for packet in source:
@@ -173,17 +173,17 @@ def _timed(stream: Stream, source: Iterable[Packet[Any]], time_base: Fraction) -
         yield (packet.dts or 0) * unit_s, index, packet
 
 
-def _chapters(chapters: Sequence[Chapter], join: ConcatPlan) -> list[MuxerChapter]:
-    """Chapters as the muxer takes them, each until the next one begins."""
+def _chapters(chapters: Sequence[Chapter], plan: ConcatPlan) -> list[MuxerChapter]:
+    """Chapters for the muxer, each until the next one begins."""
     starts = [milliseconds(chapter.start_s) for chapter in chapters]
-    stops = [*starts[1:], milliseconds(join.total_frames / join.rate)]
+    stops = [*starts[1:], milliseconds(plan.total_frames / plan.rate)]
     return [
         {
-            "id": place,
+            "id": number,
             "start": start,
             "end": stop,
             "time_base": Fraction(1, 1000),
             "metadata": {"title": chapter.title},
         }
-        for place, (chapter, start, stop) in enumerate(zip(chapters, starts, stops[: len(starts)], strict=True), 1)
+        for number, (chapter, start, stop) in enumerate(zip(chapters, starts, stops[: len(starts)], strict=True), 1)
     ]

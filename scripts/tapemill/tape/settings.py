@@ -8,10 +8,10 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class TapeSettings:
-    """How the tape's file is put together."""
+    """Settings of the tape's file."""
 
     container: Literal["mkv", "mp4"]
     chapters: bool
     chapter_shortest_s: float
     subtitles_on: bool
-    """Whether players show the first subtitle track unasked."""
+    """Whether players show the first subtitle track by default."""

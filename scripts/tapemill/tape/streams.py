@@ -1,4 +1,4 @@
-"""Sound and subtitles as streams that can be copied into the tape's container as they are."""
+"""Audio and subtitle streams in a form that can be copied into the tape's container."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from tapemill.media.output_checks import REMEDY, open_output
 from tapemill.media.probe import open_media
 from tapemill.storage.atomic import scratch_dir
 
-# Subtitles are small; this is for a busy machine.
+# Subtitles are small; the limit allows for a busy machine.
 SECONDS_PER_MEGABYTE = 60
-# A cue of one letter takes some hundred bytes of index in MP4.
+# In MP4 a cue of one letter takes about a hundred bytes of index.
 BYTES_PER_BYTE = 10
 
 
@@ -41,42 +41,41 @@ class MuxStream:
     language: str
     title: str
     demuxer: str | None = None
-    """What the file is to be opened as, if not as what it looks like."""
+    """Demuxer to open the file with; None: detected."""
 
 
 def non_empty(tracks: Sequence[SubtitleTrack]) -> list[SubtitleTrack]:
-    """The subtitle tracks that say anything: an empty file makes no track."""
+    """The subtitle tracks with text: an empty file makes no track."""
     return [track for track in tracks if track.path.read_text(encoding="utf-8-sig", errors="replace").strip()]
 
 
 @contextmanager
 def prepare_streams(
-    *, sound: Path | None, subtitles: Sequence[SubtitleTrack], container: str, target: Path
+    *, audio: Path | None, subtitles: Sequence[SubtitleTrack], container: str, target: Path
 ) -> Iterator[list[MuxStream]]:
-    """Yield the streams to copy, sound first; what had to be written for it is removed afterwards.
+    """Yield the streams to copy, audio first; files written for them are removed afterwards.
 
-    Matroska takes SRT as it is, MP4 has subtitles of its own kind, which ffmpeg makes of it. Raises ToolFailed if it
-    cannot, InputError for a file that is no media.
+    Matroska stores SRT as it is; MP4 has a subtitle format of its own, to which ffmpeg converts. Raises ToolFailed if
+    that fails, InputError for a file that is not media.
     """
-    sounds = _sound_parts(sound) if sound else []
-    texts = [MuxStream(track.path, 0, "subtitle", track.language, track.title, "srt") for track in subtitles]
-    if container == "mkv" or not texts:
-        yield [*sounds, *texts]
+    audio_streams = _audio_streams(audio) if audio else []
+    subtitle_streams = [MuxStream(track.path, 0, "subtitle", track.language, track.title, "srt") for track in subtitles]
+    if container == "mkv" or not subtitle_streams:
+        yield [*audio_streams, *subtitle_streams]
         return
     with scratch_dir(target) as folder:
         converted = folder / "subtitles.mp4"
         _convert(subtitles, converted, target)
-        yield [*sounds, *(_within(text, converted, place) for place, text in enumerate(texts))]
+        yield [
+            *audio_streams,
+            *(replace(s, path=converted, stream_index=i, demuxer=None) for i, s in enumerate(subtitle_streams)),
+        ]
 
 
-def _within(text: MuxStream, converted: Path, place: int) -> MuxStream:
-    return replace(text, path=converted, stream_index=place, demuxer=None)
-
-
-def _sound_parts(sound: Path) -> list[MuxStream]:
-    with open_media(sound) as container:
+def _audio_streams(audio: Path) -> list[MuxStream]:
+    with open_media(audio) as container:
         return [
-            MuxStream(sound, stream.index, "audio", stream.language or "", str(stream.metadata.get("title", "")))
+            MuxStream(audio, stream.index, "audio", stream.language or "", str(stream.metadata.get("title", "")))
             for stream in container.streams.audio
         ]
 
@@ -86,8 +85,8 @@ def _convert(subtitles: Sequence[SubtitleTrack], converted: Path, target: Path) 
     arguments = ["-copyts"]
     for track in subtitles:
         arguments += ffmpeg.input_args(track.path, options=("-f", "srt"))
-    for place in range(len(subtitles)):
-        arguments += ["-map", str(place)]
+    for index in range(len(subtitles)):
+        arguments += ["-map", str(index)]
     size = sum(track.path.stat().st_size for track in subtitles)
     ffmpeg.run(
         [*arguments, "-c:s", "mov_text", *ffmpeg.BITEXACT, *ffmpeg.output_args(converted, "mp4")],

@@ -1,4 +1,4 @@
-"""What the tape's file says about itself: title, date, languages, and the facts of how it was made."""
+"""Tags of the tape's file: title, date, languages, and how it was made."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from tapemill.storage.job_records import TAG_PREFIX
 
 @dataclass(frozen=True)
 class TapeDescription:
-    """The tape as a whole. Empty texts are left out of the file."""
+    """Description of the tape as a whole. Empty texts are omitted from the file."""
 
     title: str = ""
     date: str = ""
-    """When it was recorded, as the sheet says it."""
+    """Date of recording, as written in the sheet."""
     language: str = ""
-    """Of sound tracks that do not say: ISO 639 of any kind, "" or "auto" for unknown."""
+    """Of audio tracks without a language: ISO 639 of any kind, "" or "auto" for unknown."""
     tags: Mapping[str, str] = field(default_factory=dict)
-    """Facts of how it was made; their names get the prefix TAPEMILL_ and capitals."""
+    """How it was made; the names are written in capitals with the prefix TAPEMILL_."""
 
 
 def build_tags(clips: Sequence[Path], config: Mapping[str, Any]) -> dict[str, str]:
-    """What the records beside the clips say of how they were made, shortened, and what puts the tape together.
+    """Tags on how the tape was made: versions and digests, from the records beside the clips and of this muxer.
 
-    Found out when the tape is made, and never a reason to make it again: another version of a program would be one.
+    Read when the tape is muxed, not a param of the rule: a new version of a program is no reason to mux again.
     """
     folder, scenes = clips[0].parent.parent, [clip.stem for clip in clips]
     used = job_records.programs_used(folder, scenes) | {"tape": {"av": [version.package_version("av")]}}
@@ -43,9 +43,9 @@ def build_tags(clips: Sequence[Path], config: Mapping[str, Any]) -> dict[str, st
 
 
 def language_code(language: str, container: str) -> str:
-    """A language as the container wants it: ISO 639-2/B in Matroska ("ger"), 639-2/T in MP4 ("deu"); "und" if unknown.
+    """Language code of the container: ISO 639-2/B in Matroska ("ger"), 639-2/T in MP4 ("deu"); "und" if unknown.
 
-    Takes two or three letters or a BCP 47 tag, whatever is in the sheet, the capture or Whisper's answer.
+    `language` is two or three letters or a BCP 47 tag, from the sheet, the capture or Whisper.
     """
     try:
         return langcodes.get(language).to_alpha3(variant="B" if container == "mkv" else "T")
@@ -53,16 +53,16 @@ def language_code(language: str, container: str) -> str:
         return "und"
 
 
-def container_tags(facts: TapeDescription, container: str) -> dict[str, str]:
+def container_tags(description: TapeDescription, container: str) -> dict[str, str]:
     """Tags of the whole file.
 
-    Matroska names the day of recording DATE_RECORDED, players that go by ffmpeg's names show `date`: both are written.
-    MP4 knows a fixed set of tags only, so there the facts stand in the comment, one a line.
+    In Matroska the date of recording is DATE_RECORDED, but players that use ffmpeg's names show `date`: both are
+    written. MP4 has a fixed set of tags, so there `tags` are in the comment, one per line.
     """
-    made = {f"{TAG_PREFIX}{name.upper()}": text for name, text in sorted(facts.tags.items()) if text}
-    tags = {"title": facts.title, "date": facts.date}
+    made = {f"{TAG_PREFIX}{name.upper()}": text for name, text in sorted(description.tags.items()) if text}
+    tags = {"title": description.title, "date": description.date}
     if container == "mkv":
-        tags |= {"DATE_RECORDED": facts.date, **made}
+        tags |= {"DATE_RECORDED": description.date, **made}
     else:
         tags["comment"] = "\n".join(f"{name}={text}" for name, text in made.items())
     return {name: text for name, text in tags.items() if text}

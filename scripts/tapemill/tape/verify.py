@@ -1,4 +1,4 @@
-"""What a finished tape has to be before it gets its name: every picture at its time, sound and subtitles complete."""
+"""Verification of a finished tape before it gets its name: time of every frame, complete audio and subtitles."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from .chapters import Chapter
 from .concat import ConcatPlan
 from .streams import SubtitleTrack
 
-# An MP4 subtitle sample of this size is a pause: its text has length 0.
+# An MP4 subtitle sample of this size is a pause: its text is empty.
 PAUSE_BYTES = 2
 
 
 @dataclass
 class StreamContent:
-    """What was found of one stream."""
+    """Packets of one stream."""
 
     kind: str
     time_base: Fraction
     times: list[int] = field(default_factory=list)
-    """Of all packets, in units of `time_base`."""
+    """Time stamps of all packets, in units of `time_base`."""
     end: int = 0
     longest: int = 0
     """Duration of the longest packet."""
@@ -37,36 +37,36 @@ class StreamContent:
 
     @property
     def start_s(self) -> Fraction:
-        """Where the first packet is shown or heard."""
+        """Start of the first packet."""
         return min(self.times, default=0) * self.time_base
 
     @property
     def end_s(self) -> Fraction:
-        """Where the last packet ends."""
+        """End of the last packet."""
         return self.end * self.time_base
 
 
 def verify_tape(
-    path: Path, *, join: ConcatPlan, sound: Path | None, subtitles: Sequence[SubtitleTrack], chapters: Sequence[Chapter]
+    path: Path, *, plan: ConcatPlan, audio: Path | None, subtitles: Sequence[SubtitleTrack], chapters: Sequence[Chapter]
 ) -> None:
-    """Read a finished tape from end to end and compare it with what went in. Raises GateError with both."""
-    tracks, chapter_count = _read(path, progress=Progress(join.total_frames, "looking at the tape"))
-    pictures = [track for track in tracks if track.kind == "video"]
-    _expect(path, "picture streams", len(pictures), 1)
-    _check_picture(path, pictures[0], join)
-    heard = [track for track in tracks if track.kind == "audio"]
-    original = [track for track in _read(sound)[0] if track.kind == "audio"] if sound else []
-    _expect(path, "sound tracks", len(heard), len(original))
-    for found, wanted in zip(heard, original, strict=True):
-        _check_sound(path, found, wanted, 1 / join.rate)
-    shown = [len(track.times) for track in tracks if track.kind == "subtitle"]
-    _expect(path, "cues of each subtitle track", shown, [_cues(track.path) for track in subtitles])
+    """Read a finished tape from end to end and compare it with its sources. Raises GateError with both values."""
+    tracks, chapter_count = _read(path, progress=Progress(plan.total_frames, "verifying the tape"))
+    video = [track for track in tracks if track.kind == "video"]
+    _expect(path, "video streams", len(video), 1)
+    _check_video(path, video[0], plan)
+    copies = [track for track in tracks if track.kind == "audio"]
+    originals = [track for track in _read(audio)[0] if track.kind == "audio"] if audio else []
+    _expect(path, "audio tracks", len(copies), len(originals))
+    for found, wanted in zip(copies, originals, strict=True):
+        _check_audio(path, found, wanted, 1 / plan.rate)
+    cue_counts = [len(track.times) for track in tracks if track.kind == "subtitle"]
+    _expect(path, "cues of each subtitle track", cue_counts, [_cues(track.path) for track in subtitles])
     _expect(path, "chapters", chapter_count, len(chapters))
 
 
-def _check_picture(path: Path, found: StreamContent, join: ConcatPlan) -> None:
-    _expect(path, "frames", len(found.times), join.total_frames)
-    expected = frame_indices(np.arange(join.total_frames), 0, 1 / join.rate, 1 / found.time_base)
+def _check_video(path: Path, found: StreamContent, plan: ConcatPlan) -> None:
+    _expect(path, "frames", len(found.times), plan.total_frames)
+    expected = frame_indices(np.arange(plan.total_frames), 0, 1 / plan.rate, 1 / found.time_base)
     times = np.sort(np.array(found.times, dtype=np.int64))
     wrong = np.flatnonzero(times != expected)
     if len(wrong):
@@ -74,19 +74,19 @@ def _check_picture(path: Path, found: StreamContent, join: ConcatPlan) -> None:
         _expect(path, f"time of frame {frame} in units of {found.time_base} s", int(times[frame]), int(expected[frame]))
 
 
-def _check_sound(path: Path, found: StreamContent, wanted: StreamContent, frame_s: Fraction) -> None:
-    # Not packets: readers cut uncompressed sound as they like.
-    _expect(path, "bytes of sound", found.payload_bytes, wanted.payload_bytes)
+def _check_audio(path: Path, found: StreamContent, wanted: StreamContent, frame_s: Fraction) -> None:
+    # Not packets: demuxers cut uncompressed audio differently.
+    _expect(path, "bytes of audio", found.payload_bytes, wanted.payload_bytes)
     # The two files may round to different units.
     if abs(found.start_s - wanted.start_s) > max(found.time_base, wanted.time_base):
-        _expect(path, "start of the sound in s", float(found.start_s), float(wanted.start_s))
-    # A last packet that is not full is counted full in some containers.
+        _expect(path, "start of the audio in s", float(found.start_s), float(wanted.start_s))
+    # In some containers a last packet that is not full has the duration of a full one.
     if abs(found.end_s - wanted.end_s) >= frame_s + wanted.longest * wanted.time_base:
-        _expect(path, "end of the sound in s", float(found.end_s), float(wanted.end_s))
+        _expect(path, "end of the audio in s", float(found.end_s), float(wanted.end_s))
 
 
 def _cues(path: Path) -> int:
-    """Cues of an SRT file."""
+    """Number of cues of an SRT file."""
     return len(_read(path, demuxer="srt")[0][0].times)
 
 

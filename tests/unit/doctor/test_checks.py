@@ -58,8 +58,8 @@ def test_every_card_is_shown_with_what_selects_it_and_recorded(machine):
     ]
     assert lines[at + 4].startswith("driver        ")
     assert "mask          CUDA_VISIBLE_DEVICES=1 CUDA_DEVICE_ORDER=PCI_BUS_ID" in lines
-    assert "`--profile profiles/cuda`, where `resources` has to say gpu0: 2 gpu1: 2" in told
-    assert lines[-1].startswith("nothing found that a run would fail for")
+    assert "`--profile profiles/cuda`, where `resources` needs gpu0: 2 gpu1: 2" in told
+    assert lines[-1].startswith("no errors found")
     assert (machine / "run" / "tapemill" / "cards-cuda.json").exists()
 
 
@@ -68,7 +68,7 @@ def test_no_card_is_no_error_and_the_cpu_is_named(machine):
     for arguments in ((), ("--kind", "xpu")):
         code, found = of_cards(*arguments)
         assert code == 0
-        title = "no card that this torch could use; the CPU does the same work: `--profile profiles/cpu`"
+        title = "no card that this torch can use; the CPU does the same work: `--profile profiles/cpu`"
         assert title in [each["title"] for each in found if each["level"] == "ok"]
 
 

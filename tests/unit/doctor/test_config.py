@@ -20,11 +20,11 @@ def test_what_is_well_is_ok(patient):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("enhance:\n\tpreset: good\n", "the config is no YAML: line 2: "),
+        ("enhance:\n\tpreset: good\n", "the config is not valid YAML: line 2: "),
         ("enhance: {presett: good}\n", "did you mean 'preset'?"),
         ("- a\n- b\n", "no keys at its top level"),
         ("", "no keys at its top level"),
-        ("enhance: {preset: [}\n", "the config is no YAML: line 1"),
+        ("enhance: {preset: [}\n", "the config is not valid YAML: line 1"),
         ("title: \x00\n", "the config cannot be read"),
     ],
 )
@@ -52,7 +52,7 @@ def test_scenes_with_settings_of_their_own_are_checked_and_counted(patient):
     table = patient.path("config/scenes.tsv")
     table.write_text("tape\tscene\tpreset\none\t0000000\tnone\n")
     (finding,) = patient.found("check_chain")
-    assert finding.facts == [("of their own", "1 rows in config/scenes.tsv")]
+    assert finding.facts == [("overrides", "1 rows in config/scenes.tsv")]
     table.write_text("tape\tscene\tpreset\nother\t0000000\tnone\n")
     assert "there is no tape 'other'" in patient.only("check_chain").title
 

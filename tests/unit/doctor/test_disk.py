@@ -27,7 +27,7 @@ MOUNTINFO = """\
 
 def test_room_and_kind_are_told_and_nothing_is_written(patient):
     before = sorted(patient.folder.rglob("*"))
-    (found,) = patient.found("check_places", level="ok")
+    (found,) = patient.found("check_folders", level="ok")
     assert found.title.startswith("results: ")
     assert [name for name, _ in found.facts] == ["folder", "disk"]
     assert sorted(patient.folder.rglob("*")) == before
@@ -35,22 +35,22 @@ def test_room_and_kind_are_told_and_nothing_is_written(patient):
 
 def test_less_room_than_is_to_stay_free_is_an_error(patient):
     patient.configure(disk={"reserve_gb": 100000})
-    wrong = patient.only("check_places")
-    assert "and 100000.0 GB are to stay so (disk: reserve_gb)" in wrong.title
-    assert "make room" in wrong.remedy
+    wrong = patient.only("check_folders")
+    assert "less than the reserve of 100000.0 GB (disk: reserve_gb)" in wrong.title
+    assert "free space there" in wrong.remedy
 
 
 def test_a_tape_that_needs_more_than_there_is_is_an_error(patient):
     source = patient.path("one.mkv")
     # A file of holes: as large as it says, and no byte on the disk.
     os.truncate(source, 4 * (disk_space.free_bytes(patient.folder) // 4096) * 4096)
-    wrong = patient.only("check_plan")
+    wrong = patient.only("check_space")
     assert "what is to be made (one) needs up to" in wrong.title
     os.truncate(source, 1_000_000)
-    assert patient.found("check_plan")[0].title.startswith("room for what is to be made (one): up to 0.4 MB of ")
+    assert patient.found("check_space")[0].title.startswith("space needed (one): up to 0.4 MB of ")
     patient.path("results/one").mkdir(parents=True)
     patient.path("results/one/one.mkv").write_bytes(b"done")
-    assert patient.found("check_plan") == []
+    assert patient.found("check_space") == []
 
 
 def test_a_tape_on_a_disk_of_its_own_is_looked_at_there(patient, tmp_path):
@@ -58,13 +58,13 @@ def test_a_tape_on_a_disk_of_its_own_is_looked_at_there(patient, tmp_path):
         patient.path("results").mkdir()
         patient.path("results/one").symlink_to(other.path)
         patient.configure(disk={"reserve_gb": 0})
-        places = patient.found("check_places")
+        places = patient.found("check_folders")
         memory = next(finding for finding in places if finding.level == "warning")
         assert "results/one is in memory (tmpfs)" in memory.title
         patient.configure(disk={"reserve_gb": 1})
-        assert patient.only("check_places").title.startswith("results/one: ")
+        assert patient.only("check_folders").title.startswith("results/one: ")
         other.lock()
-        titles = [finding.title for finding in patient.found("check_places", level="error")]
+        titles = [finding.title for finding in patient.found("check_folders", level="error")]
         assert "the disk of results/one is mounted read-only" in titles
         assert "nothing can be written to results/one" in titles
 
@@ -95,7 +95,7 @@ def test_a_read_only_folder_is_an_error_and_all_else_is_told(tmp_path, monkeypat
     ("kind", "level", "says"),
     [
         ("nfs4", "warning", "is on a network disk (nfs4)"),
-        ("fuse.rclone", "warning", "is kept elsewhere by a program"),
+        ("fuse.rclone", "warning", "is stored elsewhere by a program"),
         ("vfat", "warning", "no file can be larger than 4 GB"),
         ("tmpfs", "warning", "is in memory (tmpfs)"),
     ],
@@ -103,7 +103,7 @@ def test_a_read_only_folder_is_an_error_and_all_else_is_told(tmp_path, monkeypat
 def test_traps_of_file_systems(patient, monkeypatch, kind, level, says):
     # Such a file system cannot be mounted here: what the kernel would say of it.
     monkeypatch.setattr(mounts, "mount_of", lambda place: Mount(place, kind, False))
-    found = patient.found("check_places", level=level)
+    found = patient.found("check_folders", level=level)
     assert any(says in finding.title and finding.remedy for finding in found)
 
 
@@ -112,15 +112,15 @@ def test_a_disk_without_locks_is_an_error(patient, monkeypatch):
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
     monkeypatch.setattr(fcntl, "flock", refuse)
-    assert "has no locks (flock)" in patient.only("check_places").title
+    assert "has no locks (flock)" in patient.only("check_folders").title
 
 
 def test_a_folder_that_is_kept_alike_with_others_is_a_warning(patient):
     assert synced_by(patient.folder) is None
     (patient.folder.parent / ".stfolder").mkdir()
-    hint = patient.only("check_places", level="warning")
-    assert "keep this folder alike" in hint.title
-    assert hint.facts == [("its mark", str(patient.folder.parent / ".stfolder"))]
+    hint = patient.only("check_folders", level="warning")
+    assert "synchronise this folder" in hint.title
+    assert hint.facts == [("found", str(patient.folder.parent / ".stfolder"))]
 
 
 def test_names_that_ignore_capitals_are_noticed(patient):
@@ -129,7 +129,7 @@ def test_names_that_ignore_capitals_are_noticed(patient):
     for entry in list(patient.folder.iterdir()):
         patient.path(entry.name.swapcase()).symlink_to(entry)
     assert ignores_case(patient.folder)
-    assert "capitals" in patient.only("check_places", level="warning").title
+    assert "capitals" in patient.only("check_folders", level="warning").title
 
 
 def test_the_last_mount_above_a_place_is_its_own(tmp_path):
@@ -184,7 +184,7 @@ def test_what_a_killed_run_left_is_counted(patient):
         patient.path(name).parent.mkdir(parents=True)
         patient.path(name).write_bytes(b"1234")
     marked, unfinished, locked = patient.found("check_leftovers")
-    assert "in the making at the last word of a run: 1" in marked.title
+    assert "a run left incomplete: 1" in marked.title
     assert unfinished.title.startswith("unfinished files: 1, 0.0 MB")
     assert locked.level == "warning"
     assert "snakemake --unlock" in locked.remedy

@@ -67,7 +67,7 @@ def test_a_program_that_is_no_ffmpeg_or_not_there_is_an_error(patient):
         assert "correct the setting `ffmpeg`" in wrong.remedy
     patient.configure(ffmpeg=stand_in(patient.folder, "empty", "-version"))
     wrong = patient.only("check_ffmpeg")
-    assert wrong.title == "the program of the setting `ffmpeg` is no ffmpeg"
+    assert wrong.title == "the program of the setting `ffmpeg` is not ffmpeg"
     assert "leave the setting `ffmpeg` empty" in wrong.remedy
 
 
@@ -82,6 +82,6 @@ def test_an_ffmpeg_without_a_filter_is_an_error(patient):
     other.chmod(0o755)
     patient.configure(ffmpeg=str(other))
     wrong = patient.only("check_filters")
-    assert wrong.title == "ffmpeg cannot do the filters of the chain"
+    assert wrong.title == "ffmpeg cannot run the filters of the chain"
     assert any("gone" in said for _, said in wrong.facts)
     assert patient.found("check_ffmpeg")[0].level == "ok"

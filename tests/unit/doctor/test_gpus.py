@@ -20,9 +20,9 @@ def test_cards_that_this_torch_does_not_use_are_named_with_what_would(patient, m
     (tmp_path / "nvidia" / "0000:10:00.0").mkdir(parents=True)
     monkeypatch.setattr(gpus, "NVIDIA", tmp_path / "nvidia")
     built_for(monkeypatch)
-    found = {finding.title: finding for finding in patient.found("check_cards")}
+    found = {finding.title: finding for finding in patient.found("check_gpus")}
     for maker, kind in (("Intel", "xpu"), ("NVIDIA", "cuda")):
-        finding = found[f"graphics of {maker} that this torch does not use: 1"]
+        finding = found[f"{maker} cards that this torch does not use: 1"]
         assert finding.level == "ok"
         assert f"make setup DEVICE={kind}" in finding.facts[0][1]
 
@@ -35,11 +35,11 @@ def test_a_card_that_the_user_may_not_use_is_a_warning(patient, monkeypatch, tmp
     monkeypatch.setattr(pci, "SYS", tmp_path / "sys")
     monkeypatch.setattr(pci, "DEV", tmp_path / "dev")
     built_for(monkeypatch)
-    assert not patient.found("check_cards", level="warning")
+    assert not patient.found("check_gpus", level="warning")
     # Root may use everything: the refusal is put where the kernel would speak.
     real = os.access
     monkeypatch.setattr(os, "access", lambda path, mode: str(path) != str(node) and real(path, mode))
-    hint = patient.only("check_cards", level="warning")
+    hint = patient.only("check_gpus", level="warning")
     assert "may not use" in hint.title
     assert "`render` and `video`" in hint.remedy
     assert hint.facts == [("device file", str(node))]
@@ -64,5 +64,5 @@ def test_a_profile_that_asks_for_cards_and_names_none_or_an_unknown_kind_is_an_e
     assert none.title == "the profile asks for cards of kind xpu and declares none"
     assert "gpu0: 2" in none.remedy
     unknown = patient.only("check_lanes", profile=profile(patient, "scheduler-lanes-device: gpu\n"))
-    assert "no known kind of card" in unknown.title
-    assert unknown.remedy == "take one of cpu, xpu, cuda, hip"
+    assert "not a known kind of card" in unknown.title
+    assert unknown.remedy == "use one of cpu, xpu, cuda, hip"

@@ -18,7 +18,7 @@ def test_versions_are_told_and_those_of_the_lock(patient):
     assert {python.level, packages.level, plugins.level} == {"ok"}
     assert f"Python {sys.version_info.major}.{sys.version_info.minor}" in python.title
     assert "snakemake " in packages.title
-    assert plugins.title == "plugins of Snakemake: scheduler lanes, logger rich"
+    assert plugins.title == "Snakemake plugins: scheduler lanes, logger rich"
 
 
 def test_an_old_python_is_an_error(patient, monkeypatch):
@@ -97,7 +97,7 @@ def test_little_memory_is_a_warning_and_a_limit_of_the_session_counts(patient, m
     assert patient.found("check_memory")[0].title == "4.0 GiB of memory are free, of 8.0 GiB"
     (tmp_path / "max").write_text(f"{1 << 30}\n")
     limit, hint = patient.found("check_memory")
-    assert limit.title == "this session may take 1.0 GiB of memory, of 8.0 GiB"
+    assert limit.title == "this session may use 1.0 GiB of memory, of 8.0 GiB"
     assert hint.level == "warning"
 
 

@@ -76,7 +76,7 @@ def test_lines_are_single_and_say_what_to_do():
 def test_warnings_alone_are_no_failure():
     stream = io.StringIO()
     assert print_findings(FOUND[:2], stream) == 0
-    assert stream.getvalue().splitlines()[-1] == "nothing found that a run would fail for, 1 warning"
+    assert stream.getvalue().splitlines()[-1] == "no errors found, 1 warning"
 
 
 def test_a_terminal_of_few_letters_is_written_to():

@@ -85,8 +85,8 @@ def test_a_step_without_settings_takes_those_of_the_section():
         (["crop", {"denoise": {"luma_spacial": 3}}], ["step 2", "luma_spacial", "did you mean 'luma_spatial'"]),
         ([{"denoise": {"luma_spatial": 99}}], ["denoise_luma_spatial", "99", "maximum"]),
         ([{"denoise": 3}], ["settings of denoise", "luma_spatial"]),
-        ([{"denoise": {}, "crop": {}}], ["is no step"]),
-        ([7], ["7 is no step"]),
+        ([{"denoise": {}, "crop": {}}], ["is not a step"]),
+        ([7], ["7 is not a step"]),
         (["network"], ["a network needs a model"]),
         ([{"network": {"model": "sharp", "sigma": 900}}], ["sigma of sharp", "900", "75"]),
         ([{"network": {"model": "sharp", "frames": 2.5}}], ["frames of sharp", "2.5"]),
@@ -98,8 +98,8 @@ def test_a_step_without_settings_takes_those_of_the_section():
         (["resize", {"network": {"model": "sharp"}}], ["a network must come before resize"]),
         (["grain", "denoise"], ["grain must be the last"]),
         (["grain", "resize"], ["grain must be the last"]),
-        (["crop", "crop"], ["crop stands there twice"]),
-        ([{"network": {"model": "sharp"}}, "denoise", {"network": {"model": "sharp"}}], ["denoise stands between two"]),
+        (["crop", "crop"], ["crop appears twice"]),
+        ([{"network": {"model": "sharp"}}, "denoise", {"network": {"model": "sharp"}}], ["denoise is between two"]),
     ],
 )
 def test_a_chain_that_cannot_be_is_one_clear_error(chain, words):

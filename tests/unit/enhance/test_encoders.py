@@ -72,7 +72,7 @@ def test_software_needs_no_choice_and_hardware_does(tmp_path):
 def test_a_choice_made_for_another_setting_is_refused(tmp_path):
     choice = tmp_path / "encoder.json"
     choice.write_text(json.dumps({"asked": "av1_qsv", "encoder": "libsvtav1", "reason": "x"}))
-    with pytest.raises(InputError, match="not for these settings"):
+    with pytest.raises(InputError, match="made for other settings"):
         chosen_encoder(choice, replace(PLAIN, encoder="h264_qsv"))
 
 

@@ -115,5 +115,5 @@ def test_colours_are_kept_up_to_576_lines_and_become_bt709_above():
 
 
 def test_a_crop_of_everything_is_refused():
-    with pytest.raises(ConfigError, match="leaves nothing of a picture of 720 × 576"):
+    with pytest.raises(ConfigError, match="leaves nothing of a frame of 720 × 576"):
         plan_output_format(pal(), replace(PLAIN, crop_top_lines=300, crop_bottom_lines=276))

@@ -36,7 +36,7 @@ def restored(folder, clip, settings=LOSSLESS):
 def test_a_good_clip_passes_and_looks_like_its_scene(tmp_path, clip):
     passed = check(restored(tmp_path, clip), clip)
     assert passed.frames == FRAMES
-    assert len(passed.likeness) == 2 and min(passed.likeness) > 0.999
+    assert len(passed.similarity) == 2 and min(passed.similarity) > 0.999
 
 
 @pytest.mark.parametrize(

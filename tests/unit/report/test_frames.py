@@ -50,11 +50,11 @@ def test_a_capture_shows_the_frame_of_its_grid(tmp_path, name):
 def test_a_tape_shows_the_picture_of_a_number(tmp_path):
     truth = make_capture(tmp_path / "a.mkv", size=SIZE, frames=150, rate=Fraction(50), gop=50)
     with TapeReader(truth.path, Fraction(50), SD) as tape:
-        assert {k: number_of(tape.picture(k)) for k in (149, 0, 77, 50)} == {149: 149, 0: 0, 77: 77, 50: 50}
-        assert tape.picture(400) is None
+        assert {k: number_of(tape.frame(k)) for k in (149, 0, 77, 50)} == {149: 149, 0: 0, 77: 77, 50: 50}
+        assert tape.frame(400) is None
         # Inside the span, some frames after a key frame.
-        assert 100 < number_of(tape.glimpse(100, 150)) <= 125
-        assert number_of(tape.glimpse(149, 150)) == 149
+        assert 100 < number_of(tape.thumbnail_frame(100, 150)) <= 125
+        assert number_of(tape.thumbnail_frame(149, 150)) == 149
 
 
 def test_a_damaged_place_is_left_out(tmp_path):

@@ -9,7 +9,7 @@ from tapemill.events.attempts import Attempt
 from tapemill.events.run_state import of_run
 from tapemill.report.run_page import render_run_report
 from tapemill.report.runs import run_view, run_views
-from tapemill.report.tape_history import failed_attempts, newest, seconds_of, work_by_stage
+from tapemill.report.tape_history import failed_attempts, newest_attempts, seconds_of, work_by_stage
 from tests.support.event_script import RUN, Script
 
 SCENES = {"T": ["0000000", "0000050"]}
@@ -80,11 +80,11 @@ def test_what_came_out_otherwise_is_told_once_and_what_failed_each_time():
     ]
     run = run_view("r", attempts)
     assert run.done == 3
-    assert [(tape, each.scene, each.kind) for tape, each in run.notices] == [
+    assert [(tape, each.scene, each.kind) for tape, each in run.deviations] == [
         ("T", "0000000", "lowered"),
         ("T", "0000050", "kept"),
     ]
-    assert [each.reason for _, each in run.troubles][:2] == ["ToolKilled: gone", "ended without a word"]
+    assert [each.reason for _, each in run.failed_attempts][:2] == ["ToolKilled: gone", "ended without a report"]
 
 
 def test_a_run_is_counted_as_its_status_counts_it(tmp_path, monkeypatch):
@@ -119,7 +119,7 @@ def test_only_runs_that_made_what_is_there_are_shown():
     # Of a tape that is not finished, what failed last counts too.
     runs["5"] = [attempt("clean_sound", outcome="failed", tape="another")]
     assert [run.name for run in run_views(runs, SCENES | {"another": None})] == ["2", "3", "4", "5"]
-    assert {log: run for log, (run, _) in newest(runs, SCENES).items()} == {
+    assert {log: run for log, (run, _) in newest_attempts(runs, SCENES).items()} == {
         "logs/enhance_scene/T/0000000.log": "2",
         "logs/mux_tape/T.log": "3",
     }
@@ -130,7 +130,7 @@ def test_failed_attempts_of_the_runs_that_count():
     new = attempt("enhance_scene", "0000000", outcome="failed", reason="new", kept_log="logs/x.attempt1.log")
     done = attempt("enhance_scene", "0000000", number=2)
     runs = {"1": [old, done], "2": [new, done]}
-    (found,) = failed_attempts(runs, newest(runs, SCENES))
+    (found,) = failed_attempts(runs, newest_attempts(runs, SCENES))
     assert (found.reason, found.log, found.number) == ("new", "logs/x.attempt1.log", 1)
 
 
@@ -139,7 +139,7 @@ def test_speed_counts_the_tape_once_for_rules_that_follow_each_other():
     jobs = [attempt("cut_scene", scene, 0, 2) for scene in scenes]
     # A scene that the tape no longer has.
     jobs += [attempt("detect_scenes", begin=0, end=1), attempt("cut_scene", "0000070", 0, 3)]
-    (scenes_stage,) = work_by_stage(newest({"1": jobs}, {"T": scenes}), scenes, 25)
+    (scenes_stage,) = work_by_stage(newest_attempts({"1": jobs}, {"T": scenes}), scenes, 25)
     assert (scenes_stage.stage, scenes_stage.jobs) == ("scenes", 3)
     assert scenes_stage.video_s == pytest.approx(4)
     assert scenes_stage.seconds == pytest.approx(5)

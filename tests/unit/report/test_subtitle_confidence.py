@@ -65,7 +65,7 @@ def test_words_that_were_timed_count_by_themselves():
 def test_what_was_left_out_and_why(tmp_path):
     removed = {"start_ms": 500, "stop_ms": 900, "text": "Thanks for watching!", "reason": "closing credits"}
     write(tmp_path, "0000100", [], removed=[removed])
-    (found,) = read(tmp_path).left_out
+    (found,) = read(tmp_path).dropped
     assert (found.start_s, found.scene, found.text, found.reason) == (
         4.5,
         "0000100",

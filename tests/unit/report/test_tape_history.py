@@ -24,9 +24,9 @@ def test_each_scene_that_came_out_otherwise_with_its_reason(tmp_path):
     assert found == [
         ("0000000", "kept", "GateError: black"),
         ("0000000", "stands_in", "5 of 9"),
-        ("0000050", "lowered", "big saw smaller tiles or fewer frames"),
+        ("0000050", "lowered", "big ran on smaller tiles or fewer frames"),
         ("0000050", "empty", "SceneError: no sound"),
-        ("0000100", "lowered", "heard with tiny, beam of 1"),
+        ("0000100", "lowered", "transcribed with tiny, beam of 1"),
     ]
     # Somebody wrote what could not be heard.
     (tmp_path / "subtitles" / "0000050.srt").write_text("1\n00:00:00,000 --> 00:00:01,000\nHello\n\n")

@@ -19,9 +19,9 @@ TAGGED = TapeMetadata(HOSTILE, HOSTILE, 768, ((HOSTILE, HOSTILE),))
 
 def subtitles_page():
     cues = (ReviewedCue(0.0, 1.0, HOSTILE, f"{HOSTILE}\nsecond line", 0.3), ReviewedCue(2.0, 3.0, "a", "b", None))
-    words = SubtitleReview(cues, (DroppedSegment(5.0, HOSTILE, HOSTILE, HOSTILE),), (HOSTILE,))
+    review = SubtitleReview(cues, (DroppedSegment(5.0, HOSTILE, HOSTILE, HOSTILE),), (HOSTILE,))
     chart = charts.confidence(cues, 10.0)
-    return render("subtitles.html", tape=TAGGED, words=words, doubtful=0.5, score=None, chart=chart)
+    return render("subtitles.html", tape=TAGGED, review=review, doubtful=0.5, score=None, chart=chart)
 
 
 def test_text_of_strangers_is_shown_and_never_run():

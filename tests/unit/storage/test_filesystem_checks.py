@@ -190,9 +190,9 @@ def test_file_times_of_whole_seconds_are_told_by_the_doctor(patient, tmp_path):
         assert filesystem_checks.check_filesystem(old).steps_s > 0.9
         patient.path("results").mkdir()
         patient.path("results/one").symlink_to(old)
-        hint = patient.only("check_places", level="warning")
-        assert hint.title.startswith("results/one: file times are counted in steps of more than 1.0 s")
-        assert not patient.found("check_places", level="fault")
+        hint = patient.only("check_folders", level="warning")
+        assert hint.title.startswith("results/one: file times have steps of more than 1.0 s")
+        assert not patient.found("check_folders", level="fault")
 
 
 def test_files_can_be_put_in_the_place_of_others_on_an_overlay(tmp_path):
@@ -210,5 +210,5 @@ def test_a_disk_whose_clock_is_another_is_told_by_the_doctor(patient, monkeypatc
     # A server's clock cannot be set here; this machine's can, as far as this process sees it.
     really = time.time
     monkeypatch.setattr(time, "time", lambda: really() - 300)
-    hint = patient.only("check_places", level="warning")
+    hint = patient.only("check_folders", level="warning")
     assert "the clock of its disk is 300 s ahead of this machine's" in hint.title

@@ -56,7 +56,13 @@ def clips(tmp_path_factory):
 
 
 def mux(target, clips, frames=LENGTHS, *, subtitles_on=False, **changes):
-    arguments = {"rate": NTSC, "sound": None, "subtitles": [], "chapters": [], "facts": TapeDescription()} | changes
+    arguments = {
+        "rate": NTSC,
+        "audio": None,
+        "subtitles": [],
+        "chapters": [],
+        "description": TapeDescription(),
+    } | changes
     settings = TapeSettings(target.suffix[1:], chapters=True, chapter_shortest_s=60, subtitles_on=subtitles_on)
     mux_tape(clips=clips, clip_frames=frames, target=target, settings=settings, **arguments)
     assert [path for path in target.parent.iterdir() if path.name.startswith(".")] == []
@@ -79,10 +85,10 @@ def test_scenes_that_are_not_as_they_should_be_are_told(tmp_path, clips):
         clips=parts,
         clip_frames=LENGTHS,
         rate=NTSC,
-        sound=None,
+        audio=None,
         subtitles=[],
         chapters=[],
-        facts=TapeDescription(),
+        description=TapeDescription(),
         target=tmp_path / "T01.mkv",
         settings=TapeSettings("mkv", chapters=True, chapter_shortest_s=60, subtitles_on=False),
     )
@@ -168,7 +174,7 @@ def test_other_rates(tmp_path, rate):
 @pytest.mark.parametrize("container", ["mkv", "mp4"])
 @pytest.mark.parametrize("codec", ["flac", "pcm", "aac", "opus"])
 def test_sound_is_not_shifted(tmp_path, clips, codec, container):
-    tape = mux(tmp_path / f"tape.{container}", clips["libx264"], sound=sound_of(tmp_path, codec=codec))
+    tape = mux(tmp_path / f"tape.{container}", clips["libx264"], audio=sound_of(tmp_path, codec=codec))
     assert found_beeps(*heard(tape, tmp_path)) == pytest.approx([k + 0.1 for k in range(5)], abs=0.001)
     if container == "mp4":
         with av.open(str(tape)) as opened:
@@ -181,7 +187,7 @@ def test_sound_is_not_shifted(tmp_path, clips, codec, container):
 def test_lossless_sound_is_the_same_in_the_tape(tmp_path, clips, rate):
     sound = sound_of(tmp_path, rate=rate)
     for container in ("mkv", "mp4"):
-        assert np.array_equal(decoded(mux(tmp_path / f"tape.{container}", clips["ffv1"], sound=sound)), decoded(sound))
+        assert np.array_equal(decoded(mux(tmp_path / f"tape.{container}", clips["ffv1"], audio=sound)), decoded(sound))
 
 
 def test_sound_and_picture_are_together_after_half_an_hour(tmp_path):
@@ -190,7 +196,7 @@ def test_sound_and_picture_are_together_after_half_an_hour(tmp_path):
     frames = [899] * 60
     sound = sound_of(tmp_path, seconds=1799, rate=8000, codec="aac", bitrate_kbps=32)
     for container in ("mkv", "mp4"):
-        tape = mux(tmp_path / f"tape.{container}", [clip] * 60, frames, sound=sound)
+        tape = mux(tmp_path / f"tape.{container}", [clip] * 60, frames, audio=sound)
         samples, rate = heard(tape, tmp_path)
         last = found_beeps(samples[1790 * rate : 1800 * rate], rate)
         assert last == pytest.approx([k + 0.1 for k in range(9)], abs=0.001)
@@ -229,7 +235,7 @@ def test_subtitles_in_mp4(tmp_path, clips):
         tmp_path / "a.srt", ("00:00:00,500", "00:00:01,500", "Grüße"), ("00:00:02,000", "00:00:02,700", "Two")
     )
     sound = sound_of(tmp_path)
-    tape = mux(tmp_path / "tape.mp4", clips["libx264"], sound=sound, subtitles=[SubtitleTrack(path, "de", "Deutsch")])
+    tape = mux(tmp_path / "tape.mp4", clips["libx264"], audio=sound, subtitles=[SubtitleTrack(path, "de", "Deutsch")])
     with av.open(str(tape)) as opened:
         stream = opened.streams.subtitles[0]
         assert stream.language == "deu"
@@ -242,7 +248,7 @@ def test_subtitles_in_mp4(tmp_path, clips):
 def test_titles_tags_and_chapters_of_any_text(tmp_path, clips):
     chapters = [Chapter(Fraction(0), HOSTILE), Chapter(37 / NTSC, "Zwei"), Chapter(98 / NTSC, "Drei")]
     about = TapeDescription(title=HOSTILE, date="1994-07", language="de", tags={"encoder": "libx264", "note": HOSTILE})
-    tape = mux(tmp_path / "tape.mkv", clips["libx264"], chapters=chapters, facts=about, sound=sound_of(tmp_path))
+    tape = mux(tmp_path / "tape.mkv", clips["libx264"], chapters=chapters, description=about, audio=sound_of(tmp_path))
     with av.open(str(tape)) as opened:
         tags = dict(opened.metadata)
         found = opened.chapters()
@@ -254,7 +260,7 @@ def test_titles_tags_and_chapters_of_any_text(tmp_path, clips):
     assert [start for start, _ in edges] == pytest.approx([0, 37 / NTSC, 98 / NTSC], abs=0.0005)
     assert [end for _, end in edges] == pytest.approx([37 / NTSC, 98 / NTSC, 149 / NTSC], abs=0.0005)
 
-    tape = mux(tmp_path / "tape.mp4", clips["libx264"], chapters=chapters, facts=about)
+    tape = mux(tmp_path / "tape.mp4", clips["libx264"], chapters=chapters, description=about)
     with av.open(str(tape)) as opened:
         assert opened.metadata["title"] == HOSTILE
         assert opened.metadata["date"] == "1994-07"
@@ -265,10 +271,10 @@ def test_titles_tags_and_chapters_of_any_text(tmp_path, clips):
 @pytest.mark.parametrize("container", ["mkv", "mp4"])
 def test_the_same_parts_make_the_same_file(tmp_path, clips, container):
     arguments = {
-        "sound": sound_of(tmp_path, codec="opus"),
+        "audio": sound_of(tmp_path, codec="opus"),
         "subtitles": [SubtitleTrack(subtitle(tmp_path / "a.srt", ("00:00:00,500", "00:00:01,500", "Hello")), "en", "")],
         "chapters": [Chapter(Fraction(0), "One")],
-        "facts": TapeDescription(title="T", date="1990", tags={"a": "b"}),
+        "description": TapeDescription(title="T", date="1990", tags={"a": "b"}),
     }
     made = [mux(tmp_path / name / f"tape.{container}", clips["libx264"], **arguments) for name in ("one", "two")]
     first, second = (path.read_bytes() for path in made)
@@ -283,7 +289,7 @@ def test_matroska_has_its_index_before_the_pictures(tmp_path, clips):
 
 def test_an_empty_sound_file_makes_no_track(tmp_path, clips):
     (tmp_path / "sound.mka").touch()
-    tape = mux(tmp_path / "tape.mkv", clips["ffv1"], sound=tmp_path / "sound.mka")
+    tape = mux(tmp_path / "tape.mkv", clips["ffv1"], audio=tmp_path / "sound.mka")
     with av.open(str(tape)) as opened:
         assert [stream.type for stream in opened.streams] == ["video"]
 
@@ -316,7 +322,7 @@ def test_clips_that_do_not_fit_are_named(tmp_path, clips):
 
 def test_a_clip_at_the_wrong_rate_or_with_a_gap_is_refused(tmp_path):
     clip = make_clip(tmp_path / "c.mkv", 30, rate=Fraction(25))
-    assert "not 30, one a tick" in refused(tmp_path, [clip], [30])
+    assert "not 30, one per frame time" in refused(tmp_path, [clip], [30])
 
 
 def test_missing_and_broken_files_are_one_clear_error(tmp_path, clips):
@@ -327,29 +333,29 @@ def test_missing_and_broken_files_are_one_clear_error(tmp_path, clips):
     assert "not 61" in refused(tmp_path, [good[0], cut, *good[2:]])
     junk = tmp_path / "junk.mka"
     junk.write_bytes(b"no sound at all" * 100)
-    assert "cannot be read as media" in refused(tmp_path, good, sound=junk, error=InputError)
+    assert "cannot be read as media" in refused(tmp_path, good, audio=junk, error=InputError)
     refused(tmp_path, [], [], error=GateError)
 
 
 def test_the_gates_see_what_is_missing(tmp_path, clips):
     good = clips["libx264"]
     sound = sound_of(tmp_path)
-    tape = mux(tmp_path / "tape.mkv", good, sound=sound, chapters=[Chapter(Fraction(0), "One")])
-    fits = {"join": check_compatible(clips=good, frames=LENGTHS, rate=NTSC), "sound": sound, "subtitles": []}
+    tape = mux(tmp_path / "tape.mkv", good, audio=sound, chapters=[Chapter(Fraction(0), "One")])
+    fits = {"plan": check_compatible(clips=good, frames=LENGTHS, rate=NTSC), "audio": sound, "subtitles": []}
     chapters = [Chapter(Fraction(0), "One")]
     verify.verify_tape(tape, **fits, chapters=chapters)
     with pytest.raises(GateError, match="chapters: 1, expected 2"):
         verify.verify_tape(tape, **fits, chapters=chapters * 2)
-    with pytest.raises(GateError, match="sound tracks: 1, expected 0"):
-        verify.verify_tape(tape, **(fits | {"sound": None}), chapters=chapters)
-    with pytest.raises(GateError, match="bytes of sound"):
-        verify.verify_tape(tape, **(fits | {"sound": sound_of(tmp_path, seconds=4)}), chapters=chapters)
+    with pytest.raises(GateError, match="audio tracks: 1, expected 0"):
+        verify.verify_tape(tape, **(fits | {"audio": None}), chapters=chapters)
+    with pytest.raises(GateError, match="bytes of audio"):
+        verify.verify_tape(tape, **(fits | {"audio": sound_of(tmp_path, seconds=4)}), chapters=chapters)
     fewer = check_compatible(clips=good[:3], frames=LENGTHS[:3], rate=NTSC)
     with pytest.raises(GateError, match="frames: 149, expected 99"):
-        verify.verify_tape(tape, **(fits | {"join": fewer, "sound": sound}), chapters=chapters)
+        verify.verify_tape(tape, **(fits | {"plan": fewer, "audio": sound}), chapters=chapters)
     slow = run_slower(tape, tmp_path)
     with pytest.raises(GateError, match="time of frame 1 in units of 1/1000 s: 40, expected 33"):
-        verify.verify_tape(slow, join=fits["join"], sound=None, subtitles=[], chapters=[])
+        verify.verify_tape(slow, plan=fits["plan"], audio=None, subtitles=[], chapters=[])
 
 
 def run_slower(tape, tmp_path):
@@ -365,5 +371,5 @@ def test_it_tells_how_far_each_step_is(tmp_path, clips, monkeypatch, caplog):
     mux(tmp_path / "tape.mkv", clips["libx264"])
     whole = sum(LENGTHS)
     reached = {told["step"]: told["frames"] for told in progressed(caplog)}
-    assert reached == {"looking at the clips": whole, "joining": whole, "looking at the tape": whole}
+    assert reached == {"checking the clips": whole, "joining": whole, "verifying the tape": whole}
     assert told_facts(caplog) == {"frames": whole}

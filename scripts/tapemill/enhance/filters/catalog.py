@@ -1,4 +1,4 @@
-"""The filters that a chain is made of: pure functions from strengths to filter strings of ffmpeg."""
+"""Filters of a chain: pure functions from strengths to filter strings of ffmpeg; None for a filter that is off."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Final
 from tapemill.enhance.output_format import Layout
 from tapemill.enhance.settings import FilterSettings
 
-# hqdn3d reads a strength of exactly 0 as "take the default"; this one changes no sample.
-NEXT_TO_NOTHING = 0.0001
-# gradfun takes no less.
+# hqdn3d replaces a strength of exactly 0 by its default; this one changes no sample.
+NEGLIGIBLE = 0.0001
+# Minimum of gradfun.
 LEAST_DEBANDING = 0.51
 # The same grain in every run.
 GRAIN_SEED = 1
 
 
 def denoise(filters: FilterSettings, layout: Layout) -> str | None:
-    """Smooth in space and along time, less where there is contrast."""
+    """Denoise in space and time, less where there is contrast (hqdn3d)."""
     strengths = (
         filters.denoise_luma_spatial,
         filters.denoise_chroma_spatial,
@@ -27,11 +27,11 @@ def denoise(filters: FilterSettings, layout: Layout) -> str | None:
     )
     if not any(strengths):
         return None
-    return "hqdn3d=" + ":".join(f"{max(strength, NEXT_TO_NOTHING):g}" for strength in strengths)
+    return "hqdn3d=" + ":".join(f"{max(strength, NEGLIGIBLE):g}" for strength in strengths)
 
 
 def shift_chroma(filters: FilterSettings, layout: Layout) -> str | None:
-    """Move colour by luma samples and lines; the part of it below one chroma sample is interpolated."""
+    """Shift chroma by luma samples and lines; fractions of a chroma sample are interpolated."""
     steps = []
     whole = {}
     for axis, mode, distance, log2 in (
@@ -49,10 +49,10 @@ def shift_chroma(filters: FilterSettings, layout: Layout) -> str | None:
 
 
 def sharpen_chroma(filters: FilterSettings, layout: Layout) -> str | None:
-    """Gather colour that has bled along the line: sharpen widely, but within what the neighbourhood shows.
+    """Reduce chroma bleeding along the line: a wide unsharp mask, clamped to the neighbourhood.
 
     An unsharp mask as wide as the smear steepens the edges. Clamping to the range of the sample and its neighbours left
-    and right at that distance keeps it from making halos in the opposite colour, and from raising noise.
+    and right at that distance prevents halos in the opposite colour and more noise.
     """
     if not filters.chroma_bleed:
         return None
@@ -73,21 +73,21 @@ def sharpen_chroma(filters: FilterSettings, layout: Layout) -> str | None:
 
 
 def deband(filters: FilterSettings, layout: Layout) -> str | None:
-    """Dissolve steps in smooth areas, which denoising brings out. Deeper than 8 bits there are none to be seen."""
+    """Smooth steps in flat areas, which denoising makes visible. With more than 8 bits none are visible."""
     if not filters.deband_levels or layout.depth > 8:
         return None
     return f"gradfun=strength={max(filters.deband_levels, LEAST_DEBANDING):g}"
 
 
 def sharpen(filters: FilterSettings, layout: Layout) -> str | None:
-    """Raise local contrast of luma, most where there is least."""
+    """Raise local contrast of luma, most where it is lowest (cas)."""
     if not filters.sharpen:
         return None
     return f"cas=strength={filters.sharpen:g}:planes=1"
 
 
 def grain(filters: FilterSettings, layout: Layout) -> str | None:
-    """Lay fine noise over brightness, other in each frame. Deeper than 8 bits it is made apart: `noise` knows 8."""
+    """Add fine noise to luma, different in each frame. For more than 8 bits it is made separately: `noise` has 8."""
     if not filters.grain_levels:
         return None
     noise = f"noise=c0s={round(filters.grain_levels)}:c0f=t:all_seed={GRAIN_SEED}"
@@ -115,7 +115,7 @@ KERNEL_SCALE = 4096
 # Half the taps of the kernels that sharpen and shift colour. convolution allows 24.
 KERNEL_REACH = 8
 SHIFT_REACH = 3
-# A wider Gaussian would no longer fit under the taps.
+# A wider Gaussian does not fit into the taps.
 LARGEST_SIGMA = 6.0
 
 
@@ -124,20 +124,20 @@ def unsharp_kernel(sigma: float, amount: float) -> list[int]:
     reach = range(-KERNEL_REACH, KERNEL_REACH + 1)
     width = min(sigma, LARGEST_SIGMA)
     gauss = [math.exp(-0.5 * (x / width) ** 2) for x in reach]
-    return _whole(
+    return _to_integers(
         [(1 + amount) * (x == 0) - amount * weight / sum(gauss) for x, weight in zip(reach, gauss, strict=True)]
     )
 
 
 def shift_kernel(distance: float) -> list[int]:
-    """Shift to the right by 0 < `distance` < 1 samples: sinc under a Hann window. Sums to KERNEL_SCALE."""
+    """Shift to the right by 0 < `distance` < 1 samples: sinc with a Hann window. Sums to KERNEL_SCALE."""
 
     def weight(x: float) -> float:
         window = 0.5 + 0.5 * math.cos(math.pi * x / (SHIFT_REACH + 1))
         return window * math.sin(math.pi * x) / (math.pi * x)
 
     weights = [weight(x + distance) for x in range(-SHIFT_REACH, SHIFT_REACH + 1)]
-    return _whole([value / sum(weights) for value in weights])
+    return _to_integers([value / sum(weights) for value in weights])
 
 
 def convolve_chroma(kernel: list[int], mode: str) -> str:
@@ -147,8 +147,8 @@ def convolve_chroma(kernel: list[int], mode: str) -> str:
     return "convolution=" + ":".join(planes)
 
 
-def _whole(kernel: list[float]) -> list[int]:
-    """Scaled to whole numbers whose sum is exact, so that flat colour stays what it is."""
+def _to_integers(kernel: list[float]) -> list[int]:
+    """Scale to integers with an exact sum, so that flat colour does not change."""
     scaled = [round(value * KERNEL_SCALE) for value in kernel]
     scaled[len(scaled) // 2] += KERNEL_SCALE - sum(scaled)
     return scaled

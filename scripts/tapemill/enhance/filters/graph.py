@@ -1,8 +1,8 @@
-"""The filter graphs of a scene: one for a chain of filters alone, or one before its networks and one after them.
+"""Filter graphs of a scene: one for a chain of filters only, or one before its networks and one after them.
 
-The frame is fixed, because each step relies on those before it: fields are taken apart before anything looks at
-neighbouring lines, and the picture is resampled once. What stands between is the chain's affair. Networks get RGB of
-16 bits, full range, and give it back.
+The first and last steps are fixed, because each depends on those before it: fields are separated before any filter
+uses neighbouring lines, and frames are resampled once. The steps between come from the chain. Networks take and return
+RGB of 16 bits, full range.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ from tapemill.media.ffmpeg.runner import BITEXACT_SCALING
 from .catalog import FILTERS
 
 SCALER = f"flags={BITEXACT_SCALING[1]}"
-# Nobody tags chroma location; "left" is what untagged video means.
+# Chroma location is never tagged; untagged video has "left".
 CHROMA = "in_chroma_loc=left:out_chroma_loc=left"
-# What networks get and give: planes G, B, R of 16 bits, little-endian.
+# Input and output of networks: planes G, B, R of 16 bits, little-endian.
 NETWORK_FORMAT = "gbrp16le"
-# What they gave, for the filters after them: no colour lost, and more levels than the finished clip will have.
+# Layout of their output for the filters after them: full chroma, and more levels than 8 bits.
 RESTORED_LAYOUT = Layout(10, 0, 0)
 
 
 @dataclass(frozen=True)
 class SceneGraphInput:
-    """All that the graphs of one scene depend on."""
+    """Inputs of the filter graphs of one scene."""
 
     picture: VideoInfo
     field_order: FieldOrder
@@ -53,9 +53,9 @@ class SceneGraphInput:
     output: OutputFormat
     crop: Crop
     layout: Layout
-    """Samples while fields are woven: the capture's own."""
+    """Layout before deinterlacing: the capture's own."""
     frame_layout: Layout
-    """Samples of the filtered frames: the capture's depth, and no more chroma than the chain has use for."""
+    """Layout after deinterlacing: the capture's depth, and no more chroma than the chain needs."""
 
     @classmethod
     def of(
@@ -65,7 +65,7 @@ class SceneGraphInput:
         settings: EnhanceSettings,
         output: OutputFormat | None = None,
     ) -> SceneGraphInput:
-        """Derive the rest; `output` is what the tape's clips are, if the scene's own settings would make another.
+        """Derive all inputs; `output` is the format of the tape's clips, if that of the scene would be different.
 
         Raises ConfigError like `plan_output_format`.
         """
@@ -82,70 +82,85 @@ class SceneGraphInput:
 
     @property
     def deinterlaced(self) -> bool:
-        """Whether this scene's frames hold two fields that have to be taken apart."""
+        """Whether this scene is deinterlaced."""
         large_enough = min(self.picture.width, self.picture.height) >= SMALLEST_DEINTERLACED_SIDE
         return self.field_order != "progressive" and self.settings.deinterlace != "off" and large_enough
 
     @property
-    def doubled(self) -> bool:
-        """Whether each frame is shown twice, because the tape's other scenes become one frame a field."""
+    def repeats_frames(self) -> bool:
+        """Whether each frame is shown twice, because other scenes of the tape get one frame per field."""
         return self.output.frames_per_frame == 2 and not self.deinterlaced
 
     @property
-    def rate_before_doubling(self) -> Fraction:
-        """Frames a second while the chain works on them."""
-        return self.picture.rate if self.doubled else self.output.rate
+    def chain_rate(self) -> Fraction:
+        """Frame rate within the chain, before frames are repeated."""
+        return self.picture.rate if self.repeats_frames else self.output.rate
 
     def frames_in_chain(self, frames: int) -> int:
-        """How many pictures the chain works on for so many frames of the capture."""
-        return frames if self.doubled else frames * self.output.frames_per_frame
+        """Number of frames within the chain for `frames` frames of the capture."""
+        return frames if self.repeats_frames else frames * self.output.frames_per_frame
 
 
 def filter_chain(scene: SceneGraphInput) -> list[str]:
-    """All steps of a chain without networks, in order; joined by commas they are one `-vf`."""
-    return _steps(
-        [*_opening(scene), reduce(scene), *_filtered(scene, scene.chain.before, scene.frame_layout), *_ending(scene)]
+    """Filters of a chain without networks, in order; joined by commas they are one `-vf`."""
+    return _without_none(
+        [
+            *_first_filters(scene),
+            reduce_chroma(scene),
+            *_step_filters(scene, scene.chain.before, scene.frame_layout),
+            *_last_filters(scene),
+        ]
     )
 
 
 def before_networks(scene: SceneGraphInput) -> list[str]:
-    """The steps up to the first network: what it gets."""
-    return _steps([*_opening(scene), *_filtered(scene, scene.chain.before, scene.frame_layout), to_rgb(scene)])
+    """Filters up to the first network; the last one makes frames of `NETWORK_FORMAT`."""
+    return _without_none(
+        [*_first_filters(scene), *_step_filters(scene, scene.chain.before, scene.frame_layout), to_rgb(scene)]
+    )
 
 
 def after_networks(scene: SceneGraphInput) -> list[str]:
-    """The steps after the last network, beginning with raw frames of `NETWORK_FORMAT`."""
-    return _steps([from_rgb(scene), *_filtered(scene, scene.chain.after, RESTORED_LAYOUT), *_ending(scene)])
+    """Filters after the last network, from raw frames of `NETWORK_FORMAT` on."""
+    return _without_none(
+        [from_rgb(scene), *_step_filters(scene, scene.chain.after, RESTORED_LAYOUT), *_last_filters(scene)]
+    )
 
 
-def _opening(scene: SceneGraphInput) -> list[str | None]:
+def _first_filters(scene: SceneGraphInput) -> list[str | None]:
     return [count_frames(scene), set_params(scene), normalise_format(scene), deinterlace(scene), crop(scene)]
 
 
-def _ending(scene: SceneGraphInput) -> list[str | None]:
+def _last_filters(scene: SceneGraphInput) -> list[str | None]:
     finished = working_layout(scene.output.pixel_format)
-    return [resize(scene), *_filtered(scene, scene.chain.last, finished), pad(scene), repeat_frames(scene), tag(scene)]
+    return [
+        resize(scene),
+        *_step_filters(scene, scene.chain.last, finished),
+        pad(scene),
+        repeat_frames(scene),
+        tag(scene),
+    ]
 
 
-def _filtered(scene: SceneGraphInput, steps: Sequence[FilterStep], layout: Layout) -> list[str | None]:
-    """Nothing for pictures too small to be filtered."""
+def _step_filters(scene: SceneGraphInput, steps: Sequence[FilterStep], layout: Layout) -> list[str | None]:
+    """Filters of some steps; none for frames too small to be filtered."""
     if min(scene.crop.width, scene.crop.height) < SMALLEST_RESTORED_SIDE:
         return []
     lines = scene.picture.height
     return [FILTERS[step.name](scene.settings.filters(lines=lines, own=step.own), layout) for step in steps]
 
 
-def _steps(steps: Sequence[str | None]) -> list[str]:
+def _without_none(steps: Sequence[str | None]) -> list[str]:
     return [step for step in steps if step is not None]
 
 
 def count_frames(scene: SceneGraphInput) -> str:
-    """Times from frame numbers: containers round them, and a rounded time could cost or repeat a frame."""
-    return _numbered(scene.picture.rate)
+    """Set times from frame numbers: a time rounded by a container could drop or repeat a frame."""
+    return _times_from_numbers(scene.picture.rate)
 
 
 def set_params(scene: SceneGraphInput) -> str:
-    """State field order and colour, whatever the file's tags say or leave open."""
+    """Set field order and colour, whatever the file's tags are."""
     field_mode = {"tff": "tff", "bff": "bff", "progressive": "prog"}[scene.field_order]
     if not scene.deinterlaced:
         field_mode = "prog"
@@ -155,7 +170,7 @@ def set_params(scene: SceneGraphInput) -> str:
 
 
 def normalise_format(scene: SceneGraphInput) -> str | None:
-    """Bring rare pixel formats to one that all filters take. Never resamples lines of interlaced material."""
+    """Convert rare pixel formats to one that all filters accept. Never resamples lines of interlaced frames."""
     if scene.picture.pixel_format == scene.layout.name:
         return None
     colour = source_colour(scene.picture)
@@ -166,7 +181,7 @@ def normalise_format(scene: SceneGraphInput) -> str | None:
 
 
 def deinterlace(scene: SceneGraphInput) -> str | None:
-    """One progressive frame for each field (bob) or for each frame."""
+    """Deinterlace to one progressive frame per field (bob) or per frame."""
     if not scene.deinterlaced:
         return None
     mode = "send_field" if scene.output.frames_per_frame == 2 else "send_frame"
@@ -174,29 +189,29 @@ def deinterlace(scene: SceneGraphInput) -> str | None:
 
 
 def crop(scene: SceneGraphInput) -> str | None:
-    """Cut away borders and head-switching lines."""
-    kept = scene.crop
-    if (kept.width, kept.height) == (scene.picture.width, scene.picture.height):
+    """Crop borders and head-switching lines."""
+    area = scene.crop
+    if (area.width, area.height) == (scene.picture.width, scene.picture.height):
         return None
-    return f"crop=w={kept.width}:h={kept.height}:x={kept.left}:y={kept.top}:exact=1"
+    return f"crop=w={area.width}:h={area.height}:x={area.left}:y={area.top}:exact=1"
 
 
-def reduce(scene: SceneGraphInput) -> str | None:
-    """Drop chroma that the finished clip cannot hold before filters spend time on it; of frames, never of fields."""
+def reduce_chroma(scene: SceneGraphInput) -> str | None:
+    """Drop chroma that the finished clip cannot store, before filters spend time on it; of frames, never of fields."""
     if scene.frame_layout == scene.layout:
         return None
-    return f"scale={_kept_colour(scene)}:{CHROMA}:{SCALER},format={scene.frame_layout.name}"
+    return f"scale={_colour_options(scene)}:{CHROMA}:{SCALER},format={scene.frame_layout.name}"
 
 
 def to_rgb(scene: SceneGraphInput) -> str:
-    """What networks take."""
+    """Convert to the input format of networks."""
     colour = source_colour(scene.picture)
     matrices = f"in_color_matrix={colour.matrix}:in_range={colour.range}:out_range=pc"
     return f"scale={matrices}:{CHROMA}:{SCALER},format={NETWORK_FORMAT}"
 
 
 def from_rgb(scene: SceneGraphInput) -> str:
-    """Back to the capture's own kind of YUV."""
+    """Convert the output of networks to the capture's own YUV."""
     colour = source_colour(scene.picture)
     matrices = f"in_range=pc:out_color_matrix={colour.matrix}:out_range={colour.range}"
     format = f"format={RESTORED_LAYOUT.name},setparams={_tags(colour)}"
@@ -204,10 +219,10 @@ def from_rgb(scene: SceneGraphInput) -> str:
 
 
 def resize(scene: SceneGraphInput) -> str:
-    """Square pixels, video range, the output's sampling and depth; then BT.709 if the picture outgrew BT.601."""
+    """Resize to square pixels, video range, the output's sampling and depth; then convert to BT.709 if it is not SD."""
     width, height = scene.output.restored_width, scene.output.restored_height
     source = source_colour(scene.picture)
-    colour = _kept_colour(scene, new_range=scene.output.colour.range)
+    colour = _colour_options(scene, new_range=scene.output.colour.range)
     text = f"scale=w={width}:h={height}:{colour}:{CHROMA}:{SCALER},format={scene.output.pixel_format}"
     if scene.output.colour.matrix != source.matrix:
         text += (
@@ -218,7 +233,7 @@ def resize(scene: SceneGraphInput) -> str:
 
 
 def pad(scene: SceneGraphInput) -> str | None:
-    """A black border around pictures that are smaller than encoders take."""
+    """Add a black border to frames that are smaller than encoders accept."""
     output = scene.output
     if (output.restored_width, output.restored_height) == (output.width, output.height):
         return None
@@ -226,25 +241,25 @@ def pad(scene: SceneGraphInput) -> str | None:
 
 
 def repeat_frames(scene: SceneGraphInput) -> str | None:
-    """Show each frame twice. Last of all, so that nothing is filtered twice."""
-    if not scene.doubled:
+    """Show each frame twice. The last filter, so that nothing is filtered twice."""
+    if not scene.repeats_frames:
         return None
     return f"fps=fps={scene.output.rate}:start_time=0:round=down"
 
 
 def tag(scene: SceneGraphInput) -> str:
-    """Say what the picture is now, and number its frames at the new rate."""
-    return f"setsar=1,setparams=field_mode=prog:{_tags(scene.output.colour)},{_numbered(scene.output.rate)}"
+    """Tag the colour of the output, and set times at the output rate."""
+    return f"setsar=1,setparams=field_mode=prog:{_tags(scene.output.colour)},{_times_from_numbers(scene.output.rate)}"
 
 
-def _kept_colour(scene: SceneGraphInput, new_range: str | None = None) -> str:
+def _colour_options(scene: SceneGraphInput, new_range: str | None = None) -> str:
     """Options of scale that keep the matrix, and the range unless a new one is given."""
     colour = source_colour(scene.picture)
     matrices = f"in_color_matrix={colour.matrix}:out_color_matrix={colour.matrix}"
     return f"{matrices}:in_range={colour.range}:out_range={new_range or colour.range}"
 
 
-def _numbered(rate: Fraction) -> str:
+def _times_from_numbers(rate: Fraction) -> str:
     return f"settb=expr={rate.denominator}/{rate.numerator},setpts=expr=N"
 
 

@@ -1,6 +1,6 @@
 """Raw frames between ffmpeg and networks: planes G, B, R of 16 bits on one side, RGB in [0, 1] on the other.
 
-Decoding, networks and encoding overlap: a thread reads ahead, another writes behind, both by a few frames only.
+Decoding, networks and encoding overlap: one thread prefetches, another writes, each with a buffer of a few frames.
 """
 
 from __future__ import annotations
@@ -20,64 +20,64 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-LARGEST = 65535
-# Frames under way on either side of the networks.
-AHEAD = 4
+MAX_VALUE = 65535
+# Buffered frames on either side of the networks.
+BUFFER_FRAMES = 4
 _END: Any = object()
-REDO = "delete the cut scene and run again; if it fails again, the capture is damaged there"
+REMEDY = "delete the cut scene and run again; if it fails again, the capture is damaged there"
 
 
 def read_frames(stream: IO[bytes], width: int, height: int, count: int, device: torch.device) -> Iterator[Tensor]:
-    """Frames of a stream as tensors (3, height, width), float32, R G B. Raises GateError unless there are `count`."""
+    """Read frames of a stream: tensors (3, height, width), float32, RGB. Raises GateError unless there are `count`."""
     size = 3 * height * width * 2
     for number in range(count):
         data = stream.read(size)
         if len(data) != size:
-            raise GateError(f"the filters before the networks made {number} frames, not {count}", remedy=REDO)
+            raise GateError(f"the filters before the networks made {number} frames, not {count}", remedy=REMEDY)
         yield _to_tensor(data, width, height, device)
     if stream.read(1):
-        raise GateError(f"the filters before the networks made more than {count} frames", remedy=REDO)
+        raise GateError(f"the filters before the networks made more than {count} frames", remedy=REMEDY)
 
 
 def _to_tensor(data: bytes, width: int, height: int, device: torch.device) -> Tensor:
     import torch
 
-    # Few devices know unsigned numbers of 16 bits: they travel as signed ones, and the upper half comes out negative.
+    # Few devices have unsigned 16-bit integers: they are sent as signed ones, and the upper half becomes negative.
     planes = torch.from_numpy(np.frombuffer(data, "<i2").reshape(3, height, width).copy())
     if device.type != "cpu":
         planes = planes.pin_memory().to(device, non_blocking=True)
     values = planes[[2, 0, 1]].float()
-    return values.add_(65536 * (values < 0)).div_(LARGEST)
+    return values.add_(65536 * (values < 0)).div_(MAX_VALUE)
 
 
 def write_frame(frame: Tensor, stream: IO[bytes]) -> None:
-    """Write a frame (3, height, width), RGB; what is outside [0, 1] is cut off."""
+    """Write a frame (3, height, width), RGB, clipped to [0, 1]."""
     import torch
 
-    values = frame.float().clamp(0, 1).mul(LARGEST).round_()
+    values = frame.float().clamp(0, 1).mul(MAX_VALUE).round_()
     planes = values.sub_(65536 * (values > 32767))[[1, 2, 0]].to(torch.int16)
     stream.write(planes.cpu().numpy().tobytes())
 
 
 def prefetch(items: Iterator[T]) -> Iterator[T]:
-    """The same items, made in a thread that is a few of them ahead."""
+    """Yield the same items, prefetched in a thread."""
     with ThreadPoolExecutor(1) as pool:
-        coming = deque(pool.submit(next, items, _END) for _ in range(AHEAD))
-        while (item := coming.popleft().result()) is not _END:
-            coming.append(pool.submit(next, items, _END))
+        pending = deque(pool.submit(next, items, _END) for _ in range(BUFFER_FRAMES))
+        while (item := pending.popleft().result()) is not _END:
+            pending.append(pool.submit(next, items, _END))
             yield item
 
 
 def write_all(frames: Iterable[Tensor], stream: IO[bytes]) -> int:
-    """Write frames in a thread that is a few of them behind; returns their number. Raises what writing raises."""
+    """Write frames in a thread, and return their number. Raises the errors of writing."""
     number = 0
     with ThreadPoolExecutor(1) as pool:
-        going: deque[Future[None]] = deque()
+        pending: deque[Future[None]] = deque()
         for frame in frames:
-            going.append(pool.submit(write_frame, frame, stream))
+            pending.append(pool.submit(write_frame, frame, stream))
             number += 1
-            if len(going) > AHEAD:
-                going.popleft().result()
-        for write in going:
+            if len(pending) > BUFFER_FRAMES:
+                pending.popleft().result()
+        for write in pending:
             write.result()
     return number

@@ -1,4 +1,4 @@
-"""Loading the networks of a chain onto a device: frame models and VRT become one kind of thing to the engine."""
+"""Loader of the networks of a chain onto a device: frame models and VRT become a `Network`."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger("tapemill.enhance")
 
-# As far as a frame model's first layers see; what a deeper one sees beyond is little.
+# Reach of a frame model's first layers in samples; deeper layers add little.
 FRAME_MARGIN: Final = 8
-# Weights in files are single precision as a rule.
+# Weights in files are usually single precision.
 STORED_BYTES: Final = 4
 
 
 def load_network(step: NetworkStep, settings: EnhanceSettings, device: Device, *, single: bool = False) -> Network:
-    """The network of a step, ready to run. It stays in the process for the jobs to come.
+    """Load the network of a step. It stays in the process for later jobs.
 
-    With `single` it computes in single precision whatever the settings say. Raises ModelError if the file is not the
-    pinned one, damaged, of an unknown architecture or not what the registry says of it; SetupError if there is no such
-    device, OutOfMemory if its weights will never fit.
+    With `single` it runs in single precision whatever the settings are. Raises ModelError if the file is not the pinned
+    one, damaged, of an unknown architecture or different from its entry in the registry; SetupError if there is no such
+    device, OutOfMemory if its weights cannot fit.
     """
     target = open_device(device)
     dtype = dtype_for(device, "fp32" if single else settings.network_precision)
@@ -49,7 +49,7 @@ def load_network(step: NetworkStep, settings: EnhanceSettings, device: Device, *
     weights = _weights_bytes(file.path, dtype)
     first_that_fits([Candidate(f"{step.model}, loaded", None, weights)], device, headroom_bytes(device))
     load, make = {"frame": (_load_frame_model, _frame_network), "vrt": (_load_vrt, _vrt_network)}[step.kind]
-    # Compiled or not, the weights are the same; the programs are not.
+    # The weights are the same, compiled or not, but not the programs.
     program = f"{step.kind}, compiled" if settings.network_compile else step.kind
     model = load_verified(
         program, file, dtype, device, lambda: load(file.path, target, dtype, settings), need_bytes=weights
@@ -57,7 +57,7 @@ def load_network(step: NetworkStep, settings: EnhanceSettings, device: Device, *
     network: Network = make(step, model)
     if network.scale != step.scale:
         raise ModelError(
-            f"{step.model} enlarges {network.scale} times, its entry says {step.scale}",
+            f"{step.model} upscales by {network.scale}, its entry has {step.scale}",
             file=file.path,
             remedy="correct `scale` in config/models.yaml",
         )
@@ -69,13 +69,13 @@ def _weights_bytes(path: Path, dtype: torch.dtype) -> int:
 
 
 def _load_frame_model(path: Path, target: torch.device, dtype: torch.dtype, settings: EnhanceSettings) -> Any:
-    """A descriptor of spandrel, on the device, in the numbers asked for or in those the architecture can do."""
+    """Load a descriptor of spandrel onto the device, in `dtype` if the architecture supports it, else in float32."""
     import torch
 
     descriptor = frame_descriptor(load_state_dict(path), path)
-    able = {torch.float16: descriptor.supports_half, torch.bfloat16: descriptor.supports_bfloat16}
-    if not able.get(dtype, True):
-        LOG.info("%s does not compute well in %s, so it does in single precision", path.name, dtype)
+    supported = {torch.float16: descriptor.supports_half, torch.bfloat16: descriptor.supports_bfloat16}
+    if not supported.get(dtype, True):
+        LOG.info("%s does not support %s, using single precision", path.name, dtype)
         dtype = torch.float32
     descriptor.model.eval().to(memory_format=torch.channels_last)
     descriptor.to(target, dtype)
@@ -86,12 +86,12 @@ def _load_frame_model(path: Path, target: torch.device, dtype: torch.dtype, sett
 def _frame_network(step: NetworkStep, descriptor: Any) -> Network:
     from spandrel import ModelTiling
 
-    needs = descriptor.size_requirements
+    requirements = descriptor.size_requirements
     return Network(
         name=step.model,
         scale=descriptor.scale,
-        multiple=needs.multiple_of,
-        least_side=max(needs.minimum, 1),
+        multiple=requirements.multiple_of,
+        least_side=max(requirements.minimum, 1),
         least_frames=1,
         window_frames=1,
         margin=FRAME_MARGIN,
@@ -104,47 +104,47 @@ def _frame_network(step: NetworkStep, descriptor: Any) -> Network:
 
 
 def _load_vrt(path: Path, target: torch.device, dtype: torch.dtype, settings: EnhanceSettings) -> Any:
-    """The VRT that a checkpoint belongs to, and what it is."""
-    # Its deformable convolution takes torchvision's operator where there is one: in every process, or in none.
+    """Load the VRT of a checkpoint, with its configuration."""
+    # Its deformable convolution uses torchvision's operator if it is loaded: it must be in every process, or in none.
     make_importable()
     import torchvision  # type: ignore[import-untyped]  # noqa: F401
 
     from tapemill.enhance.vrt import VRT
 
     state = load_state_dict(path)
-    arguments = identify_checkpoint(state, path).arguments
-    model = VRT(**arguments.as_mapping())
+    config = identify_checkpoint(state, path).config
+    model = VRT(**config.as_mapping())
     model.load_state_dict(state, strict=True)
     model.eval().to(device=target, dtype=dtype)
     _compile(model, settings)
-    return model, arguments
+    return model, config
 
 
 def _vrt_network(step: NetworkStep, loaded: tuple[VRT, VrtConfig]) -> Network:
     import torch
 
-    model, arguments = loaded
+    model, config = loaded
     parameter = next(model.parameters())
 
     def run(clip: Tensor) -> Tensor:
-        if arguments.nonblind_denoising:
+        if config.nonblind_denoising:
             noise = torch.full_like(clip[:, :1], step.sigma / 255)
             clip = torch.cat([clip, noise], dim=1)
-        made: Tensor = model(clip[None])[0]
-        return made
+        result: Tensor = model(clip[None])[0]
+        return result
 
     def need(frames: int, height: int, width: int) -> MemoryNeed:
         size = (frames, height, width)
-        needs = activation_bytes(arguments, *size, parameter.dtype.itemsize, parameter.device.type)
+        needs = activation_bytes(config, *size, parameter.dtype.itemsize, parameter.device.type)
         return MemoryNeed(needs.peak_bytes, needs.largest_tensor_bytes)
 
     return Network(
         name=step.model,
-        scale=arguments.upscale,
-        multiple=arguments.side_multiple,
-        least_side=max(arguments.least_sides),
-        least_frames=arguments.least_frames,
-        window_frames=arguments.temporal_window,
+        scale=config.upscale,
+        multiple=config.side_multiple,
+        least_side=max(config.least_sides),
+        least_frames=config.least_frames,
+        window_frames=config.temporal_window,
         margin=0,
         can_tile=True,
         device=parameter.device,
@@ -158,6 +158,6 @@ def _compile(model: Any, settings: EnhanceSettings) -> None:
     if settings.network_compile:
         import torch._dynamo
 
-        # What cannot be compiled runs as it is.
+        # Parts that cannot be compiled run uncompiled.
         torch._dynamo.config.suppress_errors = True
         model.compile()

@@ -1,4 +1,4 @@
-"""A scene through the networks of its chain: one ffmpeg before them, one after, everything at the same time."""
+"""Pipeline of a scene through the networks of its chain: one ffmpeg before them, one after, all concurrently."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ SEED = 0
 
 @dataclass(frozen=True)
 class LoadedNetwork:
-    """A network with its way to see the scene."""
+    """Network of a step with the tiling chosen for the scene."""
 
     step: NetworkStep
     network: Network
@@ -43,7 +43,7 @@ class LoadedNetwork:
     decisions: Sequence[Rejection]
 
     def to_plain(self) -> dict[str, Any]:
-        """What the record says of it."""
+        """Entry of the record."""
         plain: dict[str, Any] = {
             "model": self.step.model,
             "sha256": self.step.sha256,
@@ -69,26 +69,26 @@ def restore(
     device: Device,
     device_arguments: Sequence[str],
     timeout_s: float,
-    most_bytes: int,
+    max_output_bytes: int,
 ) -> tuple[list[dict[str, Any]], list[str]]:
-    """Put the scene of `clip` (`frames` frames) through its chain and encode it to `partial`.
+    """Run the scene of `clip` (`frames` frames) through its chain and encode it to `partial`.
 
-    Returns what the record says of the networks, and ffmpeg's commands before and after them.
-    `encoding` are ffmpeg's arguments for the encoder, `device_arguments` those that put it on the card. A scene that
-    overflows in half precision is done again in single. Raises SceneError if a network makes no picture, and what
-    `load_network` and ffmpeg raise.
+    `encoding` are the ffmpeg arguments of the encoder, `device_arguments` those that put it on the GPU. A scene that
+    overflows in half precision is repeated in single precision. Returns the entries of the record on the networks, and
+    the commands of ffmpeg before and after them. Raises SceneError if a network does not return an image, and the
+    errors of `load_network` and ffmpeg.
     """
     for single in (False, True):
         with torch_threads(scene.settings.encoder_threads), seeded(device, SEED, deterministic=device.kind == "cpu"):
-            fitted = _fitted(scene, frames, device, single=single)
+            networks = _load_and_plan(scene, frames, device, single=single)
             try:
                 commands = _stream(
-                    clip, partial, scene, fitted, frames, encoding, device_arguments, timeout_s, most_bytes
+                    clip, partial, scene, networks, frames, encoding, device_arguments, timeout_s, max_output_bytes
                 )
             except HalfPrecisionOverflow as overflow:
-                LOG.warning("%s overflows in half precision, the scene is done again in single", overflow)
+                LOG.warning("%s overflows in half precision, repeating the scene in single precision", overflow)
                 continue
-            return [each.to_plain() for each in fitted], commands
+            return [each.to_plain() for each in networks], commands
     raise SceneError(
         "the networks overflow even in single precision",
         file=clip,
@@ -96,35 +96,35 @@ def restore(
     )
 
 
-def _fitted(scene: SceneGraphInput, frames: int, device: Device, *, single: bool) -> list[LoadedNetwork]:
-    """All networks, loaded before the first frame is read; each is given what the one before it makes."""
-    fitted = []
+def _load_and_plan(scene: SceneGraphInput, frames: int, device: Device, *, single: bool) -> list[LoadedNetwork]:
+    """Load all networks and plan their tiles before the first frame is read; each gets the output of the one before."""
+    loaded = []
     width, height = scene.crop.width, scene.crop.height
     for step in scene.chain.networks:
         network = load_network(step, scene.settings, device, single=single)
         choice = plan_tiles(
             network, step, (width, height), scene.frames_in_chain(frames), scene.settings.network_tile_samples, device
         )
-        fitted.append(LoadedNetwork(step, network, choice.candidate.value, choice.rejections))
+        loaded.append(LoadedNetwork(step, network, choice.candidate.value, choice.rejections))
         width, height = width * step.scale, height * step.scale
-    return fitted
+    return loaded
 
 
 def _stream(
     clip: Path,
     partial: Path,
     scene: SceneGraphInput,
-    fitted: Sequence[LoadedNetwork],
+    networks: Sequence[LoadedNetwork],
     frames: int,
     encoding: Sequence[str],
     device_arguments: Sequence[str],
     timeout_s: float,
-    most_bytes: int,
+    max_output_bytes: int,
 ) -> list[str]:
     width, height = scene.crop.width, scene.crop.height
     count = scene.frames_in_chain(frames)
     scale = scene.chain.scale
-    rate = str(scene.rate_before_doubling)
+    rate = str(scene.chain_rate)
     decoding = [
         *ffmpeg.input_args(clip, options=("-threads", "1", "-r", str(scene.picture.rate))),
         *("-map", "0:v:0", "-filter_threads", "1", "-vf", ",".join(before_networks(scene))),
@@ -138,38 +138,38 @@ def _stream(
     ]
     with (
         ffmpeg.pipe_out(decoding, concerns=clip, timeout_s=timeout_s, forbidden=ffmpeg.CUT_DAMAGE) as source,
-        ffmpeg.pipe_in(encode, concerns=clip, timeout_s=timeout_s, max_output_bytes=most_bytes) as sink,
+        ffmpeg.pipe_in(encode, concerns=clip, timeout_s=timeout_s, max_output_bytes=max_output_bytes) as sink,
     ):
-        pictures = prefetch(read_frames(source, width, height, count, fitted[0].network.device))
-        for each in fitted:
-            pictures = _mixed(pictures, count, each)
-        shown = 2 if scene.doubled else 1
-        write_all(Progress(count * shown).counting(pictures, shown), sink)
-    names = argument_labels(clip, partial, device_arguments)
-    return [redact_paths(arguments, names) for arguments in (decoding, encode)]
+        images = prefetch(read_frames(source, width, height, count, networks[0].network.device))
+        for each in networks:
+            images = _blend_with_source(images, count, each)
+        repeats = 2 if scene.repeats_frames else 1
+        write_all(Progress(count * repeats).counting(images, repeats), sink)
+    labels = argument_labels(clip, partial, device_arguments)
+    return [redact_paths(arguments, labels) for arguments in (decoding, encode)]
 
 
-def _mixed(pictures: Iterator[Tensor], count: int, fitted: LoadedNetwork) -> Iterator[Tensor]:
-    """The network's pictures, with a share of those before it if it is not to have its full strength."""
-    strength = fitted.step.strength
+def _blend_with_source(images: Iterator[Tensor], count: int, loaded: LoadedNetwork) -> Iterator[Tensor]:
+    """Run the network, and blend its output with its input if its strength is below 1."""
+    strength = loaded.step.strength
     if strength == 1:
-        return run_windowed(pictures, count, fitted.network, fitted.tiling)
-    return _with_original(pictures, count, fitted)
+        return run_windowed(images, count, loaded.network, loaded.tiling)
+    return _blended(images, count, loaded)
 
 
-def _with_original(pictures: Iterator[Tensor], count: int, fitted: LoadedNetwork) -> Iterator[Tensor]:
+def _blended(images: Iterator[Tensor], count: int, loaded: LoadedNetwork) -> Iterator[Tensor]:
     from torch.nn.functional import interpolate
 
     waiting: deque[Tensor] = deque()
 
-    def passing() -> Iterator[Tensor]:
-        for picture in pictures:
-            waiting.append(picture)
-            yield picture
+    def remembered() -> Iterator[Tensor]:
+        for image in images:
+            waiting.append(image)
+            yield image
 
-    scale, strength = fitted.network.scale, fitted.step.strength
-    for made in run_windowed(passing(), count, fitted.network, fitted.tiling):
+    scale, strength = loaded.network.scale, loaded.step.strength
+    for result in run_windowed(remembered(), count, loaded.network, loaded.tiling):
         before = waiting.popleft()[None].float()
         if scale > 1:
             before = interpolate(before, scale_factor=scale, mode="bicubic", align_corners=False)
-        yield made.lerp(before[0], 1 - strength)
+        yield result.lerp(before[0], 1 - strength)

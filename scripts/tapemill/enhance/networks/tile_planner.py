@@ -1,4 +1,4 @@
-"""How much of a scene a network can see at a time with the memory there is: larger tiles and more frames first."""
+"""Planner of tiles: the largest tiles and most frames of a network that fit into memory."""
 
 from __future__ import annotations
 
@@ -17,35 +17,35 @@ from .tiling import padded_length
 
 LOG = logging.getLogger("tapemill.enhance")
 
-# Sides of tiles, all multiples of what any known network takes.
+# Sides of tiles, multiples of the requirement of every known network.
 SIDES: Final = (1024, 768, 512, 384, 256, 192, 128)
 VRT_LARGEST_SIDE: Final = 256
 VRT_OVERLAP_FRAMES: Final = 2
-# Beyond this distance networks hardly look; official figures are 20 for VRT and 10 to 32 for others.
+# Larger receptive fields hardly matter; official values are 20 for VRT and 10 to 32 for others.
 OVERLAP: Final = 32
-# A tile on which a network that was never run on this kind of device is measured.
+# Side of the tile for measuring a network that never ran on this kind of device.
 TRIAL_SIDE: Final = 128
 
 
 def plan_tiles(
     network: Network, step: NetworkStep, size: tuple[int, int], count: int, largest_side: int | None, device: Device
 ) -> MemoryPlan[Tiling]:
-    """The largest way to see a scene of `count` pictures of `size` (width, height) that there is memory for.
+    """Plan the largest tiling that fits into memory, for `count` frames of `size` (width, height).
 
-    Raises OutOfMemory if nothing will ever fit.
+    `largest_side` limits the side of tiles; None: no limit. Raises OutOfMemory if nothing fits.
     """
     need = network.need or _measured(network, step, device)
-    ladder = [
+    candidates = [
         Candidate(f"{step.model} on {tiling.name}", tiling, *_cost(network, tiling, size, need))
-        for tiling in _ways(network, step, size, count, largest_side)
+        for tiling in _candidates(network, step, size, count, largest_side)
     ]
-    return first_that_fits(ladder, device, model_cache.headroom_bytes(device))
+    return first_that_fits(candidates, device, model_cache.headroom_bytes(device))
 
 
-def _ways(
+def _candidates(
     network: Network, step: NetworkStep, size: tuple[int, int], count: int, largest_side: int | None
 ) -> Iterator[Tiling]:
-    """From what is best to what needs least. With frames to choose, smaller tiles come before fewer frames."""
+    """Tilings from the best to the smallest. Smaller tiles come before fewer frames."""
     limit = min(largest_side or max(size), max(size))
     if step.kind == "vrt":
         limit = min(limit, VRT_LARGEST_SIDE)
@@ -56,7 +56,7 @@ def _ways(
         sides += dict.fromkeys(
             padded_length(side, multiple=network.multiple, least=network.least_side) for side in tiles
         )
-    # Two of VRT's windows of time see across one border; more cost memory and show it little.
+    # Two temporal windows of VRT span one border; more cost memory and help little.
     lengths = [1] if step.kind == "frame" else [step.frames or times * network.window_frames for times in (2, 1)]
     for length in dict.fromkeys(max(min(length, count), network.least_frames) for length in lengths):
         for side in sides or [None]:
@@ -65,33 +65,34 @@ def _ways(
 
 
 def _cost(network: Network, tiling: Tiling, size: tuple[int, int], need: Any) -> tuple[int, int]:
-    """Bytes of the whole, and of the largest tensor: what a tile takes, and the window it belongs to."""
+    """Bytes in total and of the largest tensor, for a tile and the window that it belongs to."""
     width, height = (
         padded_length(side + 2 * network.margin, multiple=network.multiple, least=network.least_side) for side in size
     )
     tile: MemoryNeed = need(tiling.frames, *(min(side, tiling.side or side) for side in (height, width)))
     frame = 3 * width * height
-    # A window goes in as the network computes, comes out in single precision, is blended, and the next is being read.
+    # The window's input in the network's dtype, its output in single precision, its blend, and the next input.
     window = tiling.frames * frame * (2 * network.dtype.itemsize + 2 * 4 * network.scale**2)
     return tile.bytes + window, max(tile.largest_tensor_bytes, tiling.frames * frame * 4 * network.scale**2)
 
 
 def _measured(network: Network, step: NetworkStep, device: Device) -> Any:
-    """What a frame model needs for a tile: what it took for a small one, now or in an earlier job, by area."""
+    """Memory need of a frame model: measured on a small tile, now or in an earlier job, and scaled by area."""
     key = ActivationCache.key(step.sha256, device, str(network.dtype), f"tile of {TRIAL_SIDE}")
     if ActivationCache().bytes_of(key) is None:
         ActivationCache().add(key, _trial(network, device))
-    taken = ActivationCache().bytes_of(key) or _trial(network, device)
+    measured = ActivationCache().bytes_of(key) or _trial(network, device)
 
     def need(frames: int, height: int, width: int) -> MemoryNeed:
-        total = taken * frames * height * width // TRIAL_SIDE**2
-        # Of what a network holds at a time, a layer's input and its output are the least.
+        total = measured * frames * height * width // TRIAL_SIDE**2
+        # A network holds at least the input and the output of a layer at a time.
         return MemoryNeed(total, total // 2)
 
     return need
 
 
 def _trial(network: Network, device: Device) -> int:
+    """Peak bytes of a run on one tile, beside the weights."""
     import torch
 
     clip = torch.zeros((1, 3, TRIAL_SIDE, TRIAL_SIDE), device=network.device, dtype=network.dtype)

@@ -1,4 +1,4 @@
-"""What a network is to the engine, and its way through a scene: windows of frames, tiles of pictures."""
+"""Tiled inference: running a network over a scene in windows of frames and tiles of images."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-# A picture darker than this, as the mean over [0, 1], counts as black itself.
+# An input with a lower mean in [0, 1] counts as black.
 BLACK = 4 / 255
-# A network that leaves less than this share of the light shows nothing of the picture any more.
+# An output with less than this share of the input's mean has lost the image.
 LEAST_LIGHT = 1 / 8
 
 
 class HalfPrecisionOverflow(ArithmeticError):
-    """Half precision was not enough for this scene."""
+    """Raised when half precision overflows in a scene."""
 
 
 @dataclass(frozen=True)
 class MemoryNeed:
-    """Memory for one run, beside the weights."""
+    """Memory of one run, without the weights."""
 
     bytes: int
     largest_tensor_bytes: int
@@ -34,78 +34,78 @@ class MemoryNeed:
 
 @dataclass(frozen=True)
 class Network:
-    """A loaded network, as data and one function."""
+    """Loaded network: its properties and one function."""
 
     name: str
     scale: int
     multiple: int
-    """What the sides of its input must be multiples of."""
+    """The sides of its input must be multiples of this."""
     least_side: int
     least_frames: int
     window_frames: int
-    """Frames that look at each other: it is best given a multiple of it."""
+    """Length of its temporal windows: the number of frames is best a multiple of it."""
     margin: int
-    """Samples by which pictures are continued on all sides, and the result is cut again: beyond its input a network
-    sees black, and that spoils what is next to it."""
+    """Samples of padding on all sides, cropped from the result: networks assume black beyond their input, which spoils
+    the samples next to it."""
     can_tile: bool
-    """Whether it sees only the neighbourhood of each sample, so that a picture may be cut into tiles."""
+    """Whether it uses only the neighbourhood of each sample, so that images may be split into tiles."""
     device: torch.device
     dtype: torch.dtype
     run: Callable[[Tensor], Tensor]
     """From (frames, 3, height, width) to (frames, 3, height·scale, width·scale), RGB around [0, 1]."""
     need: Callable[[int, int, int], MemoryNeed] | None = None
-    """What it takes for so many frames, lines and samples; None if only measuring can tell."""
+    """Memory need for a number of frames, lines and samples; None if it has to be measured."""
 
 
 @dataclass(frozen=True)
 class Tiling:
-    """How much a network sees at a time."""
+    """Size of the windows and tiles that a network runs on."""
 
     frames: int
     overlap_frames: int
     side: int | None
-    """Largest side of a tile, in samples of the input; None for whole pictures."""
+    """Largest side of a tile, in samples of the input; None: whole images."""
     overlap: int
     blend: Blend = "smooth"
 
     @property
     def name(self) -> str:
-        """As it is logged."""
-        tile = "whole pictures" if self.side is None else f"tiles of {self.side} × {self.side}"
+        """Name in the log."""
+        tile = "whole frames" if self.side is None else f"tiles of {self.side} × {self.side}"
         return tile if self.frames == 1 else f"{tile}, {self.frames} frames"
 
 
 def run_windowed(frames: Iterator[Tensor], count: int, network: Network, tiling: Tiling) -> Iterator[Tensor]:
-    """The `count` frames after the network, each as soon as it is finished; no more than two windows are held.
+    """Yield the `count` frames of the network's output as they are finished; at most two windows are in memory.
 
     Frames are tensors (3, height, width) on the network's device. Windows overlap in time and are blended there; a
-    scene shorter than the network needs is reflected at its end. Raises SceneError if the result is no picture,
-    Overflow if half precision is to blame, GateError if frames are missing.
+    scene shorter than the network needs is reflected at its end. Raises SceneError if the result is not an image,
+    HalfPrecisionOverflow if half precision is the cause, GateError if frames are missing.
     """
     size = min(tiling.frames, count)
     plan = split_overlapping(count, size, min(tiling.overlap_frames, size - 1), blend=tiling.blend, frames=True)
     held: dict[int, Tensor] = {}
     blended: dict[int, Tensor] = {}
     read = 0
-    for part, after in zip(plan, [*plan[1:], None], strict=True):
-        for place in range(read, part.stop):
-            held[place] = _next(frames, place, count).to(network.dtype)
+    for part, next_part in zip(plan, [*plan[1:], None], strict=True):
+        for index in range(read, part.stop):
+            held[index] = _next(frames, index, count).to(network.dtype)
         read = part.stop
-        window = _window([held[place] for place in range(part.start, part.stop)], network, tiling)
-        done = after.start if after else count
-        for place, picture, weight in zip(range(part.start, part.stop), window, part.weights, strict=True):
-            share = picture if weight == 1 else picture * weight
-            blended[place] = blended[place] + share if place in blended else share
-            if place < done:
-                yield blended.pop(place)
-        held = {place: frame for place, frame in held.items() if place >= done}
+        window = _window([held[index] for index in range(part.start, part.stop)], network, tiling)
+        done = next_part.start if next_part else count
+        for index, image, weight in zip(range(part.start, part.stop), window, part.weights, strict=True):
+            share = image if weight == 1 else image * weight
+            blended[index] = blended[index] + share if index in blended else share
+            if index < done:
+                yield blended.pop(index)
+        held = {index: frame for index, frame in held.items() if index >= done}
 
 
-def _next(frames: Iterator[Tensor], place: int, count: int) -> Tensor:
+def _next(frames: Iterator[Tensor], index: int, count: int) -> Tensor:
     frame = next(frames, None)
     if frame is None:
         raise GateError(
-            f"the scene ends after {place} of {count} frames",
+            f"the scene ends after {index} of {count} frames",
             remedy="the cut scene is damaged: delete it and run again",
         )
     return frame
@@ -114,24 +114,24 @@ def _next(frames: Iterator[Tensor], place: int, count: int) -> Tensor:
 def _window(frames: list[Tensor], network: Network, tiling: Tiling) -> Tensor:
     import torch
 
-    enough = reflected_indices(len(frames), max(len(frames), network.least_frames))
+    indices = reflected_indices(len(frames), max(len(frames), network.least_frames))
     with torch.inference_mode():
-        clip = torch.stack([frames[place] for place in enough])
+        clip = torch.stack([frames[index] for index in indices])
         result = run_tiled(clip, network, tiling)
         _check(clip, result, network)
     return result[: len(frames)]
 
 
 def run_tiled(clip: Tensor, network: Network, tiling: Tiling) -> Tensor:
-    """The network's result for a clip (frames, 3, height, width), float32, computed in tiles that are blended.
+    """Run the network on a clip (frames, 3, height, width) in blended tiles; the result is float32.
 
-    Pictures are continued by reflection, by the network's margin and to sides that it takes.
+    Images are padded by reflection: by the network's margin, and to sides that it accepts.
     """
     import torch
 
     top, left = (network.margin * network.scale,) * 2
     height, width = (side * network.scale for side in clip.shape[-2:])
-    clip = _continued(clip, network, repeat_edge=tiling.blend == "plain")
+    clip = _pad_reflect(clip, network, repeat_edge=tiling.blend == "plain")
     rows, columns = (_tiles(length, network, tiling) for length in clip.shape[-2:])
     if len(rows) == len(columns) == 1:
         result = network.run(clip).float()
@@ -143,12 +143,11 @@ def run_tiled(clip: Tensor, network: Network, tiling: Tiling) -> Tensor:
             for column in columns:
                 tile = network.run(clip[..., row.start : row.stop, column.start : column.stop].contiguous())
                 weights = _weights(row, tile)[:, None] * _weights(column, tile)
-                place = (_scaled(row, scale), _scaled(column, scale))
-                result[:, :, place[0], place[1]] += tile.float() * weights
+                result[:, :, _scaled(row, scale), _scaled(column, scale)] += tile.float() * weights
     return result[..., top : top + height, left : left + width]
 
 
-def _continued(clip: Tensor, network: Network, *, repeat_edge: bool) -> Tensor:
+def _pad_reflect(clip: Tensor, network: Network, *, repeat_edge: bool) -> Tensor:
     import torch
 
     for axis in (-2, -1):
@@ -157,8 +156,8 @@ def _continued(clip: Tensor, network: Network, *, repeat_edge: bool) -> Tensor:
         if wanted != length:
             after = reflected_indices(length, wanted - network.margin, repeat_edge=repeat_edge)
             before = reflected_indices(length, network.margin + 1, repeat_edge=repeat_edge)[:0:-1]
-            places = [*before, *after]
-            clip = clip.index_select(axis, torch.tensor(places, device=clip.device))
+            indices = [*before, *after]
+            clip = clip.index_select(axis, torch.tensor(indices, device=clip.device))
     return clip
 
 
@@ -178,7 +177,7 @@ def _scaled(part: Tile, scale: int) -> slice:
 
 
 def _check(clip: Tensor, result: Tensor, network: Network) -> None:
-    """One question to the card for each window: whether all is finite, and whether light is left where it was."""
+    """Check that a result is finite and not black, with one transfer from the GPU per window."""
     import torch
 
     before, after = clip.float().mean((1, 2, 3)), result.mean((1, 2, 3))
@@ -187,7 +186,7 @@ def _check(clip: Tensor, result: Tensor, network: Network) -> None:
     if not finite and network.dtype != torch.float32:
         raise HalfPrecisionOverflow(network.name)
     if not finite or dark:
-        what = "black frames where there was a picture" if finite else "values that are no numbers"
+        what = "black frames from an input that is not black" if finite else "values that are not finite"
         raise SceneError(
             f"the network {network.name} made {what}",
             remedy="set another model in enhance: chain, or network_precision: fp32; for this scene alone in the table "

@@ -1,6 +1,6 @@
 """VRT, the video restoration transformer of Liang et al. 2022 (arXiv 2201.12288): our own implementation.
 
-It reads the official checkpoints unchanged. Importing this package does not import torch; asking it for `VRT` does.
+It reads the official checkpoints unchanged. Importing this package does not import torch; accessing `VRT` does.
 """
 
 from __future__ import annotations

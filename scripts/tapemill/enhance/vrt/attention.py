@@ -1,7 +1,7 @@
 """Self and mutual attention in shifted windows, and the blocks made of it (VRT, section 3.3).
 
-A block works on one clip's tokens (tokens, C) in place, a few windows at a time, so that nothing but the features is
-ever as large as the clip. Only imported with the network: it imports torch.
+A block changes one clip's tokens (tokens, C) in place, a few windows at a time, so that only the features are as large
+as the clip. Only imported with the network: it imports torch.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ from .chunking import chunk_length, widest_of_block
 from .layers import GatedMlp
 from .window_partition import MaskGroup, Size, WindowPlan, plan_windows, position_encoding, region_mask, relative_index
 
-# Fused attention of cards wants the channels of a head in multiples of this; others would fall back to whole matrices.
+# Fused attention of GPUs needs the channels of a head in multiples of this; otherwise it makes whole matrices.
 HEAD_MULTIPLE = 8
 
 
 @dataclass(frozen=True)
 class WindowRange:
-    """Windows start to stop of a piece, all of one kind, and what is added to their logits."""
+    """Windows start to stop of a chunk, all of one mask group, with the terms added to their logits."""
 
     start: int
     stop: int
     bias: torch.Tensor
-    """(1, heads, tokens, tokens): of self attention."""
+    """(1, heads, tokens, tokens), of self attention."""
     mask: torch.Tensor | None
-    """(1, 1, tokens/2, tokens/2): of mutual attention."""
+    """(1, 1, tokens/2, tokens/2), of mutual attention."""
 
 
 class WindowAttention(nn.Module):
-    """Attention of each token to its window, and with `mutual` of each of two frames to the other one."""
+    """Self attention within a window, and with `mutual` also attention of each of two frames to the other."""
 
     relative_position_index: torch.Tensor
     position_bias: torch.Tensor
@@ -58,43 +58,43 @@ class WindowAttention(nn.Module):
         if mutual:
             self.qkv_mut = nn.Linear(channels, 3 * channels, bias=qkv_bias)
 
-    def forward(self, tokens: torch.Tensor, parts: Sequence[WindowRange]) -> torch.Tensor:
+    def forward(self, tokens: torch.Tensor, ranges: Sequence[WindowRange]) -> torch.Tensor:
         """(windows, tokens, C) to the same."""
         channels = tokens.shape[-1]
-        own = self._attend_itself(tokens, parts)
+        own = self._self_attention(tokens, ranges)
         if not self.mutual:
             result: torch.Tensor = self.proj(own)
             return result
-        other = self._attend_other(tokens, parts)
+        other = self._mutual_attention(tokens, ranges)
         # The weight's columns are [mutual, self]; two products need no concatenation.
         result = functional.linear(own, self.proj.weight[:, channels:], self.proj.bias)
         flat = result.view(-1, channels)
         flat.addmm_(other.view(-1, channels), self.proj.weight[:, :channels].t())
         return result
 
-    def _attend_itself(self, tokens: torch.Tensor, parts: Sequence[WindowRange]) -> torch.Tensor:
+    def _self_attention(self, tokens: torch.Tensor, ranges: Sequence[WindowRange]) -> torch.Tensor:
         query, key, value = self._heads(self.qkv_self(tokens))
-        done = []
-        for part in parts:
-            own = slice(part.start, part.stop)
-            done.append(attend(query[own], key[own], value[own], part.bias, self.scale, _head_multiple(tokens)))
-        return _joined(done)
+        results = []
+        for each in ranges:
+            own = slice(each.start, each.stop)
+            results.append(attend(query[own], key[own], value[own], each.bias, self.scale, _head_multiple(tokens)))
+        return _concatenated(results)
 
-    def _attend_other(self, tokens: torch.Tensor, parts: Sequence[WindowRange]) -> torch.Tensor:
-        """Where frame A stands, what B asks of A, and the reverse.
+    def _mutual_attention(self, tokens: torch.Tensor, ranges: Sequence[WindowRange]) -> torch.Tensor:
+        """Attention of frame B to frame A in the place of A, and the reverse.
 
-        The mask is that of the window's first frame for both, so frames that the roll brought together in time do see
-        each other here.
+        The mask is that of the window's first frame for both, so frames that only the roll made neighbours in time do
+        attend to each other here.
         """
         count, both, channels = tokens.shape
         frames = tokens.view(2 * count, both // 2, channels)
         query, key, value = self._heads(self.qkv_mut(frames + self.position_bias))
         query = query.reshape(count, 2, *query.shape[1:]).flip(1).flatten(0, 1)
-        done = []
-        for part in parts:
-            own = slice(2 * part.start, 2 * part.stop)
-            done.append(attend(query[own], key[own], value[own], part.mask, self.scale, _head_multiple(tokens)))
-        return _joined(done)
+        results = []
+        for each in ranges:
+            own = slice(2 * each.start, 2 * each.stop)
+            results.append(attend(query[own], key[own], value[own], each.mask, self.scale, _head_multiple(tokens)))
+        return _concatenated(results)
 
     def _heads(self, qkv: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """(B, tokens, [q|k|v] by head) to three of (B, heads, tokens, channels of a head)."""
@@ -102,28 +102,30 @@ class WindowAttention(nn.Module):
         return query, key, value
 
     def logits(
-        self, kind: MaskGroup, plan: WindowPlan, tables: BoundedCache
+        self, group: MaskGroup, plan: WindowPlan, tables: BoundedCache
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Bias and mask of windows of a kind (see Part)."""
-        bias = self._bias(kind, plan, tables)
-        return bias, _spatial_mask(kind, plan, tables, bias) if self.mutual else None
+        """Bias and mask of the windows of a mask group (see `WindowRange`)."""
+        bias = self._bias(group, plan, tables)
+        return bias, _spatial_mask(group, plan, tables, bias) if self.mutual else None
 
-    def _bias(self, kind: MaskGroup, plan: WindowPlan, tables: BoundedCache) -> torch.Tensor:
+    def _bias(self, group: MaskGroup, plan: WindowPlan, tables: BoundedCache) -> torch.Tensor:
         """(1, heads, tokens, tokens): the relative position bias, and the mask where windows wrap.
 
-        For a window that was clipped the top left of the configured window's index is used, as in training.
+        A window that was clipped uses the top left of the configured window's index, as in training.
         """
         table, index, tokens = self.relative_position_bias_table, self.relative_position_index, plan.tokens
 
         def make() -> torch.Tensor:
             by_head = table.t().contiguous()
             bias = by_head.index_select(1, index[:tokens, :tokens].flatten()).view(-1, tokens, tokens)
-            if any(kind.wrapped):
-                bias += region_mask(plan.window, plan.shift, kind.wrapped).to(bias)
+            if any(group.wrapped):
+                bias += region_mask(plan.window, plan.shift, group.wrapped).to(bias)
             return bias[None]
 
         weights = (id(self), table.data_ptr(), _version(table), index.data_ptr(), _version(index))
-        return tables.tensor(("bias", *weights, table.dtype, table.device, plan.window, plan.shift, kind.wrapped), make)
+        return tables.tensor(
+            ("bias", *weights, table.dtype, table.device, plan.window, plan.shift, group.wrapped), make
+        )
 
 
 def attend(
@@ -136,20 +138,20 @@ def attend(
 ) -> torch.Tensor:
     """softmax(q kᵀ scale + bias) v of (B, heads, tokens, d), as (B, tokens, heads*d).
 
-    A head's channels are filled up with zeros to a multiple, which changes nothing.
+    The channels of a head are padded with zeros to `multiple`, which does not change the result.
     """
     width = query.shape[-1]
     if width % multiple:
         query, key, value = (functional.pad(part, (0, -width % multiple)) for part in (query, key, value))
-    done = functional.scaled_dot_product_attention(query, key, value, attn_mask=bias, scale=scale)
-    return done[..., :width].transpose(1, 2).flatten(2)
+    result = functional.scaled_dot_product_attention(query, key, value, attn_mask=bias, scale=scale)
+    return result[..., :width].transpose(1, 2).flatten(2)
 
 
-def _spatial_mask(kind: MaskGroup, plan: WindowPlan, tables: BoundedCache, like: torch.Tensor) -> torch.Tensor | None:
+def _spatial_mask(group: MaskGroup, plan: WindowPlan, tables: BoundedCache, like: torch.Tensor) -> torch.Tensor | None:
     """(1, 1, tokens, tokens) of one frame of the window, or None."""
-    if not any(kind.wrapped[1:]):
+    if not any(group.wrapped[1:]):
         return None
-    window, shift, wrapped = (1, *plan.window[1:]), (0, *plan.shift[1:]), (False, *kind.wrapped[1:])
+    window, shift, wrapped = (1, *plan.window[1:]), (0, *plan.shift[1:]), (False, *group.wrapped[1:])
     key = ("mask", like.dtype, like.device, window, shift, wrapped)
     return tables.tensor(key, lambda: region_mask(window, shift, wrapped).to(like)[None, None])
 
@@ -158,12 +160,12 @@ def _head_multiple(tokens: torch.Tensor) -> int:
     return 1 if tokens.device.type == "cpu" else HEAD_MULTIPLE
 
 
-def _joined(parts: list[torch.Tensor]) -> torch.Tensor:
+def _concatenated(parts: list[torch.Tensor]) -> torch.Tensor:
     return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
 def _version(tensor: torch.Tensor) -> int:
-    """Counts changes in place; tensors made in inference mode do not."""
+    """Counter of changes in place; 0 for tensors made in inference mode, which have none."""
     return 0 if tensor.is_inference() else tensor._version
 
 
@@ -193,36 +195,36 @@ class Block(nn.Module):
         """Change a clip's tokens (D*H*W, C) in place."""
         key = ("plan", size, self.window, self.shifted, clip.device)
         plan = tables.get(
-            key, lambda: plan_windows(size, self.window, self.shifted, clip.device), lambda made: made.nbytes
+            key, lambda: plan_windows(size, self.window, self.shifted, clip.device), lambda found: found.nbytes
         )
-        # Windows come in the order of their kinds: a bias that found no room in the tables is made once.
+        # Windows are in the order of their mask groups: a bias that is not in the cache is made once.
         ready: dict[MaskGroup, tuple[torch.Tensor, torch.Tensor | None]] = {}
-        for start, stop in self._pieces(plan, clip):
-            ranges = plan.kinds_within(start, stop)
-            ready = {kind: ready.get(kind) or self.attn.logits(kind, plan, tables) for kind, _ in ranges}
-            self._windows(clip, plan, start, stop, [WindowRange(*range_, *ready[kind]) for kind, range_ in ranges])
+        for start, stop in self._chunks(plan, clip):
+            ranges = plan.groups_within(start, stop)
+            ready = {group: ready.get(group) or self.attn.logits(group, plan, tables) for group, _ in ranges}
+            self._windows(clip, plan, start, stop, [WindowRange(*range_, *ready[group]) for group, range_ in ranges])
 
     def _windows(
-        self, clip: torch.Tensor, plan: WindowPlan, start: int, stop: int, parts: Sequence[WindowRange]
+        self, clip: torch.Tensor, plan: WindowPlan, start: int, stop: int, ranges: Sequence[WindowRange]
     ) -> None:
-        """Windows start to stop. No token is in two windows, so the result can replace its source at once."""
-        places = slice(start * plan.tokens, stop * plan.tokens)
-        rows = plan.rows[places]
+        """Apply the block to windows start to stop. No token is in two windows, so the result replaces its source."""
+        slots = slice(start * plan.tokens, stop * plan.tokens)
+        rows = plan.rows[slots]
         tokens = clip.index_select(0, rows)
         normed = self.norm1(tokens)
         if plan.padding is not None:
-            normed.masked_fill_(plan.padding[places], 0)
-        attended = self.attn(normed.view(stop - start, plan.tokens, -1), parts).flatten(0, 1)
+            normed.masked_fill_(plan.padding[slots], 0)
+        attended = self.attn(normed.view(stop - start, plan.tokens, -1), ranges).flatten(0, 1)
         if plan.padding is not None:
-            inside = plan.inside[plan.inside_before[start] : plan.inside_before[stop]] - places.start
+            inside = plan.inside[plan.inside_before[start] : plan.inside_before[stop]] - slots.start
             tokens, attended = tokens.index_select(0, inside), attended.index_select(0, inside)
             rows = rows.index_select(0, inside)
         tokens += attended
         tokens += self.mlp(self.norm2(tokens))
         clip.index_copy_(0, rows, tokens)
 
-    def _pieces(self, plan: WindowPlan, clip: torch.Tensor) -> Iterator[tuple[int, int]]:
-        """Ranges of windows whose queries, keys and values, hidden layer or attention matrix fit into a piece."""
+    def _chunks(self, plan: WindowPlan, clip: torch.Tensor) -> Iterator[tuple[int, int]]:
+        """Ranges of windows whose queries, keys and values, hidden layer or attention matrix fit into a chunk."""
         kind = clip.device.type
         width = widest_of_block(clip.shape[-1], self.mlp.fc11.out_features, self.attn.heads * plan.tokens, kind)
         step = chunk_length(width * plan.tokens * clip.element_size(), kind)
@@ -231,7 +233,7 @@ class Block(nn.Module):
 
 
 class Group(nn.Module):
-    """Blocks one after the other; every second one is shifted."""
+    """Sequence of blocks; every second one has shifted windows."""
 
     def __init__(self, blocks: Sequence[Block]) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What depends on the size of a clip alone, or on weights alone, is made once and kept, up to a limit.
+"""Cache of tensors that depend only on the size of a clip, or only on weights, up to a memory limit.
 
 Only imported with the network: it imports torch.
 """
@@ -15,60 +15,61 @@ T = TypeVar("T")
 
 
 class BoundedCache:
-    """Index tables, masks and position biases, by size.
+    """Cache of index tables, masks and position biases, limited in bytes.
 
-    When the limit is reached, what the present pass has not used goes first, the oldest before; if that is not enough,
-    a new table is not kept. So a network whose tables never fit keeps as many of them as do, instead of driving each
-    other out in every pass.
+    At the limit, entries that the current pass has not used are evicted, the oldest first; if that is not enough, a new
+    entry is not stored. So a network whose entries do not all fit keeps as many as fit, instead of replacing them all
+    in every pass.
     """
 
     def __init__(self) -> None:
         self._limit_bytes = 0
-        self._kept: OrderedDict[Hashable, tuple[object, int, int]] = OrderedDict()
+        self._entries: OrderedDict[Hashable, tuple[object, int, int]] = OrderedDict()
         self._bytes = 0
         self._pass = 0
 
     @property
-    def kept_bytes(self) -> int:
-        """What is held at the moment."""
+    def stored_bytes(self) -> int:
+        """Bytes of all entries."""
         return self._bytes
 
     def next_pass(self, limit_bytes: int) -> None:
-        """A new clip begins."""
+        """Begin the pass of a new clip, with a limit."""
         self._limit_bytes = limit_bytes
         self._pass += 1
 
     def get(self, key: Hashable, make: Callable[[], T], bytes_of: Callable[[T], int]) -> T:
-        """What was kept under the key, or what `make` makes."""
-        if key in self._kept:
-            value, size, _ = self._kept[key]
-            self._kept[key] = (value, size, self._pass)
-            self._kept.move_to_end(key)
-            return cast(T, value)
-        made = make()
-        size = bytes_of(made)
-        if self._room_for(size):
-            self._kept[key] = (made, size, self._pass)
+        """Return the entry of a key; if there is none, make it, and store it if it fits."""
+        if key in self._entries:
+            stored, size, _ = self._entries[key]
+            self._entries[key] = (stored, size, self._pass)
+            self._entries.move_to_end(key)
+            return cast(T, stored)
+        value = make()
+        size = bytes_of(value)
+        if self._evict_for(size):
+            self._entries[key] = (value, size, self._pass)
             self._bytes += size
-        return made
+        return value
 
     def tensor(self, key: Hashable, make: Callable[[], torch.Tensor]) -> torch.Tensor:
         """`get` for a tensor."""
         return self.get(key, make, lambda tensor: tensor.nbytes)
 
     def clear(self) -> None:
-        """Let go of everything."""
-        self._kept.clear()
+        """Drop all entries."""
+        self._entries.clear()
         self._bytes = 0
 
-    def _room_for(self, size: int) -> bool:
+    def _evict_for(self, size: int) -> bool:
+        """Evict entries until `size` bytes fit. Returns whether they do."""
         if size > self._limit_bytes:
             return False
         while self._bytes + size > self._limit_bytes:
-            oldest = next(iter(self._kept))
-            _, freed, used = self._kept[oldest]
+            oldest = next(iter(self._entries))
+            _, freed, used = self._entries[oldest]
             if used == self._pass:
                 return False
-            del self._kept[oldest]
+            del self._entries[oldest]
             self._bytes -= freed
         return True

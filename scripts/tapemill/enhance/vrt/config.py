@@ -1,4 +1,4 @@
-"""What a VRT is built from, under the names of its constructor, and what follows from it for the clips it takes."""
+"""Configuration of a VRT, by the argument names of the official constructor, and its requirements on clips."""
 
 from __future__ import annotations
 
@@ -8,33 +8,31 @@ from typing import Any, Final
 
 from tapemill.core.errors import ConfigError, SceneError
 
-# Each of the seven stages of the body works at this fraction of the clip's size; the stages after them at full size.
+# Downscaling factor of each of the seven stages of the body; the stages after them work at full size.
 SCALES: Final = (1, 2, 4, 8, 4, 2, 1)
 NORM: Final = "LayerNorm(eps=1e-5)"
-# Channels of the layers that make the picture of the features.
+# Channels of the layers that reconstruct the image from the features.
 HEAD_CHANNELS: Final = 64
-# SpyNet halves a picture five times after bringing its sides to a multiple of this.
+# SpyNet halves an image five times, so its sides are resized to a multiple of this.
 FLOW_MULTIPLE: Final = 32
 
-_OFFICIAL: Final = (
-    "take one of VRT's official checkpoints; `snakemake fetch_models` fetches those of config/models.yaml"
-)
-_FRAMES: Final = "leave `frames` out of this network's step in enhance: chain; then what the model takes is chosen"
+_OFFICIAL: Final = "use one of VRT's official checkpoints; `snakemake fetch_models` fetches those of config/models.yaml"
+_FRAMES: Final = "remove `frames` from this network's step in enhance: chain; then a suitable number is chosen"
 
 
 @dataclass(frozen=True)
 class VrtConfig:
-    """The constructor's arguments. Raises ConfigError if no network can be built from them."""
+    """Arguments of the constructor. Raises ConfigError if no network can be built from them."""
 
     upscale: int = 4
     in_chans: int = 3
     out_chans: int = 3
     img_size: Sequence[int] = (6, 64, 64)
-    """Frames, rows and columns of the training clips. Only the frames matter, and only where pa_frames is 0."""
+    """Frames, rows and columns of the training clips. Only the frames matter, and only if pa_frames is 0."""
     window_size: Sequence[int] = (6, 8, 8)
     """Frames, rows and columns that attend to each other."""
     depths: Sequence[int] = (8, 8, 8, 8, 8, 8, 8, 4, 4, 4, 4, 4, 4)
-    """Blocks of each stage; the entries after the seventh are the groups of the last stage. So in all lists here."""
+    """Blocks of each stage; the entries after the seventh are the groups of the last stage. The same in all lists."""
     indep_reconsts: Sequence[int] = (11, 12)
     """Entries of `depths` whose windows are one frame long."""
     embed_dims: Sequence[int] = (120, 120, 120, 120, 120, 120, 120, 180, 180, 180, 180, 180, 180)
@@ -45,7 +43,7 @@ class VrtConfig:
     qkv_bias: bool = True
     qk_scale: float | None = None
     drop_path_rate: float = 0.2
-    """For training only, as `use_checkpoint_*` and `no_checkpoint_*`: taken, and without effect."""
+    """For training only, like `use_checkpoint_*` and `no_checkpoint_*`: accepted, without effect."""
     norm_layer: Any = None
     spynet_path: None = None
     pa_frames: int = 2
@@ -68,12 +66,12 @@ class VrtConfig:
             _check_alignment(self)
 
     @classmethod
-    def of(cls, given: Mapping[str, Any]) -> VrtConfig:
-        """From a mapping. Raises ConfigError for a name that is no argument."""
-        unknown = sorted(set(given) - {field.name for field in fields(cls)})
+    def of(cls, config: Mapping[str, Any]) -> VrtConfig:
+        """Build from a mapping. Raises ConfigError for an unknown name."""
+        unknown = sorted(set(config) - {field.name for field in fields(cls)})
         if unknown:
             raise ConfigError(f"VRT has no argument {', '.join(map(repr, unknown))}", remedy=_OFFICIAL)
-        return cls(**given)
+        return cls(**config)
 
     def as_mapping(self) -> dict[str, Any]:
         """As keyword arguments of the constructor."""
@@ -91,7 +89,7 @@ class VrtConfig:
 
     @property
     def frames_out(self) -> int | None:
-        """Frames of the answer; None if it has as many as the clip."""
+        """Frames of the output; None: as many as the clip."""
         return None if self.pa_frames else self.out_chans // 3
 
     @property
@@ -106,7 +104,7 @@ class VrtConfig:
 
     @property
     def least_sides(self) -> tuple[int, int]:
-        """Least height and width.
+        """Smallest height and width.
 
         Mutual attention needs whole windows at an eighth of the size, and SpyNet more than one pixel after five
         halvings.
@@ -120,20 +118,20 @@ class VrtConfig:
 
     @property
     def least_frames(self) -> int:
-        """Least length of a clip. Without warping also the only one."""
+        """Smallest length of a clip. Without warping the only one."""
         if not self.pa_frames:
             return self.img_size[0]
         return max(2, self.neighbours + 1)
 
     def mutual_blocks(self, depth: int) -> int:
-        """How many of a stage's blocks have mutual attention; they come first."""
+        """Number of a stage's blocks with mutual attention; they come first."""
         return int(depth * self.mul_attn_ratio)
 
     def check_clip(self, shape: Sequence[int]) -> None:
         """Raise SceneError unless a clip of this shape (N, D, C, H, W) can be restored.
 
-        Raises ConfigError if none can: the official defaults are such a case (120 channels in 16 groups), and can be
-        built.
+        Raises ConfigError if no clip can: such a network can be built, for example with the official defaults (120
+        channels in 16 groups).
         """
         for width in self.embed_dims[:7] if self.pa_frames else ():
             if (width * self.neighbours) % self.deformable_groups or width % self.neighbours:
@@ -155,28 +153,29 @@ class VrtConfig:
                 raise SceneError(
                     f"this VRT takes a {name} that is a multiple of {self.side_multiple} and at least {least}, "
                     f"not {side}",
-                    remedy="pad the picture by reflection and crop the result",
+                    remedy="pad the frames by reflection and crop the result",
                 )
 
 
-def _check_lists(given: VrtConfig) -> None:
-    count = len(given.depths)
-    if not (count >= 8 and len(given.embed_dims) == len(given.num_heads) == count):
+def _check_lists(config: VrtConfig) -> None:
+    count = len(config.depths)
+    if not (count >= 8 and len(config.embed_dims) == len(config.num_heads) == count):
         raise ConfigError(
             f"VRT needs depths, embed_dims and num_heads of one length, at least 8, not of {count}, "
-            f"{len(given.embed_dims)} and {len(given.num_heads)}",
+            f"{len(config.embed_dims)} and {len(config.num_heads)}",
             remedy=_OFFICIAL,
         )
-    if len(given.window_size) != 3 or len(given.img_size) != 3 or min(given.window_size) < 1:
+    if len(config.window_size) != 3 or len(config.img_size) != 3 or min(config.window_size) < 1:
         raise ConfigError("VRT's window_size and img_size are three numbers: frames, rows, columns", remedy=_OFFICIAL)
-    if not set(given.indep_reconsts) <= set(range(7, count)):
+    if not set(config.indep_reconsts) <= set(range(7, count)):
         raise ConfigError(
-            f"VRT's indep_reconsts are places 7 to {count - 1} of depths, not {given.indep_reconsts}", remedy=_OFFICIAL
+            f"VRT's indep_reconsts are indices 7 to {count - 1} of depths, not {config.indep_reconsts}",
+            remedy=_OFFICIAL,
         )
 
 
-def _check_channels(given: VrtConfig) -> None:
-    body, last = tuple(given.embed_dims[:7]), set(given.embed_dims[7:])
+def _check_channels(config: VrtConfig) -> None:
+    body, last = tuple(config.embed_dims[:7]), set(config.embed_dims[7:])
     if body != body[::-1] or len(last) != 1:
         raise ConfigError(
             f"VRT's embed_dims must read the same backwards, and end in one width, not {body}, {last}", remedy=_OFFICIAL
@@ -185,34 +184,36 @@ def _check_channels(given: VrtConfig) -> None:
         raise ConfigError(
             f"VRT's embed_dims 4 to 6 must be multiples of 4: they spread over 2×2 pixels, not {body}", remedy=_OFFICIAL
         )
-    for width, heads in zip(given.embed_dims, given.num_heads, strict=True):
+    for width, heads in zip(config.embed_dims, config.num_heads, strict=True):
         if heads < 1 or width % heads or width % 2:
             raise ConfigError(f"{width} channels cannot be shared by {heads} heads", remedy=_OFFICIAL)
 
 
-def _check_unsupported(given: VrtConfig) -> None:
-    if given.spynet_path is not None:
+def _check_unsupported(config: VrtConfig) -> None:
+    if config.spynet_path is not None:
         raise ConfigError(
-            "spynet_path would be a second checkpoint", remedy="leave it out: each VRT checkpoint holds its own SpyNet"
+            "spynet_path would be a second checkpoint", remedy="remove it: each VRT checkpoint holds its own SpyNet"
         )
-    if given.upscale not in {1, 2, 4, 8}:
-        raise ConfigError(f"VRT enlarges 1, 2, 4 or 8 times, not {given.upscale} times", remedy=_OFFICIAL)
-    if given.in_chans != 3 or (given.out_chans != 3 if given.pa_frames else given.out_chans % 3 or not given.out_chans):
+    if config.upscale not in {1, 2, 4, 8}:
+        raise ConfigError(f"VRT upscales by 1, 2, 4 or 8, not {config.upscale}", remedy=_OFFICIAL)
+    if config.in_chans != 3 or (
+        config.out_chans != 3 if config.pa_frames else config.out_chans % 3 or not config.out_chans
+    ):
         raise ConfigError(
-            f"VRT is for RGB, not for {given.in_chans} channels in and {given.out_chans} out", remedy=_OFFICIAL
+            f"VRT is for RGB, not for {config.in_chans} channels in and {config.out_chans} out", remedy=_OFFICIAL
         )
-    if not given.pa_frames and (given.upscale != 1 or given.nonblind_denoising):
+    if not config.pa_frames and (config.upscale != 1 or config.nonblind_denoising):
         raise ConfigError(
-            "a VRT without pa_frames interpolates; it neither enlarges nor takes a noise level", remedy=_OFFICIAL
+            "a VRT without pa_frames interpolates; it neither upscales nor takes a noise level", remedy=_OFFICIAL
         )
-    norm = given.norm_layer
+    norm = config.norm_layer
     if norm not in {None, NORM} and getattr(norm, "__name__", "") != "LayerNorm":
         raise ConfigError(f"VRT is built with {NORM}, not {norm!r}", remedy=_OFFICIAL)
 
 
-def _check_alignment(given: VrtConfig) -> None:
-    count, groups = given.neighbours, given.deformable_groups
-    if given.pa_frames not in {2, 4, 6}:
-        raise ConfigError(f"pa_frames is 0, 2, 4 or 6, not {given.pa_frames}", remedy=_OFFICIAL)
+def _check_alignment(config: VrtConfig) -> None:
+    count, groups = config.neighbours, config.deformable_groups
+    if config.pa_frames not in {2, 4, 6}:
+        raise ConfigError(f"pa_frames is 0, 2, 4 or 6, not {config.pa_frames}", remedy=_OFFICIAL)
     if groups < 1 or (9 * groups) % count:
         raise ConfigError(f"{groups} deformable groups cannot be shared by {count} neighbours", remedy=_OFFICIAL)

@@ -1,7 +1,7 @@
 """Modulated deformable convolution (Zhu et al. 2019, arXiv 1811.11168), 3×3, on any device.
 
-torchvision's operator is used where it has a kernel for the device: it is not there on Intel cards, nor where
-torchvision was built for another torch. Only imported with the network: it imports torch.
+torchvision's operator is used if it has a kernel for the device: it has none for Intel GPUs, and none if torchvision
+was built for another torch. Only imported with the network: it imports torch.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ TAPS = 9
 def deformable_conv(
     source: torch.Tensor, offset: torch.Tensor, mask: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor
 ) -> torch.Tensor:
-    """Convolve `source` (B, C, H, W) float32 with `weight` (out, C/groups, 3, 3), at moved places.
+    """Convolve `source` (B, C, H, W) float32 with `weight` (out, C/groups, 3, 3), at displaced positions.
 
-    `offset` (B, G*9*2, H, W) is how far, (dy, dx) in pixels, each tap is moved for each of G groups of channels;
-    `mask` (B, G*9, H, W) multiplies what is found there. Outside of the picture is 0. Group j of the output's channels
-    sees group j of the source's only. Gives (B, out, H, W) in the weight's dtype.
+    `offset` (B, G*9*2, H, W) is the displacement (dy, dx) in pixels of each tap for each of G groups of channels;
+    `mask` (B, G*9, H, W) multiplies the samples. Outside the image is 0. Group j of the output's channels uses group j
+    of the source's only. Returns (B, out, H, W) in the weight's dtype.
     """
     if has_native(source.device.type):
         return _native(source, offset, mask, weight, bias)
@@ -41,20 +41,20 @@ def has_native(kind: str) -> bool:
 def _native(
     source: torch.Tensor, offset: torch.Tensor, mask: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor
 ) -> torch.Tensor:
-    # In float32 also for half weights: the operator reads offsets in the source's dtype, and half ones are too coarse.
+    # In float32 also for half weights: the operator has offsets in the source's dtype, and half is too coarse for them.
     groups = source.shape[1] // weight.shape[1]
     offset_groups = offset.shape[1] // (2 * TAPS)
     steps = (1, 1, 1, 1, 1, 1)  # stride, padding, dilation, each for rows and columns
-    done: torch.Tensor = torch.ops.torchvision.deform_conv2d(
+    result: torch.Tensor = torch.ops.torchvision.deform_conv2d(
         source.float(), weight.float(), offset.float(), mask.float(), bias.float(), *steps, groups, offset_groups, True
     )
-    return done.to(weight.dtype)
+    return result.to(weight.dtype)
 
 
 def _sampled(
     source: torch.Tensor, offset: torch.Tensor, mask: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor
 ) -> torch.Tensor:
-    """All taps of a band of rows are sampled at once, then one product a group sums them up."""
+    """Sample all taps of a band of rows at once, then sum them with one product per group."""
     count, channels, height, width = source.shape
     out, per_group = weight.shape[:2]
     groups = channels // per_group
@@ -63,25 +63,25 @@ def _sampled(
     offset = offset.reshape(count * offset_groups, TAPS, 2, height, width)
     mask = mask.reshape(count * offset_groups, 1, TAPS, height, width)
     kernel = weight.reshape(groups, out // groups, per_group * TAPS)
-    done = source.new_empty((count, out, height, width), dtype=weight.dtype)
+    result = source.new_empty((count, out, height, width), dtype=weight.dtype)
     band = chunk_length(count * channels * TAPS * width * source.element_size(), source.device.type)
     for top in range(0, height, band):
         bottom = min(top + band, height)
         grid = _grid(offset[..., top:bottom, :], top, height, width)
-        found = functional.grid_sample(by_group, grid, align_corners=False).view(
+        sampled = functional.grid_sample(by_group, grid, align_corners=False).view(
             count * offset_groups, -1, TAPS, bottom - top, width
         )
-        found *= mask[..., top:bottom, :]
-        columns = found.view(count, groups, per_group * TAPS, -1).to(weight.dtype)
+        sampled *= mask[..., top:bottom, :]
+        columns = sampled.view(count, groups, per_group * TAPS, -1).to(weight.dtype)
         summed = torch.matmul(kernel, columns).view(count, out, bottom - top, width)
-        torch.add(summed, bias[:, None, None], out=done[:, :, top:bottom])
-    return done
+        torch.add(summed, bias[:, None, None], out=result[:, :, top:bottom])
+    return result
 
 
 def _grid(offset: torch.Tensor, top: int, height: int, width: int) -> torch.Tensor:
-    """Where the taps of rows from `top` on look, for grid_sample: (B, 9*rows, width, 2) as (x, y) in -1..1.
+    """Positions of the taps of rows from `top` on, for grid_sample: (B, 9*rows, width, 2) as (x, y) in -1..1.
 
-    `offset` is (B, 9, 2, rows, width). -1 and 1 are the outer edges of the picture, which also a side of one pixel has.
+    `offset` is (B, 9, 2, rows, width). -1 and 1 are the outer edges of the image, also for a side of one pixel.
     """
     taps, _, rows, _ = offset.shape[1:]
     tap = torch.arange(taps, device=offset.device)

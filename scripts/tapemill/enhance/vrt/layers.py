@@ -10,7 +10,7 @@ from .chunking import chunks
 
 
 class FrameConv(nn.Conv3d):
-    """A 3×3 convolution of each frame, with the weight shape (out, in, 1, 3, 3) of the checkpoints."""
+    """3×3 convolution of each frame, with the weight shape (out, in, 1, 3, 3) of the checkpoints."""
 
     def __init__(self, channels_in: int, channels_out: int) -> None:
         super().__init__(channels_in, channels_out, (1, 3, 3), padding=(0, 1, 1))
@@ -37,25 +37,25 @@ class GatedMlp(nn.Module):
 
 
 class Rescale(nn.ModuleDict):
-    """Norm, and but for the first stage a Linear, after 2×2 blocks became channels ("down") or the reverse ("up").
+    """Move 2×2 blocks to channels ("down") or back ("up"), then norm and, except in the first stage, Linear.
 
-    The channels of a block are in the order column offset, row offset, channel; pixel shuffle's is another. The keys
-    "1" and "2" are the checkpoints'.
+    The channels of a block are in the order column offset, row offset, channel, unlike pixel shuffle. The keys "1" and
+    "2" are those of the checkpoints.
     """
 
-    def __init__(self, channels: int, channels_out: int | None, way: str = "same") -> None:
-        self.way = way
-        width = {"down": channels * 4, "up": channels // 4, "same": channels}[way]
-        parts: dict[str, nn.Module] = {"1": nn.LayerNorm(width)}
+    def __init__(self, channels: int, channels_out: int | None, direction: str = "same") -> None:
+        self.direction = direction
+        width = {"down": channels * 4, "up": channels // 4, "same": channels}[direction]
+        layers: dict[str, nn.Module] = {"1": nn.LayerNorm(width)}
         if channels_out is not None:
-            parts["2"] = nn.Linear(width, channels_out)
-        super().__init__(parts)
+            layers["2"] = nn.Linear(width, channels_out)
+        super().__init__(layers)
         self.channels_out = channels_out or width
 
     def forward(self, clip: torch.Tensor) -> torch.Tensor:
         """(N, D, H, W, C) to (N, D, H', W', C'), always a new tensor."""
         count, length, height, width, _ = clip.shape
-        factor = {"down": (1, 2), "up": (2, 1), "same": (1, 1)}[self.way]
+        factor = {"down": (1, 2), "up": (2, 1), "same": (1, 1)}[self.direction]
         height, width = height * factor[0] // factor[1], width * factor[0] // factor[1]
         frames = clip.flatten(0, 1)
         result = clip.new_empty((count * length, height, width, self.channels_out))
@@ -65,19 +65,19 @@ class Rescale(nn.ModuleDict):
 
     def _rescale(self, frames: torch.Tensor) -> torch.Tensor:
         count, height, width, channels = frames.shape
-        if self.way == "down":
+        if self.direction == "down":
             blocks = frames.view(count, height // 2, 2, width // 2, 2, channels).permute(0, 1, 3, 4, 2, 5)
             frames = blocks.reshape(count, height // 2, width // 2, 4 * channels)
-        elif self.way == "up":
+        elif self.direction == "up":
             blocks = frames.view(count, height, width, 2, 2, channels // 4).permute(0, 1, 4, 2, 3, 5)
             frames = blocks.reshape(count, 2 * height, 2 * width, channels // 4)
-        for part in self.values():
-            frames = part(frames)
+        for layer in self.values():
+            frames = layer(frames)
         return frames
 
 
 def add_linear(linear: nn.Linear, source: torch.Tensor, target: torch.Tensor) -> None:
-    """Add linear(source) to target in place, both (..., C); in pieces, so that no third clip is made."""
+    """Add linear(source) to target in place, both (..., C); in chunks, to avoid a temporary of their size."""
     source, target = source.flatten(0, -2), target.view(-1, target.shape[-1])
     for start, stop in chunks(len(source), target[0].nbytes, target.device.type):
         target[start:stop] += linear(source[start:stop])

@@ -1,6 +1,6 @@
-"""Optical flow between neighbouring frames: SpyNet (Ranjan and Black 2017, arXiv 1611.00850), and flows over 2 and 3.
+"""Optical flow between frames: SpyNet (Ranjan and Black 2017, arXiv 1611.00850), and flows over 2 and 3 frames.
 
-Flows are (..., 2, H, W) float32 in pixels, x first, whatever the weights are: a half coordinate misses its pixel.
+Flows are (..., 2, H, W) float32 in pixels, x first, whatever the weights are: half precision is too coarse.
 Only imported with the network: it imports torch.
 """
 
@@ -18,8 +18,8 @@ from .config import FLOW_MULTIPLE
 from .warping import flow_warp
 
 LEVELS = 6
-# Scales whose flows the body needs: full size, and three halvings.
-SCALES_OF_FLOW = 4
+# Number of scales of the flows: full size, and three halvings.
+FLOW_SCALES = 4
 CHANNELS = (8, 32, 64, 32, 16, 2)
 
 
@@ -38,22 +38,22 @@ class Flows:
 
 
 def flows_of(spynet: SpyNet, images: torch.Tensor, distances: int) -> Flows:
-    """The flows of a clip (N, D, 3, H, W) up to a distance of 1, 2 or 3 frames."""
+    """Compute the flows of a clip (N, D, 3, H, W) up to a distance of 1, 2 or 3 frames."""
     backward, forward = zip(*(spynet.both_ways(clip) for clip in images), strict=True)
     return Flows(
-        [_further(torch.stack(scale), distances, backward=True) for scale in zip(*backward, strict=True)],
-        [_further(torch.stack(scale), distances, backward=False) for scale in zip(*forward, strict=True)],
+        [_longer_flows(torch.stack(scale), distances, backward=True) for scale in zip(*backward, strict=True)],
+        [_longer_flows(torch.stack(scale), distances, backward=False) for scale in zip(*forward, strict=True)],
     )
 
 
-def _further(flow: torch.Tensor, distances: int, *, backward: bool) -> tuple[torch.Tensor, ...]:
-    """Flows over one more frame: the flow of the last distance, and the next frame's as seen from where it leads."""
+def _longer_flows(flow: torch.Tensor, distances: int, *, backward: bool) -> tuple[torch.Tensor, ...]:
+    """Flows over more frames: the flow of the last distance plus the next flow, sampled at its end."""
     flows = [flow]
     for distance in range(1, distances):
         last, step = flows[-1], flow
-        base, onward = (last[:, :-1], step[:, distance:]) if backward else (last[:, 1:], step[:, :-distance])
-        moved = flow_warp(onward.flatten(0, 1), base.flatten(0, 1)).view_as(base)
-        flows.append(base + moved)
+        base, following = (last[:, :-1], step[:, distance:]) if backward else (last[:, 1:], step[:, :-distance])
+        warped = flow_warp(following.flatten(0, 1), base.flatten(0, 1)).view_as(base)
+        flows.append(base + warped)
     return tuple(flows)
 
 
@@ -68,7 +68,7 @@ class Level(nn.Module):
         self.basic_module = nn.Sequential(*layers[:-1])
 
     def forward(self, reference: torch.Tensor, source: torch.Tensor, flow: torch.Tensor | None) -> torch.Tensor:
-        """The flow that warps `source` onto `reference`, from a first guess or none."""
+        """Flow that warps `source` onto `reference`, refined from a coarser `flow` if given."""
         if flow is None:
             flow = reference.new_zeros((len(reference), 2, *reference.shape[2:]))
         else:
@@ -80,7 +80,7 @@ class Level(nn.Module):
 
 
 class SpyNet(nn.Module):
-    """Flow from coarse to fine. Its weights may have another dtype than those of the rest."""
+    """Coarse-to-fine flow network. Its weights may have another dtype than the rest of VRT."""
 
     mean: torch.Tensor
     std: torch.Tensor
@@ -103,7 +103,7 @@ class SpyNet(nn.Module):
         return self._between(firsts, seconds, size), self._between(seconds, firsts, size)
 
     def _pyramid(self, frames: torch.Tensor) -> list[torch.Tensor]:
-        """Normalised float32 pictures, coarsest first, the finest with sides that are multiples of 32."""
+        """Normalised float32 images, coarsest first, the finest with sides that are multiples of 32."""
         height, width = (-(-side // FLOW_MULTIPLE) * FLOW_MULTIPLE for side in frames.shape[2:])
         frames = functional.interpolate(frames.float(), (height, width), mode="bilinear", align_corners=False)
         levels = [(frames - self.mean.float()) / self.std.float()]
@@ -115,39 +115,39 @@ class SpyNet(nn.Module):
         self, references: list[torch.Tensor], sources: list[torch.Tensor], size: tuple[int, int]
     ) -> list[torch.Tensor]:
         finest = references[-1]
-        # The widest layers: 64 channels, made from 32.
+        # The widest layers have 64 channels.
         each = max(CHANNELS) * finest[0, 0].nbytes
-        done = [
+        flows = [
             self._flow([level[a:b] for level in references], [level[a:b] for level in sources], size)
             for a, b in chunks(len(finest), each, finest.device.type)
         ]
-        return [torch.cat(scale) for scale in zip(*done, strict=True)]
+        return [torch.cat(scale) for scale in zip(*flows, strict=True)]
 
     def _flow(
         self, references: list[torch.Tensor], sources: list[torch.Tensor], size: tuple[int, int]
     ) -> list[torch.Tensor]:
         """Flows of some pairs, full size first."""
-        flow, found = None, []
+        flow, levels = None, []
         for level, reference, source in zip(self.basic_module, references, sources, strict=True):
             if flow is not None:
                 flow = _doubled(flow, (reference.shape[2], reference.shape[3]))
             flow = level(reference, source, flow)
-            found.append(flow)
+            levels.append(flow)
         return [
             _resized(flow, (size[0] // 2**halvings, size[1] // 2**halvings))
-            for halvings, flow in enumerate(found[: -SCALES_OF_FLOW - 1 : -1])
+            for halvings, flow in enumerate(levels[: -FLOW_SCALES - 1 : -1])
         ]
 
 
 def _doubled(flow: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    """A flow for twice the size; the last row and column are repeated where that is one pixel more."""
+    """Upscale a flow to twice the size; the last row and column are repeated if one pixel is missing."""
     flow = 2 * functional.interpolate(flow, scale_factor=2, mode="bilinear", align_corners=True)
     spare = (size[1] - flow.shape[3], size[0] - flow.shape[2])
     return functional.pad(flow, (0, spare[0], 0, spare[1]), mode="replicate") if any(spare) else flow
 
 
 def _resized(flow: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    """A flow for a picture of another size."""
+    """Resize a flow to another image size."""
     if flow.shape[2:] == size:
         return flow
     factors = flow.new_tensor([size[1] / flow.shape[3], size[0] / flow.shape[2]])

@@ -1,7 +1,7 @@
-"""The stages of VRT's body: attention in windows, then neighbours warped onto each frame (VRT, figure 2).
+"""Stages of VRT's body: window attention, then neighbours warped onto each frame (VRT, figure 2).
 
-Features are (N, D, H, W, C): channels last, so that the linear layers, which are most of the work, need no
-transposition and convolutions get the channels-last layout for nothing. Only imported with the network: it imports
+Features are (N, D, H, W, C): channels last, so that linear layers, most of the work, need no transposition and
+convolutions get the channels-last layout for free. Only imported with the network: it imports
 torch.
 """
 
@@ -21,23 +21,23 @@ from .layers import GatedMlp, Rescale, add_linear
 from .warping import ParallelWarping
 from .window_partition import Size
 
-# Pixels at full size by which deformable convolution may leave the flow.
+# Largest offset of deformable convolution from the flow, in pixels at full size.
 REACH_PX = 10
 
 
-def make_group(given: VrtConfig, place: int, count: int, window: Size, *, mutual: bool) -> Group:
-    """`count` blocks for place `place` of the arguments' lists."""
+def make_group(config: VrtConfig, stage: int, count: int, window: Size, *, mutual: bool) -> Group:
+    """A group of `count` blocks for entry `stage` of the lists of the configuration."""
     return Group(
         [
             Block(
-                given.embed_dims[place],
-                given.num_heads[place],
+                config.embed_dims[stage],
+                config.num_heads[stage],
                 window,
                 shifted=index % 2 == 1,
                 mutual=mutual,
-                mlp_ratio=given.mlp_ratio,
-                qkv_bias=given.qkv_bias,
-                qk_scale=given.qk_scale,
+                mlp_ratio=config.mlp_ratio,
+                qkv_bias=config.qkv_bias,
+                qk_scale=config.qk_scale,
             )
             for index in range(count)
         ]
@@ -45,22 +45,22 @@ def make_group(given: VrtConfig, place: int, count: int, window: Size, *, mutual
 
 
 class Stage(nn.Module):
-    """One of the seven stages: rescale, mutual and self attention, self attention, parallel warping."""
+    """Stage of the body: rescale, mutual and self attention, self attention, parallel warping."""
 
-    def __init__(self, given: VrtConfig, place: int) -> None:
+    def __init__(self, config: VrtConfig, stage: int) -> None:
         super().__init__()
-        channels, depth = given.embed_dims[place], given.depths[place]
-        frames, rows, columns = given.window_size
-        mutual = given.mutual_blocks(depth)
-        self.reshape = _entrance(given, place)
-        self.residual_group1 = make_group(given, place, mutual, (2, rows, columns), mutual=True)
+        channels, depth = config.embed_dims[stage], config.depths[stage]
+        frames, rows, columns = config.window_size
+        mutual = config.mutual_blocks(depth)
+        self.reshape = _make_rescale(config, stage)
+        self.residual_group1 = make_group(config, stage, mutual, (2, rows, columns), mutual=True)
         self.linear1 = nn.Linear(channels, channels)
-        self.residual_group2 = make_group(given, place, depth - mutual, (frames, rows, columns), mutual=False)
+        self.residual_group2 = make_group(config, stage, depth - mutual, (frames, rows, columns), mutual=False)
         self.linear2 = nn.Linear(channels, channels)
-        self.neighbours = given.neighbours
+        self.neighbours = config.neighbours
         if self.neighbours:
-            reach = REACH_PX / SCALES[place]
-            self.pa_deform = ParallelWarping(channels, self.neighbours, given.deformable_groups, reach)
+            reach = REACH_PX / SCALES[stage]
+            self.pa_deform = ParallelWarping(channels, self.neighbours, config.deformable_groups, reach)
             self.pa_fuse = GatedMlp(3 * channels, 3 * channels, channels)
 
     def forward(
@@ -70,7 +70,7 @@ class Stage(nn.Module):
         forward: Sequence[torch.Tensor],
         tables: BoundedCache,
     ) -> torch.Tensor:
-        """(N, D, H, W, C) to that of this stage. Flows are those of its scale, by distance (see flow.Flows)."""
+        """(N, D, H, W, C) to the features of this stage. Flows are of its scale, by distance (see `spynet.Flows`)."""
         features = self.reshape(features)
         work = features.clone()
         self.residual_group1(work, tables)
@@ -80,7 +80,7 @@ class Stage(nn.Module):
         add_linear(self.linear2, work, features)
         if not self.neighbours:
             return features
-        # `work` is free again and takes the result.
+        # `work` is free again and is reused for the result.
         for clip, result, *flows in zip(features, work, *backward, *forward, strict=True):
             self._align(clip, result, flows[: self.neighbours], flows[self.neighbours :])
         return work
@@ -92,7 +92,7 @@ class Stage(nn.Module):
         channels = clip.shape[-1]
         each = 4 * self.pa_deform.widest * clip[0, ..., 0].numel()
         for start, stop in chunks(len(clip), each, clip.device.type):
-            # Where there is no neighbour at all the aligned one is zero.
+            # Without a neighbour the aligned features are zero.
             fused = clip.new_zeros((stop - start, *clip.shape[1:3], 3 * channels))
             fused[..., :channels] = clip[start:stop]
             last = min(stop, len(clip) - 1)
@@ -113,57 +113,57 @@ class Stage(nn.Module):
         A second or third neighbour beyond the clip's end is a zero feature with a zero flow.
         """
         frames = clip.permute(0, 3, 1, 2)
-        neighbours, moves = [], []
+        neighbours, shifts = [], []
         for distance, flow in enumerate(flows, 1):
-            # The frames whose neighbour is there, counted from start.
+            # The frames that have this neighbour, counted from start.
             first = min(max(start, -step * distance), stop) - start
             last = max(min(stop, len(clip) - step * distance), start + first) - start
             missing = (first, stop - start - last)
             source = slice(start + first + step * distance, start + last + step * distance)
-            # A flow is counted by the earlier of its two frames.
-            move = slice(start + first, start + last) if step > 0 else source
-            neighbours.append(_extended(frames[source], missing))
-            moves.append(_extended(flow[move], missing))
-        aligned: torch.Tensor = self.pa_deform(frames[start:stop], neighbours, moves)
+            # The index of a flow is that of the earlier of its two frames.
+            index = slice(start + first, start + last) if step > 0 else source
+            neighbours.append(_pad_frames(frames[source], missing))
+            shifts.append(_pad_frames(flow[index], missing))
+        aligned: torch.Tensor = self.pa_deform(frames[start:stop], neighbours, shifts)
         return aligned.permute(0, 2, 3, 1)
 
 
-def _extended(frames: torch.Tensor, missing: tuple[int, int]) -> torch.Tensor:
-    """With so many zero frames before and after."""
+def _pad_frames(frames: torch.Tensor, missing: tuple[int, int]) -> torch.Tensor:
+    """Pad with a number of zero frames before and after."""
     return functional.pad(frames, (0, 0, 0, 0, 0, 0, *missing)) if any(missing) else frames
 
 
-def _entrance(given: VrtConfig, place: int) -> Rescale:
-    widths = given.embed_dims
-    if place == 0:
+def _make_rescale(config: VrtConfig, stage: int) -> Rescale:
+    widths = config.embed_dims
+    if stage == 0:
         return Rescale(widths[0], None)
-    way = "down" if SCALES[place] > SCALES[place - 1] else "up"
-    return Rescale(widths[place - 1], widths[place], way)
+    direction = "down" if SCALES[stage] > SCALES[stage - 1] else "up"
+    return Rescale(widths[stage - 1], widths[stage], direction)
 
 
 class LastGroup(nn.Module):
-    """A group of the last stage, which works at full size without warping."""
+    """Group of the last stage, at full size without warping."""
 
-    def __init__(self, given: VrtConfig, place: int) -> None:
+    def __init__(self, config: VrtConfig, stage: int) -> None:
         super().__init__()
-        frames, rows, columns = given.window_size
-        window = (1 if place in given.indep_reconsts else frames, rows, columns)
-        self.residual_group = make_group(given, place, given.depths[place], window, mutual=False)
-        self.linear = nn.Linear(given.embed_dims[place], given.embed_dims[place])
+        frames, rows, columns = config.window_size
+        window = (1 if stage in config.indep_reconsts else frames, rows, columns)
+        self.residual_group = make_group(config, stage, config.depths[stage], window, mutual=False)
+        self.linear = nn.Linear(config.embed_dims[stage], config.embed_dims[stage])
 
     def forward(self, features: torch.Tensor, work: torch.Tensor, tables: BoundedCache) -> None:
-        """Change features (N, D, H, W, C) in place; `work` is room of their size."""
+        """Change features (N, D, H, W, C) in place; `work` is a buffer of their size."""
         work.copy_(features)
         self.residual_group(work, tables)
         add_linear(self.linear, work, features)
 
 
 class LastStage(nn.ModuleList):
-    """Stage 8: to its own width, then its groups."""
+    """Stage 8: a rescale to its width, then its groups."""
 
-    def __init__(self, given: VrtConfig) -> None:
-        super().__init__([Rescale(given.embed_dims[6], given.embed_dims[7])])
-        self.extend(LastGroup(given, place) for place in range(7, len(given.depths)))
+    def __init__(self, config: VrtConfig) -> None:
+        super().__init__([Rescale(config.embed_dims[6], config.embed_dims[7])])
+        self.extend(LastGroup(config, stage) for stage in range(7, len(config.depths)))
 
     def forward(self, features: torch.Tensor, tables: BoundedCache) -> torch.Tensor:
         """(N, D, H, W, C) to that of this stage."""

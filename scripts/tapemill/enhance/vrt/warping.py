@@ -1,4 +1,4 @@
-"""Moving pictures along flows, and parallel warping (VRT, section 3.4): neighbours are aligned with each frame.
+"""Warping of images along flows, and parallel warping (VRT, section 3.4): alignment of neighbours with each frame.
 
 Coordinates are float32 whatever dtype the weights have. Only imported with the network: it imports torch.
 """
@@ -15,21 +15,21 @@ from .deform_conv import TAPS, deformable_conv
 
 
 def flow_warp(source: torch.Tensor, flow: torch.Tensor, padding: str = "zeros") -> torch.Tensor:
-    """`source` (B, C, H, W) at the places that `flow` (B, 2, H, W) points to, bilinearly, as float32."""
+    """`source` (B, C, H, W) at the positions that `flow` (B, 2, H, W) points to, bilinearly, as float32."""
     height, width = flow.shape[2:]
-    x, y = _places(flow)
-    # -1 and 1 are the outer edges of the picture.
+    x, y = _positions(flow)
+    # -1 and 1 are the outer edges of the image.
     grid = torch.stack([x.mul_(2 / width).add_(1 / width - 1), y.mul_(2 / height).add_(1 / height - 1)], -1)
     return functional.grid_sample(source.float(), grid, padding_mode=padding, align_corners=False)
 
 
 def nearest4(source: torch.Tensor, flow: torch.Tensor) -> torch.Tensor:
-    """The four pixels round the places that a flow points to: (B, C, H, W) to (B, 4*C, H, W), 0 outside.
+    """The four pixels around the positions that a flow points to: (B, C, H, W) to (B, 4*C, H, W), 0 outside.
 
     In the order (floor x, floor y), (floor x, ceil y), (ceil x, floor y), (ceil x, ceil y).
     """
     count, channels, height, width = source.shape
-    x, y = _places(flow)
+    x, y = _positions(flow)
     flat = source.flatten(2)
     found = []
     for column in (x.floor(), x.ceil()):
@@ -41,7 +41,7 @@ def nearest4(source: torch.Tensor, flow: torch.Tensor) -> torch.Tensor:
     return torch.cat(found, 1)
 
 
-def _places(flow: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def _positions(flow: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Columns and rows in pixels, (B, H, W) float32, new tensors."""
     height, width = flow.shape[2:]
     flow = flow.float()
@@ -51,7 +51,7 @@ def _places(flow: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 class ParallelWarping(nn.Module):
-    """Aligns neighbours with a frame by deformable convolution, guided by their flows."""
+    """Alignment of neighbours with a frame by deformable convolution, guided by their flows."""
 
     def __init__(self, channels: int, neighbours: int, groups: int, reach_px: float) -> None:
         super().__init__()
@@ -67,17 +67,17 @@ class ParallelWarping(nn.Module):
         last = nn.Conv2d(channels, 3 * TAPS * groups, 3, padding=1)
         self.conv_offset = nn.Sequential(*layers, last)
         self.widest = max(guides, 3 * channels, 3 * TAPS * groups)
-        """Channels of the widest tensor, that of the fusion which follows included."""
-        # So that an untrained network follows the flows.
+        """Channels of the widest tensor, including the following fusion."""
+        # An untrained network then follows the flows.
         for parameter in last.parameters():
             nn.init.zeros_(parameter)
 
     def forward(
         self, current: torch.Tensor, neighbours: Sequence[torch.Tensor], flows: Sequence[torch.Tensor]
     ) -> torch.Tensor:
-        """The neighbours' features where `current` has them: all (B, C, H, W), nearest first, flows (B, 2, H, W)."""
+        """Align the neighbours' features with `current`: all (B, C, H, W), nearest first, flows (B, 2, H, W)."""
         dtype = self.weight.dtype
-        # Sampling is done in float32, and on planes: it runs along them.
+        # Sampling is done in float32 on contiguous planes.
         planes = [neighbour.float().contiguous() for neighbour in neighbours]
         warped = [flow_warp(plane, flow).to(dtype) for plane, flow in zip(planes, flows, strict=True)]
         guides = torch.cat([*warped, current, *(flow.to(dtype) for flow in flows)], 1)
@@ -86,7 +86,7 @@ class ParallelWarping(nn.Module):
         del guides
         split = 2 * TAPS * self.groups
         offset = raw[:, :split].float().tanh_().mul_(self.reach_px)
-        # Each neighbour has an equal share of the offsets, in pairs (dy, dx), and its flow is where they start from.
+        # Each neighbour has an equal share of the offsets, in pairs (dy, dx), relative to its flow.
         pairs = offset.view(len(raw), self.neighbours, -1, 2, *raw.shape[2:])
         for index, flow in enumerate(flows):
             pairs[:, index] += flow.flip(1)[:, None]

@@ -66,7 +66,7 @@ def test_every_official_vrt_checkpoint_is_known(tmp_path, path):
 
 
 def test_a_scale_that_no_chain_takes_is_refused(tmp_path):
-    with pytest.raises(ModelError, match=r"makes pictures 3 times larger; 1, 2 and 4 are possible"):
+    with pytest.raises(ModelError, match=r"upscales by 3; 1, 2 and 4 are possible"):
         inspect_weights(save(compact(3), tmp_path / "n.pth"))
 
 
@@ -77,7 +77,7 @@ def test_a_network_for_grey_pictures_is_refused(tmp_path):
 
 def test_an_unknown_architecture_is_refused(tmp_path):
     path = save(torch.nn.Sequential(torch.nn.Linear(3, 3)).state_dict(), tmp_path / "n.pth")
-    with pytest.raises(ModelError, match=r"no known architecture; its layers begin with 0\.weight") as error:
+    with pytest.raises(ModelError, match=r"unknown architecture; its layers begin with 0\.weight") as error:
         inspect_weights(path)
     assert error.value.file == path
     assert {"VRT", "ESRGAN", "SwinIR"} <= set(error.value.remedy.replace(",", "").split())
@@ -86,7 +86,7 @@ def test_an_unknown_architecture_is_refused(tmp_path):
 def test_weights_that_do_not_fit_what_they_look_like_are_refused(tmp_path):
     state = compact(2)
     state.pop("body.2.weight")
-    with pytest.raises(ModelError, match="do not fit the architecture"):
+    with pytest.raises(ModelError, match="do not fit the detected architecture"):
         inspect_weights(save(state, tmp_path / "n.pth"))
 
 

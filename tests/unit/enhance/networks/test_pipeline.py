@@ -205,7 +205,7 @@ def broken(path, value, **shape):
 def test_a_network_that_makes_no_numbers_fails_its_scene_and_leaves_nothing(tmp_path):
     clip = clip_from(tmp_path / "scene.mkv", MOVING.format(size="64x48", format="yuv420p"), frames=3)
     chain = steps(network(broken(tmp_path / "net.safetensors", float("nan"))), "resize")
-    with pytest.raises(SceneError, match="no numbers"):
+    with pytest.raises(SceneError, match="not finite"):
         enhanced(tmp_path, clip, 3, replace(PLAIN, chain=chain))
     assert list((tmp_path / "out").iterdir()) == []
 
@@ -227,7 +227,7 @@ def test_a_scene_that_no_network_can_restore_is_kept_in_the_shape_of_its_tape(tm
         pictures[name] = samples(target, "yuv420p")
     assert records["kept"].pop("kept_original") == {
         "error": "SceneError",
-        "message": "the network bad.safetensors made values that are no numbers",
+        "message": "the network bad.safetensors made values that are not finite",
     }
     assert "kept_original" not in records["good"]
     for key in ("width", "height", "frames_out", "rate", "encoder", "codec_private_sha256", "colour"):
@@ -247,7 +247,7 @@ def test_a_network_that_makes_black_fails_its_scene(tmp_path):
 def test_a_registry_that_says_another_scale_is_found_out(tmp_path):
     clip = clip_from(tmp_path / "scene.mkv", MOVING.format(size="64x48", format="yuv420p"), frames=1)
     chain = steps(network(compact(tmp_path / "net.safetensors", scale=2), scale=4), "resize")
-    with pytest.raises(ModelError, match="enlarges 2 times, its entry says 4"):
+    with pytest.raises(ModelError, match="upscales by 2, its entry has 4"):
         enhanced(tmp_path, clip, 1, replace(PLAIN, chain=chain))
 
 

@@ -33,21 +33,21 @@ def test_the_estimate_is_within_a_factor_of_two(monkeypatch, changes, size, piec
     monkeypatch.setattr(chunking, "PROCESSOR_BYTES", piece)
     network = small_network(**changes)
     peak, largest = allocated(network, clip_for(network, *size))
-    estimate = activation_bytes(network.arguments, *size)
+    estimate = activation_bytes(network.config, *size)
     assert 0.5 < estimate.peak_bytes / peak < 2
     assert 0.5 < estimate.largest_tensor_bytes / largest < 2
 
 
 @pytest.mark.parametrize("task", CHECKPOINTS, ids=lambda task: task.name[:3])
 def test_no_tensor_of_a_usual_tile_reaches_what_an_arc_card_can_hold(task):
-    frames = task.arguments.least_frames if task.arguments.frames_out else 16
-    half = activation_bytes(task.arguments, frames, 256, 256, torch.float16.itemsize, "xpu")
+    frames = task.config.least_frames if task.config.frames_out else 16
+    half = activation_bytes(task.config, frames, 256, 256, torch.float16.itemsize, "xpu")
     assert half.largest_tensor_bytes < 1 << 30
     assert half.largest_tensor_bytes < half.peak_bytes < 12 << 30
 
 
 def test_it_grows_with_frames_and_pixels_alone():
-    given = CHECKPOINTS[0].arguments
+    given = CHECKPOINTS[0].config
     small, longer, larger = (
         activation_bytes(given, *size, 2, "xpu").peak_bytes for size in ((6, 128, 128), (12, 128, 128), (6, 256, 256))
     )

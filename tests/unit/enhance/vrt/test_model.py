@@ -21,7 +21,7 @@ here = pytest.mark.skipif(not RECORDED.is_dir(), reason="the recorded networks a
 
 def on_meta(task):
     with torch.device("meta"):
-        return VRT(**task.arguments.as_mapping())
+        return VRT(**task.config.as_mapping())
 
 
 def load(about, arrays):
@@ -47,7 +47,7 @@ def test_flows_and_first_stages_are_the_recorded_ones(name):
     about, arrays, trace = recorded(name)
     network = load(about, arrays)
     images = torch.from_numpy(arrays["input"])
-    flows = spynet.flows_of(network.spynet, images, network.arguments.neighbours)
+    flows = spynet.flows_of(network.spynet, images, network.config.neighbours)
     for direction in ("backward", "forward"):
         for scale, by_distance in enumerate(getattr(flows, direction)):
             for distance, found in enumerate(by_distance):
@@ -80,9 +80,9 @@ def test_names_shapes_and_dtypes_are_those_of_the_official_state_dict(task):
 @pytest.mark.parametrize("task", CHECKPOINTS, ids=lambda task: task.name[:3])
 def test_a_task_has_the_official_arguments(task):
     official = json.loads((RECORDED / "configs.json").read_text())["tasks"][task.name]["kwargs_full"]
-    ours = {name: list(v) if isinstance(v, tuple) else v for name, v in task.arguments.as_mapping().items()}
+    ours = {name: list(v) if isinstance(v, tuple) else v for name, v in task.config.as_mapping().items()}
     assert ours == official | {"norm_layer": None}
-    assert identify_checkpoint(on_meta(task).state_dict()).arguments == task.arguments
+    assert identify_checkpoint(on_meta(task).state_dict()).config == task.config
 
 
 @pytest.mark.parametrize(("number", "millions"), [(1, 30.68), (2, 35.13), (3, 32.58), (8, 18.32), (9, 9.94)])
@@ -116,7 +116,7 @@ def test_a_network_answers_as_the_plain_one(variant):
     network = small_network(**changes).double()
     clip = clip_for(network, *size, count=count).double()
     answer = network(clip)
-    expected = plain_vrt(network.state_dict(), network.arguments.as_mapping(), clip)
+    expected = plain_vrt(network.state_dict(), network.config.as_mapping(), clip)
     assert answer.shape == expected.shape
     assert expected.std() > 0.1
     # A wrong neighbour, mask or order is seen in the first digit.
@@ -242,17 +242,17 @@ def test_a_clip_that_does_not_fit_is_refused(shape, said):
 
 
 def test_what_the_official_tasks_need_of_a_clip():
-    needs = {task.name[:3]: (task.arguments.least_frames, task.arguments.least_sides) for task in CHECKPOINTS}
+    needs = {task.name[:3]: (task.config.least_frames, task.config.least_sides) for task in CHECKPOINTS}
     assert needs["001"] == (2, (64, 64))
     assert needs["002"] == (4, (64, 64))
     assert needs["003"] == (3, (64, 64))
     assert needs["009"] == (4, (64, 64))
-    assert [task.arguments.temporal_window for task in CHECKPOINTS] == [6, 8, 8, 8, 6, 6, 6, 6, 4]
-    assert CHECKPOINTS[7].arguments.channels_in == 4
+    assert [task.config.temporal_window for task in CHECKPOINTS] == [6, 8, 8, 8, 6, 6, 6, 6, 4]
+    assert CHECKPOINTS[7].config.channels_in == 4
     assert VrtConfig(**SMALL | {"pa_frames": 0}).least_sides == (32, 32)
-    assert config.SCALES[3] == CHECKPOINTS[0].arguments.side_multiple
+    assert config.SCALES[3] == CHECKPOINTS[0].config.side_multiple
     with pytest.raises(SceneError, match="exactly 4"):
-        CHECKPOINTS[8].arguments.check_clip((1, 6, 3, 64, 64))
+        CHECKPOINTS[8].config.check_clip((1, 6, 3, 64, 64))
     with pytest.raises(ConfigError, match="16 deformable groups"):
         VrtConfig().check_clip((1, 6, 3, 64, 64))
 

@@ -36,7 +36,7 @@ def test_windows_and_masks_are_those_of_the_rolled_and_padded_clip(size, window,
         expected[tuple(tokens[here].flatten().tolist())] = torch.where(label[:, None] == label, 0.0, -100.0)
     rows = plan.rows if plan.padding is None else plan.rows.masked_fill(plan.padding[:, 0], -1)
     found = {}
-    for kind in plan.kinds:
+    for kind in plan.groups:
         mask = window_partition.region_mask(plan.window, plan.shift, kind.wrapped)
         for window_rows in rows.view(plan.windows, plan.tokens)[kind.start : kind.stop]:
             found[tuple(window_rows.tolist())] = mask
@@ -87,14 +87,14 @@ def test_tables_are_made_once_and_kept_up_to_a_limit():
             table(key)
     # c never found room, as a and b are used in every pass; they did not have to make way for it either.
     assert made == ["a", "b", "c", "c"]
-    assert tables.kept_bytes == 800
+    assert tables.stored_bytes == 800
     tables.next_pass(1000)
     table("d")
-    assert tables.kept_bytes == 800
+    assert tables.stored_bytes == 800
     table("b")
     assert made == ["a", "b", "c", "c", "d"]
     table("e", 1000)
     table("e", 1000)
     assert made[-2:] == ["e", "e"]
     tables.clear()
-    assert tables.kept_bytes == 0
+    assert tables.stored_bytes == 0

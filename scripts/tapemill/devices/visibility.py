@@ -213,9 +213,8 @@ class _Mask:
 
     def _number_of_uuid(self, name: str, gpus: Sequence[Gpu] | None) -> int:
         # Deferred: that module imports this one.
-        from tapemill.lanes.gpu_registry import known_gpus
-
         from .enumerate import uuid_text
+        from .gpu_record import known_gpus
 
         known = known_gpus(self.kind) if gpus is None else gpus
         # An unambiguous prefix of a UUID is enough (CUDA C++ Programming Guide, "Environment variables").

@@ -1,58 +1,24 @@
-"""Registry of this machine's GPUs: recorded once, and compared with the one that a process really got.
+"""GPUs of the lanes: each declared lane has one, and each job is on the one of its lane.
 
 After masking a GPU is always number 0, so it is identified by its UUID.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import os
-import tempfile
 from collections.abc import Collection
-from pathlib import Path
 
 from tapemill.core.errors import LaneError
 from tapemill.devices import visibility
 from tapemill.devices.device import Device, Kind, open_device
-from tapemill.devices.enumerate import Gpu, TorchDevice, enumerate_gpus, torch_devices
+from tapemill.devices.enumerate import Gpu, TorchDevice, torch_devices
+from tapemill.devices.gpu_record import known_gpus, record_gpus, recorded_gpus
 from tapemill.devices.torch_build import install_remedy, torch_build
-from tapemill.process.runtime_dirs import allocation, runtime_folder
 
 from .lane import Lane
 
 LOG = logging.getLogger("tapemill.lanes")
-
-BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-
-
-def record_gpus(kind: Kind) -> list[Gpu]:
-    """Enumerate the GPUs and record them for comparison by jobs. Raises SetupError."""
-    gpus = enumerate_gpus(kind)
-    values = {**_validity(), "cards": [gpu.to_plain() for gpu in gpus]}
-    target = _record_path(kind)
-    # Two runs may write at the same time.
-    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=target.parent, delete=False) as stream:
-        json.dump(values, stream)
-    Path(stream.name).replace(target)
-    return gpus
-
-
-def recorded_gpus(kind: Kind) -> list[Gpu] | None:
-    """Read the GPUs recorded since boot with this torch; None if there is no such record."""
-    try:
-        values = json.loads(_record_path(kind).read_text(encoding="utf-8"))
-        if any(values[name] != value for name, value in _validity().items()):
-            return None
-        return [Gpu.from_plain(gpu) for gpu in values["cards"]]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def known_gpus(kind: Kind) -> list[Gpu]:
-    """Return the recorded GPUs, or enumerate them. Raises SetupError."""
-    gpus = recorded_gpus(kind)
-    return record_gpus(kind) if gpus is None else gpus
 
 
 def gpu_numbers(kind: Kind) -> list[int]:
@@ -143,15 +109,6 @@ def _is_same(gpu: Gpu, seen: TorchDevice) -> bool:
     if gpu.uuid and seen.uuid:
         return gpu.uuid == seen.uuid
     return gpu.pci_address != "" and gpu.pci_address == seen.pci_address
-
-
-def _record_path(kind: Kind) -> Path:
-    # A Slurm allocation may have other GPUs under the same numbers.
-    return runtime_folder() / f"{'-'.join(filter(None, ['cards', kind, allocation()]))}.json"
-
-
-def _validity() -> dict[str, str]:
-    return {"boot": BOOT_ID.read_text(encoding="ascii").strip(), "torch": torch_build().version}
 
 
 def bind_device(lane: Lane, memory_share: float) -> Device:

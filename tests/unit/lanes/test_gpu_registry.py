@@ -321,6 +321,6 @@ def test_a_card_without_uuid_is_told_by_its_place(machine):
     # Two cards of which nothing is known are not the same.
     unknown = replace(recorded[0], pci_address="")
     Path(machine.folder / "run" / "tapemill" / "cards-hip.json").write_text(
-        json.dumps({**gpu_registry._validity(), "cards": [unknown.to_plain()]})
+        json.dumps({**gpu_record._validity(), "cards": [unknown.to_plain()]})
     )
     assert "wrong card" in machine.job("hip", 0)

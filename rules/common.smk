@@ -1,8 +1,7 @@
 """
 Names that all files under rules/ share: validated config and sheet, wildcard constraints, functions for inputs and params.
 Nothing here opens media, uses the network or writes: the Snakefile is parsed anew for every job.
-Settings reach a job through its params, each stage's own section, plus the stage's RECIPE number. Raise that number when
-the code of a stage changes what it makes and finished tapes should be made again.
+Settings reach a job through its params: its stage's section and RECIPE number (raise it to make finished tapes again).
 
 TAPES, SOURCES       state of each tape, and its source files as inputs           here
 ENHANCE              section `enhance` by tape and scene                          here
@@ -24,13 +23,14 @@ from snakemake.exceptions import WorkflowError
 
 from tapemill.enhance import EnhanceSettings, SceneSettings, needs_choice
 from tapemill.core.errors import TapemillError
+from tapemill.core.timing import evenly_spaced
 from tapemill.workflow.job_params import JobParams, params_function
 from tapemill.models import find_model
 from tapemill.config.schema import load_config
 from tapemill.config.tape_sheet import load_sheet
 from tapemill.planning.disk_usage import disk_mb
 from tapemill.subtitles import read_language
-from tapemill.workflow.tape import DEMO_CAPTURE, as_inputs, lookups, spread
+from tapemill.workflow.tape import DEMO_CAPTURE, as_inputs, lookups
 
 RECIPE = {"capture": 1, "scenes": 1, "audio": 1, "subtitles": 1, "enhance": 2, "tape": 1}
 
@@ -139,7 +139,7 @@ def of_each_scene(pattern):
 
 def language_witnesses(wildcards):
     """Audio of some scenes, spread over the tape: enough to detect its language."""
-    ids = spread(scene_ids(wildcards.tape), config["subtitles"]["language_scenes"])
+    ids = evenly_spaced(scene_ids(wildcards.tape), config["subtitles"]["language_scenes"])
     return [f"results/{wildcards.tape}/audio/{id}.wav" for id in ids]
 
 

@@ -15,7 +15,7 @@ contain untrusted text: Snakemake puts them into its own page unescaped.
 
 from demo.score_page import can_be_scored
 from tapemill import events
-from tapemill.report import entry
+from tapemill.report import report_entry
 
 PAGES = 1
 PAGED = list(TAPES) if config["report"]["pages"] else []
@@ -70,11 +70,11 @@ rule render_tape_report:
         provenance="results/{tape}/provenance.json",
         score=lambda wildcards: "results/demo/score.json" if IS_SCORED and wildcards.tape == "demo" else [],
     output:
-        before_after=report(**entry("before_after", "Before and after")),
-        scenes=report(**entry("scenes", "Scenes")),
-        subtitles=report(**entry("subtitles", "Subtitles")),
-        quality=report(**entry("quality", "Picture")),
-        making=report(**entry("making", "How it was made")),
+        before_after=report(**report_entry("before_after", "Before and after")),
+        scenes=report(**report_entry("scenes", "Scenes")),
+        subtitles=report(**report_entry("subtitles", "Subtitles")),
+        quality=report(**report_entry("quality", "Picture")),
+        making=report(**report_entry("making", "How it was made")),
         headlines="results/{tape}/report/headlines.json",
     log:
         "logs/render_tape_report/{tape}.log",

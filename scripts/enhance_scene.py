@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from tapemill import lanes
-from tapemill.enhance import EnhanceSettings, OutputPicture, enhance_scene
+from tapemill.enhance import EnhanceSettings, OutputFormat, enhance_scene
 from tapemill.jobs import entrypoint
 from tapemill.media.capture_info import VideoInfo
 from tapemill.storage import atomic
@@ -21,7 +21,7 @@ def main(job: Any) -> Any:
             picture=VideoInfo.from_plain(job.params.picture),
             frames=job.params.frames,
             settings=EnhanceSettings(**job.params.settings),
-            output=OutputPicture.from_plain(job.params.output),
+            output=OutputFormat.from_plain(job.params.output),
             encoder_choice=Path(job.input.encoder) if job.input.get("encoder") else None,
             on_failure=job.config["on_scene_failure"],
         )

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from tapemill.enhance.networks.inspect_weights import describe
+from tapemill.enhance.networks.inspect_weights import inspect_weights
 from tapemill.jobs import entrypoint
 from tapemill.models import NETWORKS, fetch_models
 
@@ -11,7 +11,7 @@ from tapemill.models import NETWORKS, fetch_models
 def main(job: Any) -> None:
     places = {"lock": Path(job.params.lock), "folder": Path(job.params.folder)}
     fetch_models(names=job.params.speech, kinds={"speech"}, **places)
-    fetch_models(names=job.params.networks, kinds=NETWORKS, describe=describe, **places)
+    fetch_models(names=job.params.networks, kinds=NETWORKS, describe=inspect_weights, **places)
 
 
 if __name__ == "__main__":

@@ -6,13 +6,13 @@ from typing import Any
 
 from tapemill.core.timing import FrameRange
 from tapemill.jobs import entrypoint
-from tapemill.tape import SubtitleTrack, TapeFacts, TapeSettings, mux_tape, plan_chapters, tags_of_work
+from tapemill.tape import SubtitleTrack, TapeDescription, TapeSettings, build_tags, mux_tape, plan_chapters
 
 
 def main(job: Any) -> Any:
     rate, settings = Fraction(job.params.rate), TapeSettings(**job.params.settings)
     spans, clips = [FrameRange(*span) for span in job.params.spans], [Path(clip) for clip in job.input.clips]
-    tags = {**job.params.tags, **tags_of_work(clips, job.config)}
+    tags = {**job.params.tags, **build_tags(clips, job.config)}
     return mux_tape(
         clips=clips,
         clip_frames=[span.frames for span in spans],
@@ -20,7 +20,7 @@ def main(job: Any) -> Any:
         sound=Path(job.input.sound),
         subtitles=[SubtitleTrack(Path(path), *kind) for path, kind in job.params.subtitles.items()],
         chapters=plan_chapters(spans=spans, rate=rate, settings=settings),
-        facts=TapeFacts(job.params.title, job.params.date, job.params.language or "", tags),
+        facts=TapeDescription(job.params.title, job.params.date, job.params.language or "", tags),
         target=Path(job.output.tape),
         settings=settings,
     )

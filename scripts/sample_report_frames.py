@@ -4,21 +4,21 @@ from pathlib import Path
 from typing import Any
 
 from tapemill.core.timing import FrameRange
-from tapemill.enhance import OutputPicture
+from tapemill.enhance import OutputFormat
 from tapemill.jobs import entrypoint
 from tapemill.media.capture_info import Capture
-from tapemill.report.sampling import TapeFacts, sample_report_frames
+from tapemill.report.sampling import SampledTape, sample_report_frames
 
 
 def main(job: Any) -> None:
     """Run the job."""
     capture = Capture.read(Path(job.input.facts))
-    facts = TapeFacts(
+    facts = SampledTape(
         sources=[Path(source) for source in job.params.sources],
         takes=capture.takes,
         picture=capture.picture,
         rotation_deg=capture.notes["rotation_deg"],
-        output=OutputPicture.from_plain(job.params.output),
+        output=OutputFormat.from_plain(job.params.output),
         scenes=job.params.scenes,
         spans=[FrameRange(*span) for span in job.params.spans],
     )

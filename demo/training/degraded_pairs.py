@@ -23,8 +23,8 @@ from demo.tape.scenes import TICKS_PER_FRAME
 from tapemill.config.schema import load_config
 from tapemill.core.errors import InputError
 from tapemill.enhance import EnhanceSettings
-from tapemill.enhance.chain import written_out
-from tapemill.enhance.filters.graph import Scene, before_networks
+from tapemill.enhance.chain import resolve_chain
+from tapemill.enhance.filters.graph import SceneGraphInput, before_networks
 from tapemill.media import ffmpeg
 from tapemill.media.capture_info import VideoInfo
 from tapemill.media.colour import Colour
@@ -84,11 +84,11 @@ class Pairs:
     truth: Planes
 
 
-def scene(settings: Mapping[str, Any], model: Model = TO_COME) -> Scene:
+def scene(settings: Mapping[str, Any], model: Model = TO_COME) -> SceneGraphInput:
     """The demo's capture, as the stage enhance sees it with these settings; all others are the schema's defaults."""
     section = load_config({"enhance": dict(settings)})["enhance"]
-    complete = written_out(section, lambda _name: model, lambda _values: None)
-    return Scene.of(CAPTURE, CAPTURE.field_order, EnhanceSettings(**complete))
+    complete = resolve_chain(section, lambda _name: model, lambda _values: None)
+    return SceneGraphInput.of(CAPTURE, CAPTURE.field_order, EnhanceSettings(**complete))
 
 
 def read_rgb(stream: IO[bytes], width: int, height: int) -> Planes | None:
@@ -187,7 +187,7 @@ def patches_of_clip(
     return Pairs(np.stack(seen), np.stack(truth))
 
 
-def _filtered(captured: bytes, of: Scene, raw: Path) -> list[Planes]:
+def _filtered(captured: bytes, of: SceneGraphInput, raw: Path) -> list[Planes]:
     """What the filters make of raw captured frames, by way of the file `raw`: one frame a field."""
     raw.write_bytes(captured)
     layout = ("-f", "rawvideo", "-pixel_format", of.picture.pixel_format)

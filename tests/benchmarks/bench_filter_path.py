@@ -30,7 +30,7 @@ from tapemill.core.timing import FrameRange  # noqa: E402
 from tapemill.devices.device import CPU  # noqa: E402
 from tapemill.enhance import EnhanceSettings, enhance_scene  # noqa: E402
 from tapemill.enhance.encoders import encoder_arguments  # noqa: E402
-from tapemill.enhance.filters.graph import Scene, filter_chain  # noqa: E402
+from tapemill.enhance.filters.graph import SceneGraphInput, filter_chain  # noqa: E402
 from tapemill.media.capture_info import Capture, SourceFileInfo, VideoInfo  # noqa: E402
 from tapemill.media.ffmpeg import runner as ffmpeg  # noqa: E402
 from tapemill.scenes import cut_scene  # noqa: E402
@@ -133,7 +133,7 @@ def enhancement_alone(folder: Path, arguments: argparse.Namespace, settings: Enh
 
 def one_process(capture: Path, folder: Path, settings: EnhanceSettings) -> None:
     """The whole capture by one ffmpeg, with its own choice of threads."""
-    scene = Scene.of(PICTURE, PICTURE.field_order, settings)
+    scene = SceneGraphInput.of(PICTURE, PICTURE.field_order, settings)
     encoder = encoder_arguments(settings.encoder, scene.output, settings)
     threads = encoder.index("-threads")
     del encoder[threads : threads + 2]

@@ -19,15 +19,15 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 
-from tapemill.enhance.vrt.checkpoints import TASKS, Task  # noqa: E402
+from tapemill.enhance.vrt.checkpoints import CHECKPOINTS, Checkpoint  # noqa: E402
 from tapemill.enhance.vrt.memory import activation_bytes  # noqa: E402  found through the line above
 
 MEBI = 1 << 20
 
 
-def task_named(start: str) -> Task:
+def task_named(start: str) -> Checkpoint:
     """The task whose name begins so."""
-    found = [task for task in TASKS if task.name.startswith(start)]
+    found = [task for task in CHECKPOINTS if task.name.startswith(start)]
     if len(found) != 1:
         raise SystemExit(f"--tasks: {start!r} begins the name of {len(found)} tasks, not of one")
     return found[0]

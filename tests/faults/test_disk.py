@@ -20,10 +20,10 @@ from tapemill.core.errors import DiskFull, NotWritable
 from tapemill.core.timing import FrameRange
 from tapemill.devices.device import CPU
 from tapemill.enhance import EnhanceSettings, enhance_scene
-from tapemill.enhance.chain import written_out
+from tapemill.enhance.chain import resolve_chain
 from tapemill.scenes import ScenesSettings, cut_scene
 from tapemill.subtitles import join_subtitles
-from tapemill.tape import SubtitleTrack, TapeFacts, TapeSettings, mux_tape
+from tapemill.tape import SubtitleTrack, TapeDescription, TapeSettings, mux_tape
 from tests.support.capture_info import capture_of
 from tests.support.media.frame_codes import make_capture
 from tests.support.project import Project, digest
@@ -31,7 +31,7 @@ from tests.support.small_disk import small_disk
 
 FRAMES = 50
 CONFIG = load_config({"enhance": {"preset": "none"}})
-ENHANCE = EnhanceSettings(**written_out(CONFIG["enhance"], lambda name: None, lambda own: None))
+ENHANCE = EnhanceSettings(**resolve_chain(CONFIG["enhance"], lambda name: None, lambda own: None))
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +136,7 @@ def _mux(parts, place, container="mkv"):
         sound=parts / "sound.mka",
         subtitles=[SubtitleTrack(parts / "a.srt", "en", "")],
         chapters=[],
-        facts=TapeFacts(),
+        facts=TapeDescription(),
         target=place / f"T.{container}",
         settings=TapeSettings(container, chapters=False, chapter_shortest_s=60, subtitles_on=False),
     )

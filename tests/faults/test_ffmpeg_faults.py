@@ -24,7 +24,7 @@ from tapemill.media.ffmpeg import limits
 from tapemill.media.ffmpeg import runner as ffmpeg
 from tapemill.media.output_checks import peak_amplitude
 from tapemill.scenes import ScenesSettings, cut_scene, detect_scenes
-from tapemill.tape.streams import SubtitleTrack, gathered
+from tapemill.tape.streams import SubtitleTrack, prepare_streams
 from tests.support.capture_info import capture_of
 from tests.support.fakes.ffmpeg import program
 from tests.support.media.beeps import beeping
@@ -89,7 +89,7 @@ class Tape:
 
     def convert_subtitles(self, target):
         tracks = [SubtitleTrack(self.subtitles, "en", "")]
-        with gathered(sound=None, subtitles=tracks, container="mp4", target=target):
+        with prepare_streams(sound=None, subtitles=tracks, container="mp4", target=target):
             pass
 
 

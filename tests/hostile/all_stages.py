@@ -11,11 +11,11 @@ from tapemill.audio import AudioSettings, clean_sound, extract_audio
 from tapemill.capture.probe import CaptureSettings, probe_capture
 from tapemill.config.schema import load_config
 from tapemill.devices.device import CPU
-from tapemill.enhance import EnhanceSettings, enhance_scene, output_picture
+from tapemill.enhance import EnhanceSettings, enhance_scene, plan_output_format
 from tapemill.media.capture_info import Capture
 from tapemill.scenes import ScenesSettings, cut_scene, detect_scenes, read_scenes
 from tapemill.subtitles import join_subtitles
-from tapemill.tape import SubtitleTrack, TapeFacts, TapeSettings, mux_tape, plan_chapters
+from tapemill.tape import SubtitleTrack, TapeDescription, TapeSettings, mux_tape, plan_chapters
 
 CUE = "1\n00:00:00,100 --> 00:00:00,900\nGrandmother's garden\n\n"
 
@@ -45,7 +45,7 @@ def restore(source: Path, folder: Path, *, preset: str) -> Path:
     )
     scenes = read_scenes(table)
     spans = [scene.span for scene in scenes]
-    output = output_picture(capture.picture, enhance)
+    output = plan_output_format(capture.picture, enhance)
     factor = output.frames_per_frame
     clips, cues = [], []
     for scene in scenes:
@@ -100,7 +100,7 @@ def restore(source: Path, folder: Path, *, preset: str) -> Path:
         sound=folder / "sound.mka",
         subtitles=[SubtitleTrack(folder / "tape.srt", "en", "")],
         chapters=plan_chapters(spans=spans, rate=rate, settings=settings),
-        facts=TapeFacts(title="Tape"),
+        facts=TapeDescription(title="Tape"),
         target=tape,
         settings=settings,
     )

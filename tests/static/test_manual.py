@@ -3,9 +3,11 @@
 import ast
 import contextlib
 import io
+import os
 import re
 import shutil
 import subprocess
+import sys
 from functools import cache
 
 import cv2
@@ -223,10 +225,11 @@ STAGE = ROOT / "docs" / "adding-a-stage.md"
 def apply(page, checkout):
     """Do in a checkout what the page says: write new files, put lines before or after others."""
     steps = re.findall(r"([^\n]*(?:\n[^\n`]+)?)\n\n```\w+\n(.*?)```", page.read_text(), re.DOTALL)
-    assert len(steps) == 7
+    assert len(steps) == 8
     for words, text in steps:
         sentence = " ".join(words.split())
         if new := re.search(r"A new file, `([^`]+)`$", sentence):
+            (checkout / new[1]).parent.mkdir(parents=True, exist_ok=True)
             (checkout / new[1]).write_text(text)
             continue
         found = re.search(r"`([^`]+)`, (before|after) `([^`]+)`$", " ".join(words.splitlines()))
@@ -236,6 +239,27 @@ def apply(page, checkout):
         place = next(number for number, line in enumerate(lines) if line.startswith(anchor)) + (where == "after")
         lines[place:place] = text.rstrip("\n").split("\n")
         file.write_text("\n".join(lines))
+
+
+def check_that_readers_know_the_stage(project):
+    """The added stage is one to status, metrics, plan, disk usage and provenance."""
+
+    def python(*arguments):
+        environment = os.environ | {"PYTHONPATH": str(project.checkout / "scripts"), "COLUMNS": "250"}
+        command = [sys.executable, *arguments]
+        done = subprocess.run(command, cwd=project.folder, env=environment, capture_output=True, text=True, check=True)
+        return done.stdout
+
+    assert "waveform" in python("-m", "tapemill", "status")
+    assert re.search(
+        r'tapemill_jobs\{.*rule="draw_waveform".*stage="waveform".*tape="one".*\} 1',
+        python("-m", "tapemill", "metrics"),
+    )
+    assert "waveform" in project.make("show_plan").output
+    code = "from tapemill.provenance.run_history import works; print(*works('one', []))"
+    assert "('draw_waveform', '')" in python("-c", code)
+    code = "from tapemill.core.rule_catalog import tape_rules; print(*tape_rules())"
+    assert "draw_waveform" in python("-c", code).split()
 
 
 @pytest.mark.long
@@ -257,6 +281,7 @@ def test_the_stage_that_is_added_in_the_manual_works(tmp_path):
     assert picture.shape == (160, 1200, 3)
     # The beeps of the test's tape: not all of one colour.
     assert picture.std() > 1
+    check_that_readers_know_the_stage(project)
     assert not project.make(target).jobs
     project.configure(tape={"chapters": False})
     assert not project.make(target).jobs

@@ -3,7 +3,7 @@
 import pytest
 
 from tapemill.doctor import checks, config
-from tapemill.doctor.findings import Asked
+from tapemill.doctor.findings import CheckOptions
 from tapemill.media.ffmpeg import runner as ffmpeg
 from tests.support.project import ROOT, Project
 
@@ -19,12 +19,12 @@ class Patient(Project):
         checks.CHECKS = [check for check in before if check[2] in names]
         assert len(checks.CHECKS) == len(names)
         try:
-            findings = [finding for _, finding in checks.run_checks(Asked(**asked))]
+            findings = [finding for _, finding in checks.run_checks(CheckOptions(**asked))]
         finally:
             checks.CHECKS = before
         return [finding for finding in findings if level in (None, finding.level)]
 
-    def only(self, *names, level="fault", **asked):
+    def only(self, *names, level="error", **asked):
         """The one finding of a level."""
         (finding,) = self.found(*names, level=level, **asked)
         assert finding.remedy

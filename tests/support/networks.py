@@ -29,10 +29,10 @@ def compact(path, *, scale=1, gain=0.0, bias=0.0, features=8, layers=2):
 def vrt(path, task="008_VRT_videodenoising_DAVIS"):
     """A VRT of an official task, as its makers store it, that gives back what it gets: its last layer is zero."""
     from tapemill.enhance.vrt import VRT
-    from tapemill.enhance.vrt.checkpoints import TASKS
+    from tapemill.enhance.vrt.checkpoints import CHECKPOINTS
 
     torch.manual_seed(5)
-    arguments = next(each.arguments for each in TASKS if each.name == task)
+    arguments = next(each.arguments for each in CHECKPOINTS if each.name == task)
     model = VRT(**arguments.as_mapping())
     with torch.no_grad():
         model.conv_last.weight.zero_()

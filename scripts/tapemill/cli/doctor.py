@@ -9,8 +9,8 @@ from typing import Any
 
 from tapemill.devices.device import KINDS
 from tapemill.doctor.checks import SUBJECTS, run_checks
-from tapemill.doctor.findings import Asked
-from tapemill.doctor.output import tell_json, tell_lines
+from tapemill.doctor.findings import CheckOptions
+from tapemill.doctor.output import print_findings, print_json
 
 
 def add_command(commands: Any) -> None:
@@ -19,7 +19,7 @@ def add_command(commands: Any) -> None:
         "doctor",
         help="look at this machine, folder and settings: what would a run lack?",
         description="Look at software, settings, tapes, models, encoders, cards, disk and machine. Each finding is "
-        "ok, a warning or a fault, with what to do. The exit code is 1 if a run would fail. The cards are recorded, "
+        "ok, a warning or an error, with what to do. The exit code is 1 if a run would fail. The cards are recorded, "
         "so that jobs can tell whether they are on the right one, and the disks are tried out with files that are gone "
         "a moment later; nothing else is written.",
     )
@@ -31,9 +31,9 @@ def add_command(commands: Any) -> None:
 
 
 def _command(options: argparse.Namespace) -> int:
-    tell = tell_json if options.json else tell_lines
+    tell = print_json if options.json else print_findings
     try:
-        return tell(run_checks(Asked(options.kind, options.profile), options.only or SUBJECTS), sys.stdout)
+        return tell(run_checks(CheckOptions(options.kind, options.profile), options.only or SUBJECTS), sys.stdout)
     except BrokenPipeError:
         # Whoever reads has seen enough (`| head`); Python would complain when it closes the stream.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

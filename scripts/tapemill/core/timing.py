@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
 from typing import TypeVar
 
 Moment = TypeVar("Moment", float, datetime)
+Item = TypeVar("Item")
 
 
 def parse_fraction(text: str) -> Fraction:
@@ -84,3 +85,12 @@ def merge_intervals(intervals: Iterable[tuple[Moment, Moment]]) -> Iterator[tupl
             current = current[0], max(current[1], stop)
     if current is not None:
         yield current
+
+
+def evenly_spaced(items: Sequence[Item], count: int) -> list[Item]:
+    """At most `count` of the items, in their order, from the middle of as many equal parts.
+
+    Of many items the very first and last are therefore never among them.
+    """
+    count = min(len(items), count)
+    return [items[(2 * number + 1) * len(items) // (2 * count)] for number in range(count)]

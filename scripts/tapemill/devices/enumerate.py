@@ -197,4 +197,4 @@ def _kernel_driver(kind: Kind) -> str:
 def main() -> None:
     """Print the GPUs as one line of JSON; drivers may have printed other lines before."""
     (kind,) = sys.argv[1:]
-    sys.stdout.write("\n" + json.dumps([asdict(card) for card in torch_devices(kind)]) + "\n")  # type: ignore[arg-type]
+    sys.stdout.write("\n" + json.dumps([asdict(gpu) for gpu in torch_devices(kind)]) + "\n")  # type: ignore[arg-type]

@@ -79,11 +79,11 @@ VISIBILITY: Mapping[Kind, VisibilityVariables] = MappingProxyType(
 
 
 def mask_for(
-    kind: Kind, number: int | None, environ: Mapping[str, str], cards: Sequence[Gpu] | None = None
+    kind: Kind, number: int | None, environ: Mapping[str, str], gpus: Sequence[Gpu] | None = None
 ) -> dict[str, str]:
     """Return changes to `environ` that leave a process GPU `number`, or with None the one GPU an existing mask leaves.
 
-    With None and no mask, nothing is hidden. `cards` resolve a mask of UUIDs; they are looked up if not given. Raises
+    With None and no mask, nothing is hidden. `gpus` resolve a mask of UUIDs; they are looked up if not given. Raises
     LaneError for a mask that hides every GPU, that is invalid, that leaves another GPU than the lane's, or several
     without a lane.
     """
@@ -104,7 +104,7 @@ def mask_for(
         return {name: value for name, value in ordering.items() if name not in environ}
     if found is None:
         return {variables.variable: str(number), **ordering}
-    if number not in found.numbers(cards):
+    if number not in found.numbers(gpus):
         raise LaneError(
             f"lane gpu{number} is {kind} card {number}, but {found} hides this card",
             remedy=f"start the run without {found.variable} or with card {number} in it, or take the lane away with "
@@ -120,7 +120,7 @@ def bind_process(
     number: int | None,
     environ: MutableMapping[str, str] = os.environ,
     modules: Mapping[str, Any] = sys.modules,
-    cards: Sequence[Gpu] | None = None,
+    gpus: Sequence[Gpu] | None = None,
 ) -> None:
     """Mask all GPUs but the lane's for this process.
 
@@ -132,13 +132,13 @@ def bind_process(
             f"{' and '.join(early)} was imported before the job was bound to its card",
             remedy="import it inside the function that needs it; if you changed no code, report this as a fault",
         )
-    environ.update(mask_for(kind, number, environ, cards))
+    environ.update(mask_for(kind, number, environ, gpus))
 
 
-def visible_numbers(kind: Kind, environ: Mapping[str, str], cards: Sequence[Gpu] | None = None) -> list[int] | None:
+def visible_numbers(kind: Kind, environ: Mapping[str, str], gpus: Sequence[Gpu] | None = None) -> list[int] | None:
     """Return the numbers of the GPUs that a mask leaves; None without a mask. Raises LaneError like `mask_for`."""
     found = _active_mask(kind, environ) if kind in VISIBILITY else None
-    return None if found is None else found.numbers(cards)
+    return None if found is None else found.numbers(gpus)
 
 
 def numbers_from_cluster(kind: Kind, environ: Mapping[str, str]) -> int | None:
@@ -195,11 +195,11 @@ class _Mask:
         """Entries without tiles, which are parts of a GPU, and without repeats."""
         return {name.partition(".")[0] for name in self.names}
 
-    def numbers(self, cards: Sequence[Gpu] | None) -> list[int]:
+    def numbers(self, gpus: Sequence[Gpu] | None) -> list[int]:
         """Return the numbers of the GPUs it names. Raises LaneError for an invalid entry."""
-        return list(dict.fromkeys(self._number(name, cards) for name in self.names))
+        return list(dict.fromkeys(self._number(name, gpus) for name in self.names))
 
-    def _number(self, name: str, cards: Sequence[Gpu] | None) -> int:
+    def _number(self, name: str, gpus: Sequence[Gpu] | None) -> int:
         if re.fullmatch(r"\d+(\.\d+)?" if self.kind == "xpu" else r"\d+", name):
             return int(name.partition(".")[0])
         if name.startswith("MIG-"):
@@ -209,18 +209,18 @@ class _Mask:
             )
         if not name.startswith("GPU-"):
             raise LaneError(f"{self} cannot be read", remedy=f"let {self.variable} be a card's number, such as 0")
-        return self._number_of_uuid(name, cards)
+        return self._number_of_uuid(name, gpus)
 
-    def _number_of_uuid(self, name: str, cards: Sequence[Gpu] | None) -> int:
+    def _number_of_uuid(self, name: str, gpus: Sequence[Gpu] | None) -> int:
         # Deferred: that module imports this one.
         from tapemill.lanes.gpu_registry import known_gpus
 
         from .enumerate import uuid_text
 
-        known = known_gpus(self.kind) if cards is None else cards
+        known = known_gpus(self.kind) if gpus is None else gpus
         # An unambiguous prefix of a UUID is enough (CUDA C++ Programming Guide, "Environment variables").
         start = uuid_text(name).replace("-", "")
-        matching = [card for card in known if card.uuid.replace("-", "").startswith(start)]
+        matching = [gpu for gpu in known if gpu.uuid.replace("-", "").startswith(start)]
         if len(matching) != 1 or matching[0].number is None:
             raise LaneError(
                 f"{self}: {len(matching)} of the {len(known)} {self.kind} cards of this machine are called {name}",

@@ -9,7 +9,7 @@ from typing import Final
 
 from tapemill.core.errors import TapemillError
 
-from .findings import Asked, Check, Finding, fault, warning
+from .findings import Check, CheckOptions, Finding, error, warning
 
 # Subject, module, function. What others build on comes first.
 CHECKS: Final = (
@@ -40,7 +40,7 @@ SUBJECTS: Final = tuple(dict.fromkeys(subject for subject, _, _ in CHECKS))
 SETUP: Final = "run `make setup`"
 
 
-def run_checks(asked: Asked, subjects: Collection[str] = SUBJECTS) -> Iterator[tuple[str, Finding]]:
+def run_checks(asked: CheckOptions, subjects: Collection[str] = SUBJECTS) -> Iterator[tuple[str, Finding]]:
     """All findings on some subjects, each as soon as it is there. A check that fails is a finding too."""
     for subject, module, name in CHECKS:
         if subject not in subjects:
@@ -49,42 +49,42 @@ def run_checks(asked: Asked, subjects: Collection[str] = SUBJECTS) -> Iterator[t
             check: Check = getattr(import_module(f".{module}", __package__), name)
             for finding in check(asked):
                 yield subject, finding
-        except TapemillError as error:
-            yield subject, Finding.of(error)
-        except ModuleNotFoundError as error:
+        except TapemillError as exc:
+            yield subject, Finding.of(exc)
+        except ModuleNotFoundError as exc:
             yield (
                 subject,
-                fault(f"{subject} cannot be looked at: the package {error.name} is not installed", SETUP),
+                error(f"{subject} cannot be looked at: the package {exc.name} is not installed", SETUP),
             )
-        except ImportError as error:
-            yield subject, fault(f"{subject} cannot be looked at: {_said(error)}", f"the package is broken: {SETUP}")
-        except OSError as error:
+        except ImportError as exc:
+            yield subject, error(f"{subject} cannot be looked at: {_said(exc)}", f"the package is broken: {SETUP}")
+        except OSError as exc:
             yield (
                 subject,
-                fault(
-                    f"{subject} cannot be looked at: {error.strerror or _said(error)}",
+                error(
+                    f"{subject} cannot be looked at: {exc.strerror or _said(exc)}",
                     "see who may read the file (`ls -l`), and whether its disk is well (`findmnt`, the system log)",
-                    [("file", str(error.filename))] if error.filename else (),
+                    [("file", str(exc.filename))] if exc.filename else (),
                 ),
             )
-        except Exception as error:  # noqa: BLE001  whatever it is: the other subjects have to be told all the same
+        except Exception as exc:  # noqa: BLE001  whatever it is: the other subjects have to be told all the same
             yield (
                 subject,
                 warning(
-                    f"the check of {subject} failed itself: {type(error).__name__}: {_said(error)}",
+                    f"the check of {subject} failed itself: {type(exc).__name__}: {_said(exc)}",
                     "the fault is the doctor's; report it with this line",
-                    [("place", _place(error))],
+                    [("place", _place(exc))],
                 ),
             )
 
 
-def _said(error: BaseException) -> str:
-    return str(error).partition("\n")[0]
+def _said(exc: BaseException) -> str:
+    return str(exc).partition("\n")[0]
 
 
-def _place(error: BaseException) -> str:
+def _place(exc: BaseException) -> str:
     """File and line where an error was raised."""
-    trace = error.__traceback__
+    trace = exc.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
     return "unknown" if trace is None else f"{Path(trace.tb_frame.f_code.co_filename).name}, line {trace.tb_lineno}"

@@ -9,25 +9,25 @@ from typing import Any, Final
 
 from tapemill.core.errors import ConfigError
 
-from .findings import Asked, Finding, ok, warning
+from .findings import CheckOptions, Finding, ok, warning
 
 CONFIG: Final = Path("config/config.yaml")
 
 
-def check_config(asked: Asked) -> Iterator[Finding]:
+def check_config(asked: CheckOptions) -> Iterator[Finding]:
     """Whether the config is there and every value may be."""
     config()
     yield ok(f"{CONFIG} is valid")
 
 
-def check_chain(asked: Asked) -> Iterator[Finding]:
+def check_chain(asked: CheckOptions) -> Iterator[Finding]:
     """Whether the chain, and the table of scenes with settings of their own, can be."""
     steps = [next(iter(step.values())) for step in enhancement().of_tape["chain"]]
     names = [step if isinstance(step, str) else f"network {step['model']}" for step in steps]
     yield ok(f"the chain: {', '.join(names)}", _table())
 
 
-def check_profile(asked: Asked) -> Iterator[Finding]:
+def check_profile(asked: CheckOptions) -> Iterator[Finding]:
     """Whether the profile says what the workflow relies on after a crash, and to make nothing again in vain."""
     if asked.profile is None:
         return
@@ -85,24 +85,24 @@ def _read(path: Path) -> Any:
 
     try:
         return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
+    except FileNotFoundError as exc:
         raise ConfigError(
             "there is no config here",
             file=path.absolute(),
             remedy="run in the folder that holds config/ and results/, or restore the file (`git checkout`)",
-        ) from error
-    except yaml.MarkedYAMLError as error:
-        line = "" if error.problem_mark is None else f"line {error.problem_mark.line + 1}: "
+        ) from exc
+    except yaml.MarkedYAMLError as exc:
+        line = "" if exc.problem_mark is None else f"line {exc.problem_mark.line + 1}: "
         raise ConfigError(
-            f"the config is no YAML: {line}{error.problem or error.context}",
+            f"the config is no YAML: {line}{exc.problem or exc.context}",
             file=path,
             remedy="mind the blanks at the beginning of lines, and use no tabs",
-        ) from error
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        said = error.strerror if isinstance(error, OSError) else str(error).partition("\n")[0]
+        ) from exc
+    except (OSError, ValueError, yaml.YAMLError) as exc:
+        said = exc.strerror if isinstance(exc, OSError) else str(exc).partition("\n")[0]
         raise ConfigError(
             f"the config cannot be read: {said}", file=path, remedy="see who may read it; save it as UTF-8"
-        ) from error
+        ) from exc
 
 
 def _table() -> list[tuple[str, str]]:
@@ -133,7 +133,7 @@ def profile_values(profile: str | None) -> Mapping[str, Any]:
     file = profile_file(profile)
     try:
         values = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        said = str(error).replace("\n", " ")
-        raise ConfigError(f"the profile cannot be read: {said}", file=file, remedy="correct the file") from error
+    except (OSError, ValueError, yaml.YAMLError) as exc:
+        said = str(exc).replace("\n", " ")
+        raise ConfigError(f"the profile cannot be read: {said}", file=file, remedy="correct the file") from exc
     return values if isinstance(values, Mapping) else {}

@@ -14,7 +14,7 @@ from tapemill.storage.mounts import Mount
 from tapemill.storage.mtimes import TOLERANCE_S
 
 from .config import config, enhancement, setting
-from .findings import Asked, Finding, fault, ok, warning
+from .findings import CheckOptions, Finding, error, ok, warning
 
 RESULTS: Final = Path("results")
 # Everything that a run writes to.
@@ -23,7 +23,7 @@ PLACES: Final = (RESULTS, *map(Path, (".snakemake", "logs", "benchmarks", "event
 COARSE_S: Final = 0.5
 
 
-def check_places(asked: Asked) -> Iterator[Finding]:
+def check_places(asked: CheckOptions) -> Iterator[Finding]:
     """Each file system that a run would write to."""
     # Several tapes or stages may be links to other disks.
     tapes = sorted(path for path in RESULTS.glob("*") if path.is_dir()) if RESULTS.is_dir() else []
@@ -36,7 +36,7 @@ def check_places(asked: Asked) -> Iterator[Finding]:
     for place in (*PLACES, *tapes):
         there = filesystem_checks.existing_parent(place)
         if not os.access(there, os.W_OK | os.X_OK):
-            yield fault(
+            yield error(
                 f"nothing can be written to {place}",
                 "see who owns the folder (`ls -ld`) and how its disk is mounted (`findmnt`)",
                 [("folder", str(there.resolve()))],
@@ -44,7 +44,7 @@ def check_places(asked: Asked) -> Iterator[Finding]:
     yield from _other_traps()
 
 
-def check_plan(asked: Asked) -> Iterator[Finding]:
+def check_plan(asked: CheckOptions) -> Iterator[Finding]:
     """Whether what the sheet's tapes will take is there, as a run asks before it begins."""
     from tapemill.config.tape_sheet import read_sheet
     from tapemill.planning import disk_usage
@@ -68,13 +68,13 @@ def _look(place: Path, there: Path) -> Iterator[Finding]:
     facts = [("folder", str(there.resolve())), ("disk", f"{kind}, mounted at {mount.folder}" if mount else kind)]
     reserve_bytes = int(setting("disk")["reserve_gb"] * disk_space.GB)
     if os.statvfs(there).f_flag & os.ST_RDONLY:
-        yield fault(
+        yield error(
             f"the disk of {place} is mounted read-only",
             "mount it for writing (`findmnt`); one that became read-only by itself needs a check before anything else",
             facts,
         )
     elif disk_space.free_bytes(there) < reserve_bytes:
-        yield fault(
+        yield error(
             f"{place}: {_free(there)}, and {disk_space.format_size(reserve_bytes)} are to stay so (disk: reserve_gb)",
             "make room there (`snakemake clean_tapes` removes what finished tapes do not need any more)",
             facts,
@@ -90,8 +90,8 @@ def _tried(place: Path, there: Path, facts: list[tuple[str, str]]) -> Iterator[F
     """What a run tries out before it begins."""
     try:
         times = filesystem_checks.check_filesystem(there)
-    except (DiskFull, UnfitDisk) as error:
-        yield Finding("fault", error.what.replace(str(there), str(place)), facts, error.remedy)
+    except (DiskFull, UnfitDisk) as exc:
+        yield Finding("error", exc.what.replace(str(there), str(place)), facts, exc.remedy)
         return
     except NotWritable:
         # Told of every place, also of those that share a disk.

@@ -13,7 +13,7 @@ from tapemill.core.errors import ConfigError, SetupError, TapemillError, ToolFai
 from tapemill.devices.device import CPU, Device
 
 from .config import setting
-from .findings import Asked, Finding, fault, ok, warning
+from .findings import CheckOptions, Finding, error, ok, warning
 
 if TYPE_CHECKING:
     from tapemill.enhance import EnhanceSettings
@@ -45,7 +45,7 @@ ALL_FILTERS: Final[Mapping[str, Any]] = {
 }
 
 
-def check_ffmpeg(asked: Asked) -> Iterator[Finding]:
+def check_ffmpeg(asked: CheckOptions) -> Iterator[Finding]:
     """Which ffmpeg jobs will start, and how it was built."""
     from tapemill.media import ffmpeg
 
@@ -55,7 +55,7 @@ def check_ffmpeg(asked: Asked) -> Iterator[Finding]:
         said = stream.read().decode("utf-8", "replace").splitlines()
     first = said[0] if said else ""
     if not first.startswith("ffmpeg version"):
-        yield fault("the program of the setting `ffmpeg` is no ffmpeg", OWN_FFMPEG, [("program", str(program))])
+        yield error("the program of the setting `ffmpeg` is no ffmpeg", OWN_FFMPEG, [("program", str(program))])
         return
     built = next((line for line in said if line.startswith("configuration:")), "")
     libraries = [name for name in LIBRARIES if f"--enable-{name}" in built.split()]
@@ -63,14 +63,14 @@ def check_ffmpeg(asked: Asked) -> Iterator[Finding]:
     yield ok(first.partition(" Copyright")[0], facts)
 
 
-def check_filters(asked: Asked) -> Iterator[Finding]:
+def check_filters(asked: CheckOptions) -> Iterator[Finding]:
     """Whether ffmpeg knows every filter of the chain, by sending some frames of a tape through all of them."""
-    from tapemill.enhance.filters.graph import Scene, filter_chain
+    from tapemill.enhance.filters.graph import SceneGraphInput, filter_chain
     from tapemill.media import ffmpeg
 
     ffmpeg.set_binary(setting("ffmpeg"))
     picture = _tape_picture()
-    scene = Scene.of(picture, "tff", _settings({**setting("enhance"), **ALL_FILTERS}))
+    scene = SceneGraphInput.of(picture, "tff", _settings({**setting("enhance"), **ALL_FILTERS}))
     source = f"testsrc2=size={picture.width}x{picture.height}:rate={picture.rate},format={picture.pixel_format}"
     try:
         ffmpeg.run(
@@ -81,13 +81,13 @@ def check_filters(asked: Asked) -> Iterator[Finding]:
             concerns=Path(ffmpeg.binary()),
             timeout_s=ASK_S,
         )
-    except ToolFailed as error:
-        yield Finding("fault", "ffmpeg cannot do the filters of the chain", Finding.of(error).facts, OWN_FFMPEG)
+    except ToolFailed as exc:
+        yield Finding("error", "ffmpeg cannot do the filters of the chain", Finding.of(exc).facts, OWN_FFMPEG)
         return
     yield ok("ffmpeg does all filters of the chain")
 
 
-def check_encoders(asked: Asked) -> Iterator[Finding]:
+def check_encoders(asked: CheckOptions) -> Iterator[Finding]:
     """Each encoder, by encoding some frames as clips are encoded; hardware on each card that is known."""
     from tapemill.enhance.encoders import ENCODERS
     from tapemill.media import ffmpeg
@@ -104,7 +104,7 @@ def check_encoders(asked: Asked) -> Iterator[Finding]:
         elif name != wanted:
             others.append((name, why))
         elif encoder.software is None:
-            yield fault(
+            yield error(
                 f"the encoder {name} does not work, and the setting enhance: encoder asks for it",
                 f"choose another, or {OWN_FFMPEG}",
                 [("said", why)],
@@ -122,7 +122,7 @@ def check_encoders(asked: Asked) -> Iterator[Finding]:
 
 def _obstacle(name: str, section: Mapping[str, Any]) -> str | None:
     """Why an encoder does not work; None if it does, on each card."""
-    from tapemill.enhance import output_picture
+    from tapemill.enhance import plan_output_format
     from tapemill.enhance.encoders import try_encoder
     from tapemill.media import ffmpeg
 
@@ -130,12 +130,12 @@ def _obstacle(name: str, section: Mapping[str, Any]) -> str | None:
         where = f"on the card at {device.pci_address}: " if device.pci_address else ""
         settings = _settings(section)
         try:
-            output = output_picture(_tape_picture(), settings)
+            output = plan_output_format(_tape_picture(), settings)
             try_encoder(name, output, settings, device, concerns=Path(ffmpeg.binary()))
         except (ConfigError, SetupError):
             raise
-        except TapemillError as error:
-            return where + _reason(name, error)
+        except TapemillError as exc:
+            return where + _reason(name, exc)
     return None
 
 
@@ -148,11 +148,11 @@ def _cards_for(encoder: str) -> Sequence[Device]:
     return [Device("xpu", pci_address=address) for address in pci.intel_gpus()] or [CPU]
 
 
-def _reason(encoder: str, error: TapemillError) -> str:
+def _reason(encoder: str, exc: TapemillError) -> str:
     """What the encoder itself said first, without the address that ffmpeg puts before it."""
     own = re.compile(rf"^\[{encoder} @ \w+\] *(.*)")
-    said = [found[1] for line in error.stderr_tail if (found := own.match(line))]
-    return said[0] if said else "; ".join([error.what, *error.stderr_tail[-1:]])
+    said = [found[1] for line in exc.stderr_tail if (found := own.match(line))]
+    return said[0] if said else "; ".join([exc.what, *exc.stderr_tail[-1:]])
 
 
 def _settings(section: Mapping[str, Any]) -> EnhanceSettings:

@@ -9,8 +9,8 @@ from typing import Literal
 from tapemill.core.errors import TapemillError
 from tapemill.devices.device import Kind
 
-Level = Literal["ok", "warning", "fault"]
-"""A `fault`: a run would fail, or not begin. A `warning`: it would go, but somebody should know. A machine without a
+Level = Literal["ok", "warning", "error"]
+"""A `error`: a run would fail, or not begin. A `warning`: it would go, but somebody should know. A machine without a
 card has neither, the CPU does the same work."""
 
 Facts = Sequence[tuple[str, str]]
@@ -29,14 +29,14 @@ class Finding:
     """What to do; None if there is nothing to be done."""
 
     @classmethod
-    def of(cls, error: TapemillError, level: Level = "fault") -> Finding:
+    def of(cls, exc: TapemillError, level: Level = "error") -> Finding:
         """An error that a run would end in, or a job of it."""
-        facts = [("said", line) for line in error.stderr_tail]
-        if error.tool_exit_code is not None:
-            facts.insert(0, ("exit code", str(error.tool_exit_code)))
-        if error.file is not None:
-            facts.insert(0, ("file", str(error.file)))
-        return cls(level, error.what, facts, error.remedy)
+        facts = [("said", line) for line in exc.stderr_tail]
+        if exc.tool_exit_code is not None:
+            facts.insert(0, ("exit code", str(exc.tool_exit_code)))
+        if exc.file is not None:
+            facts.insert(0, ("file", str(exc.file)))
+        return cls(level, exc.what, facts, exc.remedy)
 
 
 def ok(title: str, facts: Facts = ()) -> Finding:
@@ -49,13 +49,13 @@ def warning(title: str, remedy: str, facts: Facts = ()) -> Finding:
     return Finding("warning", title, facts, remedy)
 
 
-def fault(title: str, remedy: str, facts: Facts = ()) -> Finding:
+def error(title: str, remedy: str, facts: Facts = ()) -> Finding:
     """A run would not."""
-    return Finding("fault", title, facts, remedy)
+    return Finding("error", title, facts, remedy)
 
 
 @dataclass(frozen=True)
-class Asked:
+class CheckOptions:
     """What the command line asks for."""
 
     kind: Kind | None = None
@@ -64,4 +64,4 @@ class Asked:
     """The profile that runs are to be started with, as `snakemake --profile` takes it."""
 
 
-Check = Callable[[Asked], Iterator[Finding]]
+Check = Callable[[CheckOptions], Iterator[Finding]]

@@ -14,7 +14,7 @@ from tapemill.devices.torch_build import install_remedy, torch_build
 from tapemill.lanes import gpu_registry
 
 from .config import profile_values
-from .findings import Asked, Finding, fault, ok, warning
+from .findings import CheckOptions, Finding, error, ok, warning
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -25,19 +25,19 @@ GIB: Final = 1 << 30
 NVIDIA: Final = Path("/proc/driver/nvidia/gpus")
 
 
-def check_torch(asked: Asked) -> Iterator[Finding]:
+def check_torch(asked: CheckOptions) -> Iterator[Finding]:
     """The installed build, and whether it can use the cards asked for."""
     build = torch_build()
     if not build.version:
-        yield fault("torch is not installed", "run `make setup`")
+        yield error("torch is not installed", "run `make setup`")
         return
     usable = ", ".join([*build.kinds, "cpu"])
     yield ok(f"torch {build.version} computes on: {usable}")
     if asked.kind is not None and asked.kind not in build.kinds:
-        yield fault(f"this torch cannot use {asked.kind} cards", install_remedy(asked.kind))
+        yield error(f"this torch cannot use {asked.kind} cards", install_remedy(asked.kind))
 
 
-def check_cards(asked: Asked) -> Iterator[Finding]:
+def check_cards(asked: CheckOptions) -> Iterator[Finding]:
     """Every card that torch can use; they are recorded on the way."""
     kinds = [kind for kind in torch_build().kinds if asked.kind in {None, kind}]
     found = 0
@@ -59,7 +59,7 @@ def check_cards(asked: Asked) -> Iterator[Finding]:
     yield from _unused(kinds, found)
 
 
-def check_lanes(asked: Asked) -> Iterator[Finding]:
+def check_lanes(asked: CheckOptions) -> Iterator[Finding]:
     """Whether each card that the profile declares is there, as a run would ask before its first job on one."""
     if asked.profile is None:
         return
@@ -67,7 +67,7 @@ def check_lanes(asked: Asked) -> Iterator[Finding]:
 
     kind: Any = profile_values(asked.profile).get("scheduler-lanes-device", "cpu")
     if kind not in KINDS:
-        yield fault(
+        yield error(
             f"the profile says `scheduler-lanes-device: {kind}`, which is no known kind of card",
             f"take one of {', '.join(KINDS)}",
         )
@@ -76,7 +76,7 @@ def check_lanes(asked: Asked) -> Iterator[Finding]:
     if kind == "cpu":
         yield ok("the profile computes on the processor" + _as_lanes(declared))
     elif not declared:
-        yield fault(
+        yield error(
             f"the profile asks for cards of kind {kind} and declares none",
             "declare each under `resources` (gpu0: 2, ...), as `python -m tapemill doctor` lists them",
         )

@@ -14,7 +14,7 @@ from typing import Final
 from tapemill.storage import disk_space
 from tapemill.storage.mtimes import TOLERANCE_S
 
-from .findings import Asked, Finding, fault, ok, warning
+from .findings import CheckOptions, Finding, error, ok, warning
 
 ROOT: Final = Path(__file__).parents[3]
 # Snakemake's main process opens some files for each running job, a worker its models and sockets.
@@ -30,7 +30,7 @@ GIB: Final = 1 << 30
 HOUR_S: Final = 3600
 
 
-def check_limits(asked: Asked) -> Iterator[Finding]:
+def check_limits(asked: CheckOptions) -> Iterator[Finding]:
     """Cores, open files, and the folders for what is short-lived."""
     from tapemill.process.runtime_dirs import runtime_folder
 
@@ -45,7 +45,7 @@ def check_limits(asked: Asked) -> Iterator[Finding]:
     else:
         yield ok(f"a process may open {soft if soft >= 0 else 'any number of'} files")
     if not os.access(SHARED, os.W_OK):
-        yield fault(f"{SHARED} is not there or cannot be written to", "mount a tmpfs there, with mode 1777")
+        yield error(f"{SHARED} is not there or cannot be written to", "mount a tmpfs there, with mode 1777")
     elif disk_space.free_bytes(SHARED) < LEAST_SHARED_BYTES:
         yield warning(
             f"{SHARED} has {disk_space.format_size(disk_space.free_bytes(SHARED))} left",
@@ -54,11 +54,11 @@ def check_limits(asked: Asked) -> Iterator[Finding]:
     try:
         tempfile.gettempdir()
     except FileNotFoundError:
-        yield fault("there is no folder for temporary files", "set TMPDIR to a folder that can be written to")
+        yield error("there is no folder for temporary files", "set TMPDIR to a folder that can be written to")
     yield ok("workers and cards are kept track of in the user's own folder", [("folder", str(runtime_folder()))])
 
 
-def check_memory(asked: Asked) -> Iterator[Finding]:
+def check_memory(asked: CheckOptions) -> Iterator[Finding]:
     """How much there is, and how much is free."""
     text = MEMINFO.read_text(encoding="ascii")
     total, free = (_bytes(text, name) for name in ("MemTotal", "MemAvailable"))
@@ -75,7 +75,7 @@ def check_memory(asked: Asked) -> Iterator[Finding]:
         yield ok(f"{free / GIB:.1f} GiB of memory are free, of {total / GIB:.1f} GiB")
 
 
-def check_clock(asked: Asked) -> Iterator[Finding]:
+def check_clock(asked: CheckOptions) -> Iterator[Finding]:
     """Whether the clock can be right: results that are newer than now would be made again and again."""
     now = time.time()
     told = time.strftime("%F %T %Z", time.localtime(now))

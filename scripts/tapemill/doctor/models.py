@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tapemill.core.errors import TapemillError
 
 from .config import config, enhancement
-from .findings import Asked, Finding, fault, ok, warning
+from .findings import CheckOptions, Finding, error, ok, warning
 
 if TYPE_CHECKING:
     from tapemill.models import Kind, Model
@@ -18,7 +18,7 @@ FETCH: Final = "run `snakemake --profile profiles/cpu fetch_models` once"
 RESTRICTED: Final = "non-commercial"
 
 
-def check_models(asked: Asked) -> Iterator[Finding]:
+def check_models(asked: CheckOptions) -> Iterator[Finding]:
     """Each model of the config, of the chain and of the table of scenes."""
     from tapemill.models import FOLDER, NETWORKS, find_model, read_registry
 
@@ -28,8 +28,8 @@ def check_models(asked: Asked) -> Iterator[Finding]:
     for name, kinds in wanted:
         try:
             yield from _look(find_model(name, kinds), registry)
-        except TapemillError as error:
-            yield Finding.of(error)
+        except TapemillError as exc:
+            yield Finding.of(exc)
     for refused in sorted(FOLDER.glob("*.rejected")):
         yield warning(
             "a model was fetched that is not the pinned one, and was set aside",
@@ -46,10 +46,10 @@ def _look(model: Model, registry: dict[str, dict[str, Any]]) -> Iterator[Finding
     facts = [("file", str(model.path))]
     if not model.path.is_file():
         how = FETCH if model.url else "put it there; one that is part of the project: `git checkout` it"
-        yield fault(f"{what} is not there", how, facts)
+        yield error(f"{what} is not there", how, facts)
         return
     if model.sha256 == UNPINNED:
-        yield fault(f"{what} is not pinned yet", f"{FETCH}: it looks into the file and pins it", facts)
+        yield error(f"{what} is not pinned yet", f"{FETCH}: it looks into the file and pins it", facts)
         return
     verify_model(Path(model.path), model.sha256)
     licence = registry.get(model.name, {}).get("licence", "")

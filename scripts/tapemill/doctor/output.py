@@ -12,15 +12,15 @@ from tapemill.core.errors import printable
 
 from .findings import Finding
 
-Found = Iterable[tuple[str, Finding]]
+SubjectFindings = Iterable[tuple[str, Finding]]
 
 # Names of variables, options and parameters whose values are nobody's business.
-NOT_TO_BE_TOLD: Final = (
+SENSITIVE_NAME: Final = (
     r"(?:token|secret|passw(?:or)?d|passphrase|api[_-]?key|access[_-]?key|private[_-]?key|credential)"
 )
-_SECRET_NAME: Final = re.compile(NOT_TO_BE_TOLD, re.IGNORECASE)
+_SECRET_NAME: Final = re.compile(SENSITIVE_NAME, re.IGNORECASE)
 _ASSIGNED: Final = re.compile(
-    rf"([\w.-]*{NOT_TO_BE_TOLD}[\w.-]*['\"]?\s*[=:]\s*|--[\w-]*{NOT_TO_BE_TOLD}[\w-]*\s+)(\S+)", re.IGNORECASE
+    rf"([\w.-]*{SENSITIVE_NAME}[\w.-]*['\"]?\s*[=:]\s*|--[\w-]*{SENSITIVE_NAME}[\w-]*\s+)(\S+)", re.IGNORECASE
 )
 # Of an address: who asks, and what is behind the question mark, which is where signed links carry their keys.
 _ADDRESS: Final = re.compile(r"(\b[a-z][a-z0-9+.-]*://)([^\s/@'\"]+@)?([^\s?#'\"]*)([?#][^\s'\"]*)?", re.IGNORECASE)
@@ -29,7 +29,7 @@ HIDDEN: Final = "…"
 SHORTEST_SECRET: Final = 6
 
 
-def without_secrets(text: str, environ: Mapping[str, str] = os.environ) -> str:
+def redact(text: str, environ: Mapping[str, str] = os.environ) -> str:
     """The text without passwords and keys: of addresses, of what is assigned to such names, and of the environment."""
     for name, value in environ.items():
         if len(value) >= SHORTEST_SECRET and _SECRET_NAME.search(name):
@@ -43,9 +43,9 @@ def _plain_address(found: re.Match[str]) -> str:
     return scheme + (f"{HIDDEN}@" if user else "") + rest + (f"{question[0]}{HIDDEN}" if question else "")
 
 
-def tell_lines(found: Found, stream: TextIO) -> int:
-    """Write the findings as they come, and return the exit code: 1 if there is a fault."""
-    counted = {"ok": 0, "warning": 0, "fault": 0}
+def print_findings(found: SubjectFindings, stream: TextIO) -> int:
+    """Write the findings as they come, and return the exit code: 1 if there is an error."""
+    counted = {"ok": 0, "warning": 0, "error": 0}
     for _, finding in found:
         counted[finding.level] += 1
         for line in _lines(finding):
@@ -54,17 +54,17 @@ def tell_lines(found: Found, stream: TextIO) -> int:
             stream.write(line.encode(encoding, "backslashreplace").decode(encoding) + "\n")
         stream.flush()
     stream.write(f"\n{_conclusion(counted)}\n")
-    return 1 if counted["fault"] else 0
+    return 1 if counted["error"] else 0
 
 
-def tell_json(found: Found, stream: TextIO) -> int:
+def print_json(found: SubjectFindings, stream: TextIO) -> int:
     """Write all findings as one object, and return the exit code."""
     findings = [{"subject": subject, **_plain(finding)} for subject, finding in found]
-    faults = sum(finding["level"] == "fault" for finding in findings)
+    errors = sum(finding["level"] == "error" for finding in findings)
     warnings = sum(finding["level"] == "warning" for finding in findings)
-    json.dump({"findings": findings, "faults": faults, "warnings": warnings}, stream, indent=2)
+    json.dump({"findings": findings, "errors": errors, "warnings": warnings}, stream, indent=2)
     stream.write("\n")
-    return 1 if faults else 0
+    return 1 if errors else 0
 
 
 def _lines(finding: Finding) -> Iterator[str]:
@@ -85,13 +85,13 @@ def _plain(finding: Finding) -> dict[str, Any]:
 
 
 def _clean(text: str) -> str:
-    return printable(without_secrets(text))
+    return printable(redact(text))
 
 
 def _conclusion(counted: Mapping[str, int]) -> str:
     """The last line."""
-    faults, warnings = counted["fault"], counted["warning"]
+    errors, warnings = counted["error"], counted["warning"]
     aside = f", {warnings} warning{'s' if warnings != 1 else ''}" if warnings else ""
-    if faults:
-        return f"{faults} fault{'s' if faults != 1 else ''}{aside}: a run would fail"
+    if errors:
+        return f"{errors} error{'s' if errors != 1 else ''}{aside}: a run would fail"
     return f"nothing found that a run would fail for{aside}"

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from .config import profile_values
-from .findings import Asked, Finding, fault, ok, warning
+from .findings import CheckOptions, Finding, error, ok, warning
 
 ROOT: Final = Path(__file__).parents[3]
 OLDEST_PYTHON: Final = (3, 11)
@@ -23,18 +23,18 @@ SETUP: Final = "run `make setup`, and `. .venv/bin/activate`"
 PLUGINS: Final[Mapping[str, str]] = {"executor": "", "scheduler": "lanes", "logger": "rich", "storage": ""}
 
 
-def check_python(asked: Asked) -> Iterator[Finding]:
+def check_python(asked: CheckOptions) -> Iterator[Finding]:
     """Which Python this is."""
     is_old = sys.version_info < OLDEST_PYTHON
     title = f"Python {'.'.join(map(str, sys.version_info[:3]))}"
     facts = [("program", sys.executable)]
     if is_old:
-        yield fault(f"{title} is too old", "install Python 3.11 or newer, then `make setup PYTHON=python3.12`", facts)
+        yield error(f"{title} is too old", "install Python 3.11 or newer, then `make setup PYTHON=python3.12`", facts)
     else:
         yield ok(title, facts)
 
 
-def check_packages(asked: Asked) -> Iterator[Finding]:
+def check_packages(asked: CheckOptions) -> Iterator[Finding]:
     """Whether what Tapemill needs is installed, in the versions of the lock."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     wanted = {_plain(re.split(r"[<>=]", each)[0]): each for each in project["project"]["dependencies"]}
@@ -42,7 +42,7 @@ def check_packages(asked: Asked) -> Iterator[Finding]:
     there = {name: found for name in {*wanted, *locked} if (found := _installed(name)) is not None}
     missing = sorted(wanted.keys() - there.keys())
     if missing:
-        yield fault(f"not installed: {', '.join(missing)}", SETUP)
+        yield error(f"not installed: {', '.join(missing)}", SETUP)
     told = ", ".join(f"{name} {there[name]}" for name in NOTABLE if name in there)
     if told:
         yield ok(told, [("in", str(Path(sys.prefix)))])
@@ -61,7 +61,7 @@ def check_packages(asked: Asked) -> Iterator[Finding]:
         )
 
 
-def check_plugins(asked: Asked) -> Iterator[Finding]:
+def check_plugins(asked: CheckOptions) -> Iterator[Finding]:
     """Whether Snakemake will find the plugins that the profile names."""
     values = profile_values(asked.profile)
     named = {kind: values.get(kind, usual) for kind, usual in PLUGINS.items()}
@@ -74,7 +74,7 @@ def check_plugins(asked: Asked) -> Iterator[Finding]:
         # Those that come with Tapemill, or that its lock names.
         how = SETUP if name == PLUGINS[kind] else f"`pip install snakemake-{kind}-plugin-{name}`"
         remedy = f"{how}; or take another {kind} in the profile"
-        yield fault(f"the {kind} {name!r} of the profile is not installed", remedy)
+        yield error(f"the {kind} {name!r} of the profile is not installed", remedy)
     rest = [f"{kind} {name}" for kind, name in named.items() if kind not in missing]
     if rest:
         yield ok(f"plugins of Snakemake: {', '.join(rest)}")

@@ -12,13 +12,13 @@ from tapemill.process import run_lock
 from tapemill.process.runtime_dirs import runtime_folder
 from tapemill.storage import atomic, disk_space
 
-from .findings import Asked, Finding, ok, warning
+from .findings import CheckOptions, Finding, ok, warning
 
 FOLDER: Final = Path(".snakemake")
 KERNEL_LOCKS: Final = Path("/proc/locks")
 
 
-def check_runs(asked: Asked) -> Iterator[Finding]:
+def check_runs(asked: CheckOptions) -> Iterator[Finding]:
     """Whether a run is active here. Another would be refused."""
     holder = run_lock.holder(FOLDER)
     if holder is None:
@@ -39,7 +39,7 @@ def check_runs(asked: Asked) -> Iterator[Finding]:
         yield ok(f"no run is active in this folder; the last began at {holder['since']}")
 
 
-def check_leases(asked: Asked) -> Iterator[Finding]:
+def check_leases(asked: CheckOptions) -> Iterator[Finding]:
     """Cards that a run of this user, in whatever folder, computes on: another would wait for them."""
     folder = runtime_folder()
     for file in sorted(folder.glob("*.lease")):
@@ -47,7 +47,7 @@ def check_leases(asked: Asked) -> Iterator[Finding]:
             yield ok(f"{file.stem} is in use: {lease.holder(folder, file.stem)}")
 
 
-def check_leftovers(asked: Asked) -> Iterator[Finding]:
+def check_leftovers(asked: CheckOptions) -> Iterator[Finding]:
     """What a killed run left. The next one sees to nearly all of it."""
     marked = _count(FOLDER / "incomplete")
     if marked:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from tapemill.core.errors import TapemillError
 
 from .config import setting
-from .findings import Asked, Finding, fault, ok, warning
+from .findings import CheckOptions, Finding, error, ok, warning
 
 if TYPE_CHECKING:
     from tapemill.config.tape_sheet import TapeRow
 
 
-def check_sheet(asked: Asked) -> Iterator[Finding]:
+def check_sheet(asked: CheckOptions) -> Iterator[Finding]:
     """The sheet, and each source that could not be used."""
     from tapemill.config.tape_sheet import read_sheet
 
@@ -25,9 +25,9 @@ def check_sheet(asked: Asked) -> Iterator[Finding]:
     for where, tape in rows:
         try:
             found = list(_look(tape, where))
-        except TapemillError as error:
-            found = [Finding.of(error)]
-        wrong += any(finding.level == "fault" for finding in found)
+        except TapemillError as exc:
+            found = [Finding.of(exc)]
+        wrong += any(finding.level == "error" for finding in found)
         yield from found
     if not rows:
         yield warning(f"{sheet} names no tape", "add a row for each; config/README.md explains the columns")
@@ -48,7 +48,7 @@ def _look(tape: TapeRow, where: str) -> Iterator[Finding]:
     check_source(tape, where)
     files = TapeState(tape).files
     if not files:
-        yield fault(
+        yield error(
             f"{where}: the folder of tape {tape.tape!r} holds no scene files",
             "correct the column `source`, or put the files there",
             [("folder", str(tape.source))],
@@ -57,14 +57,14 @@ def _look(tape: TapeRow, where: str) -> Iterator[Finding]:
         try:
             with file.open("rb") as stream:
                 is_empty = not stream.read(1)
-        except OSError as error:
-            yield fault(
-                f"{where}: a file of tape {tape.tape!r} cannot be read: {error.strerror}",
+        except OSError as exc:
+            yield error(
+                f"{where}: a file of tape {tape.tape!r} cannot be read: {exc.strerror}",
                 "see who may read it (`ls -l`), and whether its disk is well (the system log)",
                 [("file", str(file))],
             )
             continue
         if is_empty:
             what = f"{where}: a file of tape {tape.tape!r} is empty"
-            yield fault(what, "copy it again from where it came", [("file", str(file))])
+            yield error(what, "copy it again from where it came", [("file", str(file))])
     mtimes.reject_future_mtimes(files)

@@ -3,7 +3,7 @@
 from .chain import Chain, NetworkStep
 from .encoders import choose_encoder, needs_choice
 from .enhance_scene import enhance_scene
-from .output_format import OutputPicture, output_picture
+from .output_format import OutputFormat, plan_output_format
 from .scene_overrides import SceneSettings
 from .settings import EnhanceSettings
 
@@ -11,10 +11,10 @@ __all__ = [
     "Chain",
     "EnhanceSettings",
     "NetworkStep",
-    "OutputPicture",
+    "OutputFormat",
     "SceneSettings",
     "choose_encoder",
     "enhance_scene",
     "needs_choice",
-    "output_picture",
+    "plan_output_format",
 ]

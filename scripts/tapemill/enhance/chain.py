@@ -41,7 +41,7 @@ _FILTERS: Final = ("deinterlace", "crop", "denoise", "chroma_shift", "chroma_ble
 _END: Final = ("resize", "grain")
 
 
-Find = Callable[[str], Model]
+FindModel = Callable[[str], Model]
 
 
 @dataclass(frozen=True)
@@ -125,14 +125,16 @@ def preset_chain(preset: Preset, frame_model: str, vrt_model: str) -> list[Any]:
     return [*_FILTERS, *_END]
 
 
-def written_out(section: Mapping[str, Any], find: Find, check: Callable[[Mapping[str, Any]], None]) -> dict[str, Any]:
+def resolve_chain(
+    section: Mapping[str, Any], find: FindModel, check: Callable[[Mapping[str, Any]], None]
+) -> dict[str, Any]:
     """The section `enhance` with its chain written out and checked, for `EnhanceSettings(**...)` and as params of jobs.
 
     `find` finds a model by name (ConfigError if there is none), `check` validates values by keys of the section. Raises
     ConfigError for a step, a setting or an order that cannot be.
     """
     steps = _parsed(_asked(section))
-    check_order([name for name, _ in steps])
+    validate_order([name for name, _ in steps])
     complete = dict(section)
     chain: list[dict[str, Any]] = []
     for name, values in steps:
@@ -197,7 +199,7 @@ def _known(word: str, known: Sequence[str], what: str) -> None:
 _RANGES: Final[Mapping[str, tuple[float, float]]] = {"strength": (0, 1), "sigma": (0, 75), "frames": (2, 120)}
 
 
-def _network(values: Mapping[str, Any], find: Find) -> NetworkStep:
+def _network(values: Mapping[str, Any], find: FindModel) -> NetworkStep:
     name = values.get("model")
     if not isinstance(name, str) or not name:
         raise ConfigError("enhance.chain: a network needs a model", remedy="write `network: {model: ...}`")
@@ -220,7 +222,7 @@ def _network(values: Mapping[str, Any], find: Find) -> NetworkStep:
     return NetworkStep(name, model.kind or "frame", str(model.path), model.sha256, model.scale or 1, **own)
 
 
-def check_order(names: Sequence[str]) -> None:
+def validate_order(names: Sequence[str]) -> None:
     """Raise ConfigError if the steps cannot follow each other like that."""
     for problem in _problems(names):
         raise ConfigError(

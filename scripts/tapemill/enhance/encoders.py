@@ -24,7 +24,7 @@ from tapemill.media.capture_info import VideoInfo
 from tapemill.media.ffmpeg.limits import timeout_s
 from tapemill.storage import atomic, untrusted_text
 
-from .output_format import OutputPicture, output_picture
+from .output_format import OutputFormat, plan_output_format
 from .settings import EnhanceSettings
 
 LOG = logging.getLogger("tapemill.enhance")
@@ -46,14 +46,14 @@ class Encoder:
     """Quality where the config leaves it open; about equal to the eye for all. None for lossless."""
     pixel_formats: Mapping[str, str]
     """Formats of the finished clip that it can make, and what it has to be fed for each."""
-    options: Callable[[Job], list[str]]
+    options: Callable[[EncodeOptions], list[str]]
     """The encoder's own options."""
     software: str | None = None
     """The software encoder of the same codec; None if this is one."""
 
 
 @dataclass(frozen=True)
-class Job:
+class EncodeOptions:
     """What the options of an encoder depend on; equal for all clips of a tape."""
 
     effort: str
@@ -63,7 +63,7 @@ class Job:
     """In frames."""
 
 
-def _x264(job: Job) -> list[str]:
+def _x264(job: EncodeOptions) -> list[str]:
     # stitchable: headers that do not depend on what is encoded.
     return [
         *("-preset", job.effort, "-crf", f"{job.crf:g}", "-threads", str(job.threads)),
@@ -71,30 +71,30 @@ def _x264(job: Job) -> list[str]:
     ]
 
 
-def _x265(job: Job) -> list[str]:
+def _x265(job: EncodeOptions) -> list[str]:
     # info=0: no banner, which names the processor's features. Frame threads change the result, so they are stated.
     parameters = f"info=0:pools={job.threads}:frame-threads={min(job.threads, 2)}:open-gop=0:log-level=warning"
     return ["-preset", job.effort, "-crf", f"{job.crf:g}", "-x265-params", parameters]
 
 
-def _svtav1(job: Job) -> list[str]:
+def _svtav1(job: EncodeOptions) -> list[str]:
     return ["-preset", job.effort, "-crf", f"{round_half_up(Fraction(job.crf))}", "-svtav1-params", f"lp={job.threads}"]
 
 
-def _ffv1(job: Job) -> list[str]:
+def _ffv1(job: EncodeOptions) -> list[str]:
     coding = ("-level", "3", "-coder", "range_tab", "-context", "1", "-slices", str(FFV1_SLICES), "-slicecrc", "1")
     return [*coding, "-threads", str(job.threads)]
 
 
-def _qsv(job: Job) -> list[str]:
+def _qsv(job: EncodeOptions) -> list[str]:
     return ["-preset", job.effort, "-global_quality", f"{round_half_up(Fraction(job.crf))}", "-look_ahead", "0"]
 
 
-def _qsv_av1(job: Job) -> list[str]:
+def _qsv_av1(job: EncodeOptions) -> list[str]:
     return ["-preset", job.effort, "-global_quality", f"{round_half_up(Fraction(job.crf))}"]
 
 
-def _nvenc(job: Job) -> list[str]:
+def _nvenc(job: EncodeOptions) -> list[str]:
     return ["-preset", job.effort, "-rc", "vbr", "-cq", f"{job.crf:g}", "-b:v", "0"]
 
 
@@ -137,7 +137,7 @@ def needs_choice(settings: EnhanceSettings) -> bool:
     return ENCODERS[settings.encoder].software is not None
 
 
-def encoder_arguments(name: str, output: OutputPicture, settings: EnhanceSettings) -> list[str]:
+def encoder_arguments(name: str, output: OutputFormat, settings: EnhanceSettings) -> list[str]:
     """Arguments of ffmpeg between its filters and its target. Raises ConfigError for a format it cannot encode."""
     encoder = ENCODERS[name]
     if output.pixel_format not in encoder.pixel_formats:
@@ -147,7 +147,7 @@ def encoder_arguments(name: str, output: OutputPicture, settings: EnhanceSetting
         )
     default = encoder.crf if encoder.crf is not None else 0
     interval = 1 if name == "ffv1" else max(1, round_half_up(Fraction(settings.keyframe_interval_s) * output.rate))
-    job = Job(
+    job = EncodeOptions(
         effort=encoder.efforts[settings.encoder_effort],
         crf=default if settings.crf is None else settings.crf,
         threads=settings.encoder_threads,
@@ -172,7 +172,7 @@ def device_arguments(name: str, device: Device) -> list[str]:
     return ["-qsv_device", str(pci.render_node(device.pci_address))]
 
 
-def named(clip: Path, partial: Path, on_card: Sequence[str]) -> dict[str | Path, str]:
+def argument_labels(clip: Path, partial: Path, on_card: Sequence[str]) -> dict[str | Path, str]:
     """Names, for `described`, of what in the commands of a clip is a place. `on_card`: `device_arguments`."""
     return {partial: "clip", clip: "cut", **dict.fromkeys(on_card[1:2], "card")}
 
@@ -187,7 +187,7 @@ def choose_encoder(*, target: Path, picture: VideoInfo, settings: EnhanceSetting
     chosen, reason = asked.name, ""
     if asked.software is not None:
         try:
-            try_encoder(asked.name, output_picture(picture, settings), settings, device, concerns=target)
+            try_encoder(asked.name, plan_output_format(picture, settings), settings, device, concerns=target)
         except (ToolFailed, ToolKilled) as error:
             chosen, reason = asked.software, "; ".join([error.what, *error.stderr_tail[:3]])
             LOG.warning("%s does not work on this machine, the tape gets %s: %s", asked.name, chosen, reason)
@@ -209,7 +209,7 @@ def chosen_encoder(choice: Path | None, settings: EnhanceSettings) -> str:
     return str(made["encoder"])
 
 
-def try_encoder(name: str, output: OutputPicture, settings: EnhanceSettings, device: Device, *, concerns: Path) -> None:
+def try_encoder(name: str, output: OutputFormat, settings: EnhanceSettings, device: Device, *, concerns: Path) -> None:
     """Encode a few frames of the tape's size and format with the very options of its clips, on the device.
 
     `concerns` is the file named in errors. Raises ToolFailed or ToolKilled if that does not work.

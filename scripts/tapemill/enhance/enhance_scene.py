@@ -15,7 +15,7 @@ from tapemill.core.job_warnings import CUT_WITH_TAG, STANDS_IN_TAG, JobWarning
 from tapemill.core.progress import Progress, report
 from tapemill.core.timing import format_fraction
 from tapemill.devices.device import Device
-from tapemill.enhance.filters.graph import Scene, after_networks, before_networks, filter_chain
+from tapemill.enhance.filters.graph import SceneGraphInput, after_networks, before_networks, filter_chain
 from tapemill.media import ffmpeg
 from tapemill.media.capture_info import VideoInfo
 from tapemill.media.ffmpeg import version
@@ -24,11 +24,11 @@ from tapemill.media.ffmpeg.limits import max_output_bytes
 from tapemill.media.probe import open_media
 from tapemill.storage import atomic
 
-from .encoders import ENCODERS, chosen_encoder, device_arguments, encoder_arguments, named
-from .field_order import Cadence, scene_cadence
-from .output_format import OutputPicture, output_picture
+from .encoders import ENCODERS, argument_labels, chosen_encoder, device_arguments, encoder_arguments
+from .field_order import SceneFieldOrder, detect_scene_field_order
+from .output_format import OutputFormat, plan_output_format
 from .settings import EnhanceSettings
-from .verify import Passed, check_clip
+from .verify import ClipReport, verify_clip
 
 LOG = logging.getLogger("tapemill.enhance")
 
@@ -53,7 +53,7 @@ class _Job:
     picture: VideoInfo
     frames: int
     settings: EnhanceSettings
-    output: OutputPicture
+    output: OutputFormat
     encoder: str
     device: Device
 
@@ -67,7 +67,7 @@ def enhance_scene(
     frames: int,
     settings: EnhanceSettings,
     device: Device,
-    output: OutputPicture | None = None,
+    output: OutputFormat | None = None,
     encoder_choice: Path | None = None,
     on_failure: OnSceneFailure = "stop",
 ) -> list[JobWarning]:
@@ -83,7 +83,7 @@ def enhance_scene(
     GateError if the clip is not what it has to be.
     """
     name = chosen_encoder(encoder_choice, settings)
-    job = _Job(clip, target, picture, frames, settings, output or output_picture(picture, settings), name, device)
+    job = _Job(clip, target, picture, frames, settings, output or plan_output_format(picture, settings), name, device)
     try:
         facts = _enhanced(job, _cadence(job))
     except SceneError as error:
@@ -100,15 +100,15 @@ def enhance_scene(
     return list(_notices(facts))
 
 
-def _enhanced(job: _Job, cadence: Cadence) -> dict[str, Any]:
+def _enhanced(job: _Job, cadence: SceneFieldOrder) -> dict[str, Any]:
     """Write the clip; returns what the record says of it."""
     if cadence.own:
         LOG.warning("fields of this scene are %s, the tape's are %s", cadence.field_order, job.picture.field_order)
-    scene = Scene.of(job.picture, cadence.field_order, job.settings, job.output)
+    scene = SceneGraphInput.of(job.picture, cadence.field_order, job.settings, job.output)
     with atomic.staged(job.target) as partial:
         with _one_encoder(job.encoder, job.clip):
             how = _made(job.clip, partial, scene, job.frames, job.encoder, job.device)
-        passed = check_clip(partial, target=job.target, clip=job.clip, scene=scene, frames=job.frames)
+        passed = verify_clip(partial, target=job.target, clip=job.clip, scene=scene, frames=job.frames)
     return {**how, **_facts(scene, cadence, passed)}
 
 
@@ -148,17 +148,19 @@ def _notices(facts: Mapping[str, Any]) -> Iterator[JobWarning]:
             yield JobWarning("lowered", f"{network['model']} saw smaller tiles or fewer frames")
 
 
-def _cadence(job: _Job) -> Cadence:
+def _cadence(job: _Job) -> SceneFieldOrder:
     if job.settings.deinterlace == "off" or not job.settings.field_order_by_scene:
         return _of_the_tape(job)
-    return scene_cadence(job.clip, frames=job.frames, rate=job.picture.rate, tape=job.picture.field_order)
+    return detect_scene_field_order(job.clip, frames=job.frames, rate=job.picture.rate, tape=job.picture.field_order)
 
 
-def _of_the_tape(job: _Job) -> Cadence:
-    return Cadence(field_order=job.picture.field_order, own=False, seen={})
+def _of_the_tape(job: _Job) -> SceneFieldOrder:
+    return SceneFieldOrder(field_order=job.picture.field_order, own=False, seen={})
 
 
-def _made(clip: Path, partial: Path, scene: Scene, frames: int, encoder: str, device: Device) -> dict[str, object]:
+def _made(
+    clip: Path, partial: Path, scene: SceneGraphInput, frames: int, encoder: str, device: Device
+) -> dict[str, object]:
     """Filter, restore and encode; returns what the record says of the filters and networks."""
     on_card = device_arguments(encoder, device)
     encoding = encoder_arguments(encoder, scene.output, scene.settings)
@@ -194,7 +196,7 @@ def _made(clip: Path, partial: Path, scene: Scene, frames: int, encoder: str, de
         forbidden=ffmpeg.CUT_DAMAGE,
         reached=Progress(frames * scene.output.frames_per_frame).reach,
     )
-    commands = [redact_paths(arguments, named(clip, partial, on_card))]
+    commands = [redact_paths(arguments, argument_labels(clip, partial, on_card))]
     return {"filters": chain, "commands": commands, "programs": _programs()}
 
 
@@ -220,19 +222,19 @@ def _one_encoder(encoder: str, clip: Path) -> Iterator[None]:
         ) from error
 
 
-def _limit_s(scene: Scene, frames: int) -> float:
+def _limit_s(scene: SceneGraphInput, frames: int) -> float:
     """Seconds after which ffmpeg hangs rather than works, or rather than waits for a network."""
     samples = max(scene.picture.width * scene.picture.height, scene.output.width * scene.output.height)
     pictures = frames * scene.output.frames_per_frame
     return START_S + pictures * (samples / SAMPLES_PER_S + NETWORK_S * len(scene.chain.networks))
 
 
-def _most_bytes(scene: Scene, frames: int) -> int:
+def _most_bytes(scene: SceneGraphInput, frames: int) -> int:
     output = scene.output
     return max_output_bytes(pictures=frames * output.frames_per_frame, samples=output.width * output.height)
 
 
-def _facts(scene: Scene, cadence: Cadence, passed: Passed) -> dict[str, object]:
+def _facts(scene: SceneGraphInput, cadence: SceneFieldOrder, passed: ClipReport) -> dict[str, object]:
     output = scene.output
     return {
         "encoder_asked": scene.settings.encoder,

@@ -33,7 +33,7 @@ ORDERS: Mapping[str, FieldOrder] = {"tff": "tff", "bff": "bff", "progressive": "
 
 
 @dataclass(frozen=True)
-class Cadence:
+class SceneFieldOrder:
     """What the frames of a scene show, and what was concluded."""
 
     field_order: FieldOrder
@@ -43,7 +43,7 @@ class Cadence:
     """Number of frames by order; "undetermined" are those without movement."""
 
 
-def scene_cadence(clip: Path, *, frames: int, rate: Fraction, tape: FieldOrder) -> Cadence:
+def detect_scene_field_order(clip: Path, *, frames: int, rate: Fraction, tape: FieldOrder) -> SceneFieldOrder:
     """Look at a few spots of a cut scene. Raises ToolFailed if it cannot be decoded."""
     seen: Counter[str] = Counter()
     try:
@@ -53,11 +53,11 @@ def scene_cadence(clip: Path, *, frames: int, rate: Fraction, tape: FieldOrder) 
         raise ToolFailed(
             f"the cut scene could not be decoded: {error}", file=clip, tool="PyAV", remedy=_REDO
         ) from error
-    order = conclude(seen, tape)
-    return Cadence(field_order=order, own=order != tape, seen=dict(sorted(seen.items())))
+    order = decide_field_order(seen, tape)
+    return SceneFieldOrder(field_order=order, own=order != tape, seen=dict(sorted(seen.items())))
 
 
-def conclude(seen: Mapping[str, int], tape: FieldOrder) -> FieldOrder:
+def decide_field_order(seen: Mapping[str, int], tape: FieldOrder) -> FieldOrder:
     """The tape's order, unless nearly all frames that show any say otherwise."""
     counts = {order: seen.get(word, 0) for word, order in ORDERS.items()}
     decided = sum(counts.values())

@@ -53,7 +53,7 @@ class Layout:
 
 
 @dataclass(frozen=True)
-class OutputPicture(JsonRecord):
+class OutputFormat(JsonRecord):
     """The picture of all enhanced clips of a tape. Its pixels are square and its frames progressive."""
 
     width: int
@@ -68,12 +68,12 @@ class OutputPicture(JsonRecord):
     colour: Colour
 
 
-def output_picture(picture: VideoInfo, settings: EnhanceSettings) -> OutputPicture:
+def plan_output_format(picture: VideoInfo, settings: EnhanceSettings) -> OutputFormat:
     """What the settings make of this capture. Raises ConfigError if the crop leaves nothing of the picture."""
     width, height = _restored_size(picture, settings)
     bob = settings.deinterlace == "bob" and picture.field_order != "progressive"
     frames_per_frame = 2 if bob else 1
-    return OutputPicture(
+    return OutputFormat(
         width=max(width, SMALLEST_SIDE),
         height=max(height, SMALLEST_SIDE),
         restored_width=width,
@@ -148,7 +148,7 @@ def frame_layout(picture: VideoInfo, settings: EnhanceSettings) -> Layout:
     working = working_layout(picture.pixel_format)
     if Chain.of(settings).networks:
         return working
-    finished = working_layout(output_picture(picture, settings).pixel_format)
+    finished = working_layout(plan_output_format(picture, settings).pixel_format)
     return Layout(
         depth=working.depth,
         log2_chroma_width=max(working.log2_chroma_width, finished.log2_chroma_width),

@@ -16,8 +16,8 @@ from tapemill.models import NETWORKS, find_model
 from tapemill.storage.tsv import read_table
 from tapemill.storage.untrusted_text import parse_yaml
 
-from .chain import Chain, NetworkStep, written_out
-from .output_format import OutputPicture, output_picture
+from .chain import Chain, NetworkStep, resolve_chain
+from .output_format import OutputFormat, plan_output_format
 from .settings import EnhanceSettings
 
 WHERE: Final = ("tape", "scene", "start_frame", "stop_frame")
@@ -77,14 +77,14 @@ class SceneSettings:
     """Writes a section's chain out; raises ConfigError."""
     _made: dict[tuple[int, ...], dict[str, Any]] = field(default_factory=dict, repr=False)
     _networks: dict[tuple[int, ...], tuple[NetworkStep, ...]] = field(default_factory=dict, repr=False)
-    _outputs: dict[VideoInfo, OutputPicture] = field(default_factory=dict, repr=False)
+    _outputs: dict[VideoInfo, OutputFormat] = field(default_factory=dict, repr=False)
 
     @classmethod
     def planned(cls, section: Section, tapes: Sequence[str]) -> SceneSettings:
         """All of it, checked, with models from the registry. Raises ConfigError for anything that cannot be."""
 
         def complete(changed: Section) -> dict[str, Any]:
-            return written_out(
+            return resolve_chain(
                 changed,
                 lambda name: find_model(name, NETWORKS),
                 lambda own: check_values("enhance", own, "enhance.chain"),
@@ -129,10 +129,10 @@ class SceneSettings:
         """The networks that a scene goes through."""
         return self._networks_with(self._rows(tape, scene, span))
 
-    def output(self, picture: VideoInfo) -> OutputPicture:
+    def output(self, picture: VideoInfo) -> OutputFormat:
         """What all clips of a tape with such a picture are. Raises ConfigError if the crop leaves nothing of it."""
         if picture not in self._outputs:
-            self._outputs[picture] = output_picture(picture, EnhanceSettings(**self.of_tape))
+            self._outputs[picture] = plan_output_format(picture, EnhanceSettings(**self.of_tape))
         return self._outputs[picture]
 
     @property

@@ -17,7 +17,7 @@ TAPE_LINES = frozenset({480, 486, 576})
 
 
 @dataclass(frozen=True)
-class Filters:
+class FilterSettings:
     """Strengths of all filters, every one decided. Zero leaves a filter out."""
 
     crop_top_lines: int
@@ -37,7 +37,7 @@ class Filters:
     grain_levels: float
 
 
-_NOTHING = Filters(
+_NOTHING = FilterSettings(
     crop_top_lines=0,
     crop_bottom_lines=0,
     crop_left_samples=0,
@@ -102,7 +102,7 @@ class EnhanceSettings:
 
     preset: Preset
     chain: Sequence[Any] | None
-    """None: the preset's. In a job it is written out (`chain.written_out`)."""
+    """None: the preset's. In a job it is written out (`chain.resolve_chain`)."""
     frame_model: str
     vrt_model: str
     overrides: str
@@ -134,18 +134,18 @@ class EnhanceSettings:
     keyframe_interval_s: float
     pixel_format: str
 
-    def filters(self, *, lines: int, own: Mapping[str, float] = MappingProxyType({})) -> Filters:
+    def filters(self, *, lines: int, own: Mapping[str, float] = MappingProxyType({})) -> FilterSettings:
         """All strengths for a capture of so many lines; `own` are those that a step of the chain states itself.
 
         The preset's crop is for whole tape frames alone.
         """
         preset = PRESETS[self.preset]
         values = {}
-        for field in fields(Filters):
+        for field in fields(FilterSettings):
             chosen = own.get(field.name, getattr(self, field.name))
             if chosen is None:
                 chosen = preset.get(field.name, getattr(_NOTHING, field.name))
                 if field.name.startswith("crop_") and lines not in TAPE_LINES:
                     chosen = 0
             values[field.name] = chosen
-        return Filters(**values)
+        return FilterSettings(**values)

@@ -12,12 +12,12 @@ import numpy as np
 from av import VideoFrame
 
 from tapemill.core.errors import GateError
-from tapemill.enhance.filters.graph import Scene
+from tapemill.enhance.filters.graph import SceneGraphInput
 from tapemill.media.colour import MATRICES, RANGES, Colour
 from tapemill.media.output_checks import MIN_SPREAD, open_output, thumbnail, verifying
 from tapemill.media.probe import open_media, packet_times, probe
 
-from .output_format import OutputPicture, is_rgb, source_colour
+from .output_format import OutputFormat, is_rgb, source_colour
 
 # Restored pictures are seen at 0.97 and above; another picture, or a damaged one, is near 0.
 LEAST_LIKENESS = 0.5
@@ -26,7 +26,7 @@ AGAIN = f"delete the clip and run again; if it fails again, {ANOTHER_ENCODER}"
 
 
 @dataclass(frozen=True)
-class Passed:
+class ClipReport:
     """What the gate found out on its way."""
 
     frames: int
@@ -36,7 +36,7 @@ class Passed:
     """Correlation of the clip's key frames with the scene's at the same time, where there was contrast to compare."""
 
 
-def check_clip(partial: Path, *, target: Path, clip: Path, scene: Scene, frames: int) -> Passed:
+def verify_clip(partial: Path, *, target: Path, clip: Path, scene: SceneGraphInput, frames: int) -> ClipReport:
     """Raise GateError, naming `target`, if the clip in `partial` is not what the scene in `clip` has to become."""
     output = scene.output
     expected = frames * output.frames_per_frame
@@ -68,7 +68,7 @@ def check_clip(partial: Path, *, target: Path, clip: Path, scene: Scene, frames:
             file=target,
             remedy="look at both; a hardware encoder's driver may be at fault: try enhance: encoder: libx264",
         )
-    return Passed(frames=expected, codec_private_sha256=codec_private_sha256(partial), likeness=likeness)
+    return ClipReport(frames=expected, codec_private_sha256=codec_private_sha256(partial), likeness=likeness)
 
 
 def codec_private_sha256(path: Path) -> str:
@@ -77,7 +77,7 @@ def codec_private_sha256(path: Path) -> str:
         return hashlib.sha256(container.streams.video[0].codec_context.extradata or b"").hexdigest()
 
 
-def _check_times(times: np.ndarray, time_base: Fraction, output: OutputPicture, target: Path) -> None:
+def _check_times(times: np.ndarray, time_base: Fraction, output: OutputFormat, target: Path) -> None:
     """Each frame within the container's rounding of its place."""
     step = 1 / (output.rate * time_base)
     exact = times[0] + np.arange(len(times)) * float(step)
@@ -90,7 +90,7 @@ def _check_times(times: np.ndarray, time_base: Fraction, output: OutputPicture, 
         )
 
 
-def _likeness(partial: Path, clip: Path, scene: Scene) -> Iterator[float]:
+def _likeness(partial: Path, clip: Path, scene: SceneGraphInput) -> Iterator[float]:
     """Compare the first and the last key frame with the scene's frames of the same number, unless there is a border."""
     output = scene.output
     if (output.restored_width, output.restored_height) != (output.width, output.height):

@@ -154,7 +154,7 @@ def _start_lock(config: WorkerConfig) -> Iterator[None]:
 
 
 def _start(config: WorkerConfig) -> None:
-    """Start the worker and wait until it listens; while it is_waiting for its GPU, its messages are logged."""
+    """Start the worker and wait until it listens; while it waits for its GPU, its messages are logged."""
     log = _log_of(config)
     log.parent.mkdir(parents=True, exist_ok=True)
     mask = visibility.mask_for(config.lane.kind, config.lane.number, os.environ)

@@ -28,14 +28,14 @@ BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 def record_gpus(kind: Kind) -> list[Gpu]:
     """Enumerate the GPUs and record them for comparison by jobs. Raises SetupError."""
-    cards = enumerate_gpus(kind)
-    values = {**_validity(), "cards": [card.to_plain() for card in cards]}
+    gpus = enumerate_gpus(kind)
+    values = {**_validity(), "cards": [gpu.to_plain() for gpu in gpus]}
     target = _record_path(kind)
     # Two runs may write at the same time.
     with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=target.parent, delete=False) as stream:
         json.dump(values, stream)
     Path(stream.name).replace(target)
-    return cards
+    return gpus
 
 
 def recorded_gpus(kind: Kind) -> list[Gpu] | None:
@@ -44,15 +44,15 @@ def recorded_gpus(kind: Kind) -> list[Gpu] | None:
         values = json.loads(_record_path(kind).read_text(encoding="utf-8"))
         if any(values[name] != value for name, value in _validity().items()):
             return None
-        return [Gpu.from_plain(card) for card in values["cards"]]
+        return [Gpu.from_plain(gpu) for gpu in values["cards"]]
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
 def known_gpus(kind: Kind) -> list[Gpu]:
     """Return the recorded GPUs, or enumerate them. Raises SetupError."""
-    cards = recorded_gpus(kind)
-    return record_gpus(kind) if cards is None else cards
+    gpus = recorded_gpus(kind)
+    return record_gpus(kind) if gpus is None else gpus
 
 
 def gpu_numbers(kind: Kind) -> list[int]:
@@ -63,7 +63,7 @@ def gpu_numbers(kind: Kind) -> list[int]:
     if kind == "cpu":
         return []
     left = visibility.visible_numbers(kind, os.environ)
-    return [card.number for card in known_gpus(kind) if card.number is not None] if left is None else left
+    return [gpu.number for gpu in known_gpus(kind) if gpu.number is not None] if left is None else left
 
 
 def check_lanes(kind: Kind, numbers: Collection[int]) -> None:
@@ -81,15 +81,15 @@ def check_lanes(kind: Kind, numbers: Collection[int]) -> None:
             f"the profile declares {kind} lanes, but the installed torch {build.version or '(none)'} cannot use them",
             remedy=f"{install_remedy(kind)}, or {on_cpu}",
         )
-    cards = record_gpus(kind)
-    existing = {card.number for card in cards}
+    gpus = record_gpus(kind)
+    existing = {gpu.number for gpu in gpus}
     missing = [f"gpu{number}" for number in sorted(numbers) if number not in existing]
     if not missing:
         return
-    listed = ", ".join(f"{card.number}: {card.name}" for card in cards)
-    found = f"{len(cards)} {kind} card{'' if len(cards) == 1 else 's'} ({listed})" if cards else f"no {kind} card"
+    listed = ", ".join(f"{gpu.number}: {gpu.name}" for gpu in gpus)
+    found = f"{len(gpus)} {kind} card{'' if len(gpus) == 1 else 's'} ({listed})" if gpus else f"no {kind} card"
     without = " ".join(f"{name}=0" for name in missing)
-    remedy = f"leave out what is not there with `--resources {without}`, or {on_cpu}" if cards else on_cpu
+    remedy = f"leave out what is not there with `--resources {without}`, or {on_cpu}" if gpus else on_cpu
     raise LaneError(f"the profile declares {' and '.join(missing)}, but this machine has {found}", remedy=remedy)
 
 
@@ -98,12 +98,12 @@ def expected_gpu(kind: Kind, number: int | None) -> Gpu | None:
 
     Raises LaneError if the record has no such GPU.
     """
-    cards = recorded_gpus(kind) if number is not None else None
-    if cards is None:
+    gpus = recorded_gpus(kind) if number is not None else None
+    if gpus is None:
         return None
-    for card in cards:
-        if card.number == number:
-            return card
+    for gpu in gpus:
+        if gpu.number == number:
+            return gpu
     raise LaneError(
         f"lane gpu{number}: this machine has no {kind} card {number}",
         remedy=f"take the lane out of the profile; {visibility.DOCTOR}",
@@ -125,11 +125,11 @@ def verify_gpu(kind: Kind, number: int | None) -> Gpu:
             remedy="hand out lanes with `--scheduler lanes`" if seen else f"compare the mask: {visibility.DOCTOR}",
         )
     candidates = [expected] if expected is not None else recorded_gpus(kind) or []
-    for card in candidates:
-        if _is_same(card, seen[0]):
-            return card
+    for gpu in candidates:
+        if _is_same(gpu, seen[0]):
+            return gpu
     if candidates:
-        wanted = " or ".join(f"{card.name}, {card.uuid or card.pci_address}" for card in candidates)
+        wanted = " or ".join(f"{gpu.name}, {gpu.uuid or gpu.pci_address}" for gpu in candidates)
         raise LaneError(
             f"the job is on the wrong card: {seen[0].name}, {seen[0].uuid or seen[0].pci_address} "
             f"instead of {wanted} ({mask})",
@@ -139,10 +139,10 @@ def verify_gpu(kind: Kind, number: int | None) -> Gpu:
     return Gpu.of(kind, number, seen[0], mask)
 
 
-def _is_same(card: Gpu, seen: TorchDevice) -> bool:
-    if card.uuid and seen.uuid:
-        return card.uuid == seen.uuid
-    return card.pci_address != "" and card.pci_address == seen.pci_address
+def _is_same(gpu: Gpu, seen: TorchDevice) -> bool:
+    if gpu.uuid and seen.uuid:
+        return gpu.uuid == seen.uuid
+    return gpu.pci_address != "" and gpu.pci_address == seen.pci_address
 
 
 def _record_path(kind: Kind) -> Path:
@@ -166,8 +166,8 @@ def bind_device(lane: Lane, memory_share: float) -> Device:
         return Device("cpu", memory_share)
     device = Device(lane.kind, memory_share)
     open_device(device)
-    card = verify_gpu(lane.kind, lane.number)
-    return Device(lane.kind, memory_share, pci_address=card.pci_address, name=card.name, uuid=card.uuid)
+    gpu = verify_gpu(lane.kind, lane.number)
+    return Device(lane.kind, memory_share, pci_address=gpu.pci_address, name=gpu.name, uuid=gpu.uuid)
 
 
 def renice(nice: int) -> None:

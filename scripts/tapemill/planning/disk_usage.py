@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from tapemill.core.rule_catalog import DiskUse, rule_info, tape_rules
 from tapemill.core.timing import FrameRange
-from tapemill.enhance import EnhanceSettings, output_picture
+from tapemill.enhance import EnhanceSettings, plan_output_format
 from tapemill.enhance.encoders import ENCODERS
 from tapemill.media.capture_info import Capture
 from tapemill.scenes import Scene
@@ -180,7 +180,7 @@ class _TapeNeed:
             return file_sizes.cut_bytes(capture.picture, frames, next(iter(capture.sounds), None))
         if work == "speech":
             return file_sizes.speech_bytes(frames / capture.picture.rate)
-        output = output_picture(capture.picture, self.settings)
+        output = plan_output_format(capture.picture, self.settings)
         usual = ENCODERS[self.settings.encoder].crf
         pictures = frames * output.frames_per_frame
         size = (output.pixel_format, output.width, output.height)

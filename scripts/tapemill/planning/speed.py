@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Final
 
 from tapemill.core.rule_catalog import rule_info
+from tapemill.core.timing import evenly_spaced
 from tapemill.enhance.chain import NetworkStep
 from tapemill.workflow import cost_model
-from tapemill.workflow.tape import spread
 
 from .workload import FRAME_SAMPLES, USUAL_RATE
 
@@ -133,7 +133,7 @@ def fitted(samples: Sequence[Sample], otherwise: Pace) -> Pace:
     """
     if not samples:
         return otherwise
-    chosen = [samples[int(place)] for place in spread([str(n) for n in range(len(samples))], MOST)]
+    chosen = evenly_spaced(samples, MOST)
     least, most = min(sample.units for sample in chosen), max(sample.units for sample in chosen)
     if len(chosen) < FEWEST or most < SPREAD * max(least, 1e-9):
         factor = statistics.median(sample.seconds / otherwise.seconds(sample.units) for sample in chosen)

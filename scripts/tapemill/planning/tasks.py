@@ -19,7 +19,8 @@ from tapemill.core.rule_catalog import (
     stage_of,
     tape_rules,
 )
-from tapemill.workflow.tape import TapeState, spread
+from tapemill.core.timing import evenly_spaced
+from tapemill.workflow.tape import TapeState
 
 from .snakemake_jobs import Key, PlannedJob
 from .workload import TapeLoad
@@ -142,7 +143,7 @@ def _in_order(tasks: Iterable[Task], language_scenes: int) -> Iterator[Task]:
             single = (rule, task.tape, task.scene)
             keys = [single] if task.scene and single in there else of_rule.get((rule, task.tape), [])
             if rule == "extract_audio" and task.rule == "detect_language":
-                witnesses = set(spread([scene for _, _, scene in keys], language_scenes))
+                witnesses = set(evenly_spaced([scene for _, _, scene in keys], language_scenes))
                 keys = [key for key in keys if key[2] in witnesses]
             # A scene never waits for another one.
             after += (key for key in keys if not (task.scene and key[2] and key[2] != task.scene))

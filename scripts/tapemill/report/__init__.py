@@ -4,6 +4,6 @@ It stands above the stages, whose records it reads. Here is what the rules ask w
 so this imports next to nothing; the jobs take `sampling`, `tape_pages` and `run_page` by themselves.
 """
 
-from .page import entry
+from .page import report_entry
 
-__all__ = ["entry"]
+__all__ = ["report_entry"]

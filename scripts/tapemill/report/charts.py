@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from .page import readable
-from .runs import WITHOUT_LANE, Row, RunView
-from .subtitle_confidence import DOUBTFUL, Heard
+from .runs import WITHOUT_LANE, RunView, TimelineRow
+from .subtitle_confidence import DOUBTFUL, ReviewedCue
 from .tape_history import StageWork
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def _unit(length_s: float) -> tuple[str, int]:
     return ("hours", 3600) if length_s > 10_800 else ("minutes", 60) if length_s > 180 else ("seconds", 1)
 
 
-def _bars(axes: Axes, row: Row, bottom: float, height: float, unit_s: float) -> None:
+def _bars(axes: Axes, row: TimelineRow, bottom: float, height: float, unit_s: float) -> None:
     slot_height = height * 0.8 / row.slots
     many = len(row.bars) > MOST_SHAPES
     for stage in WITHOUT_LANE:
@@ -110,7 +110,7 @@ def _bars(axes: Axes, row: Row, bottom: float, height: float, unit_s: float) -> 
                 axes.broken_barh(
                     spans,
                     (bottom + height * 0.1 + slot * slot_height, slot_height * 0.92),
-                    facecolor="#FFFFFF" if failed else COLOURS[stage],
+                    facecolor="#FFFFFF" if failed else COLOURS.get(stage, COLOURS["other"]),
                     edgecolor=BAD if failed else "#FFFFFF",
                     hatch="////" if failed else None,
                     linewidth=0.8 if failed else 0.3,
@@ -118,7 +118,7 @@ def _bars(axes: Axes, row: Row, bottom: float, height: float, unit_s: float) -> 
                 )
 
 
-def _row_name(row: Row) -> str:
+def _row_name(row: TimelineRow) -> str:
     if not row.is_lane:
         return f"{row.name} (processor)"
     idle = f"{row.idle_share:.0%} idle" if row.idle_share is not None else ""
@@ -129,7 +129,9 @@ def _stage_legend(figure: Figure, run: RunView) -> None:
     from matplotlib.patches import Patch
 
     there = {bar.stage for row in run.rows for bar in row.bars}
-    handles = [Patch(facecolor=COLOURS[stage], label=stage) for stage in WITHOUT_LANE if stage in there]
+    handles = [
+        Patch(facecolor=COLOURS.get(stage, COLOURS["other"]), label=stage) for stage in WITHOUT_LANE if stage in there
+    ]
     if any(bar.has_failed for row in run.rows for bar in row.bars):
         handles.append(Patch(facecolor="#FFFFFF", edgecolor=BAD, hatch="////", label="failed attempt"))
     figure.legend(handles=handles, loc="outside upper left", ncols=len(handles) or 1)
@@ -157,7 +159,7 @@ def measures(measured: Sequence[Mapping[str, Any]], rate: float, length_s: float
     return stream.getvalue()
 
 
-def confidence(cues: Sequence[Heard], length_s: float) -> str:
+def confidence(cues: Sequence[ReviewedCue], length_s: float) -> str:
     """How sure the recogniser was of each cue, over the length of the tape."""
     unit, unit_s = _unit(length_s)
     heard = [(cue, cue.confidence) for cue in cues if cue.confidence is not None]

@@ -30,7 +30,7 @@ MATRICES: Final = {"bt709": "ITU709", "smpte240m": "SMPTE240M", "fcc": "FCC", "b
 THUMBNAIL_FRAMES = 60
 
 
-class Tape:
+class TapeReader:
     """The finished tape: its pictures by number. Used with `with`."""
 
     def __init__(self, path: Path, rate: Fraction, colour: Colour) -> None:
@@ -39,7 +39,7 @@ class Tape:
         self._rate = rate
         self._colour = colour
 
-    def __enter__(self) -> Tape:
+    def __enter__(self) -> TapeReader:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -64,7 +64,7 @@ class Tape:
         return None if last is None else _bgr(last, self._colour)
 
 
-class CaptureFile:
+class CaptureReader:
     """One file of the capture: its pictures by their places on the grid. Used with `with`."""
 
     def __init__(self, path: Path, take: SourceFileInfo, colour: Colour, rotation_deg: int) -> None:
@@ -74,7 +74,7 @@ class CaptureFile:
         self._colour = colour
         self._turns = -rotation_deg // 90
 
-    def __enter__(self) -> CaptureFile:
+    def __enter__(self) -> CaptureReader:
         return self
 
     def __exit__(self, *_: object) -> None:

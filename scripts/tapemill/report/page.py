@@ -56,12 +56,17 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"clock": clock, "duration": length, "svg": _as_image, "share": lambda value: f"{value:.0%}"}
+    environment.filters |= {
+        "clock": format_position,
+        "duration": format_duration,
+        "svg": _as_image,
+        "share": lambda value: f"{value:.0%}",
+    }
     environment.globals |= {"style": Markup(_source("page.css")), "script": _script, "policy": _policy}  # noqa: S704
     return environment
 
 
-def clock(seconds: float) -> str:
+def format_position(seconds: float) -> str:
     """A place on a tape, `1:02:03.4` or `2:03.4`."""
     tenths = round(seconds * 10)
     minutes, rest = divmod(tenths, 600)
@@ -70,7 +75,7 @@ def clock(seconds: float) -> str:
     return f"{start}:{rest // 10:02d}.{rest % 10}"
 
 
-def length(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """How long something took, in units that suit it."""
     if seconds < 60:
         return f"{seconds:.1f} s"
@@ -104,7 +109,7 @@ def _source(name: str) -> str:
     return (TEMPLATES / name).read_text(encoding="utf-8")
 
 
-def entry(name: str, title: str) -> Mapping[str, Any]:
+def report_entry(name: str, title: str) -> Mapping[str, Any]:
     """Arguments of Snakemake's `report` for a page of a tape. Labels are evaluated when the report is put together."""
 
     def labels(wildcards: Any) -> dict[str, str]:

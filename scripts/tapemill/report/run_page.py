@@ -11,7 +11,7 @@ from tapemill.storage import atomic
 
 from . import charts
 from .page import render
-from .runs import views
+from .runs import run_views
 from .sampling import read_sample
 from .tape_history import attempts_by_run
 
@@ -25,7 +25,7 @@ def render_run_report(*, tapes: Sequence[str], samples: Mapping[str, Path], targ
     `samples` are what `sample_report_frames` wrote of those that are finished.
     """
     scenes = {tape: {each["scene"] for each in read_sample(path)["scenes"]} for tape, path in samples.items()}
-    found = views(attempts_by_run(), {tape: scenes.get(tape) for tape in tapes})
+    found = run_views(attempts_by_run(), {tape: scenes.get(tape) for tape in tapes})
     shown = found[: -MOST_RUNS - 1 : -1]
     page = render(
         "runs.html",

@@ -11,14 +11,14 @@ from tapemill.core.rule_catalog import OTHER, STAGES, stage_of
 from tapemill.core.timing import merge_intervals
 from tapemill.events.attempts import Attempt
 
-from .tape_history import FAILED, NOTICES, Otherwise, Trouble, newest, seconds_of, trouble
+from .tape_history import FAILED, NOTICES, Deviation, FailedAttempt, failed_attempt, newest, seconds_of
 
 # Stages of jobs without a lane have their rows below those of the lanes, in this order.
 WITHOUT_LANE: Final = (*STAGES, OTHER)
 
 
 @dataclass(frozen=True)
-class Bar:
+class TimelineBar:
     """An attempt in a row of the timeline."""
 
     start_s: float
@@ -31,11 +31,11 @@ class Bar:
 
 
 @dataclass(frozen=True)
-class Row:
+class TimelineRow:
     """A lane, or a stage of jobs that need none."""
 
     name: str
-    bars: tuple[Bar, ...]
+    bars: tuple[TimelineBar, ...]
     is_lane: bool
     device: str = ""
     """Name of the lane's card, if the jobs told."""
@@ -61,10 +61,10 @@ class RunView:
     started: datetime
     length_s: float
     """From the beginning of its first job to the end of its last one."""
-    rows: tuple[Row, ...]
-    troubles: tuple[tuple[str, Trouble], ...] = ()
+    rows: tuple[TimelineRow, ...]
+    troubles: tuple[tuple[str, FailedAttempt], ...] = ()
     """Tape, and the attempt that failed."""
-    notices: tuple[tuple[str, Otherwise], ...] = ()
+    notices: tuple[tuple[str, Deviation], ...] = ()
     """Tape, and the scene that came out otherwise."""
     stages: Mapping[str, tuple[int, float]] = field(default_factory=dict)
     """Of each stage the jobs done and the seconds they took together."""
@@ -75,13 +75,13 @@ class RunView:
         return sum(jobs for jobs, _ in self.stages.values())
 
 
-def views(runs: Mapping[str, Sequence[Attempt]], tapes: Mapping[str, Collection[str] | None]) -> list[RunView]:
+def run_views(runs: Mapping[str, Sequence[Attempt]], tapes: Mapping[str, Collection[str] | None]) -> list[RunView]:
     """The runs that decided what is there now of some tapes (as for `newest`), and what not; the first one first."""
     names = {run for run, _ in newest(runs, tapes, ("done", *FAILED)).values()}
-    return [view(run, attempts) for run, attempts in runs.items() if run in names]
+    return [run_view(run, attempts) for run, attempts in runs.items() if run in names]
 
 
-def view(run: str, attempts: Sequence[Attempt]) -> RunView:
+def run_view(run: str, attempts: Sequence[Attempt]) -> RunView:
     """One run. Attempts that still run, the drawing itself among them, are left out."""
     ended = [attempt for attempt in attempts if attempt.ended is not None and attempt.outcome != "not started"]
     start = min((attempt.started for attempt in ended), default=attempts[0].started)
@@ -97,21 +97,21 @@ def view(run: str, attempts: Sequence[Attempt]) -> RunView:
         started=start,
         length_s=(stop - start).total_seconds(),
         rows=tuple(_rows(ended, start)),
-        troubles=tuple((each.tape, trouble(each)) for each in ended if each.outcome in FAILED),
+        troubles=tuple((each.tape, failed_attempt(each)) for each in ended if each.outcome in FAILED),
         notices=tuple(_notices(attempts)),
         stages={stage: stages[stage] for stage in WITHOUT_LANE if stage in stages},
     )
 
 
-def _notices(attempts: Iterable[Attempt]) -> Iterator[tuple[str, Otherwise]]:
+def _notices(attempts: Iterable[Attempt]) -> Iterator[tuple[str, Deviation]]:
     """Each scene once for each kind, by the job that did it if that was in this run, and in the order of the tape."""
-    found: dict[tuple[str, str, str], Otherwise] = {}
+    found: dict[tuple[str, str, str], Deviation] = {}
     done = [attempt for attempt in attempts if attempt.outcome == "done"]
     for attempt in sorted(done, key=lambda each: any(notice.get("scene") for notice in _told(each))):
         for notice in _told(attempt):
             scene = str(notice.get("scene") or attempt.scene)
             kind = str(notice["kind"])
-            found.setdefault((attempt.tape, scene, kind), Otherwise(scene, kind, str(notice["reason"])))
+            found.setdefault((attempt.tape, scene, kind), Deviation(scene, kind, str(notice["reason"])))
     yield from ((tape, found[tape, scene, kind]) for tape, scene, kind in sorted(found))
 
 
@@ -119,7 +119,7 @@ def _told(attempt: Attempt) -> list[Mapping[str, Any]]:
     return [notice for notice in attempt.facts.get("notices", ()) if notice.get("kind") in NOTICES]
 
 
-def _rows(attempts: Sequence[Attempt], start: datetime) -> Iterator[Row]:
+def _rows(attempts: Sequence[Attempt], start: datetime) -> Iterator[TimelineRow]:
     """Lanes in their order, then the stages of what ran without one."""
     by_row: dict[str, list[Attempt]] = {}
     for attempt in attempts:
@@ -128,11 +128,13 @@ def _rows(attempts: Sequence[Attempt], start: datetime) -> Iterator[Row]:
     in_lanes = [bar for lane in lanes for bar in _one_at_a_time(by_row[lane], start)]
     window_s = max((bar.stop_s for bar in in_lanes), default=0.0) - min((bar.start_s for bar in in_lanes), default=0.0)
     for lane in lanes:
-        row = Row(lane, tuple(_one_at_a_time(by_row[lane], start)), is_lane=True, device=_device(by_row[lane]))
-        yield Row(row.name, row.bars, True, row.device, max(0.0, 1 - row.busy_s / window_s) if window_s else 0.0)
+        row = TimelineRow(lane, tuple(_one_at_a_time(by_row[lane], start)), is_lane=True, device=_device(by_row[lane]))
+        yield TimelineRow(
+            row.name, row.bars, True, row.device, max(0.0, 1 - row.busy_s / window_s) if window_s else 0.0
+        )
     for stage in WITHOUT_LANE:
         if stage in by_row:
-            yield Row(stage, tuple(_side_by_side(by_row[stage], start)), is_lane=False)
+            yield TimelineRow(stage, tuple(_side_by_side(by_row[stage], start)), is_lane=False)
 
 
 def _lane(attempt: Attempt) -> str:
@@ -141,29 +143,29 @@ def _lane(attempt: Attempt) -> str:
     return lane if lane[-1:].isdigit() else ""
 
 
-def _one_at_a_time(attempts: Iterable[Attempt], start: datetime) -> Iterator[Bar]:
+def _one_at_a_time(attempts: Iterable[Attempt], start: datetime) -> Iterator[TimelineBar]:
     """Bars of a lane. A job that waits at a lane for the one before it begins when that has ended."""
     free_s = 0.0
     for attempt in sorted(attempts, key=lambda each: each.ended or each.started):
         bar = _bar(attempt, start)
-        yield Bar(max(bar.start_s, min(free_s, bar.stop_s)), bar.stop_s, bar.stage, bar.has_failed)
+        yield TimelineBar(max(bar.start_s, min(free_s, bar.stop_s)), bar.stop_s, bar.stage, bar.has_failed)
         free_s = max(free_s, bar.stop_s)
 
 
-def _side_by_side(attempts: Iterable[Attempt], start: datetime) -> Iterator[Bar]:
+def _side_by_side(attempts: Iterable[Attempt], start: datetime) -> Iterator[TimelineBar]:
     """Bars of jobs without a lane, each in the first slot that is free."""
     free_s: list[float] = []
     for attempt in sorted(attempts, key=lambda each: each.started):
         bar = _bar(attempt, start)
         slot = next((place for place, until_s in enumerate(free_s) if until_s <= bar.start_s), len(free_s))
         free_s[slot : slot + 1] = [bar.stop_s]
-        yield Bar(bar.start_s, bar.stop_s, bar.stage, bar.has_failed, slot)
+        yield TimelineBar(bar.start_s, bar.stop_s, bar.stage, bar.has_failed, slot)
 
 
-def _bar(attempt: Attempt, start: datetime) -> Bar:
+def _bar(attempt: Attempt, start: datetime) -> TimelineBar:
     stop_s = ((attempt.ended or attempt.started) - start).total_seconds()
     start_s = min(stop_s, max(0.0, (attempt.began - start).total_seconds()))
-    return Bar(start_s, stop_s, stage_of(attempt.rule), attempt.outcome in FAILED)
+    return TimelineBar(start_s, stop_s, stage_of(attempt.rule), attempt.outcome in FAILED)
 
 
 def _device(attempts: Iterable[Attempt]) -> str:

@@ -18,15 +18,15 @@ from typing import Any, Final
 import numpy as np
 
 from tapemill.core.errors import InputError
-from tapemill.core.timing import FrameRange, format_fraction, round_half_up
-from tapemill.enhance import OutputPicture
+from tapemill.core.timing import FrameRange, evenly_spaced, format_fraction, round_half_up
+from tapemill.enhance import OutputFormat
 from tapemill.enhance.output_format import source_colour
 from tapemill.media.capture_info import SourceFileInfo, VideoInfo
 from tapemill.media.colour import Colour
 from tapemill.storage import atomic, job_records, untrusted_text
 
 from . import quality_metrics
-from .frames import CaptureFile, Tape, grey
+from .frames import CaptureReader, TapeReader, grey
 
 LOG = logging.getLogger("tapemill.report")
 
@@ -39,7 +39,7 @@ MAKE_ANEW = "delete it, and the workflow makes it anew"
 
 
 @dataclass(frozen=True)
-class TapeFacts:
+class SampledTape:
     """What is known of the tape."""
 
     sources: Sequence[Path]
@@ -47,7 +47,7 @@ class TapeFacts:
     takes: Sequence[SourceFileInfo]
     picture: VideoInfo
     rotation_deg: int
-    output: OutputPicture
+    output: OutputFormat
     scenes: Sequence[str]
     """Their names, in order."""
     spans: Sequence[FrameRange]
@@ -59,17 +59,17 @@ class TapeFacts:
         return source_colour(self.picture)
 
 
-def sample_report_frames(*, tape: Path, facts: TapeFacts, stills: int, target: Path) -> None:
+def sample_report_frames(*, tape: Path, facts: SampledTape, stills: int, target: Path) -> None:
     """Write what the pages show of a tape's pictures (JSON, images as WebP in base64).
 
     The scenes' records beside the tape say how fields and crop were. `stills` places are shown, more are measured. What
     cannot be decoded is left out. Raises InputError if the tape or the capture cannot be opened.
     """
     with ExitStack() as stack:
-        finished = stack.enter_context(Tape(tape, facts.output.rate, facts.output.colour))
+        finished = stack.enter_context(TapeReader(tape, facts.output.rate, facts.output.colour))
         looker = _Looker(finished, facts, tape.parent / "enhanced", stack)
-        looks = [looker.look(frame) for frame in places(facts.spans[-1].stop_frame)]
-        shown = worth_showing([look.contrast for look in looks], stills)
+        looks = [looker.look(frame) for frame in evenly_spaced(range(facts.spans[-1].stop_frame), SAMPLE_COUNT)]
+        shown = select_stills([look.contrast for look in looks], stills)
         thumbnails = dict(_thumbnails(finished, facts))
     values = {
         "rate": format_fraction(facts.picture.rate),
@@ -114,13 +114,13 @@ class _Look:
 class _Looker:
     """Looks at places of the tape and the capture; keeps the files of the capture open."""
 
-    def __init__(self, tape: Tape, facts: TapeFacts, records: Path, stack: ExitStack) -> None:
+    def __init__(self, tape: TapeReader, facts: SampledTape, records: Path, stack: ExitStack) -> None:
         self._tape, self._facts, self._records, self._stack = tape, facts, records, stack
-        self._open: tuple[int, CaptureFile] | None = None
+        self._open: tuple[int, CaptureReader] | None = None
 
     def look(self, frame: int) -> _Look:
         """Look at a frame of the capture, and at the first picture of the tape that was made of it."""
-        name = self._facts.scenes[scene_at(self._facts.spans, frame)]
+        name = self._facts.scenes[scene_index(self._facts.spans, frame)]
         output = self._facts.output
         after = self._tape.picture(frame * output.frames_per_frame)
         frames = file = None
@@ -142,14 +142,14 @@ class _Looker:
         found = _measures(plain, before, after, woven, first_line=first_line)
         return _Look(frame, name, (_fitted(before), _fitted(after)), found)
 
-    def _file(self, frame: int) -> tuple[CaptureFile, int]:
+    def _file(self, frame: int) -> tuple[CaptureReader, int]:
         """The file of the capture that holds a frame, and the frame's number in it."""
         ends = list(accumulate(take.frames for take in self._facts.takes))
         place = next(place for place, end in enumerate(ends) if frame < end)
         take = self._facts.takes[place]
         if self._open is None or self._open[0] != place:
             facts = self._facts
-            opened = CaptureFile(facts.sources[place], take, facts.source_colour, facts.rotation_deg)
+            opened = CaptureReader(facts.sources[place], take, facts.source_colour, facts.rotation_deg)
             self._open = place, self._stack.enter_context(opened)
         return self._open[1], frame - (ends[place] - take.frames)
 
@@ -181,9 +181,9 @@ def _measures(
     return {name: [round(value, 4) for value in values] for name, values in found.items()}
 
 
-def _thumbnails(tape: Tape, facts: TapeFacts) -> Iterator[tuple[str, str]]:
+def _thumbnails(tape: TapeReader, facts: SampledTape) -> Iterator[tuple[str, str]]:
     factor = facts.output.frames_per_frame
-    for place in spread_over(facts.spans):
+    for place in evenly_spaced(range(len(facts.spans)), MOST_THUMBNAILS):
         span = facts.spans[place]
         picture = tape.glimpse(span.start_frame * factor, span.stop_frame * factor)
         if picture is not None:
@@ -233,18 +233,12 @@ def _webp(picture: np.ndarray, quality: int) -> str:
 
 
 # Enough for a curve; each takes about a tenth of a second.
-LOOKS = 24
+SAMPLE_COUNT = 24
 # Beyond this a sheet of scenes is no overview, and no small file.
 MOST_THUMBNAILS = 120
 
 
-def places(frames: int, count: int = LOOKS) -> list[int]:
-    """At most `count` frames, evenly spread, never the very first and last of a tape that has others."""
-    count = min(frames, count)
-    return [(2 * number + 1) * frames // (2 * count) for number in range(count)]
-
-
-def worth_showing(contrasts: Sequence[float | None], count: int) -> list[int]:
+def select_stills(contrasts: Sequence[float | None], count: int) -> list[int]:
     """Which of some places to show: of each part of the tape the one with the most in its picture.
 
     `contrasts` has the places' in order, None where there is nothing to show.
@@ -259,12 +253,6 @@ def worth_showing(contrasts: Sequence[float | None], count: int) -> list[int]:
     return chosen
 
 
-def scene_at(spans: Sequence[FrameRange], frame: int) -> int:
+def scene_index(spans: Sequence[FrameRange], frame: int) -> int:
     """Place of the scene that holds a frame."""
     return next(place for place, span in enumerate(spans) if span.start_frame <= frame < span.stop_frame)
-
-
-def spread_over(spans: Sequence[FrameRange], most: int = MOST_THUMBNAILS) -> list[int]:
-    """Places of the scenes that get a thumbnail: all, or `most` of them evenly spread."""
-    count = min(len(spans), most)
-    return [(2 * number + 1) * len(spans) // (2 * count) for number in range(count)]

@@ -23,11 +23,11 @@ DOUBTFUL: Final = 0.5
 
 
 @dataclass(frozen=True)
-class Words:
+class SubtitleReview:
     """What was said, as a page tells it."""
 
-    cues: tuple[Heard, ...]
-    left_out: tuple[LeftOut, ...]
+    cues: tuple[ReviewedCue, ...]
+    left_out: tuple[DroppedSegment, ...]
     by_hand: tuple[str, ...]
     """Scenes whose subtitles somebody corrected: what the recogniser thought does not concern them."""
 
@@ -38,7 +38,7 @@ class Words:
 
 
 @dataclass(frozen=True)
-class Heard:
+class ReviewedCue:
     """A cue of the tape."""
 
     start_s: float
@@ -55,7 +55,7 @@ class Heard:
 
 
 @dataclass(frozen=True)
-class LeftOut:
+class DroppedSegment:
     """Something that the recogniser wrote and a guard took out."""
 
     start_s: float
@@ -64,14 +64,14 @@ class LeftOut:
     reason: str
 
 
-def words(*, srt: Path, records: Path, scenes: Mapping[str, FrameRange], rate: Fraction) -> Words:
+def review_subtitles(*, srt: Path, records: Path, scenes: Mapping[str, FrameRange], rate: Fraction) -> SubtitleReview:
     """The cues of the tape's `srt`, each with the confidence of what it was made of.
 
     `records` is the folder of the scenes' records (`subtitles/`), `scenes` their spans at `rate`. Records that are gone
     or damaged leave their scenes' cues without a confidence.
     """
-    cues: list[Heard] = []
-    left_out: list[LeftOut] = []
+    cues: list[ReviewedCue] = []
+    left_out: list[DroppedSegment] = []
     by_hand: list[str] = []
     waiting = _by_scene(_cues(srt), scenes, rate)
     for name, span in scenes.items():
@@ -83,8 +83,8 @@ def words(*, srt: Path, records: Path, scenes: Mapping[str, FrameRange], rate: F
         cues += [_heard(cue, name, segments) for cue in waiting.get(name, ())]
         for removed in record.get("removed", ()):
             start_s = (start_ms + removed["start_ms"]) / 1000
-            left_out.append(LeftOut(start_s, name, str(removed["text"]), str(removed["reason"])))
-    return Words(tuple(cues), tuple(left_out), tuple(by_hand))
+            left_out.append(DroppedSegment(start_s, name, str(removed["text"]), str(removed["reason"])))
+    return SubtitleReview(tuple(cues), tuple(left_out), tuple(by_hand))
 
 
 def confidence(segment: Segment) -> float:
@@ -106,13 +106,13 @@ def _by_scene(cues: Iterable[Cue], scenes: Mapping[str, FrameRange], rate: Fract
     return found
 
 
-def _heard(cue: Cue, scene: str, segments: Sequence[tuple[int, int, float]]) -> Heard:
+def _heard(cue: Cue, scene: str, segments: Sequence[tuple[int, int, float]]) -> ReviewedCue:
     """A cue with the confidence of the segments that it shares time with, weighted by how much."""
     shares = [(min(cue.stop_ms, stop) - max(cue.start_ms, start), sure) for start, stop, sure in segments]
     shares = [(share, sure) for share, sure in shares if share > 0]
     total = sum(share for share, _ in shares)
     sure = sum(share * each for share, each in shares) / total if total else None
-    return Heard(cue.start_ms / 1000, cue.stop_ms / 1000, scene, cue.text, sure)
+    return ReviewedCue(cue.start_ms / 1000, cue.stop_ms / 1000, scene, cue.text, sure)
 
 
 def _segments(record: Mapping[str, Any], start_ms: int) -> Iterator[tuple[int, int, float]]:

@@ -26,7 +26,7 @@ NOTICES: Final[Mapping[str, str]] = {str(kind): what for kind, what in REPLACED.
 
 
 @dataclass(frozen=True)
-class Otherwise:
+class Deviation:
     """A scene that is in the tape otherwise than asked."""
 
     scene: str
@@ -41,7 +41,7 @@ class Otherwise:
 
 
 @dataclass(frozen=True)
-class Trouble:
+class FailedAttempt:
     """An attempt that did not succeed."""
 
     rule: str
@@ -70,7 +70,7 @@ class StageWork:
         return self.video_s / self.seconds if self.seconds else 0.0
 
 
-def otherwise(tape: Path, scenes: Iterable[str]) -> list[Otherwise]:
+def deviations(tape: Path, scenes: Iterable[str]) -> list[Deviation]:
     """What the records of a tape's scenes (in its results folder) say is not as asked, in the order of the scenes."""
     return [each for scene in scenes for each in _of_scene(tape, scene)]
 
@@ -100,22 +100,24 @@ def newest(
     return {attempt.log: (run, attempt) for run, attempts in runs.items() for attempt in attempts if counts(attempt)}
 
 
-def troubles(runs: Mapping[str, Sequence[Attempt]], made: Mapping[str, tuple[str, Attempt]]) -> list[Trouble]:
+def failed_attempts(
+    runs: Mapping[str, Sequence[Attempt]], made: Mapping[str, tuple[str, Attempt]]
+) -> list[FailedAttempt]:
     """Attempts that failed before the one that `made` (`newest`) what is there now, in the same run."""
     return [
-        trouble(attempt)
+        failed_attempt(attempt)
         for run, attempts in runs.items()
         for attempt in attempts
         if attempt.outcome in FAILED and attempt.log in made and made[attempt.log][0] == run
     ]
 
 
-def trouble(attempt: Attempt) -> Trouble:
+def failed_attempt(attempt: Attempt) -> FailedAttempt:
     """An attempt that failed, as a row of a table."""
     lost = "ended without a word" if attempt.outcome == "lost" else ""
     reason = str(attempt.facts.get("reason", lost))
     log = str(attempt.facts.get("kept_log") or attempt.log)
-    return Trouble(attempt.rule, attempt.scene, attempt.number, attempt.outcome, reason, log)
+    return FailedAttempt(attempt.rule, attempt.scene, attempt.number, attempt.outcome, reason, log)
 
 
 def work_by_stage(
@@ -146,24 +148,24 @@ def seconds_of(attempt: Attempt) -> float:
     return float(attempt.facts.get("seconds", attempt.duration.total_seconds()))
 
 
-def _of_scene(tape: Path, scene: str) -> Iterator[Otherwise]:
+def _of_scene(tape: Path, scene: str) -> Iterator[Deviation]:
     clip = job_records.clip_record(tape, scene)
     if "kept_original" in clip:
-        yield Otherwise(scene, "kept", "{error}: {message}".format(**clip["kept_original"]))
+        yield Deviation(scene, "kept", "{error}: {message}".format(**clip["kept_original"]))
     if "stands_in" in clip:
-        yield Otherwise(scene, "stands_in", str(clip["stands_in"]))
+        yield Deviation(scene, "stands_in", str(clip["stands_in"]))
     for network in clip.get("networks", ()):
         if network.get("lowered"):
-            yield Otherwise(scene, "lowered", f"{network['model']} saw smaller tiles or fewer frames")
+            yield Deviation(scene, "lowered", f"{network['model']} saw smaller tiles or fewer frames")
     for folder in ("subtitles", "translated"):
         yield from _of_words(tape / folder / f"{scene}.srt")
 
 
-def _of_words(cues: Path) -> Iterator[Otherwise]:
+def _of_words(cues: Path) -> Iterator[Deviation]:
     record = job_records.read(cues.with_suffix(".json"))
     # Where somebody has written cues since, nothing is amiss.
     if "left_empty" in record and not (cues.exists() and cues.stat().st_size):
-        yield Otherwise(cues.stem, "empty", "{error}: {message}".format(**record["left_empty"]))
+        yield Deviation(cues.stem, "empty", "{error}: {message}".format(**record["left_empty"]))
     if "lowered" in record:
         lowered = record["lowered"]
-        yield Otherwise(cues.stem, "lowered", f"heard with {lowered['model']}, beam of {lowered['beam_size']}")
+        yield Deviation(cues.stem, "lowered", f"heard with {lowered['model']}, beam of {lowered['beam_size']}")

@@ -19,7 +19,7 @@ Row = tuple[str, str]
 
 
 @dataclass(frozen=True)
-class Tagged:
+class TapeMetadata:
     """What a tape says about itself, as a page shows it."""
 
     title: str
@@ -30,16 +30,16 @@ class Tagged:
     """Facts of how it was made."""
 
 
-def read_tags(tape: Path) -> Tagged:
+def read_tape_metadata(tape: Path) -> TapeMetadata:
     """Read the tags of a tape, of either container. Raises InputError if it cannot be opened."""
     with open_media(tape) as container:
         tags = {name: str(value) for name, value in container.metadata.items()}
         width = container.streams.video[0].width
     rows = tuple((name.replace("_", " "), value) for name, value in sorted(job_records.tags_of(tags).items()))
-    return Tagged(tags.get("title") or tape.stem, tags.get("date", ""), width, rows)
+    return TapeMetadata(tags.get("title") or tape.stem, tags.get("date", ""), width, rows)
 
 
-def made_with(tagged: Tagged, provenance: Path | None) -> list[Row]:
+def build_info(tagged: TapeMetadata, provenance: Path | None) -> list[Row]:
     """Versions and hashes: what `provenance.json` says if there is one, otherwise the tape's own tags.
 
     Raises InputError if it is damaged.

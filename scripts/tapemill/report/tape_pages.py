@@ -15,11 +15,11 @@ from tapemill.core.timing import FrameRange, parse_fraction
 from tapemill.storage import atomic, untrusted_text
 
 from . import charts
-from .page import length, render
+from .page import format_duration, render
 from .sampling import MAKE_ANEW, MOST_THUMBNAILS, WIDEST_STILL, read_sample
-from .subtitle_confidence import DOUBTFUL, Words, words
-from .tape_history import Otherwise, attempts_by_run, newest, otherwise, troubles, work_by_stage
-from .tape_metadata import Tagged, made_with, read_tags
+from .subtitle_confidence import DOUBTFUL, SubtitleReview, review_subtitles
+from .tape_history import Deviation, attempts_by_run, deviations, failed_attempts, newest, work_by_stage
+from .tape_metadata import TapeMetadata, build_info, read_tape_metadata
 
 MARKS: Final[Mapping[str, str]] = {
     "kept": "as on the capture",
@@ -48,8 +48,8 @@ class _Tape:
 
     path: Path
     sample: Mapping[str, Any]
-    tagged: Tagged
-    words: Words
+    tagged: TapeMetadata
+    words: SubtitleReview
     score: Mapping[str, Any] | None
     provenance: Path | None
 
@@ -79,9 +79,9 @@ class _Tape:
         return max(float(span.stop_s(self.rate)) for span in self.scenes.values())
 
     @cached_property
-    def otherwise(self) -> list[Otherwise]:
+    def otherwise(self) -> list[Deviation]:
         """Scenes that came out otherwise than asked."""
-        return otherwise(self.folder, self.scenes)
+        return deviations(self.folder, self.scenes)
 
     @property
     def measured(self) -> list[Mapping[str, Any]]:
@@ -107,8 +107,8 @@ def render_tape_report(
     of = _Tape(
         path=tape,
         sample=read,
-        tagged=read_tags(tape),
-        words=words(
+        tagged=read_tape_metadata(tape),
+        words=review_subtitles(
             srt=subtitles,
             records=tape.parent / "subtitles",
             scenes=spans,
@@ -163,7 +163,7 @@ def _scenes(tape: _Tape) -> tuple[str, str]:
         if len(tape.scenes) <= MOST_THUMBNAILS or name in thumbnails or name in marks
     ]
     page = render("scenes.html", tape=tape.tagged, scenes=shown, all_scenes=len(tape.scenes))
-    return page, f"{_count(len(tape.scenes), 'scene')}, {length(tape.length_s)}"
+    return page, f"{_count(len(tape.scenes), 'scene')}, {format_duration(tape.length_s)}"
 
 
 def _subtitles(tape: _Tape) -> tuple[str, str]:
@@ -205,7 +205,7 @@ def _making(tape: _Tape) -> tuple[str, str]:
     runs = attempts_by_run()
     made = newest(runs, {tape.name: tape.scenes})
     stages = work_by_stage(made, tape.scenes, tape.rate)
-    failed = troubles(runs, made)
+    failed = failed_attempts(runs, made)
     replaced = len({each.scene for each in tape.otherwise if each.kind != "lowered"})
     lowered = len({each.scene for each in tape.otherwise if each.kind == "lowered"})
     page = render(
@@ -220,7 +220,7 @@ def _making(tape: _Tape) -> tuple[str, str]:
         troubles=failed,
         stages=stages,
         chart=charts.work(stages) if stages else None,
-        made_with=made_with(tape.tagged, tape.provenance),
+        made_with=build_info(tape.tagged, tape.provenance),
     )
     said = [
         f"{_count(replaced, 'scene')} not as asked" if replaced else "",

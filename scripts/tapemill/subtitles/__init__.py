@@ -1,6 +1,6 @@
-"""Stage subtitles: what is said in a scene, as cues, and the cues of all scenes as the subtitles of the tape.
+"""Stage subtitles: transcribe each scene into cues, and join the cues of all scenes into the subtitles of the tape.
 
-Importing this is light: torch and whisper are imported by the functions that run them.
+Importing this package is cheap: torch and whisper are imported by the functions that run them.
 """
 
 from .join import join_subtitles

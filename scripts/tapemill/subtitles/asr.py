@@ -1,4 +1,4 @@
-"""Speech to text with openai-whisper's `transcribe()`, with times that are right for every model."""
+"""Speech recognition with openai-whisper's `transcribe()`, with times that are right for every model."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from tapemill.core.errors import ConfigError
 from tapemill.devices.determinism import seeded, torch_threads
 from tapemill.devices.device import Device, dtype_for
 
-from .segments import Region, Segment, Word
+from .segments import Segment, SpeechRegion, Word
 from .settings import SubtitlesSettings
-from .vad import joined
+from .vad import merge_close_regions
 from .whisper_loader import timing_on_cpu
 
 if TYPE_CHECKING:
     from .vad import Samples
 
-Task = Literal["transcribe", "translate"]
+AsrTask = Literal["transcribe", "translate"]
 
 LOG = logging.getLogger("tapemill.subtitles")
 
 
-def check_language(model: Any, language: str | None, task: Task) -> None:
-    """Raise ConfigError if the model cannot do this."""
+def check_language(model: Any, language: str | None, task: AsrTask) -> None:
+    """Raise ConfigError if the model cannot do this task in this language (a Whisper code; None: not known yet)."""
     from whisper.tokenizer import LANGUAGES
 
     if language is not None and language not in LANGUAGES:
@@ -41,25 +41,26 @@ def check_language(model: Any, language: str | None, task: Task) -> None:
         )
 
 
-def recognise(
+def transcribe(
     samples: Samples,
-    regions: Sequence[Region],
+    regions: Sequence[SpeechRegion],
     *,
     model: Any,
     language: str | None,
-    task: Task,
+    task: AsrTask,
     settings: SubtitlesSettings,
     device: Device,
 ) -> tuple[str, list[Segment]]:
-    """The language and the segments of a scene, of which only the detected speech is listened to.
+    """Recognise the speech of a scene: its language, and its segments in order.
 
-    `model` comes from `load_model` for the same device. Without a language it is detected in this scene. Raises
-    ConfigError if the model cannot do what is asked.
+    `samples` are 16 kHz in [-1, 1), shape (samples,); only `regions`, the detected speech, are decoded. `model` comes
+    from `load_model` for the same device. Without a `language` it is detected in this scene. Raises ConfigError if the
+    model cannot do the task.
     """
     import torch
 
     check_language(model, language, task)
-    clips = joined(regions, settings.speech_join_s)
+    clips = merge_close_regions(regions, settings.speech_join_s)
     # Temperatures above zero draw random tokens.
     with torch_threads(settings.torch_threads), seeded(device, settings.seed), timing_on_cpu(model):
         result = model.transcribe(
@@ -79,26 +80,27 @@ def recognise(
             clip_timestamps=[edge_ms / 1000 for clip in clips for edge_ms in (clip.start_ms, clip.stop_ms)],
             fp16=dtype_for(device) is torch.float16,
         )
-    found = [_segment(values, model, clips) for values in result["segments"] if values["text"].strip()]
-    LOG.info("%d segments in %d stretches of speech, language %s", len(found), len(clips), result["language"])
-    return str(result["language"]), found
+    segments = [_segment(values, model, clips) for values in result["segments"] if values["text"].strip()]
+    LOG.info("%d segments in %d speech regions, language %s", len(segments), len(clips), result["language"])
+    return str(result["language"]), segments
 
 
-def _segment(values: Mapping[str, Any], model: Any, clips: Sequence[Region]) -> Segment:
-    """A segment of whisper's result, with the times its tokens say.
+def _segment(values: Mapping[str, Any], model: Any, clips: Sequence[SpeechRegion]) -> Segment:
+    """A segment of whisper's result, with the times of its own timestamp tokens.
 
     transcribe() gives the only segment of a window the start of the window, and with word times it moves borders into
-    the pauses around; what the model really said is in the segment's first and last token, counted from the window.
+    the pauses around. The times that the model produced are the segment's first and last token, counted from the
+    start of the window.
     """
     from whisper.audio import HOP_LENGTH, N_FRAMES, SAMPLE_RATE
     from whisper.tokenizer import get_tokenizer
 
-    first_time = get_tokenizer(model.is_multilingual, num_languages=model.num_languages).timestamp_begin
+    first_timestamp = get_tokenizer(model.is_multilingual, num_languages=model.num_languages).timestamp_begin
     token_ms = N_FRAMES // model.dims.n_audio_ctx * HOP_LENGTH * 1000 // SAMPLE_RATE
     window_ms = values["seek"] * HOP_LENGTH * 1000 // SAMPLE_RATE
     clip_stop_ms = next((clip.stop_ms for clip in clips if window_ms < clip.stop_ms), clips[-1].stop_ms)
     last_ms = min(window_ms + N_FRAMES * HOP_LENGTH * 1000 // SAMPLE_RATE, clip_stop_ms)
-    times = [window_ms + (token - first_time) * token_ms for token in values["tokens"] if token >= first_time]
+    times = [window_ms + (token - first_timestamp) * token_ms for token in values["tokens"] if token >= first_timestamp]
     start = min(times[0], last_ms) if times else window_ms
     # Without a second time the text ran to the end of the window.
     stop = min(times[-1], last_ms) if len(times) > 1 else last_ms

@@ -1,4 +1,4 @@
-"""The cues of all scenes as the subtitles of the tape."""
+"""Join the cues of all scenes into the subtitles of the tape."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .srt import Cue, as_srt, as_vtt, read_srt
 
 LOG = logging.getLogger("tapemill.subtitles")
 
-# A cue shorter than this after being kept from its neighbour would only flicker: it joins the neighbour instead.
+# A cue that is shorter than this after the gap was made would only flicker: it is merged with its neighbour.
 FLICKER_MS = 200
 
 
@@ -31,26 +31,26 @@ def join_subtitles(
     vtt: Path,
     gap_s: Fraction,
 ) -> list[JobWarning]:
-    """Write SRT and WebVTT of the tape from the SRT files of its scenes, whoever wrote them.
+    """Write SRT and WebVTT of the tape from the SRT files of its scenes, corrected by hand or not.
 
-    Each cue is placed at the exact start of its scene plus its own milliseconds, rounded once; it ends with its scene,
-    and `gap_s` seconds before the next cue. Returns which scenes have none because they failed. Raises SceneError
-    naming file and line of an SRT that cannot be read.
+    Each cue is shifted at the exact start of its scene plus its own milliseconds, rounded once; it ends with its scene,
+    and `gap_s` seconds before the next cue. Returns a warning for each scene that has no subtitles because it failed.
+    Raises SceneError naming file and line of an SRT that cannot be read.
     """
-    placed: list[Cue] = []
+    shifted: list[Cue] = []
     for path, start_s, duration_s in zip(cues, starts_s, durations_s, strict=True):
-        placed.extend(_on_tape(read_srt(path), start_s, duration_s, path))
-    separate = _apart(placed, math.ceil(gap_s * 1000))
+        shifted.extend(_shifted(read_srt(path), start_s, duration_s, path))
+    separate = _with_gaps(shifted, math.ceil(gap_s * 1000))
     atomic.write_text(srt, as_srt(separate))
     atomic.write_text(vtt, as_vtt(separate))
-    notices = list(_left_empty(cues))
+    notices = list(_failed_scenes(cues))
     for notice in notices:
         LOG.warning("scene %s has no subtitles: %s", notice.scene, notice.reason)
     return notices
 
 
-def _left_empty(cues: Iterable[Path]) -> Iterator[JobWarning]:
-    """By the records beside the SRT files. Where somebody has written cues since, nothing is amiss."""
+def _failed_scenes(cues: Iterable[Path]) -> Iterator[JobWarning]:
+    """Warnings of failed scenes, from the records beside the SRT files. Cues written by hand since cancel a failure."""
     for path in cues:
         record = path.with_suffix(".json")
         if path.stat().st_size or not record.exists():
@@ -60,7 +60,7 @@ def _left_empty(cues: Iterable[Path]) -> Iterator[JobWarning]:
             yield JobWarning("empty", "{error}: {message}".format(**failure), scene=path.stem)
 
 
-def _on_tape(cues: Iterable[Cue], start_s: Fraction, duration_s: Fraction, path: Path) -> Iterable[Cue]:
+def _shifted(cues: Iterable[Cue], start_s: Fraction, duration_s: Fraction, path: Path) -> Iterable[Cue]:
     for cue in cues:
         if Fraction(cue.start_ms, 1000) >= duration_s:
             LOG.warning("%s: the cue %r starts after its scene and is left out", path, cue.text)
@@ -69,16 +69,16 @@ def _on_tape(cues: Iterable[Cue], start_s: Fraction, duration_s: Fraction, path:
         yield Cue(milliseconds(start_s + Fraction(cue.start_ms, 1000)), milliseconds(start_s + stop_s), cue.text)
 
 
-def _apart(cues: Sequence[Cue], gap_ms: int) -> list[Cue]:
-    """Cues with the gap between them: the earlier one ends sooner, or takes up the text of the later one."""
+def _with_gaps(cues: Sequence[Cue], gap_ms: int) -> list[Cue]:
+    """Cues with the gap between them: the earlier one ends sooner, or takes over the text of the later one."""
     separate: list[Cue] = []
-    # Put together at the end: thousands of cues may join, and each time the text would be copied.
+    # Joined at the end: merging thousands of cues one by one would copy the text each time.
     texts: list[list[str]] = []
     for cue in cues:
         if separate and separate[-1].stop_ms + gap_ms > cue.start_ms:
             before = separate[-1]
             stop_ms = cue.start_ms - gap_ms
-            # Never shorter than it was anyway, if it was that short already.
+            # A cue that was shorter from the start is not merged for that.
             if stop_ms - before.start_ms < min(FLICKER_MS, before.stop_ms - before.start_ms):
                 separate[-1] = replace(before, stop_ms=max(before.stop_ms, cue.stop_ms))
                 texts[-1].append(cue.text)

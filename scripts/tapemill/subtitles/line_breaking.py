@@ -1,4 +1,4 @@
-"""Split of tapemill.subtitles.text."""
+"""Line breaking of subtitle text, in words or, without spaces, between characters."""
 
 from __future__ import annotations
 
@@ -7,37 +7,29 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise
 
-# More lines than anybody sets; only text crowded into a very short scene has them, and the choices would be too many.
+# Text of more lines is not balanced: only text crowded into a very short scene has them, and there are too many ways
+# to break it.
 MOST_BALANCED = 3
 
-
 SENTENCE_END = ".!?…。！？｡"
-
-
 CLAUSE_END = ",;:–—、，；："
-
-
 CLOSERS = "\"'”’»)]}」』）】〉》"
-
-
 # Japanese and Chinese punctuation and small kana that no line begins with, Thai and Lao vowels after their consonant.
 NEVER_FIRST = frozenset(
     "、。，．・：；？！゛゜ヽヾゝゞ々ー）〕］｝〉》」』】,.!?…:;)]}%ぁぃぅぇぉっゃゅょァィゥェォッャュョะาำຳະາ"
 )
-
-
 NEVER_LAST = frozenset("（〔［｛〈《「『【([{เแโใไເແໂໃໄ")
 
 
 @dataclass(frozen=True)
 class Unit:
-    """What a line break may not divide: a word, or one character of a language written without spaces."""
+    """Text that no line break divides: a word, or one character of a language written without spaces."""
 
     text: str
     spaced: bool
     """Whether white space comes before it, unless it begins a line."""
     offset: int
-    """Its place among the characters of the text that are not white space."""
+    """Index of its first character among those of the text that are not white space."""
 
     @property
     def columns(self) -> int:
@@ -51,7 +43,7 @@ def columns(text: str) -> int:
 
 
 def units(text: str, width: int) -> list[Unit]:
-    """The text as units of at most `width` columns. White space is a break and nothing else."""
+    """Split text into units of at most `width` columns. White space only separates units."""
     found: list[Unit] = []
     offset = 0
     for word in text.split():
@@ -63,10 +55,10 @@ def units(text: str, width: int) -> list[Unit]:
 
 def _pieces(word: str, width: int) -> Iterator[str]:
     clusters = list(_clusters(word))
-    anywhere = columns(word) > width
+    too_wide = columns(word) > width
     piece = clusters[0]
     for before, cluster in pairwise(clusters):
-        breakable = anywhere or columns(before[-1]) == 2 or columns(cluster[0]) == 2
+        breakable = too_wide or columns(before[-1]) == 2 or columns(cluster[0]) == 2
         forbidden = cluster[0] in NEVER_FIRST or before[-1] in NEVER_LAST
         if (breakable and not forbidden) or columns(piece + cluster) > width:
             yield piece
@@ -89,12 +81,12 @@ def _clusters(word: str) -> Iterator[str]:
 
 
 def in_one_line(line: Sequence[Unit]) -> str:
-    """The units as they are read."""
+    """The text of the units as one line."""
     return "".join(f" {unit.text}" if unit.spaced and position else unit.text for position, unit in enumerate(line))
 
 
 def filled_lines(text: Sequence[Unit], width: int) -> list[list[Unit]]:
-    """The units in lines that each take what fits: the fewest lines."""
+    """Break units into the fewest lines of at most `width` columns, each filled before the next (greedy)."""
     lines: list[list[Unit]] = []
     used = 0
     for unit in text:
@@ -108,7 +100,7 @@ def filled_lines(text: Sequence[Unit], width: int) -> list[list[Unit]]:
 
 
 def balanced_lines(text: Sequence[Unit], width: int) -> list[str]:
-    """As few lines as possible, as equal as possible, rather broken after punctuation and shorter on top."""
+    """Break units into as few lines as possible, about equally wide, best after punctuation and shorter on top."""
     filled = filled_lines(text, width)
     count = len(filled)
     if count > MOST_BALANCED:
@@ -124,17 +116,17 @@ def balanced_lines(text: Sequence[Unit], width: int) -> list[str]:
         cost += 0.1 * (columns(lines[0]) > columns(lines[-1]))
         if best is None or cost < best[0]:
             best = (cost, lines)
-    assert best is not None, "what a greedy filling fits, some choice of breaks fits"
+    assert best is not None, "the greedy lines are one of the choices"
     return best[1]
 
 
 def _bonus(line: str) -> float:
-    """What a border is worth, in squared columns: 12 columns off the middle for a sentence, 7 for a clause."""
+    """Bonus of a break in squared columns: worth 12 columns off the middle for a sentence, 7 for a clause."""
     return {0: 288.0, 1: 98.0, 2: 0.0}[border(line)]
 
 
 def border(text: str) -> int:
-    """How well the text can end here: 0 end of a sentence, 1 of a clause, 2 neither."""
+    """Kind of border after the text: 0 end of a sentence, 1 of a clause, 2 neither."""
     last = text.rstrip(CLOSERS)[-1:]
     if last and last in SENTENCE_END:
         return 0

@@ -1,4 +1,4 @@
-"""How well a scene can be listened to with the memory there is: the beam and the model, chosen before loading."""
+"""Selection of beam and Whisper model for the memory there is, before anything is loaded."""
 
 from __future__ import annotations
 
@@ -31,37 +31,37 @@ WORDS_SHARE = 0.3
 
 
 @dataclass(frozen=True)
-class Hearing:
-    """A way to listen."""
+class AsrConfig:
+    """Configuration of speech recognition that decides its memory."""
 
     model: ModelFile
     beam_size: int
     words: bool
     """Whether words are timed."""
     alone: bool = False
-    """Whether all other models leave first. The result is the same."""
+    """Whether all other models are unloaded first. The result is the same."""
 
     @property
     def name(self) -> str:
-        """As it is logged."""
+        """Name in the log."""
         beam = f"beam of {self.beam_size}" if self.beam_size > 1 else "no beam"
         return ", ".join([self.model.path.stem, beam, *(["alone"] if self.alone else [])])
 
     def key(self, device: Device) -> str:
-        """What a measurement of its activations is kept under."""
+        """Key of the measurement of its activations."""
         words = "words" if self.words else "segments"
         return ActivationCache.key(self.model.sha256, device, str(dtype_for(device)), f"beam {self.beam_size}", words)
 
     def weights_bytes(self, device: Device) -> int:
-        """What its weights take on the device."""
+        """Memory of its weights on the device."""
         return weights_bytes(self.model.path, dtype_for(device))
 
     def need_bytes(self, device: Device) -> int:
-        """Weights and activations together."""
+        """Memory of weights and activations together."""
         return self.weights_bytes(device) + self.activation_bytes(device)
 
     def activation_bytes(self, device: Device) -> int:
-        """What they will take beside that: measured in earlier jobs, else estimated."""
+        """Memory of its activations: measured in earlier jobs, else estimated."""
         measured = ActivationCache().bytes_of(self.key(device))
         if measured is not None:
             return measured
@@ -69,17 +69,17 @@ class Hearing:
         return LEAST_ACTIVATION_BYTES + round(share * self.weights_bytes(device))
 
 
-def fitting(wish: Hearing, smaller: Sequence[ModelFile], device: Device) -> MemoryPlan[Hearing]:
-    """The wish if there is memory for it, else its best replacement: without a beam, then by smaller models.
+def select_model(requested: AsrConfig, smaller: Sequence[ModelFile], device: Device) -> MemoryPlan[AsrConfig]:
+    """Select what fits the device: the requested configuration, else without a beam, else one of the `smaller` models.
 
-    After a first lack of memory it is tried once more with nothing beside it, in the fresh process that follows one. A
-    smaller model whose file is not the pinned one is left out. Raises OutOfMemory if nothing will ever fit.
+    After a first out-of-memory the request is tried once more with all other models unloaded, in the fresh process
+    that follows one. A smaller model whose file is not the pinned one is skipped. Raises OutOfMemory if nothing fits.
     """
     usable = list(smaller)
     while True:
-        choice = first_that_fits(_ladder(wish, usable, device), device, model_cache.headroom_bytes(device))
+        choice = first_that_fits(_candidates(requested, usable, device), device, model_cache.headroom_bytes(device))
         model = choice.candidate.value.model
-        if model == wish.model:
+        if model == requested.model:
             break
         try:
             verify_model(model.path, model.sha256)
@@ -88,12 +88,12 @@ def fitting(wish: Hearing, smaller: Sequence[ModelFile], device: Device) -> Memo
             usable.remove(model)
         else:
             break
-    as_asked = replace(choice.candidate.value, alone=False) == wish
-    if not as_asked:
-        LOG.warning("listening with %s instead of what was asked for", choice.candidate.name)
+    as_requested = replace(choice.candidate.value, alone=False) == requested
+    if not as_requested:
+        LOG.warning("memory is short: using %s instead of what was asked for", choice.candidate.name)
     if choice.candidate.value.alone:
         model_cache.clear()
-    if choice.rejections and not usable and not (as_asked and device.degrade_level == 1):
+    if choice.rejections and not usable and not (as_requested and device.degrade_level == 1):
         LOG.warning(
             "no smaller Whisper model of this kind is here to fall back on: to have one, name it once in "
             "`subtitles: model`, run `snakemake fetch_models`, and name yours again"
@@ -101,40 +101,40 @@ def fitting(wish: Hearing, smaller: Sequence[ModelFile], device: Device) -> Memo
     return choice
 
 
-def _ladder(wish: Hearing, smaller: Sequence[ModelFile], device: Device) -> list[Candidate[Hearing]]:
-    # Before anything is loaded both need the same.
-    ways = [wish, replace(wish, alone=True)] if device.degrade_level else [wish]
-    if wish.beam_size > 1:
-        ways.append(Hearing(wish.model, 1, wish.words))
-    ways += [Hearing(model, 1, wish.words) for model in smaller]
+def _candidates(requested: AsrConfig, smaller: Sequence[ModelFile], device: Device) -> list[Candidate[AsrConfig]]:
+    # Before anything is loaded the first two need the same.
+    configs = [requested, replace(requested, alone=True)] if device.degrade_level else [requested]
+    if requested.beam_size > 1:
+        configs.append(AsrConfig(requested.model, 1, requested.words))
+    configs += [AsrConfig(model, 1, requested.words) for model in smaller]
     return [
         Candidate(
-            name=way.name,
-            value=way,
-            need_bytes=way.need_bytes(device),
+            name=config.name,
+            value=config,
+            need_bytes=config.need_bytes(device),
         )
-        for way in ways
+        for config in configs
     ]
 
 
-def lowered(wish: Hearing, choice: MemoryPlan[Hearing]) -> dict[str, Any]:
-    """What the record says about it; empty if the wish was fulfilled, so that undisturbed records stay the same."""
-    taken = choice.candidate.value
-    if replace(taken, alone=False) == wish:
+def downgrade_record(requested: AsrConfig, choice: MemoryPlan[AsrConfig]) -> dict[str, Any]:
+    """Entry `lowered` of a record; empty if the request fits, so that records of undisturbed runs stay the same."""
+    used = choice.candidate.value
+    if replace(used, alone=False) == requested:
         return {}
     return {
         "lowered": {
-            "model": taken.model.path.stem,
-            "model_sha256": taken.model.sha256,
-            "beam_size": taken.beam_size,
+            "model": used.model.path.stem,
+            "model_sha256": used.model.sha256,
+            "beam_size": used.beam_size,
             "decisions": [decision.to_plain() for decision in choice.rejections],
         }
     }
 
 
 @contextmanager
-def measuring(hearing: Hearing, device: Device) -> Iterator[None]:
-    """Measure what the block takes beside the weights, which are there already, and remember it for later jobs.
+def measure_activations(config: AsrConfig, device: Device) -> Iterator[None]:
+    """Measure the memory that the block takes beside the loaded weights, and store it for later jobs.
 
     On the CPU this is the growth of the whole process.
     """
@@ -143,9 +143,9 @@ def measuring(hearing: Hearing, device: Device) -> Iterator[None]:
     try:
         yield
     except Exception:
-        # If the memory ran out it is at least this much, and the next preflight knows. A lost card says nothing.
+        # If the memory ran out, this is a lower bound for the next selection. A lost card has no peak to read.
         with suppress(RuntimeError):
-            ActivationCache().add(hearing.key(device), peak_bytes(device) - before)
+            ActivationCache().add(config.key(device), peak_bytes(device) - before)
         raise
     synchronize(device)
-    ActivationCache().add(hearing.key(device), peak_bytes(device) - before)
+    ActivationCache().add(config.key(device), peak_bytes(device) - before)

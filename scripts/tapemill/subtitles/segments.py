@@ -1,4 +1,4 @@
-"""What was heard: stretches of speech, and recognised text with its times, in whole milliseconds of the scene."""
+"""Speech regions and recognised segments, with times in whole milliseconds of the scene."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Self
 
 
 @dataclass(frozen=True)
-class Region:
+class SpeechRegion:
     """A stretch in which somebody speaks."""
 
     start_ms: int
@@ -31,7 +31,7 @@ class Word:
 
 @dataclass(frozen=True)
 class Segment:
-    """Text that the recogniser gave one pair of times, with what it thought of it."""
+    """Recognised text between two times, with the recogniser's confidence."""
 
     start_ms: int
     stop_ms: int
@@ -40,7 +40,7 @@ class Segment:
     """Mean natural logarithm of the probability of the tokens of the window this came from."""
     no_speech_prob: float
     compression_ratio: float
-    """Bytes of the window's text over its compressed bytes: high when it says the same again and again."""
+    """Bytes of the window's text over its compressed bytes: high for repetitive text."""
     temperature: float
     words: tuple[Word, ...] = ()
     """Empty unless word times were asked for."""

@@ -1,4 +1,4 @@
-"""Settings of the stage; what each means, its unit and range is said in the schema."""
+"""Settings of the stage subtitles; meaning, unit and range of each are in the schema."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from tapemill.core.errors import ConfigError
 
-# What a transcript depends on. The other keys only concern what is made of it, which costs nothing to do again.
+# The settings that a transcript depends on. The others only concern the cues, which are cheap to lay out again.
 RECOGNITION_KEYS = (
     *("vad_threshold", "vad_min_speech_s", "vad_min_silence_s", "vad_pad_s", "speech_join_s"),
     *("prompt", "temperatures", "beam_size", "condition_on_previous_text", "word_timestamps"),
@@ -51,10 +51,10 @@ class SubtitlesSettings:
             raise ConfigError(
                 f"subtitles: cue_shortest_s ({self.cue_shortest_s}) is longer than cue_longest_s "
                 f"({self.cue_longest_s})",
-                remedy="raise the one or lower the other",
+                remedy="raise cue_longest_s or lower cue_shortest_s",
             )
 
     def recognition(self) -> dict[str, Any]:
-        """The settings that a transcript depends on, as plain values."""
+        """The settings that a transcript depends on, as JSON values."""
         values = asdict(self)
         return {key: list(values[key]) if key == "temperatures" else values[key] for key in RECOGNITION_KEYS}

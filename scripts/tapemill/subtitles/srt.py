@@ -1,6 +1,6 @@
-"""SubRip and WebVTT files, read with pysubs2.
+"""SubRip and WebVTT files: writing, and reading with pysubs2.
 
-It is imported where it is used: the job script of a scene, which only hands its work over, imports this module too.
+pysubs2 is imported where it is used: the job script of a scene only dispatches its work and imports this module too.
 """
 
 from __future__ import annotations
@@ -31,38 +31,38 @@ class Cue:
     start_ms: int
     stop_ms: int
     text: str
-    """Safe text (`text.safe_text`), lines divided by line feeds."""
+    """Safe text (`sanitise.safe_text`), lines divided by line feeds."""
 
 
 def as_srt(cues: Iterable[Cue]) -> str:
     """The content of an SRT file."""
-    return "".join(_written(cues, ","))
+    return "".join(_numbered_cues(cues, ","))
 
 
 def as_vtt(cues: Iterable[Cue]) -> str:
     """The content of a WebVTT file."""
     cues = (Cue(cue.start_ms, cue.stop_ms, vtt_text(cue.text)) for cue in cues)
-    return "".join(["WEBVTT\n\n", *_written(cues, ".")])
+    return "".join(["WEBVTT\n\n", *_numbered_cues(cues, ".")])
 
 
-def _written(cues: Iterable[Cue], decimal: str) -> Iterator[str]:
-    # Not by pysubs2: it takes braces and backslashes of the text for a style, and hours for a million of them.
+def _numbered_cues(cues: Iterable[Cue], decimal: str) -> Iterator[str]:
+    # Not by pysubs2: it reads braces and backslashes in the text as styles, and takes hours for a million of them.
     for number, cue in enumerate(cues, 1):
         start, stop = (timestamp(Fraction(ms, 1000), decimal) for ms in (cue.start_ms, cue.stop_ms))
         yield f"{number}\n{start} --> {stop}\n{cue.text}\n\n"
 
 
 def read_srt(path: Path) -> list[Cue]:
-    """The cues of an SRT file, in order of time, as people write them; cues without text are left out.
+    """Read the cues of an SRT file in order of time, tolerant of hand-written files; cues without text are dropped.
 
-    Raises SceneError naming file and line if it is not clear what is meant.
+    Raises SceneError naming file and line of anything ambiguous.
     """
     import pysubs2
 
     content = _decoded(path)
     lines = content.split("\n")
-    _check(lines, path)
-    # pysubs2 takes a number in the last line for the index of a cue to come, though somebody may have said "1984".
+    _check_lines(lines, path)
+    # pysubs2 takes a number in the last line for the index of the next cue; it may be spoken text ("1984").
     file = pysubs2.SSAFile.from_string(content + "\n\n0\n", format_="srt", keep_html_tags=True)
     cues = [Cue(event.start, event.end, safe_text(event.text, markup=True)) for event in file]
     return sorted((cue for cue in cues if cue.text), key=lambda cue: (cue.start_ms, cue.stop_ms))
@@ -81,7 +81,7 @@ def _decoded(path: Path) -> str:
     return text.lstrip("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _check(lines: list[str], path: Path) -> None:
+def _check_lines(lines: list[str], path: Path) -> None:
     timed = False
     for number, line in enumerate(lines, start=1):
         if LOOKS_LIKE_TIMING.search(line):

@@ -1,4 +1,4 @@
-"""One scene from sound to cues, with a record of how they came about."""
+"""Transcribe one scene: from audio to cues, with a record of how they were made."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from tapemill.devices.device import CPU, Device, open_device
 from tapemill.models import ModelFile
 from tapemill.storage import atomic, fingerprint, untrusted_text
 
-from .asr import Task, recognise
-from .cue_layout import lay_cues
-from .hallucination_filter import judge
-from .model_selection import Hearing, fitting, lowered, measuring
-from .segments import Region, Segment
+from .asr import AsrTask, transcribe
+from .cue_layout import layout_cues
+from .hallucination_filter import filter_segments
+from .model_selection import AsrConfig, downgrade_record, measure_activations, select_model
+from .segments import Segment, SpeechRegion
 from .settings import SubtitlesSettings
 from .srt import as_srt
 from .vad import detect_speech, read_samples
@@ -44,30 +44,31 @@ def transcribe_scene(
     rate: Fraction,
     settings: SubtitlesSettings,
     recipe: int,
-    task: Task = "transcribe",
+    task: AsrTask = "transcribe",
     device: Device = CPU,
     smaller: Sequence[ModelFile] = (),
     on_failure: OnSceneFailure = "stop",
 ) -> list[JobWarning]:
     """Write the cues of a scene of `frames` frames at `rate`, counted from its start, and the record beside them.
 
-    `audio` is a WAV of 16 kHz, one channel, 16 bit; without speech in it the SRT is empty and no model is loaded. What
-    stands in `srt` and was not written by this function is somebody's correction and stays, byte for byte. Where only
-    settings of guards and cues have changed, the record's segments are laid out anew and nothing is recognised again.
-    Without a language it is detected in this scene. Where memory is short, the beam search is given up and then one of
-    the models in `smaller` (the largest first) takes the place of `model`; the record says so under `lowered`. With
-    `on_failure` "keep_original" a scene that cannot be transcribed gets an empty SRT, and the record says why. Raises
-    SceneError, ModelError, ConfigError, SetupError, OutOfMemory.
+    `audio` is a WAV of 16 kHz, one channel, 16 bit; without speech in it the SRT is empty and no model is loaded. An
+    `srt` that was not written by this function is a correction by hand and stays, byte for byte. If only settings of
+    the hallucination filter and of cues have changed, the record's segments are laid out again without recognition.
+    Without a `language` it is detected in this scene. Where memory is short, the beam search is dropped, and then one
+    of the models in `smaller` (the largest first) replaces `model`; the record has that under `lowered`. With
+    `on_failure` "keep_original" a scene that cannot be transcribed gets an empty SRT, and the record has the reason.
+
+    Raises SceneError, ModelError, ConfigError, SetupError, OutOfMemory.
     """
-    before = _read_record(record)
-    if srt.exists() and fingerprint.sha256(srt) not in _written_by_us(before):
-        _keep(srt, record, before)
+    previous = _read_record(record)
+    if srt.exists() and fingerprint.sha256(srt) not in _own_digests(previous):
+        _keep_correction(srt, record, previous)
         return []
     try:
-        text, values = _transcribed(
-            before=before,
+        text, values = _transcribe(
+            previous=previous,
             audio=audio,
-            wish=Hearing(model, settings.beam_size, settings.word_timestamps),
+            requested=AsrConfig(model, settings.beam_size, settings.word_timestamps),
             smaller=smaller,
             language=language,
             frames=frames,
@@ -82,46 +83,54 @@ def transcribe_scene(
             raise
         LOG.warning("the scene gets no subtitles: %s: %s", type(error).__name__, error)
         text, values = "", {"left_empty": {"error": type(error).__name__, "message": error.what}}
-    # First the record, then the SRT: if the machine stops in between, the old SRT is still known as ours.
+    # First the record, then the SRT: if the machine stops in between, the old SRT is still known as not corrected.
     values["srt_sha256"] = hashlib.sha256(text.encode()).hexdigest()
     values["replaced_srt_sha256"] = fingerprint.sha256(srt) if srt.exists() else None
     atomic.write_json(record, values)
     atomic.write_text(srt, text)
-    report(f"{frames} frames listened to", frames=frames)
+    report(f"audio of {frames} frames transcribed", frames=frames)
     return list(_notices(values))
 
 
-def _transcribed(
+def _transcribe(
     *,
-    before: Mapping[str, Any],
+    previous: Mapping[str, Any],
     audio: Path,
-    wish: Hearing,
+    requested: AsrConfig,
     smaller: Sequence[ModelFile],
     language: str | None,
     frames: int,
     rate: Fraction,
-    task: Task,
+    task: AsrTask,
     settings: SubtitlesSettings,
     recipe: int,
     device: Device,
 ) -> tuple[str, dict[str, Any]]:
-    """The SRT, and what the record says of how it came about. `before` is the record of an earlier run."""
-    made_from = _made_from(
-        audio=audio, language=language, settings=settings, recipe=recipe, model_sha256=wish.model.sha256, task=task
+    """The content of the SRT, and of the record. `previous` is the record of an earlier run."""
+    made_from = _inputs(
+        audio=audio, language=language, settings=settings, recipe=recipe, model_sha256=requested.model.sha256, task=task
     )
-    if before.get("made_from") == made_from:
-        LOG.info("the speech is recognised already, only the cues are laid out anew")
-        heard, less = before["heard"], {key: before[key] for key in ("lowered",) if key in before}
+    if previous.get("made_from") == made_from:
+        LOG.info("the speech is recognised already; only the cues are laid out again")
+        heard, downgrade = previous["heard"], {key: previous[key] for key in ("lowered",) if key in previous}
     else:
-        heard, less = _listen(
-            audio=audio, wish=wish, smaller=smaller, language=language, task=task, settings=settings, device=device
+        heard, downgrade = _recognise(
+            audio=audio,
+            requested=requested,
+            smaller=smaller,
+            language=language,
+            task=task,
+            settings=settings,
+            device=device,
         )
-    regions = [Region(**region) for region in heard["speech"]]
+    regions = [SpeechRegion(**region) for region in heard["speech"]]
     segments = [Segment.from_plain(segment) for segment in heard["segments"]]
-    judged = judge(segments, regions, settings)
-    cues = lay_cues([kept for kept, reason in judged if reason is None], frames=frames, rate=rate, settings=settings)
-    removed = [_removed(segment, reason) for segment, reason in judged if reason is not None]
-    return as_srt(cues), {"made_from": made_from, "heard": heard, **less, "removed": removed}
+    filtered = filter_segments(segments, regions, settings)
+    cues = layout_cues(
+        [kept for kept, reason in filtered if reason is None], frames=frames, rate=rate, settings=settings
+    )
+    removed = [_removed_entry(segment, reason) for segment, reason in filtered if reason is not None]
+    return as_srt(cues), {"made_from": made_from, "heard": heard, **downgrade, "removed": removed}
 
 
 def _notices(record: Mapping[str, Any]) -> Iterator[JobWarning]:
@@ -133,51 +142,51 @@ def _notices(record: Mapping[str, Any]) -> Iterator[JobWarning]:
         )
 
 
-def _listen(
+def _recognise(
     *,
     audio: Path,
-    wish: Hearing,
+    requested: AsrConfig,
     smaller: Sequence[ModelFile],
     language: str | None,
-    task: Task,
+    task: AsrTask,
     settings: SubtitlesSettings,
     device: Device,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What is in the sound, as JSON values: language, stretches of speech, segments as recognised; what was lowered."""
+    """Speech of the scene as JSON values (language, speech regions, segments), and the record of a downgrade."""
     samples = read_samples(audio)
     regions = detect_speech(samples, settings)
     segments: Sequence[Segment] = []
-    less: dict[str, Any] = {}
+    downgrade: dict[str, Any] = {}
     if regions:
         open_device(device)
-        choice = fitting(wish, smaller, device)
-        less, taken = lowered(wish, choice), choice.candidate.value
-        report(f"listening with {choice.candidate.name}", model=[taken.model.path.stem])
-        model = load_model(taken.model, device, headroom_bytes=taken.activation_bytes(device))
-        with measuring(taken, device):
-            language, segments = recognise(
+        choice = select_model(requested, smaller, device)
+        downgrade, used = downgrade_record(requested, choice), choice.candidate.value
+        report(f"transcribing with {choice.candidate.name}", model=[used.model.path.stem])
+        model = load_model(used.model, device, headroom_bytes=used.activation_bytes(device))
+        with measure_activations(used, device):
+            language, segments = transcribe(
                 samples,
                 regions,
                 model=model,
                 language=language,
                 task=task,
-                settings=replace(settings, beam_size=taken.beam_size),
+                settings=replace(settings, beam_size=used.beam_size),
                 device=device,
             )
     else:
-        LOG.info("nobody speaks in this scene")
+        LOG.info("no speech in this scene")
     heard = {
         "language": language,
         "speech": [region.to_plain() for region in regions],
         "segments": [segment.to_plain() for segment in segments],
     }
-    return heard, less
+    return heard, downgrade
 
 
-def _made_from(
-    *, audio: Path, language: str | None, settings: SubtitlesSettings, recipe: int, model_sha256: str, task: Task
+def _inputs(
+    *, audio: Path, language: str | None, settings: SubtitlesSettings, recipe: int, model_sha256: str, task: AsrTask
 ) -> dict[str, Any]:
-    """All that the recognised text depends on. Compared after a round trip through JSON, so plain values only."""
+    """Inputs of recognition: all that its result depends on, as JSON values, which a record is compared with."""
     from importlib.metadata import version
 
     return {
@@ -187,18 +196,18 @@ def _made_from(
         "language": language,
         "settings": settings.recognition(),
         "recipe": recipe,
-        # The build for one kind of card (2.13.0+cpu, 2.13.0+xpu) is the same version.
+        # Builds for different devices (2.13.0+cpu, 2.13.0+xpu) are the same version.
         "versions": {package: version(package).split("+")[0] for package in PACKAGES},
     }
 
 
-def _removed(segment: Segment, reason: str) -> dict[str, Any]:
-    LOG.info("left out: %r, %s", segment.text, reason)
+def _removed_entry(segment: Segment, reason: str) -> dict[str, Any]:
+    LOG.info("dropped: %r, %s", segment.text, reason)
     return {"start_ms": segment.start_ms, "stop_ms": segment.stop_ms, "text": segment.text, "reason": reason}
 
 
 def _read_record(record: Path) -> dict[str, Any]:
-    """The record of an earlier run; empty if there is none, or if it is not one of ours."""
+    """Read the record of an earlier run; empty if there is none, or if it is damaged."""
     try:
         return untrusted_text.read_json(record, error=SceneError, remedy="delete it")
     except FileNotFoundError:
@@ -208,12 +217,13 @@ def _read_record(record: Path) -> dict[str, Any]:
         return {}
 
 
-def _written_by_us(record: Mapping[str, Any]) -> set[str]:
+def _own_digests(record: Mapping[str, Any]) -> set[str]:
+    """SHA-256 of the SRT files that this module wrote, by a record."""
     return {record[key] for key in ("srt_sha256", "replaced_srt_sha256") if record.get(key)}
 
 
-def _keep(srt: Path, record: Path, before: Mapping[str, Any]) -> None:
+def _keep_correction(srt: Path, record: Path, previous: Mapping[str, Any]) -> None:
     LOG.warning("%s was corrected by hand and is kept; delete it to have it made again", srt)
-    atomic.write_json(record, {**before, "note": "the SRT was corrected by hand and kept"})
-    # The same bytes with a new time, or the next run would find it older than the sound and come here again.
+    atomic.write_json(record, {**previous, "note": "the SRT was corrected by hand and kept"})
+    # A new time for the same bytes, or the next run would find it older than the audio and start this job again.
     os.utime(srt)

@@ -1,4 +1,4 @@
-"""Loading a Whisper model onto any device, also one without double precision and sparse tensors."""
+"""Loader of Whisper models, also for devices without double precision and sparse tensors."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CHECKPOINT_BYTES = 2
 
 
 def load_model(file: ModelFile, device: Device, *, headroom_bytes: int = 0) -> Any:
-    """A whisper model on the device, after its file was found to be the pinned one. It stays for the jobs to come.
+    """Load a Whisper model onto the device after checking its file's SHA-256. It stays loaded for later jobs.
 
     `headroom_bytes` is what working with it takes beside its weights. Raises ModelError if the file is not the pinned
     one, or no checkpoint in openai-whisper's format; SetupError if there is no such device.
@@ -35,29 +35,29 @@ def load_model(file: ModelFile, device: Device, *, headroom_bytes: int = 0) -> A
         file,
         dtype,
         device,
-        lambda: _loaded(file, device, target, dtype),
+        lambda: _load(file, device, target, dtype),
         need_bytes=weights_bytes(file.path, dtype),
         headroom_bytes=headroom_bytes,
     )
 
 
 def weights_bytes(path: Path, dtype: torch.dtype) -> int:
-    """How much memory the weights of a checkpoint take in a number format."""
+    """Memory of the weights of a checkpoint in a number format."""
     try:
         with zipfile.ZipFile(path) as archive:
             stored = sum(item.file_size for item in archive.infolist())
     except (OSError, zipfile.BadZipFile):
-        # A checkpoint as torch wrote it before 1.6; one that is none will be refused when it is loaded.
+        # A checkpoint as torch wrote it before 1.6; any other file is refused when it is loaded.
         stored = path.stat().st_size if path.is_file() else 0
     return stored * dtype.itemsize // CHECKPOINT_BYTES
 
 
-def _loaded(file: ModelFile, device: Device, target: torch.device, dtype: torch.dtype) -> Any:
+def _load(file: ModelFile, device: Device, target: torch.device, dtype: torch.dtype) -> Any:
     import torch
     import whisper
 
     try:
-        # An absolute path is never taken for a model's name, so nothing is downloaded. whisper loads weights_only.
+        # An absolute path is never mistaken for a model's name, so nothing is downloaded. whisper loads weights_only.
         model = whisper.load_model(str(file.path.absolute()), device="cpu")
     except (pickle.UnpicklingError, RuntimeError, KeyError, TypeError, EOFError) as error:
         raise ModelError(
@@ -73,14 +73,14 @@ def _loaded(file: ModelFile, device: Device, target: torch.device, dtype: torch.
             break
     if target.type == "cpu":
         return model
-    keep_heads_here(model)
+    densify_alignment_heads(model)
     if dtype == torch.float16:
-        halve(model)
+        to_half(model)
     return optimise(model.to(target), device)
 
 
-def keep_heads_here(model: Any) -> None:
-    """Make the alignment heads a plain attribute, which `to` leaves on the CPU.
+def densify_alignment_heads(model: Any) -> None:
+    """Make the alignment heads a plain attribute, which `to()` leaves on the CPU.
 
     They are a sparse buffer, and Intel's cards have no sparse tensors; only their indices are read, one by one.
     """
@@ -89,8 +89,8 @@ def keep_heads_here(model: Any) -> None:
     model.alignment_heads = heads
 
 
-def halve(model: Any) -> None:
-    """Store in half precision what whisper computes with in half precision.
+def to_half(model: Any) -> None:
+    """Store in half precision the weights that whisper uses in half precision.
 
     It keeps all weights in single precision and casts these layers' weights at each call: the numbers are the same,
     the memory is half. Its normalisation computes in single precision and stays.
@@ -105,9 +105,9 @@ def halve(model: Any) -> None:
 
 @contextmanager
 def timing_on_cpu(model: Any) -> Iterator[None]:
-    """Let word times be found on the CPU, where whisper would do it on the card in double precision.
+    """Compute word times on the CPU, where whisper would do it on the GPU in double precision.
 
-    `whisper.timing.dtw` says `.double()` before `.cpu()`. From single to double precision nothing is lost, so the
+    `whisper.timing.dtw` calls `.double()` before `.cpu()`. From single to double precision nothing is lost, so the
     other way round the numbers are the same. On the CPU whisper does it already.
     """
     if model.device.type == "cpu":

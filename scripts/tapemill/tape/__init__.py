@@ -4,14 +4,14 @@ from .chapters import Chapter, plan_chapters
 from .mux import mux_tape
 from .settings import TapeSettings
 from .streams import SubtitleTrack
-from .tags import TapeFacts, tags_of_work
+from .tags import TapeDescription, build_tags
 
 __all__ = [
     "Chapter",
     "SubtitleTrack",
-    "TapeFacts",
+    "TapeDescription",
     "TapeSettings",
+    "build_tags",
     "mux_tape",
     "plan_chapters",
-    "tags_of_work",
 ]

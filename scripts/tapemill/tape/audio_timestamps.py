@@ -21,7 +21,7 @@ AAC_PRIMING_SAMPLES = 1024  # what ffmpeg's encoder puts before the first sample
 OPUS_PACKET_SAMPLES = 960  # 20 ms, the default of libopus
 
 
-def counted(container: InputContainer, stream: AudioStream) -> Iterator[Packet[Any]]:
+def retime_packets(container: InputContainer, stream: AudioStream) -> Iterator[Packet[Any]]:
     """Packets of a sound track that `clean_sound` wrote, with time stamps in samples.
 
     Raises GateError if it holds another codec.

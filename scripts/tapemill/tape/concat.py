@@ -21,7 +21,7 @@ from tapemill.media.probe import open_media
 
 
 @dataclass(frozen=True)
-class Format:
+class StreamFormat:
     """What must be equal in clips that are joined without encoding them again."""
 
     codec: str
@@ -32,7 +32,7 @@ class Format:
 
 
 @dataclass(frozen=True)
-class Join:
+class ConcatPlan:
     """Clips that were found to fit."""
 
     clips: tuple[Path, ...]
@@ -48,12 +48,12 @@ class Join:
         return sum(self.frames)
 
 
-def survey(*, clips: Sequence[Path], frames: Sequence[int], rate: Fraction) -> Join:
+def check_compatible(*, clips: Sequence[Path], frames: Sequence[int], rate: Fraction) -> ConcatPlan:
     """Read all clips and make sure that they fit: same format, `frames[i]` pictures each, one a tick.
 
     Raises GateError naming the clip that does not, InputError for one that cannot be read.
     """
-    wanted: Format | None = None
+    wanted: StreamFormat | None = None
     delay = keyframes = 0
     progress = Progress(sum(frames), "looking at the clips")
     for clip, expected in zip(clips, frames, strict=True):
@@ -74,10 +74,10 @@ def survey(*, clips: Sequence[Path], frames: Sequence[int], rate: Fraction) -> J
                 remedy="delete the clip and run again",
             )
         delay = max(delay, *(place - frame for place, frame in enumerate(order)))
-    return Join(tuple(clips), tuple(frames), rate, delay, keyframes)
+    return ConcatPlan(tuple(clips), tuple(frames), rate, delay, keyframes)
 
 
-def packets(join: Join) -> Iterator[Packet[VideoStream]]:
+def concat_packets(join: ConcatPlan) -> Iterator[Packet[VideoStream]]:
     """All packets of all clips in decoding order, with time stamps as frame numbers of the tape, in units of 1/rate."""
     unit = 1 / join.rate
     base = count = 0
@@ -127,9 +127,9 @@ def _numbered(
         ) from error
 
 
-def _format(stream: VideoStream) -> Format:
+def _format(stream: VideoStream) -> StreamFormat:
     context = stream.codec_context
-    return Format(
+    return StreamFormat(
         codec=context.name,
         width=context.width,
         height=context.height,
@@ -138,8 +138,8 @@ def _format(stream: VideoStream) -> Format:
     )
 
 
-def _misfit(clip: Path, first: Path, found: Format, wanted: Format) -> GateError:
-    differing = [name for name in Format.__dataclass_fields__ if getattr(found, name) != getattr(wanted, name)]
+def _misfit(clip: Path, first: Path, found: StreamFormat, wanted: StreamFormat) -> GateError:
+    differing = [name for name in StreamFormat.__dataclass_fields__ if getattr(found, name) != getattr(wanted, name)]
     return GateError(
         f"this clip does not join {first.name}: its {', '.join(differing)} differ",
         file=clip,

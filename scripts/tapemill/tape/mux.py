@@ -29,12 +29,12 @@ from tapemill.storage.atomic import staged
 from tapemill.storage.job_records import replaced
 
 from . import verify
-from .audio_timestamps import counted
+from .audio_timestamps import retime_packets
 from .chapters import Chapter
-from .concat import Join, packets, survey
+from .concat import ConcatPlan, check_compatible, concat_packets
 from .settings import TapeSettings
-from .streams import Part, SubtitleTrack, gathered, spoken
-from .tags import TapeFacts, container_tags, language_code
+from .streams import MuxStream, SubtitleTrack, non_empty, prepare_streams
+from .tags import TapeDescription, container_tags, language_code
 
 if TYPE_CHECKING:
     from av.container.core import Chapter as MuxerChapter  # known to type checkers only
@@ -57,7 +57,7 @@ def mux_tape(
     sound: Path | None,
     subtitles: Sequence[SubtitleTrack],
     chapters: Sequence[Chapter],
-    facts: TapeFacts,
+    facts: TapeDescription,
     target: Path,
     settings: TapeSettings,
 ) -> list[JobWarning]:
@@ -75,24 +75,24 @@ def mux_tape(
             file=target,
             remedy="look into the scene table; delete it to have the scenes detected again",
         )
-    join = survey(clips=clips, frames=clip_frames, rate=rate)
+    join = check_compatible(clips=clips, frames=clip_frames, rate=rate)
     heard = sound if sound is not None and sound.stat().st_size else None
-    shown = spoken(subtitles)
+    shown = non_empty(subtitles)
     with staged(target) as partial:
         with (
-            gathered(sound=heard, subtitles=shown, container=settings.container, target=target) as parts,
+            prepare_streams(sound=heard, subtitles=shown, container=settings.container, target=target) as parts,
             ExitStack() as stack,
             _writing(partial, settings, join) as output,
         ):
             output.metadata.update(container_tags(facts, settings.container))
             output.set_chapters(_chapters(chapters, join))
             picture = _add_picture(output, join, settings)
-            joined = Progress(join.total_frames, "joining").counting(packets(join))
+            joined = Progress(join.total_frames, "joining").counting(concat_packets(join))
             streams = [_timed(picture, joined, 1 / join.rate)]
             streams += [_add_part(output, stack, part, facts, settings) for part in parts]
             for _, _, packet in heapq.merge(*streams):
                 output.mux_one(packet)
-        verify.check(partial, join=join, sound=heard, subtitles=shown, chapters=chapters)
+        verify.verify_tape(partial, join=join, sound=heard, subtitles=shown, chapters=chapters)
     told = f"{len(clips)} clips, {join.total_frames} frames at {rate} frames/s: {target}"
     report(told, frames=join.total_frames)
     notices = list(replaced(clips))
@@ -102,7 +102,7 @@ def mux_tape(
 
 
 @contextmanager
-def _writing(partial: Path, settings: TapeSettings, join: Join) -> Iterator[OutputContainer]:
+def _writing(partial: Path, settings: TapeSettings, join: ConcatPlan) -> Iterator[OutputContainer]:
     """An open output file, closed whole or, if something fails, closed anyhow."""
     options = {"fflags": "+bitexact"}
     if settings.container == "mkv":
@@ -128,7 +128,7 @@ def _writing(partial: Path, settings: TapeSettings, join: Join) -> Iterator[Outp
             output.close()
 
 
-def _add_picture(output: OutputContainer, join: Join, settings: TapeSettings) -> VideoStream:
+def _add_picture(output: OutputContainer, join: ConcatPlan, settings: TapeSettings) -> VideoStream:
     with open_media(join.clips[0]) as container:
         codec = container.streams.video[0].codec_context.name
         stream = output.add_stream_from_template(container.streams.video[0], opaque=True)
@@ -142,7 +142,7 @@ def _add_picture(output: OutputContainer, join: Join, settings: TapeSettings) ->
 
 
 def _add_part(
-    output: OutputContainer, stack: ExitStack, part: Part, facts: TapeFacts, settings: TapeSettings
+    output: OutputContainer, stack: ExitStack, part: MuxStream, facts: TapeDescription, settings: TapeSettings
 ) -> Iterator[Timed]:
     """Add one sound or subtitle track and return its packets. `stack` keeps the file open."""
     container = stack.enter_context(open_media(part.path, demuxer=part.demuxer))
@@ -159,7 +159,7 @@ def _add_part(
     stream.disposition = Disposition.default if shown else Disposition(0)
     if isinstance(template, AudioStream) and settings.container == "mp4":
         stream.time_base = Fraction(1, template.codec_context.sample_rate)
-        return _timed(stream, counted(container, template), stream.time_base)
+        return _timed(stream, retime_packets(container, template), stream.time_base)
     copied = (packet for packet in container.demux(template) if packet.size)
     return _timed(stream, copied, Fraction(template.time_base or 1))
 
@@ -173,7 +173,7 @@ def _timed(stream: Stream, source: Iterable[Packet[Any]], time_base: Fraction) -
         yield (packet.dts or 0) * unit_s, index, packet
 
 
-def _chapters(chapters: Sequence[Chapter], join: Join) -> list[MuxerChapter]:
+def _chapters(chapters: Sequence[Chapter], join: ConcatPlan) -> list[MuxerChapter]:
     """Chapters as the muxer takes them, each until the next one begins."""
     starts = [milliseconds(chapter.start_s) for chapter in chapters]
     stops = [*starts[1:], milliseconds(join.total_frames / join.rate)]

@@ -32,7 +32,7 @@ class SubtitleTrack:
 
 
 @dataclass(frozen=True)
-class Part:
+class MuxStream:
     """One stream to copy."""
 
     path: Path
@@ -44,22 +44,22 @@ class Part:
     """What the file is to be opened as, if not as what it looks like."""
 
 
-def spoken(tracks: Sequence[SubtitleTrack]) -> list[SubtitleTrack]:
+def non_empty(tracks: Sequence[SubtitleTrack]) -> list[SubtitleTrack]:
     """The subtitle tracks that say anything: an empty file makes no track."""
     return [track for track in tracks if track.path.read_text(encoding="utf-8-sig", errors="replace").strip()]
 
 
 @contextmanager
-def gathered(
+def prepare_streams(
     *, sound: Path | None, subtitles: Sequence[SubtitleTrack], container: str, target: Path
-) -> Iterator[list[Part]]:
+) -> Iterator[list[MuxStream]]:
     """Yield the streams to copy, sound first; what had to be written for it is removed afterwards.
 
     Matroska takes SRT as it is, MP4 has subtitles of its own kind, which ffmpeg makes of it. Raises ToolFailed if it
     cannot, InputError for a file that is no media.
     """
     sounds = _sound_parts(sound) if sound else []
-    texts = [Part(track.path, 0, "subtitle", track.language, track.title, "srt") for track in subtitles]
+    texts = [MuxStream(track.path, 0, "subtitle", track.language, track.title, "srt") for track in subtitles]
     if container == "mkv" or not texts:
         yield [*sounds, *texts]
         return
@@ -69,14 +69,14 @@ def gathered(
         yield [*sounds, *(_within(text, converted, place) for place, text in enumerate(texts))]
 
 
-def _within(text: Part, converted: Path, place: int) -> Part:
+def _within(text: MuxStream, converted: Path, place: int) -> MuxStream:
     return replace(text, path=converted, stream_index=place, demuxer=None)
 
 
-def _sound_parts(sound: Path) -> list[Part]:
+def _sound_parts(sound: Path) -> list[MuxStream]:
     with open_media(sound) as container:
         return [
-            Part(sound, stream.index, "audio", stream.language or "", str(stream.metadata.get("title", "")))
+            MuxStream(sound, stream.index, "audio", stream.language or "", str(stream.metadata.get("title", "")))
             for stream in container.streams.audio
         ]
 

@@ -15,7 +15,7 @@ from tapemill.storage.job_records import TAG_PREFIX
 
 
 @dataclass(frozen=True)
-class TapeFacts:
+class TapeDescription:
     """The tape as a whole. Empty texts are left out of the file."""
 
     title: str = ""
@@ -27,7 +27,7 @@ class TapeFacts:
     """Facts of how it was made; their names get the prefix TAPEMILL_ and capitals."""
 
 
-def tags_of_work(clips: Sequence[Path], config: Mapping[str, Any]) -> dict[str, str]:
+def build_tags(clips: Sequence[Path], config: Mapping[str, Any]) -> dict[str, str]:
     """What the records beside the clips say of how they were made, shortened, and what puts the tape together.
 
     Found out when the tape is made, and never a reason to make it again: another version of a program would be one.
@@ -53,7 +53,7 @@ def language_code(language: str, container: str) -> str:
         return "und"
 
 
-def container_tags(facts: TapeFacts, container: str) -> dict[str, str]:
+def container_tags(facts: TapeDescription, container: str) -> dict[str, str]:
     """Tags of the whole file.
 
     Matroska names the day of recording DATE_RECORDED, players that go by ffmpeg's names show `date`: both are written.

@@ -15,7 +15,7 @@ from tapemill.media.cfr import frame_indices
 from tapemill.media.output_checks import REMEDY, open_output
 
 from .chapters import Chapter
-from .concat import Join
+from .concat import ConcatPlan
 from .streams import SubtitleTrack
 
 # An MP4 subtitle sample of this size is a pause: its text has length 0.
@@ -23,7 +23,7 @@ PAUSE_BYTES = 2
 
 
 @dataclass
-class Track:
+class StreamContent:
     """What was found of one stream."""
 
     kind: str
@@ -46,8 +46,8 @@ class Track:
         return self.end * self.time_base
 
 
-def check(
-    path: Path, *, join: Join, sound: Path | None, subtitles: Sequence[SubtitleTrack], chapters: Sequence[Chapter]
+def verify_tape(
+    path: Path, *, join: ConcatPlan, sound: Path | None, subtitles: Sequence[SubtitleTrack], chapters: Sequence[Chapter]
 ) -> None:
     """Read a finished tape from end to end and compare it with what went in. Raises GateError with both."""
     tracks, chapter_count = _read(path, progress=Progress(join.total_frames, "looking at the tape"))
@@ -64,7 +64,7 @@ def check(
     _expect(path, "chapters", chapter_count, len(chapters))
 
 
-def _check_picture(path: Path, found: Track, join: Join) -> None:
+def _check_picture(path: Path, found: StreamContent, join: ConcatPlan) -> None:
     _expect(path, "frames", len(found.times), join.total_frames)
     expected = frame_indices(np.arange(join.total_frames), 0, 1 / join.rate, 1 / found.time_base)
     times = np.sort(np.array(found.times, dtype=np.int64))
@@ -74,7 +74,7 @@ def _check_picture(path: Path, found: Track, join: Join) -> None:
         _expect(path, f"time of frame {frame} in units of {found.time_base} s", int(times[frame]), int(expected[frame]))
 
 
-def _check_sound(path: Path, found: Track, wanted: Track, frame_s: Fraction) -> None:
+def _check_sound(path: Path, found: StreamContent, wanted: StreamContent, frame_s: Fraction) -> None:
     # Not packets: readers cut uncompressed sound as they like.
     _expect(path, "bytes of sound", found.payload_bytes, wanted.payload_bytes)
     # The two files may round to different units.
@@ -90,10 +90,12 @@ def _cues(path: Path) -> int:
     return len(_read(path, demuxer="srt")[0][0].times)
 
 
-def _read(path: Path, *, demuxer: str | None = None, progress: Progress | None = None) -> tuple[list[Track], int]:
+def _read(
+    path: Path, *, demuxer: str | None = None, progress: Progress | None = None
+) -> tuple[list[StreamContent], int]:
     with open_output(path, target=path, demuxer=demuxer) as container:
         tracks = {
-            stream.index: Track(stream.type, Fraction(stream.time_base or 1))
+            stream.index: StreamContent(stream.type, Fraction(stream.time_base or 1))
             for stream in container.streams
             if stream.type in ("video", "audio", "subtitle")
         }

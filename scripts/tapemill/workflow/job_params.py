@@ -11,7 +11,7 @@ from typing import Any
 
 from tapemill.core.errors import ConfigError, ModelError
 from tapemill.core.timing import FrameRange, format_fraction
-from tapemill.enhance import NetworkStep, OutputPicture, SceneSettings
+from tapemill.enhance import NetworkStep, OutputFormat, SceneSettings
 from tapemill.media.capture_info import Capture, SourceFileInfo, VideoInfo
 from tapemill.models import UNPINNED
 from tapemill.scenes import Scene
@@ -202,7 +202,7 @@ class JobParams:
         return self._output.to_plain()
 
     @property
-    def _output(self) -> OutputPicture:
+    def _output(self) -> OutputFormat:
         return self.enhance.output(self.capture.picture)
 
     def expected_s(self, stage: Stage, subtitles: Mapping[str, Any]) -> int:

@@ -110,12 +110,6 @@ def as_inputs(files: Sequence[Path]) -> list[str]:
     return [str(file) for file in files if not re.search(r"\{.*\}", str(file), re.DOTALL)]
 
 
-def spread(ids: list[str], count: int) -> list[str]:
-    """At most `count` of the ids, evenly spread."""
-    count = min(len(ids), count)
-    return [ids[(2 * position + 1) * len(ids) // (2 * count)] for position in range(count)]
-
-
 def lookups(rows: Mapping[str, TapeRow]) -> dict[str, TapeState]:
     """A lookup for each row of the sheet."""
     return {tape: TapeState(row) for tape, row in rows.items()}

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from tapemill.core.timing import (
     FrameRange,
+    evenly_spaced,
     format_fraction,
     merge_intervals,
     milliseconds,
@@ -60,3 +61,16 @@ def test_a_span_derives_seconds_exactly():
 def test_stretches_are_united_where_they_overlap_or_touch():
     assert list(merge_intervals([(5, 6), (0, 2), (1, 3), (3, 4), (7, 7), (5.5, 5.7)])) == [(0, 4), (5, 6)]
     assert list(merge_intervals([])) == []
+
+
+@pytest.mark.parametrize(("count", "expected"), [(1, ["c"]), (2, ["b", "d"]), (5, list("abcde")), (9, list("abcde"))])
+def test_evenly_spaced_items(count, expected):
+    assert evenly_spaced(list("abcde"), count) == expected
+
+
+@given(count=st.integers(1, 400_000), at_most=st.integers(1, 200))
+def test_evenly_spaced_indices_are_in_order_and_distinct(count, at_most):
+    found = evenly_spaced(range(count), at_most)
+    assert len(found) == min(count, at_most)
+    assert found == sorted(set(found))
+    assert 0 <= found[0] <= found[-1] < count

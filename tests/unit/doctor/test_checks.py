@@ -8,7 +8,7 @@ import pytest
 from tapemill.core.errors import ConfigError
 from tapemill.devices import visibility
 from tapemill.doctor import checks
-from tapemill.doctor.findings import Asked, ok
+from tapemill.doctor.findings import CheckOptions, ok
 from tests.support.fakes import torch_driver
 from tests.support.project import ROOT
 
@@ -63,7 +63,7 @@ def test_every_card_is_shown_with_what_selects_it_and_recorded(machine):
     assert (machine / "run" / "tapemill" / "cards-cuda.json").exists()
 
 
-def test_no_card_is_no_fault_and_the_cpu_is_named(machine):
+def test_no_card_is_no_error_and_the_cpu_is_named(machine):
     torch_driver.install(machine / "packages", "xpu", [])
     for arguments in ((), ("--kind", "xpu")):
         code, found = of_cards(*arguments)
@@ -72,21 +72,21 @@ def test_no_card_is_no_fault_and_the_cpu_is_named(machine):
         assert title in [each["title"] for each in found if each["level"] == "ok"]
 
 
-def test_a_kind_that_torch_cannot_use_is_a_fault_if_it_is_asked_for(machine):
+def test_a_kind_that_torch_cannot_use_is_an_error_if_it_is_asked_for(machine):
     torch_driver.install(machine / "packages", "cpu", [])
     assert of_cards()[0] == 0
     code, told = doctor("--only", "cards", "--kind", "xpu")
     assert code == 1
-    assert "fault   this torch cannot use xpu cards" in told
+    assert "error   this torch cannot use xpu cards" in told
     assert "make setup DEVICE=xpu" in told
-    assert told.splitlines()[-1].startswith("1 fault")
+    assert told.splitlines()[-1].startswith("1 error")
 
 
-def test_a_driver_that_fails_is_a_fault_and_quoted(machine):
+def test_a_driver_that_fails_is_an_error_and_quoted(machine):
     torch_driver.install(machine / "packages", "xpu", [torch_driver.arc(0)], says="no permission for the device")
     code, told = doctor("--only", "cards", "--only", "settings")
     assert code == 1
-    assert "fault   torch could not list the xpu cards" in told
+    assert "error   torch could not list the xpu cards" in told
     assert "no permission for the device" in told
     assert "what to do: install or repair the card's driver" in told
 
@@ -103,7 +103,7 @@ def test_cards_that_the_profile_declares_have_to_be_there(machine):
     torch_driver.install(machine / "packages", "xpu", [torch_driver.arc(0)])
     code, found = of_cards("--profile", "arc2")
     assert code == 1
-    (wrong,) = [each for each in found if each["level"] == "fault"]
+    (wrong,) = [each for each in found if each["level"] == "error"]
     assert "the profile declares gpu1" in wrong["title"]
     assert "--resources gpu1=0" in wrong["remedy"]
     torch_driver.install(machine / "packages", "xpu", [torch_driver.arc(0), torch_driver.arc(1)])
@@ -112,11 +112,11 @@ def test_cards_that_the_profile_declares_have_to_be_there(machine):
     assert found[-1]["title"] == "the profile's cards are there: gpu0, gpu1"
 
 
-def test_a_profile_for_other_cards_than_this_torch_is_a_fault(machine):
+def test_a_profile_for_other_cards_than_this_torch_is_an_error(machine):
     torch_driver.install(machine / "packages", "cuda", [torch_driver.geforce(0)])
     code, found = of_cards("--profile", "arc2")
     assert code == 1
-    assert any("the profile declares xpu lanes" in each["title"] for each in found if each["level"] == "fault")
+    assert any("the profile declares xpu lanes" in each["title"] for each in found if each["level"] == "error")
 
 
 def test_a_mask_that_hides_all_cards_is_named(machine, monkeypatch):
@@ -142,7 +142,7 @@ def test_a_machine_without_any_package_is_told_all_the_same(machine):
     assert any(title.startswith("not installed: av, ") for title in titles)
     assert "torch is not installed" in titles
     assert {each["subject"] for each in told} == {subject for subject, _, _ in checks.CHECKS}
-    assert all("make setup" in each["remedy"] for each in told if each["level"] == "fault")
+    assert all("make setup" in each["remedy"] for each in told if each["level"] == "error")
 
 
 def test_the_repository_is_well_and_nothing_is_written_but_the_record_of_cards(machine):
@@ -150,7 +150,7 @@ def test_the_repository_is_well_and_nothing_is_written_but_the_record_of_cards(m
     code, told = doctor("--profile", "profiles/cpu")
     assert code == 0, told
     assert status() == before
-    assert not any(line.startswith("fault") for line in told.splitlines())
+    assert not any(line.startswith("error") for line in told.splitlines())
 
 
 def status():
@@ -201,12 +201,12 @@ def test_a_check_that_fails_is_a_finding_and_the_next_goes_on(put_checks):
         fault=raising(ZeroDivisionError("division by zero")),
         last=lambda asked: iter([ok("the end")]),
     )
-    found = [finding for _, finding in checks.run_checks(Asked()) if finding.title != "begun"]
-    assert [finding.level for finding in found] == ["fault"] * 4 + ["warning", "ok"]
-    wrong, module, library, disk, fault, _ = found
+    found = [finding for _, finding in checks.run_checks(CheckOptions()) if finding.title != "begun"]
+    assert [finding.level for finding in found] == ["error"] * 4 + ["warning", "ok"]
+    wrong, module, library, disk, exception, _ = found
     assert (wrong.title, wrong.facts, wrong.remedy) == ("wrong", [("file", "a.yaml")], "mend it")
     assert "package torch is not installed" in module.title and "make setup" in module.remedy
     assert "libGL.so.1" in library.title and "make setup" in library.remedy
     assert disk.title.endswith("Permission denied") and disk.facts == [("file", "/x/y")]
-    assert "ZeroDivisionError" in fault.title
-    assert fault.facts[0][1].startswith("test_checks.py, line ")
+    assert "ZeroDivisionError" in exception.title
+    assert exception.facts[0][1].startswith("test_checks.py, line ")

@@ -28,13 +28,13 @@ def test_what_is_well_is_ok(patient):
         ("title: \x00\n", "the config cannot be read"),
     ],
 )
-def test_a_config_that_cannot_be_is_a_fault_and_the_sheet_is_looked_at_all_the_same(patient, text, says):
+def test_a_config_that_cannot_be_is_an_error_and_the_sheet_is_looked_at_all_the_same(patient, text, says):
     patient.path("config/config.yaml").write_text(text)
     assert says in patient.only("check_config").title
     assert patient.found("check_sheet")[-1].level == "ok"
 
 
-def test_a_config_that_is_not_there_or_not_utf8_is_a_fault(patient):
+def test_a_config_that_is_not_there_or_not_utf8_is_an_error(patient):
     patient.path("config/config.yaml").write_bytes(b"sheet: \xff\n")
     assert "the config cannot be read" in patient.only("check_config").title
     patient.path("config/config.yaml").unlink()
@@ -43,7 +43,7 @@ def test_a_config_that_is_not_there_or_not_utf8_is_a_fault(patient):
     assert "run in the folder that holds config/" in missing.remedy
 
 
-def test_a_chain_that_cannot_be_is_a_fault(patient):
+def test_a_chain_that_cannot_be_is_an_error(patient):
     patient.configure(enhance={"chain": ["sharpen", "deinterlace"]})
     assert "deinterlace must be the first step" in patient.only("check_chain").title
 
@@ -57,7 +57,7 @@ def test_scenes_with_settings_of_their_own_are_checked_and_counted(patient):
     assert "there is no tape 'other'" in patient.only("check_chain").title
 
 
-def test_a_profile_that_is_not_there_is_a_fault_that_names_those_there_are(patient):
+def test_a_profile_that_is_not_there_is_an_error_that_names_those_there_are(patient):
     assert patient.found("check_profile") == []
     assert patient.found("check_profile", profile="profiles/cpu")[0].level == "ok"
     missing = patient.only("check_profile", profile="profiles/gpu")
@@ -92,11 +92,11 @@ def test_each_source_that_cannot_be_used_is_named(patient):
         {"tape": "six", "source": "leading"},
         {"tape": "demo", "source": "resources/demo/capture.mkv"},
     )
-    faults = patient.found("check_sheet", level="fault")
+    errors = patient.found("check_sheet", level="error")
     said = ["'two' does not exist", "'three' is neither", "'four' holds no scene", "'five' is empty", "leads out"]
-    assert len(faults) == len(said)
-    assert all(words in finding.title for words, finding in zip(said, faults, strict=True))
-    assert all(finding.remedy for finding in faults)
+    assert len(errors) == len(said)
+    assert all(words in finding.title for words, finding in zip(said, errors, strict=True))
+    assert all(finding.remedy for finding in errors)
     assert "the demo tape is not drawn yet" in patient.found("check_sheet", level="ok")[0].title
 
 
@@ -117,7 +117,7 @@ def test_a_file_that_may_not_be_read_is_named(patient, monkeypatch):
     assert wrong.facts == [("file", "one.mkv")]
 
 
-def test_a_capture_from_the_future_is_a_fault(patient):
+def test_a_capture_from_the_future_is_an_error(patient):
     later = time.time() + 7200
     os.utime(patient.path("one.mkv"), (later, later))
     wrong = patient.only("check_sheet")
@@ -125,7 +125,7 @@ def test_a_capture_from_the_future_is_a_fault(patient):
     assert "`touch`" in wrong.remedy
 
 
-def test_a_sheet_that_cannot_be_is_a_fault_and_an_empty_one_a_warning(patient):
+def test_a_sheet_that_cannot_be_is_an_error_and_an_empty_one_a_warning(patient):
     patient.sheet({"tape": "a b", "source": "one.mkv"})
     assert "row 2 of config/tapes.tsv" in patient.only("check_sheet").title
     patient.sheet()
@@ -134,7 +134,7 @@ def test_a_sheet_that_cannot_be_is_a_fault_and_an_empty_one_a_warning(patient):
     assert "cannot be read" in patient.only("check_sheet").title
 
 
-def test_a_model_that_is_not_there_or_another_is_a_fault(patient):
+def test_a_model_that_is_not_there_or_another_is_an_error(patient):
     patient.configure(subtitles={"model": "tiny"})
     missing = patient.only("check_models")
     assert missing.title == "the speech model tiny is not there"
@@ -153,7 +153,7 @@ def test_networks_of_the_chain_are_looked_at_too(patient):
     assert [("licence", "MIT, as Tapemill") in finding.facts for finding in found] == [True, True]
 
 
-def test_a_model_that_nobody_has_looked_into_is_a_fault(patient):
+def test_a_model_that_nobody_has_looked_into_is_an_error(patient):
     shutil.copy(ROOT / COMPACT, patient.path("own.safetensors"))
     patient.configure(enhance={"chain": ["deinterlace", {"network": {"model": "own.safetensors"}}]})
     assert "is not pinned yet" in patient.only("check_models").title
@@ -182,17 +182,17 @@ def test_a_model_that_was_set_aside_is_pointed_out(patient):
 def test_no_key_in_an_address_of_the_registry_is_told(patient):
     import io
 
-    from tapemill.doctor.findings import Asked
-    from tapemill.doctor.output import tell_json, tell_lines
+    from tapemill.doctor.findings import CheckOptions
+    from tapemill.doctor.output import print_findings, print_json
 
     patient.path("config/models.yaml").write_text(
         "mine:\n  kind: speech\n  url: https://me:hunter22@host/x.pt?token=abcdefgh\n"
         "demo-en:\n  kind: speech\n  file: resources/models/demo-en.pt\n"
     )
     patient.configure(subtitles={"model": "mine"})
-    for tell in (tell_lines, tell_json):
+    for tell in (print_findings, print_json):
         stream = io.StringIO()
-        tell(checks.run_checks(Asked(), {"settings", "models", "tapes", "disk"}), stream)
+        tell(checks.run_checks(CheckOptions(), {"settings", "models", "tapes", "disk"}), stream)
         assert "models" in stream.getvalue()
         assert "hunter22" not in stream.getvalue()
         assert "abcdefgh" not in stream.getvalue()

@@ -33,14 +33,14 @@ def test_room_and_kind_are_told_and_nothing_is_written(patient):
     assert sorted(patient.folder.rglob("*")) == before
 
 
-def test_less_room_than_is_to_stay_free_is_a_fault(patient):
+def test_less_room_than_is_to_stay_free_is_an_error(patient):
     patient.configure(disk={"reserve_gb": 100000})
     wrong = patient.only("check_places")
     assert "and 100000.0 GB are to stay so (disk: reserve_gb)" in wrong.title
     assert "make room" in wrong.remedy
 
 
-def test_a_tape_that_needs_more_than_there_is_is_a_fault(patient):
+def test_a_tape_that_needs_more_than_there_is_is_an_error(patient):
     source = patient.path("one.mkv")
     # A file of holes: as large as it says, and no byte on the disk.
     os.truncate(source, 4 * (disk_space.free_bytes(patient.folder) // 4096) * 4096)
@@ -64,12 +64,12 @@ def test_a_tape_on_a_disk_of_its_own_is_looked_at_there(patient, tmp_path):
         patient.configure(disk={"reserve_gb": 1})
         assert patient.only("check_places").title.startswith("results/one: ")
         other.lock()
-        titles = [finding.title for finding in patient.found("check_places", level="fault")]
+        titles = [finding.title for finding in patient.found("check_places", level="error")]
         assert "the disk of results/one is mounted read-only" in titles
         assert "nothing can be written to results/one" in titles
 
 
-def test_a_read_only_folder_is_a_fault_and_all_else_is_told(tmp_path, monkeypatch):
+def test_a_read_only_folder_is_an_error_and_all_else_is_told(tmp_path, monkeypatch):
     with small_disk(tmp_path / "work", "8m") as other:
         (other.path / "config").mkdir()
         (other.path / "config" / "config.yaml").write_text("disk: {reserve_gb: 0}\n")
@@ -86,7 +86,7 @@ def test_a_read_only_folder_is_a_fault_and_all_else_is_told(tmp_path, monkeypatc
         assert (done.returncode, done.stderr) == (1, "")
         told = json.loads(done.stdout)["findings"]
         assert "the disk of results is mounted read-only" in [
-            each["title"] for each in told if each["level"] == "fault"
+            each["title"] for each in told if each["level"] == "error"
         ]
         assert {"encoders", "machine"} <= {each["subject"] for each in told if each["level"] == "ok"}
 
@@ -107,7 +107,7 @@ def test_traps_of_file_systems(patient, monkeypatch, kind, level, says):
     assert any(says in finding.title and finding.remedy for finding in found)
 
 
-def test_a_disk_without_locks_is_a_fault(patient, monkeypatch):
+def test_a_disk_without_locks_is_an_error(patient, monkeypatch):
     def refuse(descriptor, operation):
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 

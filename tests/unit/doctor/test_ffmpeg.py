@@ -44,7 +44,7 @@ def test_hardware_that_is_asked_for_and_does_not_work_is_a_warning(patient, name
     assert found[0].facts[0][1]
 
 
-def test_a_software_encoder_that_is_asked_for_and_does_not_work_is_a_fault(patient):
+def test_a_software_encoder_that_is_asked_for_and_does_not_work_is_an_error(patient):
     patient.configure(enhance={"encoder": "libx265"}, ffmpeg=stand_in(patient.folder, "killed", "libx265"))
     wrong = patient.only("check_encoders")
     assert "the encoder libx265 does not work" in wrong.title
@@ -52,14 +52,14 @@ def test_a_software_encoder_that_is_asked_for_and_does_not_work_is_a_fault(patie
     assert "libx264" in patient.found("check_encoders", level="ok")[0].title
 
 
-def test_a_format_that_the_encoder_has_not_is_a_fault(patient):
+def test_a_format_that_the_encoder_has_not_is_an_error(patient):
     patient.configure(enhance={"encoder": "libsvtav1", "pixel_format": "yuv444p"})
     assert "libsvtav1 cannot encode yuv444p" in patient.only("check_encoders").title
 
 
-def test_a_program_that_is_no_ffmpeg_or_not_there_is_a_fault(patient):
+def test_a_program_that_is_no_ffmpeg_or_not_there_is_an_error(patient):
     patient.configure(ffmpeg=sys.executable)
-    assert patient.found("check_ffmpeg", "check_filters", level="fault")[0].remedy
+    assert patient.found("check_ffmpeg", "check_filters", level="error")[0].remedy
     patient.configure(ffmpeg=stand_in(patient.folder, "missing"))
     for check in ("check_ffmpeg", "check_filters", "check_encoders"):
         wrong = patient.only(check)
@@ -71,7 +71,7 @@ def test_a_program_that_is_no_ffmpeg_or_not_there_is_a_fault(patient):
     assert "leave the setting `ffmpeg` empty" in wrong.remedy
 
 
-def test_an_ffmpeg_without_a_filter_is_a_fault(patient):
+def test_an_ffmpeg_without_a_filter_is_an_error(patient):
     # As another build says it that knows no bwdif.
     real = ffmpeg.binary()
     other = patient.path("ffmpeg")

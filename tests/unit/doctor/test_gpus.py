@@ -59,7 +59,7 @@ def test_a_profile_without_cards_computes_on_the_processor(patient):
     assert patient.found("check_lanes") == []
 
 
-def test_a_profile_that_asks_for_cards_and_names_none_or_an_unknown_kind_is_a_fault(patient):
+def test_a_profile_that_asks_for_cards_and_names_none_or_an_unknown_kind_is_an_error(patient):
     none = patient.only("check_lanes", profile=profile(patient, "scheduler-lanes-device: xpu\n"))
     assert none.title == "the profile asks for cards of kind xpu and declares none"
     assert "gpu0: 2" in none.remedy

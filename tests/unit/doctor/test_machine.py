@@ -21,14 +21,14 @@ def test_versions_are_told_and_those_of_the_lock(patient):
     assert plugins.title == "plugins of Snakemake: scheduler lanes, logger rich"
 
 
-def test_an_old_python_is_a_fault(patient, monkeypatch):
+def test_an_old_python_is_an_error(patient, monkeypatch):
     monkeypatch.setattr(software, "OLDEST_PYTHON", (99, 0))
     wrong = patient.only("check_python")
     assert "is too old" in wrong.title
     assert "make setup PYTHON=" in wrong.remedy
 
 
-def test_a_package_that_is_missing_is_a_fault_and_another_version_a_warning(patient, monkeypatch):
+def test_a_package_that_is_missing_is_an_error_and_another_version_a_warning(patient, monkeypatch):
     real = software.version
 
     def installed(name):
@@ -55,7 +55,7 @@ def test_plugins_that_a_profile_names_have_to_be_installed(patient):
 
 def test_limits_of_this_machine_are_told(patient):
     found = patient.found(*MACHINE)
-    assert not [finding for finding in found if finding.level == "fault"]
+    assert not [finding for finding in found if finding.level == "error"]
     assert f"{len(os.sched_getaffinity(0))} cores may be used" in [finding.title for finding in found]
 
 
@@ -70,7 +70,7 @@ def test_few_open_files_are_a_warning(patient):
     assert "ulimit -n 4096" in hint.remedy
 
 
-def test_shared_memory_that_is_missing_is_a_fault(patient, monkeypatch, tmp_path):
+def test_shared_memory_that_is_missing_is_an_error(patient, monkeypatch, tmp_path):
     monkeypatch.setattr(machine, "SHARED", tmp_path / "gone")
     assert "is not there or cannot be written to" in patient.only("check_limits").title
     monkeypatch.setattr(machine, "SHARED", tmp_path)
@@ -78,7 +78,7 @@ def test_shared_memory_that_is_missing_is_a_fault(patient, monkeypatch, tmp_path
     assert "--shm-size" in patient.only("check_limits", level="warning").remedy
 
 
-def test_a_runtime_folder_of_somebody_else_is_a_fault(patient, tmp_path):
+def test_a_runtime_folder_of_somebody_else_is_an_error(patient, tmp_path):
     folder = tmp_path / "run" / "tapemill"
     folder.mkdir(parents=True)
     folder.chmod(0o777)

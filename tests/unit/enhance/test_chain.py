@@ -5,7 +5,7 @@ import pytest
 
 from tapemill.config.schema import check_values, load_config
 from tapemill.core.errors import ConfigError
-from tapemill.enhance.chain import Chain, check_order, preset_chain, written_out
+from tapemill.enhance.chain import Chain, preset_chain, resolve_chain, validate_order
 from tapemill.enhance.settings import PRESETS
 from tapemill.models import Model
 from tests.support.media.clips import PLAIN
@@ -23,7 +23,7 @@ def section(**changes):
 
 
 def chain_of(**changes):
-    complete = written_out(section(**changes), find, lambda own: check_values("enhance", own, "enhance.chain"))
+    complete = resolve_chain(section(**changes), find, lambda own: check_values("enhance", own, "enhance.chain"))
     return complete, Chain.of(replace(PLAIN, **complete))
 
 
@@ -112,4 +112,4 @@ def test_a_chain_that_cannot_be_is_one_clear_error(chain, words):
 def test_preset_chains_keep_the_order():
     for preset in PRESETS:
         names = [step if isinstance(step, str) else next(iter(step)) for step in preset_chain(preset, "a", "b")]
-        check_order(names)
+        validate_order(names)

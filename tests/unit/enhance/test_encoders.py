@@ -5,7 +5,7 @@ import pytest
 
 from tapemill.core.errors import ConfigError, InputError, TransientError
 from tapemill.devices.device import CPU, Device
-from tapemill.enhance import choose_encoder, enhance_scene, needs_choice, output_picture
+from tapemill.enhance import choose_encoder, enhance_scene, needs_choice, plan_output_format
 from tapemill.enhance.encoders import ENCODERS, chosen_encoder, device_arguments, encoder_arguments
 from tests.support.media.clips import PLAIN, clip_from, facts_of
 
@@ -112,7 +112,7 @@ def test_nvidia_encoders_need_no_device_since_they_heed_the_mask():
 def test_a_format_that_the_encoder_has_not_is_a_configuration_error(clip):
     settings = replace(PLAIN, encoder="libsvtav1", pixel_format="yuv444p")
     with pytest.raises(ConfigError, match="libsvtav1 cannot encode yuv444p"):
-        encoder_arguments("libsvtav1", output_picture(facts_of(clip), settings), settings)
+        encoder_arguments("libsvtav1", plan_output_format(facts_of(clip), settings), settings)
 
 
 def test_every_hardware_encoder_and_its_software_make_the_same_formats():

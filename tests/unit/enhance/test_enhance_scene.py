@@ -13,7 +13,7 @@ import pytest
 from tapemill.core.errors import GateError, SceneError, ToolFailed
 from tapemill.core.timing import milliseconds
 from tapemill.devices.device import CPU
-from tapemill.enhance import enhance_scene, output_picture
+from tapemill.enhance import enhance_scene, plan_output_format
 from tapemill.media.ffmpeg import runner as ffmpeg
 from tapemill.media.ffmpeg.version import ffmpeg_build
 from tapemill.media.probe import frame_count, packet_times, probe
@@ -142,7 +142,7 @@ def test_any_size_and_format_becomes_what_was_promised(tmp_path, size, pixel_for
     clip = clip_from(tmp_path / "scene.mkv", source, frames=frames)
     settings = replace(PLAIN, preset="fast")
     target, _ = enhanced(tmp_path, clip, frames, settings, field_order=order)
-    promised = output_picture(facts_of(clip, field_order=order), settings)
+    promised = plan_output_format(facts_of(clip, field_order=order), settings)
     found = probe(target).picture
     assert (found.width, found.height, found.pixel_format) == (promised.width, promised.height, promised.pixel_format)
     assert frame_count(target) == frames * promised.frames_per_frame

@@ -4,7 +4,14 @@ from fractions import Fraction
 import pytest
 
 from tapemill.core.errors import ConfigError
-from tapemill.enhance.output_format import BT601_NTSC, BT601_PAL, BT709, output_picture, source_colour, working_layout
+from tapemill.enhance.output_format import (
+    BT601_NTSC,
+    BT601_PAL,
+    BT709,
+    plan_output_format,
+    source_colour,
+    working_layout,
+)
 from tests.support.media.clips import PAL, PLAIN, UNTAGGED
 
 
@@ -29,7 +36,7 @@ def pal(**changes):
     ],
 )
 def test_pixels_become_square_and_sides_even(picture, settings, size):
-    output = output_picture(picture, replace(PLAIN, **settings))
+    output = plan_output_format(picture, replace(PLAIN, **settings))
     assert (output.width, output.height) == size
 
 
@@ -39,7 +46,7 @@ def test_pixels_become_square_and_sides_even(picture, settings, size):
 )
 def test_rate_doubles_only_when_both_fields_of_an_interlaced_tape_become_frames(order, deinterlace, factor):
     rate = Fraction(30000, 1001)
-    output = output_picture(pal(field_order=order, rate=rate), replace(PLAIN, deinterlace=deinterlace))
+    output = plan_output_format(pal(field_order=order, rate=rate), replace(PLAIN, deinterlace=deinterlace))
     assert (output.frames_per_frame, output.rate) == (factor, rate * factor)
 
 
@@ -56,7 +63,7 @@ def test_rate_doubles_only_when_both_fields_of_an_interlaced_tape_become_frames(
     ],
 )
 def test_automatic_pixel_format(encoder, source, expected):
-    assert output_picture(pal(pixel_format=source), replace(PLAIN, encoder=encoder)).pixel_format == expected
+    assert plan_output_format(pal(pixel_format=source), replace(PLAIN, encoder=encoder)).pixel_format == expected
 
 
 @pytest.mark.parametrize(
@@ -102,11 +109,11 @@ def test_colour_of_the_capture_is_tagged_or_told_by_its_lines(picture, expected)
 
 
 def test_colours_are_kept_up_to_576_lines_and_become_bt709_above():
-    assert output_picture(pal(), PLAIN).colour == BT601_PAL
-    assert output_picture(pal(), replace(PLAIN, height_lines=720)).colour == BT709
-    assert output_picture(pal(height=480, colour=replace(BT709, range="pc")), PLAIN).colour == BT709
+    assert plan_output_format(pal(), PLAIN).colour == BT601_PAL
+    assert plan_output_format(pal(), replace(PLAIN, height_lines=720)).colour == BT709
+    assert plan_output_format(pal(height=480, colour=replace(BT709, range="pc")), PLAIN).colour == BT709
 
 
 def test_a_crop_of_everything_is_refused():
     with pytest.raises(ConfigError, match="leaves nothing of a picture of 720 × 576"):
-        output_picture(pal(), replace(PLAIN, crop_top_lines=300, crop_bottom_lines=276))
+        plan_output_format(pal(), replace(PLAIN, crop_top_lines=300, crop_bottom_lines=276))

@@ -6,8 +6,8 @@ import pytest
 from tapemill.core.errors import GateError
 from tapemill.devices.device import CPU
 from tapemill.enhance import enhance_scene
-from tapemill.enhance.filters.graph import Scene
-from tapemill.enhance.verify import check_clip
+from tapemill.enhance.filters.graph import SceneGraphInput
+from tapemill.enhance.verify import verify_clip
 from tests.support.media.clips import LOSSLESS, PLAIN, clip_from, facts_of
 
 FRAMES = 30
@@ -19,8 +19,8 @@ def clip(tmp_path):
 
 
 def check(path, clip, settings=LOSSLESS, **known):
-    scene = Scene.of(facts_of(clip, **known), "progressive", settings)
-    return check_clip(path, target=path, clip=clip, scene=scene, frames=FRAMES)
+    scene = SceneGraphInput.of(facts_of(clip, **known), "progressive", settings)
+    return verify_clip(path, target=path, clip=clip, scene=scene, frames=FRAMES)
 
 
 def restored(folder, clip, settings=LOSSLESS):

@@ -12,7 +12,7 @@ from tapemill.config.tape_sheet import TapeRow
 from tapemill.core.errors import DiskFull, NotWritable
 from tapemill.core.timing import FrameRange
 from tapemill.enhance import EnhanceSettings, SceneSettings
-from tapemill.enhance.chain import written_out
+from tapemill.enhance.chain import resolve_chain
 from tapemill.media.capture_info import AudioTrackInfo
 from tapemill.media.ffmpeg import runner as ffmpeg
 from tapemill.planning import disk_usage, file_sizes
@@ -37,7 +37,7 @@ def short(tmp_path_factory):
 
 def enhance(**changes):
     section = load_config({"enhance": changes})["enhance"]
-    return written_out(section, lambda name: None, lambda own: None)
+    return resolve_chain(section, lambda name: None, lambda own: None)
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from tapemill.core.timing import FrameRange
-from tapemill.enhance import OutputPicture
+from tapemill.enhance import OutputFormat
 from tapemill.media.colour import Colour
-from tapemill.report.frames import CaptureFile, Tape
-from tapemill.report.sampling import TapeFacts, sample_report_frames
+from tapemill.report.frames import CaptureReader, TapeReader
+from tapemill.report.sampling import SampledTape, sample_report_frames
 from tests.support.capture_info import capture_of
 from tests.support.media.frame_codes import irregular_times, make_capture, read_number
 
@@ -41,7 +41,7 @@ def test_a_capture_shows_the_frame_of_its_grid(tmp_path, name):
     take, order = capture.takes[0], capture.picture.field_order
     wanted = [0, 1, 17, take.frames // 2, take.frames - 1]
     shown = truth.shown(take.frames)
-    with CaptureFile(truth.path, take, SD, 0) as file:
+    with CaptureReader(truth.path, take, SD, 0) as file:
         # Back and forth, as no reader does.
         found = {k: number_of(file.deinterlaced(file.frame(k), order)) for k in reversed(wanted)}
     assert found == {k: (2 if truth.interlaced else 1) * shown[k] for k in wanted}
@@ -49,7 +49,7 @@ def test_a_capture_shows_the_frame_of_its_grid(tmp_path, name):
 
 def test_a_tape_shows_the_picture_of_a_number(tmp_path):
     truth = make_capture(tmp_path / "a.mkv", size=SIZE, frames=150, rate=Fraction(50), gop=50)
-    with Tape(truth.path, Fraction(50), SD) as tape:
+    with TapeReader(truth.path, Fraction(50), SD) as tape:
         assert {k: number_of(tape.picture(k)) for k in (149, 0, 77, 50)} == {149: 149, 0: 0, 77: 77, 50: 50}
         assert tape.picture(400) is None
         # Inside the span, some frames after a key frame.
@@ -64,7 +64,7 @@ def test_a_damaged_place_is_left_out(tmp_path):
     middle = len(data) // 2
     data[middle : middle + 60_000] = bytes(60_000)
     truth.path.write_bytes(data)
-    with CaptureFile(truth.path, capture.takes[0], SD, 0) as file:
+    with CaptureReader(truth.path, capture.takes[0], SD, 0) as file:
         first = number_of(file.deinterlaced(file.frame(2), "progressive"))
         found = [file.frame(k) for k in range(60)]
     assert first == 2
@@ -75,7 +75,7 @@ def test_a_turned_capture_is_set_upright(tmp_path):
     truth = make_capture(tmp_path / "a.mkv", size=SIZE, frames=3, codec="ffv1")
     capture = capture_of(truth.path)
     for rotation, turn in ((0, 0), (90, -1), (180, 2), (270, 1)):
-        with CaptureFile(truth.path, capture.takes[0], SD, rotation) as file:
+        with CaptureReader(truth.path, capture.takes[0], SD, rotation) as file:
             upright = file.deinterlaced(file.frame(1), "progressive")
         assert number_of(np.ascontiguousarray(np.rot90(upright, -turn))) == 1
 
@@ -89,12 +89,12 @@ def test_a_sample_compares_the_same_moments_in_the_same_shape(tmp_path):
     record = {"crop": {"left": 0, "top": 0, "width": 192, "height": 152}, "field_order": "tff"}
     (folder / "enhanced" / "0000000.json").write_text(json.dumps(record))
     known = capture_of(capture.path, interlaced="tff")
-    facts = TapeFacts(
+    facts = SampledTape(
         sources=[capture.path],
         takes=known.takes,
         picture=known.picture,
         rotation_deg=0,
-        output=OutputPicture(384, 304, 384, 304, Fraction(50), 2, "yuv420p", SD),
+        output=OutputFormat(384, 304, 384, 304, Fraction(50), 2, "yuv420p", SD),
         scenes=["0000000", "0000025"],
         spans=[FrameRange(0, 25), FrameRange(25, 50)],
     )

@@ -8,8 +8,8 @@ from tapemill.core.timing import FrameRange
 from tapemill.events.attempts import Attempt
 from tapemill.events.run_state import of_run
 from tapemill.report.run_page import render_run_report
-from tapemill.report.runs import view, views
-from tapemill.report.tape_history import newest, seconds_of, troubles, work_by_stage
+from tapemill.report.runs import run_view, run_views
+from tapemill.report.tape_history import failed_attempts, newest, seconds_of, work_by_stage
 from tests.support.event_script import RUN, Script
 
 SCENES = {"T": ["0000000", "0000050"]}
@@ -26,7 +26,7 @@ def attempt(rule, scene="", begin=0.0, end=1.0, *, number=1, outcome="done", tap
 
 
 def test_lanes_have_rows_with_their_idle_share_and_stages_without_one_are_below():
-    run = view(
+    run = run_view(
         "r",
         [
             attempt("probe_capture", begin=0, end=2),
@@ -46,24 +46,24 @@ def test_lanes_have_rows_with_their_idle_share_and_stages_without_one_are_below(
 
 
 def test_a_job_that_waits_at_a_lane_begins_when_the_one_before_it_has_ended():
-    run = view("r", [attempt("enhance_scene", f"{n:07d}", 0, 2 * n + 2, lane="gpu0") for n in range(3)])
+    run = run_view("r", [attempt("enhance_scene", f"{n:07d}", 0, 2 * n + 2, lane="gpu0") for n in range(3)])
     assert [(bar.start_s, bar.stop_s) for bar in run.rows[0].bars] == [(0, 2), (2, 4), (4, 6)]
     assert run.rows[0].busy_s == 6
     assert run.rows[0].idle_share == 0
 
 
 def test_waiting_before_the_work_is_no_work():
-    (row,) = view("r", [attempt("enhance_scene", "0000000", 0, 10, seconds=4.0)]).rows
+    (row,) = run_view("r", [attempt("enhance_scene", "0000000", 0, 10, seconds=4.0)]).rows
     assert [(bar.start_s, bar.stop_s) for bar in row.bars] == [(6, 10)]
 
 
 def test_what_still_runs_is_left_out():
-    run = view(
+    run = run_view(
         "r", [attempt("mux_tape", begin=0, end=3), attempt("render_run_report", begin=3, end=None, outcome="running")]
     )
     assert [row.name for row in run.rows] == ["tape"]
     assert run.length_s == 3
-    assert view("r", [attempt("render_run_report", begin=0, end=None, outcome="running")]).rows == ()
+    assert run_view("r", [attempt("render_run_report", begin=0, end=None, outcome="running")]).rows == ()
 
 
 def test_what_came_out_otherwise_is_told_once_and_what_failed_each_time():
@@ -78,7 +78,7 @@ def test_what_came_out_otherwise_is_told_once_and_what_failed_each_time():
         attempt("mux_tape", notices=again),
         attempt("clean_sound", outcome="failed", reason="SceneError: no"),
     ]
-    run = view("r", attempts)
+    run = run_view("r", attempts)
     assert run.done == 3
     assert [(tape, each.scene, each.kind) for tape, each in run.notices] == [
         ("T", "0000000", "lowered"),
@@ -115,10 +115,10 @@ def test_only_runs_that_made_what_is_there_are_shown():
         "4": [attempt("mux_tape", tape="another")],
         "4a": [attempt("render_tape_report")],
     }
-    assert [run.name for run in views(runs, SCENES)] == ["2", "3"]
+    assert [run.name for run in run_views(runs, SCENES)] == ["2", "3"]
     # Of a tape that is not finished, what failed last counts too.
     runs["5"] = [attempt("clean_sound", outcome="failed", tape="another")]
-    assert [run.name for run in views(runs, SCENES | {"another": None})] == ["2", "3", "4", "5"]
+    assert [run.name for run in run_views(runs, SCENES | {"another": None})] == ["2", "3", "4", "5"]
     assert {log: run for log, (run, _) in newest(runs, SCENES).items()} == {
         "logs/enhance_scene/T/0000000.log": "2",
         "logs/mux_tape/T.log": "3",
@@ -130,7 +130,7 @@ def test_failed_attempts_of_the_runs_that_count():
     new = attempt("enhance_scene", "0000000", outcome="failed", reason="new", kept_log="logs/x.attempt1.log")
     done = attempt("enhance_scene", "0000000", number=2)
     runs = {"1": [old, done], "2": [new, done]}
-    (found,) = troubles(runs, newest(runs, SCENES))
+    (found,) = failed_attempts(runs, newest(runs, SCENES))
     assert (found.reason, found.log, found.number) == ("new", "logs/x.attempt1.log", 1)
 
 

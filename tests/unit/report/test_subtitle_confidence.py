@@ -7,7 +7,7 @@ from fractions import Fraction
 import pytest
 
 from tapemill.core.timing import FrameRange
-from tapemill.report.subtitle_confidence import DOUBTFUL, confidence, words
+from tapemill.report.subtitle_confidence import DOUBTFUL, confidence, review_subtitles
 from tapemill.subtitles.segments import Segment, Word
 
 RATE = Fraction(25)
@@ -28,7 +28,7 @@ def write(folder, scene, segments, **more):
 def read(folder, *cues):
     srt = folder / "T.srt"
     srt.write_text("".join(f"{n}\n{times}\n{text}\n\n" for n, (times, text) in enumerate(cues, 1)))
-    return words(srt=srt, records=folder / "subtitles", scenes=SCENES, rate=RATE)
+    return review_subtitles(srt=srt, records=folder / "subtitles", scenes=SCENES, rate=RATE)
 
 
 def test_a_cue_has_the_confidence_of_what_it_was_made_of(tmp_path):

@@ -6,8 +6,8 @@ import av
 import numpy as np
 import pytest
 
-from tapemill.report.tape_history import otherwise
-from tapemill.report.tape_metadata import made_with, read_tags
+from tapemill.report.tape_history import deviations
+from tapemill.report.tape_metadata import build_info, read_tape_metadata
 
 
 def write(folder, kind, scene, **values):
@@ -20,7 +20,7 @@ def test_each_scene_that_came_out_otherwise_with_its_reason(tmp_path):
     write(tmp_path, "enhanced", "0000050", networks=[{"model": "big", "lowered": {"tile": 64}}, {"model": "small"}])
     write(tmp_path, "subtitles", "0000050", left_empty={"error": "SceneError", "message": "no sound"})
     write(tmp_path, "translated", "0000100", lowered={"model": "tiny", "beam_size": 1})
-    found = [(each.scene, each.kind, each.reason) for each in otherwise(tmp_path, ["0000000", "0000050", "0000100"])]
+    found = [(each.scene, each.kind, each.reason) for each in deviations(tmp_path, ["0000000", "0000050", "0000100"])]
     assert found == [
         ("0000000", "kept", "GateError: black"),
         ("0000000", "stands_in", "5 of 9"),
@@ -30,7 +30,7 @@ def test_each_scene_that_came_out_otherwise_with_its_reason(tmp_path):
     ]
     # Somebody wrote what could not be heard.
     (tmp_path / "subtitles" / "0000050.srt").write_text("1\n00:00:00,000 --> 00:00:01,000\nHello\n\n")
-    assert "empty" not in {each.kind for each in otherwise(tmp_path, ["0000050"])}
+    assert "empty" not in {each.kind for each in deviations(tmp_path, ["0000050"])}
 
 
 @pytest.mark.parametrize("suffix", ["mkv", "mp4"])
@@ -45,9 +45,9 @@ def test_a_tape_says_what_it_was_made_with_in_either_container(tmp_path, suffix)
         for _ in range(3):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((48, 64, 3), np.uint8), format="rgb24")))
         container.mux(stream.encode())
-    found = read_tags(path)
+    found = read_tape_metadata(path)
     assert (found.title, found.width) == ("Our <garden>", 64)
-    assert made_with(found, None) == [("capture", "12-ab"), ("speech model", "small")]
+    assert build_info(found, None) == [("capture", "12-ab"), ("speech model", "small")]
 
 
 def test_provenance_says_it_better(tmp_path):
@@ -66,7 +66,7 @@ def test_provenance_says_it_better(tmp_path):
     }
     path = tmp_path / "provenance.json"
     path.write_text(json.dumps(document))
-    rows = dict(made_with(None, path))
+    rows = dict(build_info(None, path))
     assert rows["mkv, SHA-256"] == "b" * 64
     assert rows["capture, SHA-256"] == "c" * 64
     assert rows["model for words"] == f"small {'d' * 64}"
@@ -74,4 +74,4 @@ def test_provenance_says_it_better(tmp_path):
     assert rows["commit"] == f"{'f' * 40}, and 1 changed files"
     assert rows["machine"] == "P, x86_64, Linux"
     path.write_text("{}")
-    assert made_with(None, path) == []
+    assert build_info(None, path) == []

@@ -5,7 +5,7 @@ from fractions import Fraction
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tapemill.subtitles.cue_layout import lay_cues
+from tapemill.subtitles.cue_layout import layout_cues
 from tapemill.subtitles.line_breaking import columns
 from tapemill.subtitles.sanitise import safe_text
 from tapemill.subtitles.segments import Segment, Word
@@ -21,7 +21,7 @@ def segment(start_ms, stop_ms, text, words=()):
 
 
 def lay(*segments, frames=750, rate=PAL, **changes):
-    return lay_cues(segments, frames=frames, rate=rate, settings=replace(SETTINGS, **changes))
+    return layout_cues(segments, frames=frames, rate=rate, settings=replace(SETTINGS, **changes))
 
 
 def test_a_segment_that_fits_is_one_cue_at_its_times():
@@ -138,7 +138,7 @@ def with_words(segments):
 )
 def test_whatever_was_said_the_hard_rules_hold(segments, timed_words, frames, rate, gap_frames):
     chosen = replace(SETTINGS, gap_frames=gap_frames)
-    cues = lay_cues(with_words(segments) if timed_words else segments, frames=frames, rate=rate, settings=chosen)
+    cues = layout_cues(with_words(segments) if timed_words else segments, frames=frames, rate=rate, settings=chosen)
     text = "".join(safe_text(s.text, markup=False) for s in sorted(segments, key=lambda s: s.start_ms))
     assert "".join("".join(cue.text.split()) for cue in cues) == "".join(text.split())
     gap_ms = math.ceil(gap_frames * 1000 / rate)

@@ -2,11 +2,11 @@ from dataclasses import replace
 
 import pytest
 
-from tapemill.subtitles.hallucination_filter import judge
-from tapemill.subtitles.segments import Region, Segment, Word
+from tapemill.subtitles.hallucination_filter import filter_segments
+from tapemill.subtitles.segments import Segment, SpeechRegion, Word
 from tests.support.media.speech import SETTINGS
 
-EVERYWHERE = [Region(0, 30_000)]
+EVERYWHERE = [SpeechRegion(0, 30_000)]
 
 
 def segment(text, start_ms=1000, stop_ms=3000, **values):
@@ -15,7 +15,7 @@ def segment(text, start_ms=1000, stop_ms=3000, **values):
 
 
 def reasons(segments, regions=EVERYWHERE, settings=SETTINGS):
-    return [reason for _, reason in judge(segments, regions, settings)]
+    return [reason for _, reason in filter_segments(segments, regions, settings)]
 
 
 @pytest.mark.parametrize(
@@ -61,14 +61,16 @@ def test_of_a_sentence_said_too_often_in_a_row_the_first_stays():
 
 
 def test_text_outside_detected_speech_is_left_out():
-    assert reasons([segment("Hello.", 1000, 2000)], [Region(2000, 3000)]) == ["outside detected speech"]
-    assert reasons([segment("Hello.", 1000, 2001)], [Region(2000, 3000)]) == [None]
+    assert reasons([segment("Hello.", 1000, 2000)], [SpeechRegion(2000, 3000)]) == ["outside detected speech"]
+    assert reasons([segment("Hello.", 1000, 2001)], [SpeechRegion(2000, 3000)]) == [None]
 
 
 def test_times_are_kept_to_the_speech_they_touch():
     words = (Word(0, 500, " Hello", 0.9), Word(500, 4000, " Anna", 0.9))
-    [(kept, reason)] = judge(
-        [replace(segment("Hello Anna", 0, 4000), words=words)], [Region(800, 1500), Region(1800, 2600)], SETTINGS
+    [(kept, reason)] = filter_segments(
+        [replace(segment("Hello Anna", 0, 4000), words=words)],
+        [SpeechRegion(800, 1500), SpeechRegion(1800, 2600)],
+        SETTINGS,
     )
     assert reason is None
     assert (kept.start_ms, kept.stop_ms) == (800, 2600)

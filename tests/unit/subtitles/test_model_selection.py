@@ -12,7 +12,7 @@ from tapemill.devices.device import CPU, Device
 from tapemill.devices.memory_planner import ActivationCache
 from tapemill.models import ModelFile, read_lock
 from tapemill.storage.fingerprint import sha256
-from tapemill.subtitles.model_selection import LEAST_ACTIVATION_BYTES, Hearing
+from tapemill.subtitles.model_selection import LEAST_ACTIVATION_BYTES, AsrConfig
 from tests.support.fakes.strict_gpu import GIB, Refused, apart, inserted
 from tests.support.media.speech import LOCK, MODEL, SENTENCES, SETTINGS, recording, silence, write_wav
 
@@ -82,7 +82,7 @@ def plain_whisper_on_the_card():
         except Refused as error:
             said.append(str(error))
         model = whisper.load_model(str(MODEL.absolute()), device="cpu")
-        whisper_loader.keep_heads_here(model)
+        whisper_loader.densify_alignment_heads(model)
         model.to("card:0")
         try:
             samples = recording().astype("float32") / 32768
@@ -169,7 +169,7 @@ def test_in_half_precision_the_words_are_the_same_and_the_weights_take_half(fold
 
 
 BEAM = replace(WORDS, beam_size=3)
-DEMO_NO_BEAM = Hearing(DEMO, 1, words=True)
+DEMO_NO_BEAM = AsrConfig(DEMO, 1, words=True)
 MIB = 1 << 20
 
 

@@ -9,8 +9,8 @@ import torch
 from tapemill.core.errors import SceneError
 from tapemill.devices import model_cache
 from tapemill.devices.determinism import torch_threads
-from tapemill.subtitles.segments import Region
-from tapemill.subtitles.vad import _on_grid, detect_speech, joined, read_samples
+from tapemill.subtitles.segments import SpeechRegion
+from tapemill.subtitles.vad import _align_to_columns, detect_speech, merge_close_regions, read_samples
 from tests.support.media.speech import SETTINGS, SPANS_S, recording, silence, write_wav
 
 
@@ -36,7 +36,10 @@ def test_no_region_ends_after_the_last_whole_column_of_the_spectrum(tmp_path):
 
 
 def test_neighbours_do_not_overlap_by_rounding():
-    assert _on_grid([(0, 1601), (1601, 3000), (3299, 3300)], 3300) == [Region(0, 100), Region(100, 190)]
+    assert _align_to_columns([(0, 1601), (1601, 3000), (3299, 3300)], 3300) == [
+        SpeechRegion(0, 100),
+        SpeechRegion(100, 190),
+    ]
 
 
 def test_noise_and_hum_are_no_speech(tmp_path):
@@ -68,11 +71,11 @@ def test_a_short_sound_is_no_speech_if_the_settings_say_so(tmp_path):
 
 @pytest.mark.parametrize(
     ("gap_s", "expected"),
-    [(0.5, [Region(0, 1500), Region(2000, 3000)]), (0.51, [Region(0, 3000)]), (0, None)],
+    [(0.5, [SpeechRegion(0, 1500), SpeechRegion(2000, 3000)]), (0.51, [SpeechRegion(0, 3000)]), (0, None)],
 )
 def test_short_pauses_are_filled(gap_s, expected):
-    regions = [Region(0, 1000), Region(1000, 1500), Region(2000, 3000)]
-    assert joined(regions, gap_s) == (regions if expected is None else expected)
+    regions = [SpeechRegion(0, 1000), SpeechRegion(1000, 1500), SpeechRegion(2000, 3000)]
+    assert merge_close_regions(regions, gap_s) == (regions if expected is None else expected)
 
 
 def test_another_format_is_refused(tmp_path):

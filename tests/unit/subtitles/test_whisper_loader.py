@@ -10,7 +10,7 @@ from tapemill.devices import model_cache
 from tapemill.devices.device import CPU
 from tapemill.models import ModelFile, read_lock
 from tapemill.storage import fingerprint
-from tapemill.subtitles.whisper_loader import halve, keep_heads_here, load_model, timing_on_cpu, weights_bytes
+from tapemill.subtitles.whisper_loader import densify_alignment_heads, load_model, timing_on_cpu, to_half, weights_bytes
 from tests.support.media.speech import LOCK, MODEL
 
 SHA256 = read_lock(LOCK)["demo-en"]["sha256"]
@@ -65,7 +65,7 @@ def test_the_need_of_a_file_that_is_no_archive_is_its_size(tmp_path):
 def test_half_the_memory_and_the_same_numbers(file):
     plain = whisper.load_model(str(file.path), device="cpu")
     halved = whisper.load_model(str(file.path), device="cpu")
-    halve(halved)
+    to_half(halved)
     mel = torch.randn(1, 80, 3000, generator=torch.Generator().manual_seed(1)).half()
     tokens = torch.tensor([[50257, 50362, 318, 1110]])
     with torch.inference_mode():
@@ -77,7 +77,7 @@ def test_half_the_memory_and_the_same_numbers(file):
 def test_alignment_heads_are_out_of_the_way_of_every_move(file):
     model = whisper.load_model(str(file.path), device="cpu")
     heads = model.alignment_heads.indices().tolist()
-    keep_heads_here(model)
+    densify_alignment_heads(model)
     model.to("meta")
     assert next(model.parameters()).device.type == "meta"
     assert model.alignment_heads.indices().tolist() == heads

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tapemill.core.timing import FrameRange
-from tapemill.tape import TapeFacts, TapeSettings, plan_chapters
+from tapemill.tape import TapeDescription, TapeSettings, plan_chapters
 from tapemill.tape.tags import container_tags, language_code
 
 RATE = Fraction(30000, 1001)
@@ -70,7 +70,7 @@ def test_languages_as_the_container_wants_them(language, matroska, mp4):
 
 
 def test_tags_leave_out_what_nobody_said():
-    facts = TapeFacts(title="A", tags={"frames": "100", "model": ""})
+    facts = TapeDescription(title="A", tags={"frames": "100", "model": ""})
     assert container_tags(facts, "mkv") == {"title": "A", "TAPEMILL_FRAMES": "100"}
     assert container_tags(facts, "mp4") == {"title": "A", "comment": "TAPEMILL_FRAMES=100"}
-    assert container_tags(TapeFacts(), "mp4") == {}
+    assert container_tags(TapeDescription(), "mp4") == {}

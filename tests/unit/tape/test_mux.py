@@ -11,8 +11,8 @@ from tapemill.core.errors import GateError, InputError
 from tapemill.core.job_warnings import JobWarning
 from tapemill.core.timing import round_half_up
 from tapemill.media.ffmpeg import runner as ffmpeg
-from tapemill.tape import Chapter, SubtitleTrack, TapeFacts, TapeSettings, mux_tape, verify
-from tapemill.tape.concat import survey
+from tapemill.tape import Chapter, SubtitleTrack, TapeDescription, TapeSettings, mux_tape, verify
+from tapemill.tape.concat import check_compatible
 from tests.support.media.beeps import NTSC, beeping, capture, decoded, facts, found_beeps, heard, run
 from tests.support.progress_log import facts as told_facts
 from tests.support.progress_log import progressed, tell_all
@@ -56,7 +56,7 @@ def clips(tmp_path_factory):
 
 
 def mux(target, clips, frames=LENGTHS, *, subtitles_on=False, **changes):
-    arguments = {"rate": NTSC, "sound": None, "subtitles": [], "chapters": [], "facts": TapeFacts()} | changes
+    arguments = {"rate": NTSC, "sound": None, "subtitles": [], "chapters": [], "facts": TapeDescription()} | changes
     settings = TapeSettings(target.suffix[1:], chapters=True, chapter_shortest_s=60, subtitles_on=subtitles_on)
     mux_tape(clips=clips, clip_frames=frames, target=target, settings=settings, **arguments)
     assert [path for path in target.parent.iterdir() if path.name.startswith(".")] == []
@@ -82,7 +82,7 @@ def test_scenes_that_are_not_as_they_should_be_are_told(tmp_path, clips):
         sound=None,
         subtitles=[],
         chapters=[],
-        facts=TapeFacts(),
+        facts=TapeDescription(),
         target=tmp_path / "T01.mkv",
         settings=TapeSettings("mkv", chapters=True, chapter_shortest_s=60, subtitles_on=False),
     )
@@ -241,7 +241,7 @@ def test_subtitles_in_mp4(tmp_path, clips):
 
 def test_titles_tags_and_chapters_of_any_text(tmp_path, clips):
     chapters = [Chapter(Fraction(0), HOSTILE), Chapter(37 / NTSC, "Zwei"), Chapter(98 / NTSC, "Drei")]
-    about = TapeFacts(title=HOSTILE, date="1994-07", language="de", tags={"encoder": "libx264", "note": HOSTILE})
+    about = TapeDescription(title=HOSTILE, date="1994-07", language="de", tags={"encoder": "libx264", "note": HOSTILE})
     tape = mux(tmp_path / "tape.mkv", clips["libx264"], chapters=chapters, facts=about, sound=sound_of(tmp_path))
     with av.open(str(tape)) as opened:
         tags = dict(opened.metadata)
@@ -268,7 +268,7 @@ def test_the_same_parts_make_the_same_file(tmp_path, clips, container):
         "sound": sound_of(tmp_path, codec="opus"),
         "subtitles": [SubtitleTrack(subtitle(tmp_path / "a.srt", ("00:00:00,500", "00:00:01,500", "Hello")), "en", "")],
         "chapters": [Chapter(Fraction(0), "One")],
-        "facts": TapeFacts(title="T", date="1990", tags={"a": "b"}),
+        "facts": TapeDescription(title="T", date="1990", tags={"a": "b"}),
     }
     made = [mux(tmp_path / name / f"tape.{container}", clips["libx264"], **arguments) for name in ("one", "two")]
     first, second = (path.read_bytes() for path in made)
@@ -335,21 +335,21 @@ def test_the_gates_see_what_is_missing(tmp_path, clips):
     good = clips["libx264"]
     sound = sound_of(tmp_path)
     tape = mux(tmp_path / "tape.mkv", good, sound=sound, chapters=[Chapter(Fraction(0), "One")])
-    fits = {"join": survey(clips=good, frames=LENGTHS, rate=NTSC), "sound": sound, "subtitles": []}
+    fits = {"join": check_compatible(clips=good, frames=LENGTHS, rate=NTSC), "sound": sound, "subtitles": []}
     chapters = [Chapter(Fraction(0), "One")]
-    verify.check(tape, **fits, chapters=chapters)
+    verify.verify_tape(tape, **fits, chapters=chapters)
     with pytest.raises(GateError, match="chapters: 1, expected 2"):
-        verify.check(tape, **fits, chapters=chapters * 2)
+        verify.verify_tape(tape, **fits, chapters=chapters * 2)
     with pytest.raises(GateError, match="sound tracks: 1, expected 0"):
-        verify.check(tape, **(fits | {"sound": None}), chapters=chapters)
+        verify.verify_tape(tape, **(fits | {"sound": None}), chapters=chapters)
     with pytest.raises(GateError, match="bytes of sound"):
-        verify.check(tape, **(fits | {"sound": sound_of(tmp_path, seconds=4)}), chapters=chapters)
-    fewer = survey(clips=good[:3], frames=LENGTHS[:3], rate=NTSC)
+        verify.verify_tape(tape, **(fits | {"sound": sound_of(tmp_path, seconds=4)}), chapters=chapters)
+    fewer = check_compatible(clips=good[:3], frames=LENGTHS[:3], rate=NTSC)
     with pytest.raises(GateError, match="frames: 149, expected 99"):
-        verify.check(tape, **(fits | {"join": fewer, "sound": sound}), chapters=chapters)
+        verify.verify_tape(tape, **(fits | {"join": fewer, "sound": sound}), chapters=chapters)
     slow = run_slower(tape, tmp_path)
     with pytest.raises(GateError, match="time of frame 1 in units of 1/1000 s: 40, expected 33"):
-        verify.check(slow, join=fits["join"], sound=None, subtitles=[], chapters=[])
+        verify.verify_tape(slow, join=fits["join"], sound=None, subtitles=[], chapters=[])
 
 
 def run_slower(tape, tmp_path):

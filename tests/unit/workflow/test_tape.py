@@ -6,7 +6,7 @@ import pytest
 
 from tapemill.config.tape_sheet import TapeRow
 from tapemill.storage.fingerprint import fingerprint
-from tapemill.workflow.tape import TapeState, as_inputs, spread
+from tapemill.workflow.tape import TapeState, as_inputs
 
 opened = []
 
@@ -30,11 +30,6 @@ def reads(path):
 
 def test_braces_are_no_wildcards():
     assert as_inputs([Path("a.mkv"), Path("b{x}.mkv"), Path("c}{.mkv")]) == ["a.mkv", "c}{.mkv"]
-
-
-@pytest.mark.parametrize(("count", "expected"), [(1, ["c"]), (2, ["b", "d"]), (5, list("abcde")), (9, list("abcde"))])
-def test_witnesses_are_spread(count, expected):
-    assert spread(list("abcde"), count) == expected
 
 
 def test_a_capture_is_read_once_for_all_its_scenes(tmp_path):

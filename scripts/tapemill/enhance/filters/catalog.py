@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from tapemill.enhance.output_format import Layout
-from tapemill.enhance.settings import Filters
+from tapemill.enhance.settings import FilterSettings
 
 # hqdn3d reads a strength of exactly 0 as "take the default"; this one changes no sample.
 NEXT_TO_NOTHING = 0.0001
@@ -17,7 +17,7 @@ LEAST_DEBANDING = 0.51
 GRAIN_SEED = 1
 
 
-def denoise(filters: Filters, layout: Layout) -> str | None:
+def denoise(filters: FilterSettings, layout: Layout) -> str | None:
     """Smooth in space and along time, less where there is contrast."""
     strengths = (
         filters.denoise_luma_spatial,
@@ -30,7 +30,7 @@ def denoise(filters: Filters, layout: Layout) -> str | None:
     return "hqdn3d=" + ":".join(f"{max(strength, NEXT_TO_NOTHING):g}" for strength in strengths)
 
 
-def shift_chroma(filters: Filters, layout: Layout) -> str | None:
+def shift_chroma(filters: FilterSettings, layout: Layout) -> str | None:
     """Move colour by luma samples and lines; the part of it below one chroma sample is interpolated."""
     steps = []
     whole = {}
@@ -48,7 +48,7 @@ def shift_chroma(filters: Filters, layout: Layout) -> str | None:
     return ",".join(steps) or None
 
 
-def sharpen_chroma(filters: Filters, layout: Layout) -> str | None:
+def sharpen_chroma(filters: FilterSettings, layout: Layout) -> str | None:
     """Gather colour that has bled along the line: sharpen widely, but within what the neighbourhood shows.
 
     An unsharp mask as wide as the smear steepens the edges. Clamping to the range of the sample and its neighbours left
@@ -72,21 +72,21 @@ def sharpen_chroma(filters: Filters, layout: Layout) -> str | None:
     return ";".join([*graph, "[steep][lowest][highest]maskedclamp=planes=6"])
 
 
-def deband(filters: Filters, layout: Layout) -> str | None:
+def deband(filters: FilterSettings, layout: Layout) -> str | None:
     """Dissolve steps in smooth areas, which denoising brings out. Deeper than 8 bits there are none to be seen."""
     if not filters.deband_levels or layout.depth > 8:
         return None
     return f"gradfun=strength={max(filters.deband_levels, LEAST_DEBANDING):g}"
 
 
-def sharpen(filters: Filters, layout: Layout) -> str | None:
+def sharpen(filters: FilterSettings, layout: Layout) -> str | None:
     """Raise local contrast of luma, most where there is least."""
     if not filters.sharpen:
         return None
     return f"cas=strength={filters.sharpen:g}:planes=1"
 
 
-def grain(filters: Filters, layout: Layout) -> str | None:
+def grain(filters: FilterSettings, layout: Layout) -> str | None:
     """Lay fine noise over brightness, other in each frame. Deeper than 8 bits it is made apart: `noise` knows 8."""
     if not filters.grain_levels:
         return None
@@ -100,7 +100,7 @@ def grain(filters: Filters, layout: Layout) -> str | None:
     )
 
 
-FILTERS: Final[Mapping[str, Callable[[Filters, Layout], str | None]]] = {
+FILTERS: Final[Mapping[str, Callable[[FilterSettings, Layout], str | None]]] = {
     "denoise": denoise,
     "chroma_shift": shift_chroma,
     "chroma_bleed": sharpen_chroma,

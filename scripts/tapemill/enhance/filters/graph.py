@@ -17,11 +17,11 @@ from tapemill.enhance.output_format import (
     SMALLEST_RESTORED_SIDE,
     Crop,
     Layout,
-    OutputPicture,
+    OutputFormat,
     cropped,
     frame_layout,
     is_rgb,
-    output_picture,
+    plan_output_format,
     source_colour,
     working_layout,
 )
@@ -42,7 +42,7 @@ RESTORED_LAYOUT = Layout(10, 0, 0)
 
 
 @dataclass(frozen=True)
-class Scene:
+class SceneGraphInput:
     """All that the graphs of one scene depend on."""
 
     picture: VideoInfo
@@ -50,7 +50,7 @@ class Scene:
     """The scene's own, which may differ from the tape's."""
     settings: EnhanceSettings
     chain: Chain
-    output: OutputPicture
+    output: OutputFormat
     crop: Crop
     layout: Layout
     """Samples while fields are woven: the capture's own."""
@@ -63,18 +63,18 @@ class Scene:
         picture: VideoInfo,
         field_order: FieldOrder,
         settings: EnhanceSettings,
-        output: OutputPicture | None = None,
-    ) -> Scene:
+        output: OutputFormat | None = None,
+    ) -> SceneGraphInput:
         """Derive the rest; `output` is what the tape's clips are, if the scene's own settings would make another.
 
-        Raises ConfigError like `output_picture`.
+        Raises ConfigError like `plan_output_format`.
         """
         return cls(
             picture=picture,
             field_order=field_order,
             settings=settings,
             chain=Chain.of(settings),
-            output=output or output_picture(picture, settings),
+            output=output or plan_output_format(picture, settings),
             crop=cropped(picture, settings),
             layout=working_layout(picture.pixel_format),
             frame_layout=frame_layout(picture, settings),
@@ -101,33 +101,33 @@ class Scene:
         return frames if self.doubled else frames * self.output.frames_per_frame
 
 
-def filter_chain(scene: Scene) -> list[str]:
+def filter_chain(scene: SceneGraphInput) -> list[str]:
     """All steps of a chain without networks, in order; joined by commas they are one `-vf`."""
     return _steps(
         [*_opening(scene), reduce(scene), *_filtered(scene, scene.chain.before, scene.frame_layout), *_ending(scene)]
     )
 
 
-def before_networks(scene: Scene) -> list[str]:
+def before_networks(scene: SceneGraphInput) -> list[str]:
     """The steps up to the first network: what it gets."""
     return _steps([*_opening(scene), *_filtered(scene, scene.chain.before, scene.frame_layout), to_rgb(scene)])
 
 
-def after_networks(scene: Scene) -> list[str]:
+def after_networks(scene: SceneGraphInput) -> list[str]:
     """The steps after the last network, beginning with raw frames of `NETWORK_FORMAT`."""
     return _steps([from_rgb(scene), *_filtered(scene, scene.chain.after, RESTORED_LAYOUT), *_ending(scene)])
 
 
-def _opening(scene: Scene) -> list[str | None]:
-    return [count_frames(scene), declare(scene), unify(scene), deinterlace(scene), crop(scene)]
+def _opening(scene: SceneGraphInput) -> list[str | None]:
+    return [count_frames(scene), set_params(scene), normalise_format(scene), deinterlace(scene), crop(scene)]
 
 
-def _ending(scene: Scene) -> list[str | None]:
+def _ending(scene: SceneGraphInput) -> list[str | None]:
     finished = working_layout(scene.output.pixel_format)
-    return [resize(scene), *_filtered(scene, scene.chain.last, finished), pad(scene), double(scene), tag(scene)]
+    return [resize(scene), *_filtered(scene, scene.chain.last, finished), pad(scene), repeat_frames(scene), tag(scene)]
 
 
-def _filtered(scene: Scene, steps: Sequence[FilterStep], layout: Layout) -> list[str | None]:
+def _filtered(scene: SceneGraphInput, steps: Sequence[FilterStep], layout: Layout) -> list[str | None]:
     """Nothing for pictures too small to be filtered."""
     if min(scene.crop.width, scene.crop.height) < SMALLEST_RESTORED_SIDE:
         return []
@@ -139,12 +139,12 @@ def _steps(steps: Sequence[str | None]) -> list[str]:
     return [step for step in steps if step is not None]
 
 
-def count_frames(scene: Scene) -> str:
+def count_frames(scene: SceneGraphInput) -> str:
     """Times from frame numbers: containers round them, and a rounded time could cost or repeat a frame."""
     return _numbered(scene.picture.rate)
 
 
-def declare(scene: Scene) -> str:
+def set_params(scene: SceneGraphInput) -> str:
     """State field order and colour, whatever the file's tags say or leave open."""
     field_mode = {"tff": "tff", "bff": "bff", "progressive": "prog"}[scene.field_order]
     if not scene.deinterlaced:
@@ -154,7 +154,7 @@ def declare(scene: Scene) -> str:
     return f"setparams=field_mode={field_mode}:chroma_location=left:{_tags(source_colour(scene.picture))}"
 
 
-def unify(scene: Scene) -> str | None:
+def normalise_format(scene: SceneGraphInput) -> str | None:
     """Bring rare pixel formats to one that all filters take. Never resamples lines of interlaced material."""
     if scene.picture.pixel_format == scene.layout.name:
         return None
@@ -165,7 +165,7 @@ def unify(scene: Scene) -> str | None:
     return f"scale={matrices}:{CHROMA}:{SCALER},format={scene.layout.name},setparams={_tags(colour)}"
 
 
-def deinterlace(scene: Scene) -> str | None:
+def deinterlace(scene: SceneGraphInput) -> str | None:
     """One progressive frame for each field (bob) or for each frame."""
     if not scene.deinterlaced:
         return None
@@ -173,7 +173,7 @@ def deinterlace(scene: Scene) -> str | None:
     return f"bwdif=mode={mode}:parity={scene.field_order}:deint=all"
 
 
-def crop(scene: Scene) -> str | None:
+def crop(scene: SceneGraphInput) -> str | None:
     """Cut away borders and head-switching lines."""
     kept = scene.crop
     if (kept.width, kept.height) == (scene.picture.width, scene.picture.height):
@@ -181,21 +181,21 @@ def crop(scene: Scene) -> str | None:
     return f"crop=w={kept.width}:h={kept.height}:x={kept.left}:y={kept.top}:exact=1"
 
 
-def reduce(scene: Scene) -> str | None:
+def reduce(scene: SceneGraphInput) -> str | None:
     """Drop chroma that the finished clip cannot hold before filters spend time on it; of frames, never of fields."""
     if scene.frame_layout == scene.layout:
         return None
     return f"scale={_kept_colour(scene)}:{CHROMA}:{SCALER},format={scene.frame_layout.name}"
 
 
-def to_rgb(scene: Scene) -> str:
+def to_rgb(scene: SceneGraphInput) -> str:
     """What networks take."""
     colour = source_colour(scene.picture)
     matrices = f"in_color_matrix={colour.matrix}:in_range={colour.range}:out_range=pc"
     return f"scale={matrices}:{CHROMA}:{SCALER},format={NETWORK_FORMAT}"
 
 
-def from_rgb(scene: Scene) -> str:
+def from_rgb(scene: SceneGraphInput) -> str:
     """Back to the capture's own kind of YUV."""
     colour = source_colour(scene.picture)
     matrices = f"in_range=pc:out_color_matrix={colour.matrix}:out_range={colour.range}"
@@ -203,7 +203,7 @@ def from_rgb(scene: Scene) -> str:
     return f"setparams=range=pc:colorspace=gbr,scale={matrices}:{SCALER},{format}"
 
 
-def resize(scene: Scene) -> str:
+def resize(scene: SceneGraphInput) -> str:
     """Square pixels, video range, the output's sampling and depth; then BT.709 if the picture outgrew BT.601."""
     width, height = scene.output.restored_width, scene.output.restored_height
     source = source_colour(scene.picture)
@@ -217,7 +217,7 @@ def resize(scene: Scene) -> str:
     return text
 
 
-def pad(scene: Scene) -> str | None:
+def pad(scene: SceneGraphInput) -> str | None:
     """A black border around pictures that are smaller than encoders take."""
     output = scene.output
     if (output.restored_width, output.restored_height) == (output.width, output.height):
@@ -225,19 +225,19 @@ def pad(scene: Scene) -> str | None:
     return f"pad=w={scene.output.width}:h={scene.output.height}:x=(ow-iw)/4*2:y=(oh-ih)/4*2:color=black"
 
 
-def double(scene: Scene) -> str | None:
+def repeat_frames(scene: SceneGraphInput) -> str | None:
     """Show each frame twice. Last of all, so that nothing is filtered twice."""
     if not scene.doubled:
         return None
     return f"fps=fps={scene.output.rate}:start_time=0:round=down"
 
 
-def tag(scene: Scene) -> str:
+def tag(scene: SceneGraphInput) -> str:
     """Say what the picture is now, and number its frames at the new rate."""
     return f"setsar=1,setparams=field_mode=prog:{_tags(scene.output.colour)},{_numbered(scene.output.rate)}"
 
 
-def _kept_colour(scene: Scene, new_range: str | None = None) -> str:
+def _kept_colour(scene: SceneGraphInput, new_range: str | None = None) -> str:
     """Options of scale that keep the matrix, and the range unless a new one is given."""
     colour = source_colour(scene.picture)
     matrices = f"in_color_matrix={colour.matrix}:out_color_matrix={colour.matrix}"

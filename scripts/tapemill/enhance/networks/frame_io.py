@@ -27,7 +27,7 @@ _END: Any = object()
 REDO = "delete the cut scene and run again; if it fails again, the capture is damaged there"
 
 
-def frames_of(stream: IO[bytes], width: int, height: int, count: int, device: torch.device) -> Iterator[Tensor]:
+def read_frames(stream: IO[bytes], width: int, height: int, count: int, device: torch.device) -> Iterator[Tensor]:
     """Frames of a stream as tensors (3, height, width), float32, R G B. Raises GateError unless there are `count`."""
     size = 3 * height * width * 2
     for number in range(count):
@@ -59,7 +59,7 @@ def write_frame(frame: Tensor, stream: IO[bytes]) -> None:
     stream.write(planes.cpu().numpy().tobytes())
 
 
-def ahead(items: Iterator[T]) -> Iterator[T]:
+def prefetch(items: Iterator[T]) -> Iterator[T]:
     """The same items, made in a thread that is a few of them ahead."""
     with ThreadPoolExecutor(1) as pool:
         coming = deque(pool.submit(next, items, _END) for _ in range(AHEAD))

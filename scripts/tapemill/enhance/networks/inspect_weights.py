@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tapemill.core.errors import ModelError
-from tapemill.enhance.vrt.checkpoints import task_of
+from tapemill.enhance.vrt.checkpoints import identify_checkpoint
 from tapemill.models import Description
 from tapemill.models.torchvision_shim import make_importable
 from tapemill.models.weights_io import load_state_dict
@@ -20,7 +20,7 @@ SCALES: Final = (1, 2, 4)
 VRT_KEYS: Final = ("conv_first.weight", "stage1.reshape.1.weight", "stage7.linear1.weight", "stage8.0.1.weight")
 
 
-def describe(path: Path) -> Description:
+def inspect_weights(path: Path) -> Description:
     """Look into a file of weights. Raises ModelError if it is not that of a network which can restore pictures here."""
     state = load_state_dict(path)
     if is_vrt(state):
@@ -44,7 +44,7 @@ def is_vrt(state: Mapping[str, Tensor]) -> bool:
 
 def _vrt_scale(state: Mapping[str, Tensor], path: Path) -> int:
     """How many times larger an official VRT makes the picture. Raises ModelError for others, and if it interpolates."""
-    arguments = task_of(state, path).arguments
+    arguments = identify_checkpoint(state, path).arguments
     if arguments.frames_out is not None:
         raise ModelError(
             f"this VRT makes {arguments.frames_out} frame from {arguments.least_frames}; a chain needs one for each",

@@ -12,21 +12,21 @@ from tapemill.devices.memory_planner import Candidate, first_that_fits
 from tapemill.devices.model_cache import headroom_bytes, load_verified
 from tapemill.enhance.chain import NetworkStep
 from tapemill.enhance.settings import EnhanceSettings
-from tapemill.enhance.vrt.checkpoints import task_of
+from tapemill.enhance.vrt.checkpoints import identify_checkpoint
 from tapemill.enhance.vrt.memory import activation_bytes
 from tapemill.models import ModelFile
 from tapemill.models.torchvision_shim import make_importable
 from tapemill.models.weights_io import load_state_dict
 
 from .inspect_weights import frame_descriptor
-from .tiled_inference import Need, Network
+from .tiled_inference import MemoryNeed, Network
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
     from tapemill.enhance.vrt import VRT
-    from tapemill.enhance.vrt.config import Arguments
+    from tapemill.enhance.vrt.config import VrtConfig
 
 LOG = logging.getLogger("tapemill.enhance")
 
@@ -112,7 +112,7 @@ def _load_vrt(path: Path, target: torch.device, dtype: torch.dtype, settings: En
     from tapemill.enhance.vrt import VRT
 
     state = load_state_dict(path)
-    arguments = task_of(state, path).arguments
+    arguments = identify_checkpoint(state, path).arguments
     model = VRT(**arguments.as_mapping())
     model.load_state_dict(state, strict=True)
     model.eval().to(device=target, dtype=dtype)
@@ -120,7 +120,7 @@ def _load_vrt(path: Path, target: torch.device, dtype: torch.dtype, settings: En
     return model, arguments
 
 
-def _vrt_network(step: NetworkStep, loaded: tuple[VRT, Arguments]) -> Network:
+def _vrt_network(step: NetworkStep, loaded: tuple[VRT, VrtConfig]) -> Network:
     import torch
 
     model, arguments = loaded
@@ -133,10 +133,10 @@ def _vrt_network(step: NetworkStep, loaded: tuple[VRT, Arguments]) -> Network:
         made: Tensor = model(clip[None])[0]
         return made
 
-    def need(frames: int, height: int, width: int) -> Need:
+    def need(frames: int, height: int, width: int) -> MemoryNeed:
         size = (frames, height, width)
         needs = activation_bytes(arguments, *size, parameter.dtype.itemsize, parameter.device.type)
-        return Need(needs.peak_bytes, needs.largest_tensor_bytes)
+        return MemoryNeed(needs.peak_bytes, needs.largest_tensor_bytes)
 
     return Network(
         name=step.model,

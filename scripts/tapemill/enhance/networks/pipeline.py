@@ -15,15 +15,15 @@ from tapemill.devices.determinism import seeded, torch_threads
 from tapemill.devices.device import Device
 from tapemill.devices.memory_planner import Rejection
 from tapemill.enhance.chain import NetworkStep
-from tapemill.enhance.encoders import named
-from tapemill.enhance.filters.graph import NETWORK_FORMAT, Scene, after_networks, before_networks
+from tapemill.enhance.encoders import argument_labels
+from tapemill.enhance.filters.graph import NETWORK_FORMAT, SceneGraphInput, after_networks, before_networks
 from tapemill.media import ffmpeg
 from tapemill.media.ffmpeg.command import redact_paths
 
-from .frame_io import ahead, frames_of, write_all
+from .frame_io import prefetch, read_frames, write_all
 from .loader import load_network
-from .tile_planner import fitting
-from .tiled_inference import Network, Overflow, Tiling, restored
+from .tile_planner import plan_tiles
+from .tiled_inference import HalfPrecisionOverflow, Network, Tiling, run_windowed
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,7 +34,7 @@ SEED = 0
 
 
 @dataclass(frozen=True)
-class Fitted:
+class LoadedNetwork:
     """A network with its way to see the scene."""
 
     step: NetworkStep
@@ -62,7 +62,7 @@ class Fitted:
 def restore(
     clip: Path,
     partial: Path,
-    scene: Scene,
+    scene: SceneGraphInput,
     *,
     frames: int,
     encoding: Sequence[str],
@@ -85,7 +85,7 @@ def restore(
                 commands = _stream(
                     clip, partial, scene, fitted, frames, encoding, device_arguments, timeout_s, most_bytes
                 )
-            except Overflow as overflow:
+            except HalfPrecisionOverflow as overflow:
                 LOG.warning("%s overflows in half precision, the scene is done again in single", overflow)
                 continue
             return [each.to_plain() for each in fitted], commands
@@ -96,16 +96,16 @@ def restore(
     )
 
 
-def _fitted(scene: Scene, frames: int, device: Device, *, single: bool) -> list[Fitted]:
+def _fitted(scene: SceneGraphInput, frames: int, device: Device, *, single: bool) -> list[LoadedNetwork]:
     """All networks, loaded before the first frame is read; each is given what the one before it makes."""
     fitted = []
     width, height = scene.crop.width, scene.crop.height
     for step in scene.chain.networks:
         network = load_network(step, scene.settings, device, single=single)
-        choice = fitting(
+        choice = plan_tiles(
             network, step, (width, height), scene.frames_in_chain(frames), scene.settings.network_tile_samples, device
         )
-        fitted.append(Fitted(step, network, choice.candidate.value, choice.rejections))
+        fitted.append(LoadedNetwork(step, network, choice.candidate.value, choice.rejections))
         width, height = width * step.scale, height * step.scale
     return fitted
 
@@ -113,8 +113,8 @@ def _fitted(scene: Scene, frames: int, device: Device, *, single: bool) -> list[
 def _stream(
     clip: Path,
     partial: Path,
-    scene: Scene,
-    fitted: Sequence[Fitted],
+    scene: SceneGraphInput,
+    fitted: Sequence[LoadedNetwork],
     frames: int,
     encoding: Sequence[str],
     device_arguments: Sequence[str],
@@ -140,24 +140,24 @@ def _stream(
         ffmpeg.pipe_out(decoding, concerns=clip, timeout_s=timeout_s, forbidden=ffmpeg.CUT_DAMAGE) as source,
         ffmpeg.pipe_in(encode, concerns=clip, timeout_s=timeout_s, max_output_bytes=most_bytes) as sink,
     ):
-        pictures = ahead(frames_of(source, width, height, count, fitted[0].network.device))
+        pictures = prefetch(read_frames(source, width, height, count, fitted[0].network.device))
         for each in fitted:
             pictures = _mixed(pictures, count, each)
         shown = 2 if scene.doubled else 1
         write_all(Progress(count * shown).counting(pictures, shown), sink)
-    names = named(clip, partial, device_arguments)
+    names = argument_labels(clip, partial, device_arguments)
     return [redact_paths(arguments, names) for arguments in (decoding, encode)]
 
 
-def _mixed(pictures: Iterator[Tensor], count: int, fitted: Fitted) -> Iterator[Tensor]:
+def _mixed(pictures: Iterator[Tensor], count: int, fitted: LoadedNetwork) -> Iterator[Tensor]:
     """The network's pictures, with a share of those before it if it is not to have its full strength."""
     strength = fitted.step.strength
     if strength == 1:
-        return restored(pictures, count, fitted.network, fitted.tiling)
+        return run_windowed(pictures, count, fitted.network, fitted.tiling)
     return _with_original(pictures, count, fitted)
 
 
-def _with_original(pictures: Iterator[Tensor], count: int, fitted: Fitted) -> Iterator[Tensor]:
+def _with_original(pictures: Iterator[Tensor], count: int, fitted: LoadedNetwork) -> Iterator[Tensor]:
     from torch.nn.functional import interpolate
 
     waiting: deque[Tensor] = deque()
@@ -168,7 +168,7 @@ def _with_original(pictures: Iterator[Tensor], count: int, fitted: Fitted) -> It
             yield picture
 
     scale, strength = fitted.network.scale, fitted.step.strength
-    for made in restored(passing(), count, fitted.network, fitted.tiling):
+    for made in run_windowed(passing(), count, fitted.network, fitted.tiling):
         before = waiting.popleft()[None].float()
         if scale > 1:
             before = interpolate(before, scale_factor=scale, mode="bicubic", align_corners=False)

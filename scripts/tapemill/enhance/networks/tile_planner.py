@@ -12,8 +12,8 @@ from tapemill.devices.memory import peak_bytes, reset_peak, synchronize, used_by
 from tapemill.devices.memory_planner import ActivationCache, Candidate, MemoryPlan, first_that_fits
 from tapemill.enhance.chain import NetworkStep
 
-from .tiled_inference import Need, Network, Tiling
-from .tiling import padded
+from .tiled_inference import MemoryNeed, Network, Tiling
+from .tiling import padded_length
 
 LOG = logging.getLogger("tapemill.enhance")
 
@@ -27,7 +27,7 @@ OVERLAP: Final = 32
 TRIAL_SIDE: Final = 128
 
 
-def fitting(
+def plan_tiles(
     network: Network, step: NetworkStep, size: tuple[int, int], count: int, largest_side: int | None, device: Device
 ) -> MemoryPlan[Tiling]:
     """The largest way to see a scene of `count` pictures of `size` (width, height) that there is memory for.
@@ -53,7 +53,9 @@ def _ways(
     if network.can_tile:
         smaller = [side for side in SIDES if side < limit]
         tiles = smaller if sides else [limit, *smaller]
-        sides += dict.fromkeys(padded(side, multiple=network.multiple, least=network.least_side) for side in tiles)
+        sides += dict.fromkeys(
+            padded_length(side, multiple=network.multiple, least=network.least_side) for side in tiles
+        )
     # Two of VRT's windows of time see across one border; more cost memory and show it little.
     lengths = [1] if step.kind == "frame" else [step.frames or times * network.window_frames for times in (2, 1)]
     for length in dict.fromkeys(max(min(length, count), network.least_frames) for length in lengths):
@@ -65,9 +67,9 @@ def _ways(
 def _cost(network: Network, tiling: Tiling, size: tuple[int, int], need: Any) -> tuple[int, int]:
     """Bytes of the whole, and of the largest tensor: what a tile takes, and the window it belongs to."""
     width, height = (
-        padded(side + 2 * network.margin, multiple=network.multiple, least=network.least_side) for side in size
+        padded_length(side + 2 * network.margin, multiple=network.multiple, least=network.least_side) for side in size
     )
-    tile: Need = need(tiling.frames, *(min(side, tiling.side or side) for side in (height, width)))
+    tile: MemoryNeed = need(tiling.frames, *(min(side, tiling.side or side) for side in (height, width)))
     frame = 3 * width * height
     # A window goes in as the network computes, comes out in single precision, is blended, and the next is being read.
     window = tiling.frames * frame * (2 * network.dtype.itemsize + 2 * 4 * network.scale**2)
@@ -81,10 +83,10 @@ def _measured(network: Network, step: NetworkStep, device: Device) -> Any:
         ActivationCache().add(key, _trial(network, device))
     taken = ActivationCache().bytes_of(key) or _trial(network, device)
 
-    def need(frames: int, height: int, width: int) -> Need:
+    def need(frames: int, height: int, width: int) -> MemoryNeed:
         total = taken * frames * height * width // TRIAL_SIDE**2
         # Of what a network holds at a time, a layer's input and its output are the least.
-        return Need(total, total // 2)
+        return MemoryNeed(total, total // 2)
 
     return need
 

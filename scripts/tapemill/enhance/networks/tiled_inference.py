@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tapemill.core.errors import GateError, SceneError
 
-from .tiling import Blend, Part, padded, parts, reflected
+from .tiling import Blend, Tile, padded_length, reflected_indices, split_overlapping
 
 if TYPE_CHECKING:
     import torch
@@ -20,12 +20,12 @@ BLACK = 4 / 255
 LEAST_LIGHT = 1 / 8
 
 
-class Overflow(ArithmeticError):
+class HalfPrecisionOverflow(ArithmeticError):
     """Half precision was not enough for this scene."""
 
 
 @dataclass(frozen=True)
-class Need:
+class MemoryNeed:
     """Memory for one run, beside the weights."""
 
     bytes: int
@@ -53,7 +53,7 @@ class Network:
     dtype: torch.dtype
     run: Callable[[Tensor], Tensor]
     """From (frames, 3, height, width) to (frames, 3, height·scale, width·scale), RGB around [0, 1]."""
-    need: Callable[[int, int, int], Need] | None = None
+    need: Callable[[int, int, int], MemoryNeed] | None = None
     """What it takes for so many frames, lines and samples; None if only measuring can tell."""
 
 
@@ -75,7 +75,7 @@ class Tiling:
         return tile if self.frames == 1 else f"{tile}, {self.frames} frames"
 
 
-def restored(frames: Iterator[Tensor], count: int, network: Network, tiling: Tiling) -> Iterator[Tensor]:
+def run_windowed(frames: Iterator[Tensor], count: int, network: Network, tiling: Tiling) -> Iterator[Tensor]:
     """The `count` frames after the network, each as soon as it is finished; no more than two windows are held.
 
     Frames are tensors (3, height, width) on the network's device. Windows overlap in time and are blended there; a
@@ -83,7 +83,7 @@ def restored(frames: Iterator[Tensor], count: int, network: Network, tiling: Til
     Overflow if half precision is to blame, GateError if frames are missing.
     """
     size = min(tiling.frames, count)
-    plan = parts(count, size, min(tiling.overlap_frames, size - 1), blend=tiling.blend, frames=True)
+    plan = split_overlapping(count, size, min(tiling.overlap_frames, size - 1), blend=tiling.blend, frames=True)
     held: dict[int, Tensor] = {}
     blended: dict[int, Tensor] = {}
     read = 0
@@ -114,15 +114,15 @@ def _next(frames: Iterator[Tensor], place: int, count: int) -> Tensor:
 def _window(frames: list[Tensor], network: Network, tiling: Tiling) -> Tensor:
     import torch
 
-    enough = reflected(len(frames), max(len(frames), network.least_frames))
+    enough = reflected_indices(len(frames), max(len(frames), network.least_frames))
     with torch.inference_mode():
         clip = torch.stack([frames[place] for place in enough])
-        result = tiled(clip, network, tiling)
+        result = run_tiled(clip, network, tiling)
         _check(clip, result, network)
     return result[: len(frames)]
 
 
-def tiled(clip: Tensor, network: Network, tiling: Tiling) -> Tensor:
+def run_tiled(clip: Tensor, network: Network, tiling: Tiling) -> Tensor:
     """The network's result for a clip (frames, 3, height, width), float32, computed in tiles that are blended.
 
     Pictures are continued by reflection, by the network's margin and to sides that it takes.
@@ -153,27 +153,27 @@ def _continued(clip: Tensor, network: Network, *, repeat_edge: bool) -> Tensor:
 
     for axis in (-2, -1):
         length = clip.shape[axis]
-        wanted = padded(length + 2 * network.margin, multiple=network.multiple, least=network.least_side)
+        wanted = padded_length(length + 2 * network.margin, multiple=network.multiple, least=network.least_side)
         if wanted != length:
-            after = reflected(length, wanted - network.margin, repeat_edge=repeat_edge)
-            before = reflected(length, network.margin + 1, repeat_edge=repeat_edge)[:0:-1]
+            after = reflected_indices(length, wanted - network.margin, repeat_edge=repeat_edge)
+            before = reflected_indices(length, network.margin + 1, repeat_edge=repeat_edge)[:0:-1]
             places = [*before, *after]
             clip = clip.index_select(axis, torch.tensor(places, device=clip.device))
     return clip
 
 
-def _tiles(length: int, network: Network, tiling: Tiling) -> tuple[Part, ...]:
+def _tiles(length: int, network: Network, tiling: Tiling) -> tuple[Tile, ...]:
     side = length if tiling.side is None else min(tiling.side, length)
-    return parts(length, side, min(tiling.overlap, side // 2), scale=network.scale, blend=tiling.blend)
+    return split_overlapping(length, side, min(tiling.overlap, side // 2), scale=network.scale, blend=tiling.blend)
 
 
-def _weights(part: Part, like: Tensor) -> Tensor:
+def _weights(part: Tile, like: Tensor) -> Tensor:
     import torch
 
     return torch.tensor(part.weights, device=like.device, dtype=torch.float32)
 
 
-def _scaled(part: Part, scale: int) -> slice:
+def _scaled(part: Tile, scale: int) -> slice:
     return slice(part.start * scale, part.stop * scale)
 
 
@@ -185,7 +185,7 @@ def _check(clip: Tensor, result: Tensor, network: Network) -> None:
     black = (before > BLACK) & (after < LEAST_LIGHT * before)
     finite, dark = torch.stack([torch.isfinite(result).all(), black.any()]).tolist()
     if not finite and network.dtype != torch.float32:
-        raise Overflow(network.name)
+        raise HalfPrecisionOverflow(network.name)
     if not finite or dark:
         what = "black frames where there was a picture" if finite else "values that are no numbers"
         raise SceneError(

@@ -16,7 +16,7 @@ Blend = Literal["smooth", "plain"]
 
 
 @dataclass(frozen=True)
-class Part:
+class Tile:
     """One of the parts that cover a length."""
 
     start: int
@@ -31,9 +31,9 @@ class Part:
 
 
 @cache
-def parts(
+def split_overlapping(
     length: int, size: int, overlap: int, *, scale: int = 1, blend: Blend = "smooth", frames: bool = False
-) -> tuple[Part, ...]:
+) -> tuple[Tile, ...]:
     """Cover `length` by parts of `size` that overlap by at least `overlap`; the last one is moved back to end with it.
 
     With `smooth`, weights rise and fall as squared sines in the middle of overlaps, so that no seam shows. With
@@ -44,7 +44,7 @@ def parts(
     if not 0 <= overlap < size or (blend == "plain" and not frames and overlap == 0 and size < length):
         raise ValueError(f"parts of {size} cannot overlap by {overlap}")
     if size >= length:
-        return (Part(0, length, (1.0,) * (length * scale)),)
+        return (Tile(0, length, (1.0,) * (length * scale)),)
     starts = [*range(0, length - size, size - overlap), length - size]
     if blend == "smooth":
         raw = [_smooth(place, starts, size, scale) for place in range(len(starts))]
@@ -56,7 +56,7 @@ def parts(
         for place, weight in enumerate(weights, start * scale):
             totals[place] += weight
     return tuple(
-        Part(start, size, tuple(weight / totals[place] for place, weight in enumerate(weights, start * scale)))
+        Tile(start, size, tuple(weight / totals[place] for place, weight in enumerate(weights, start * scale)))
         for start, weights in zip(starts, raw, strict=True)
     )
 
@@ -84,7 +84,7 @@ def _plain(start: int, length: int, size: int, scale: int, dropped: tuple[int, i
     return [1.0 if first <= at < size * scale - last else 0.0 for at in range(size * scale)]
 
 
-def reflected(length: int, wanted: int, *, repeat_edge: bool = False) -> list[int]:
+def reflected_indices(length: int, wanted: int, *, repeat_edge: bool = False) -> list[int]:
     """Places of `length` by which it is continued to `wanted` by reflection at its end, and again as often as needed.
 
     The last place is the mirror and does not come twice, unless `repeat_edge`. A length of 1 is repeated.
@@ -94,6 +94,6 @@ def reflected(length: int, wanted: int, *, repeat_edge: bool = False) -> list[in
     return [place if place < length else (period - 1 if repeat_edge else period) - place for place in places]
 
 
-def padded(length: int, *, multiple: int, least: int) -> int:
+def padded_length(length: int, *, multiple: int, least: int) -> int:
     """The smallest length from `length` on that is a multiple and not below `least`."""
     return ceil(max(length, least) / multiple) * multiple

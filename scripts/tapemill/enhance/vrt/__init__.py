@@ -7,14 +7,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .checkpoints import TASKS, Family, Task, task_of, weights_of
-from .config import Arguments
-from .memory import Footprint, activation_bytes
+from .checkpoints import CHECKPOINTS, Checkpoint, CheckpointFamily, identify_checkpoint, state_dict_of
+from .config import VrtConfig
+from .memory import MemoryModel, activation_bytes
 
 if TYPE_CHECKING:
     from .model import VRT
 
-__all__ = ["TASKS", "VRT", "Arguments", "Family", "Footprint", "Task", "activation_bytes", "task_of", "weights_of"]
+__all__ = [
+    "CHECKPOINTS",
+    "VRT",
+    "Checkpoint",
+    "CheckpointFamily",
+    "MemoryModel",
+    "VrtConfig",
+    "activation_bytes",
+    "identify_checkpoint",
+    "state_dict_of",
+]
 
 
 def __getattr__(name: str) -> Any:

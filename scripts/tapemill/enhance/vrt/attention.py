@@ -14,17 +14,17 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from .cache import Tables
-from .chunking import piece_length, widest_of_block
+from .cache import BoundedCache
+from .chunking import chunk_length, widest_of_block
 from .layers import GatedMlp
-from .window_partition import Kind, Plan, Size, make_plan, position_encoding, region_mask, relative_index
+from .window_partition import MaskGroup, Size, WindowPlan, plan_windows, position_encoding, region_mask, relative_index
 
 # Fused attention of cards wants the channels of a head in multiples of this; others would fall back to whole matrices.
 HEAD_MULTIPLE = 8
 
 
 @dataclass(frozen=True)
-class Part:
+class WindowRange:
     """Windows start to stop of a piece, all of one kind, and what is added to their logits."""
 
     start: int
@@ -58,7 +58,7 @@ class WindowAttention(nn.Module):
         if mutual:
             self.qkv_mut = nn.Linear(channels, 3 * channels, bias=qkv_bias)
 
-    def forward(self, tokens: torch.Tensor, parts: Sequence[Part]) -> torch.Tensor:
+    def forward(self, tokens: torch.Tensor, parts: Sequence[WindowRange]) -> torch.Tensor:
         """(windows, tokens, C) to the same."""
         channels = tokens.shape[-1]
         own = self._attend_itself(tokens, parts)
@@ -72,7 +72,7 @@ class WindowAttention(nn.Module):
         flat.addmm_(other.view(-1, channels), self.proj.weight[:, :channels].t())
         return result
 
-    def _attend_itself(self, tokens: torch.Tensor, parts: Sequence[Part]) -> torch.Tensor:
+    def _attend_itself(self, tokens: torch.Tensor, parts: Sequence[WindowRange]) -> torch.Tensor:
         query, key, value = self._heads(self.qkv_self(tokens))
         done = []
         for part in parts:
@@ -80,7 +80,7 @@ class WindowAttention(nn.Module):
             done.append(attend(query[own], key[own], value[own], part.bias, self.scale, _head_multiple(tokens)))
         return _joined(done)
 
-    def _attend_other(self, tokens: torch.Tensor, parts: Sequence[Part]) -> torch.Tensor:
+    def _attend_other(self, tokens: torch.Tensor, parts: Sequence[WindowRange]) -> torch.Tensor:
         """Where frame A stands, what B asks of A, and the reverse.
 
         The mask is that of the window's first frame for both, so frames that the roll brought together in time do see
@@ -101,12 +101,14 @@ class WindowAttention(nn.Module):
         query, key, value = qkv.view(*qkv.shape[:2], 3, self.heads, -1).permute(2, 0, 3, 1, 4).unbind(0)
         return query, key, value
 
-    def logits(self, kind: Kind, plan: Plan, tables: Tables) -> tuple[torch.Tensor, torch.Tensor | None]:
+    def logits(
+        self, kind: MaskGroup, plan: WindowPlan, tables: BoundedCache
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Bias and mask of windows of a kind (see Part)."""
         bias = self._bias(kind, plan, tables)
         return bias, _spatial_mask(kind, plan, tables, bias) if self.mutual else None
 
-    def _bias(self, kind: Kind, plan: Plan, tables: Tables) -> torch.Tensor:
+    def _bias(self, kind: MaskGroup, plan: WindowPlan, tables: BoundedCache) -> torch.Tensor:
         """(1, heads, tokens, tokens): the relative position bias, and the mask where windows wrap.
 
         For a window that was clipped the top left of the configured window's index is used, as in training.
@@ -143,7 +145,7 @@ def attend(
     return done[..., :width].transpose(1, 2).flatten(2)
 
 
-def _spatial_mask(kind: Kind, plan: Plan, tables: Tables, like: torch.Tensor) -> torch.Tensor | None:
+def _spatial_mask(kind: MaskGroup, plan: WindowPlan, tables: BoundedCache, like: torch.Tensor) -> torch.Tensor | None:
     """(1, 1, tokens, tokens) of one frame of the window, or None."""
     if not any(kind.wrapped[1:]):
         return None
@@ -187,20 +189,22 @@ class Block(nn.Module):
         self.norm2 = nn.LayerNorm(channels)
         self.mlp = GatedMlp(channels, int(channels * mlp_ratio), channels)
 
-    def forward(self, clip: torch.Tensor, size: Size, tables: Tables) -> None:
+    def forward(self, clip: torch.Tensor, size: Size, tables: BoundedCache) -> None:
         """Change a clip's tokens (D*H*W, C) in place."""
         key = ("plan", size, self.window, self.shifted, clip.device)
         plan = tables.get(
-            key, lambda: make_plan(size, self.window, self.shifted, clip.device), lambda made: made.nbytes
+            key, lambda: plan_windows(size, self.window, self.shifted, clip.device), lambda made: made.nbytes
         )
         # Windows come in the order of their kinds: a bias that found no room in the tables is made once.
-        ready: dict[Kind, tuple[torch.Tensor, torch.Tensor | None]] = {}
+        ready: dict[MaskGroup, tuple[torch.Tensor, torch.Tensor | None]] = {}
         for start, stop in self._pieces(plan, clip):
             ranges = plan.kinds_within(start, stop)
             ready = {kind: ready.get(kind) or self.attn.logits(kind, plan, tables) for kind, _ in ranges}
-            self._windows(clip, plan, start, stop, [Part(*range_, *ready[kind]) for kind, range_ in ranges])
+            self._windows(clip, plan, start, stop, [WindowRange(*range_, *ready[kind]) for kind, range_ in ranges])
 
-    def _windows(self, clip: torch.Tensor, plan: Plan, start: int, stop: int, parts: Sequence[Part]) -> None:
+    def _windows(
+        self, clip: torch.Tensor, plan: WindowPlan, start: int, stop: int, parts: Sequence[WindowRange]
+    ) -> None:
         """Windows start to stop. No token is in two windows, so the result can replace its source at once."""
         places = slice(start * plan.tokens, stop * plan.tokens)
         rows = plan.rows[places]
@@ -217,11 +221,11 @@ class Block(nn.Module):
         tokens += self.mlp(self.norm2(tokens))
         clip.index_copy_(0, rows, tokens)
 
-    def _pieces(self, plan: Plan, clip: torch.Tensor) -> Iterator[tuple[int, int]]:
+    def _pieces(self, plan: WindowPlan, clip: torch.Tensor) -> Iterator[tuple[int, int]]:
         """Ranges of windows whose queries, keys and values, hidden layer or attention matrix fit into a piece."""
         kind = clip.device.type
         width = widest_of_block(clip.shape[-1], self.mlp.fc11.out_features, self.attn.heads * plan.tokens, kind)
-        step = piece_length(width * plan.tokens * clip.element_size(), kind)
+        step = chunk_length(width * plan.tokens * clip.element_size(), kind)
         for start in range(0, plan.windows, step):
             yield start, min(start + step, plan.windows)
 
@@ -233,7 +237,7 @@ class Group(nn.Module):
         super().__init__()
         self.blocks = nn.ModuleList(blocks)
 
-    def forward(self, clips: torch.Tensor, tables: Tables) -> None:
+    def forward(self, clips: torch.Tensor, tables: BoundedCache) -> None:
         """Change (N, D, H, W, C) in place."""
         _, frames, height, width, channels = clips.shape
         for clip in clips:

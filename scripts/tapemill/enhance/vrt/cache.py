@@ -14,7 +14,7 @@ import torch
 T = TypeVar("T")
 
 
-class Tables:
+class BoundedCache:
     """Index tables, masks and position biases, by size.
 
     When the limit is reached, what the present pass has not used goes first, the oldest before; if that is not enough,

@@ -12,12 +12,12 @@ from typing import Any, Final
 
 from tapemill.core.errors import ModelError
 
-from .config import Arguments
+from .config import VrtConfig
 
 SEVEN: Final = range(1, 8)
 
-_ENLARGE: Final = Arguments()
-_RESTORE: Final = Arguments(
+_ENLARGE: Final = VrtConfig()
+_RESTORE: Final = VrtConfig(
     upscale=1,
     img_size=(6, 192, 192),
     depths=(8, 8, 8, 8, 8, 8, 8, 4, 4, 4, 4),
@@ -29,29 +29,29 @@ _VIMEO: Final = replace(_ENLARGE, img_size=(8, 64, 64), window_size=(8, 8, 8), p
 
 
 @dataclass(frozen=True)
-class Task:
+class Checkpoint:
     """What an official checkpoint was trained for."""
 
     name: str
     """Of the checkpoint, without ".pth"."""
     purpose: str
-    arguments: Arguments
+    arguments: VrtConfig
 
 
-TASKS: Final = (
-    Task("001_VRT_videosr_bi_REDS_6frames", "4× enlargement", replace(_ENLARGE, deformable_groups=12)),
-    Task(
+CHECKPOINTS: Final = (
+    Checkpoint("001_VRT_videosr_bi_REDS_6frames", "4× enlargement", replace(_ENLARGE, deformable_groups=12)),
+    Checkpoint(
         "002_VRT_videosr_bi_REDS_16frames",
         "4× enlargement",
         replace(_ENLARGE, img_size=(16, 64, 64), window_size=(8, 8, 8), pa_frames=6, deformable_groups=24),
     ),
-    Task("003_VRT_videosr_bi_Vimeo_7frames", "4× enlargement", _VIMEO),
-    Task("004_VRT_videosr_bd_Vimeo_7frames", "4× enlargement of blurred pictures", _VIMEO),
-    Task("005_VRT_videodeblurring_DVD", "deblurring", _RESTORE),
-    Task("006_VRT_videodeblurring_GoPro", "deblurring", _RESTORE),
-    Task("007_VRT_videodeblurring_REDS", "deblurring", _RESTORE),
-    Task("008_VRT_videodenoising_DAVIS", "denoising", replace(_RESTORE, nonblind_denoising=True)),
-    Task(
+    Checkpoint("003_VRT_videosr_bi_Vimeo_7frames", "4× enlargement", _VIMEO),
+    Checkpoint("004_VRT_videosr_bd_Vimeo_7frames", "4× enlargement of blurred pictures", _VIMEO),
+    Checkpoint("005_VRT_videodeblurring_DVD", "deblurring", _RESTORE),
+    Checkpoint("006_VRT_videodeblurring_GoPro", "deblurring", _RESTORE),
+    Checkpoint("007_VRT_videodeblurring_REDS", "deblurring", _RESTORE),
+    Checkpoint("008_VRT_videodenoising_DAVIS", "denoising", replace(_RESTORE, nonblind_denoising=True)),
+    Checkpoint(
         "009_VRT_videofi_Vimeo_4frames",
         "the frame in the middle of four",
         replace(_RESTORE, img_size=(4, 192, 192), window_size=(4, 8, 8), indep_reconsts=(), pa_frames=0),
@@ -60,13 +60,13 @@ TASKS: Final = (
 
 
 @dataclass(frozen=True)
-class Family:
+class CheckpointFamily:
     """The tasks that a state dict can be for: some have the same names and shapes throughout."""
 
-    tasks: tuple[Task, ...]
+    tasks: tuple[Checkpoint, ...]
 
     @property
-    def arguments(self) -> Arguments:
+    def arguments(self) -> VrtConfig:
         """What to build the network from."""
         return self.tasks[0].arguments
 
@@ -85,7 +85,7 @@ class _Signature:
     channels_out: int
 
     @classmethod
-    def of_arguments(cls, given: Arguments) -> _Signature:
+    def of_arguments(cls, given: VrtConfig) -> _Signature:
         frames, rows, columns = given.window_size
         last = range(len(SEVEN), len(given.depths))
         whole = frames * rows * columns
@@ -130,16 +130,16 @@ class _Signature:
         )
 
 
-def weights_of(checkpoint: Mapping[str, Any]) -> Mapping[str, Any]:
+def state_dict_of(checkpoint: Mapping[str, Any]) -> Mapping[str, Any]:
     """The state dict of a checkpoint, which may be wrapped."""
     inner = checkpoint.get("params")
     return inner if isinstance(inner, Mapping) else checkpoint
 
 
-def task_of(state: Mapping[str, Any], file: Path | str | None = None) -> Family:
+def identify_checkpoint(state: Mapping[str, Any], file: Path | str | None = None) -> CheckpointFamily:
     """The family of a state dict. Raises ModelError, naming what was found, if it is that of no official task."""
-    known: dict[_Signature, list[Task]] = {}
-    for task in TASKS:
+    known: dict[_Signature, list[Checkpoint]] = {}
+    for task in CHECKPOINTS:
         known.setdefault(_Signature.of_arguments(task.arguments), []).append(task)
     try:
         found = _Signature.of_state(state)
@@ -153,9 +153,9 @@ def task_of(state: Mapping[str, Any], file: Path | str | None = None) -> Family:
         raise ModelError(
             f"this VRT is of none of the nine official tasks; it has {found}",
             file=file,
-            remedy="take the checkpoint of an official task: " + ", ".join(task.name for task in TASKS),
+            remedy="take the checkpoint of an official task: " + ", ".join(task.name for task in CHECKPOINTS),
         )
-    return Family(tuple(known[found]))
+    return CheckpointFamily(tuple(known[found]))
 
 
 def _lack(error: Exception, state: Mapping[str, Any]) -> str:

@@ -15,25 +15,25 @@ PROCESSOR_TABLE_BYTES = 64 << 20
 CARD_TABLE_BYTES = 256 << 20
 
 
-def piece_bytes(kind: str) -> int:
+def chunk_bytes(kind: str) -> int:
     """The largest tensor that is made only for a moment, on this kind of device ("cpu", "cuda", "xpu")."""
     return PROCESSOR_BYTES if kind == "cpu" else CARD_BYTES
 
 
-def table_bytes(kind: str) -> int:
+def cache_bytes(kind: str) -> int:
     """How much may be kept from clip to clip on this kind of device."""
     return PROCESSOR_TABLE_BYTES if kind == "cpu" else CARD_TABLE_BYTES
 
 
-def piece_length(each_bytes: int, kind: str) -> int:
+def chunk_length(each_bytes: int, kind: str) -> int:
     """How many items of this size are worked on at once: at least one."""
-    return max(1, piece_bytes(kind) // max(1, each_bytes))
+    return max(1, chunk_bytes(kind) // max(1, each_bytes))
 
 
-def pieces(count: int, each_bytes: int, kind: str) -> Iterator[tuple[int, int]]:
-    """Half-open ranges that cover `count` items, none longer than `piece_length`."""
+def chunks(count: int, each_bytes: int, kind: str) -> Iterator[tuple[int, int]]:
+    """Half-open ranges that cover `count` items, none longer than `chunk_length`."""
     # Of one length, but for rounding: a small last one would keep a card waiting.
-    number = -(-count // piece_length(each_bytes, kind))
+    number = -(-count // chunk_length(each_bytes, kind))
     return pairwise([index * count // max(1, number) for index in range(number + 1)])
 
 

@@ -23,7 +23,7 @@ _FRAMES: Final = "leave `frames` out of this network's step in enhance: chain; t
 
 
 @dataclass(frozen=True)
-class Arguments:
+class VrtConfig:
     """The constructor's arguments. Raises ConfigError if no network can be built from them."""
 
     upscale: int = 4
@@ -68,7 +68,7 @@ class Arguments:
             _check_alignment(self)
 
     @classmethod
-    def of(cls, given: Mapping[str, Any]) -> Arguments:
+    def of(cls, given: Mapping[str, Any]) -> VrtConfig:
         """From a mapping. Raises ConfigError for a name that is no argument."""
         unknown = sorted(set(given) - {field.name for field in fields(cls)})
         if unknown:
@@ -159,7 +159,7 @@ class Arguments:
                 )
 
 
-def _check_lists(given: Arguments) -> None:
+def _check_lists(given: VrtConfig) -> None:
     count = len(given.depths)
     if not (count >= 8 and len(given.embed_dims) == len(given.num_heads) == count):
         raise ConfigError(
@@ -175,7 +175,7 @@ def _check_lists(given: Arguments) -> None:
         )
 
 
-def _check_channels(given: Arguments) -> None:
+def _check_channels(given: VrtConfig) -> None:
     body, last = tuple(given.embed_dims[:7]), set(given.embed_dims[7:])
     if body != body[::-1] or len(last) != 1:
         raise ConfigError(
@@ -190,7 +190,7 @@ def _check_channels(given: Arguments) -> None:
             raise ConfigError(f"{width} channels cannot be shared by {heads} heads", remedy=_OFFICIAL)
 
 
-def _check_unsupported(given: Arguments) -> None:
+def _check_unsupported(given: VrtConfig) -> None:
     if given.spynet_path is not None:
         raise ConfigError(
             "spynet_path would be a second checkpoint", remedy="leave it out: each VRT checkpoint holds its own SpyNet"
@@ -210,7 +210,7 @@ def _check_unsupported(given: Arguments) -> None:
         raise ConfigError(f"VRT is built with {NORM}, not {norm!r}", remedy=_OFFICIAL)
 
 
-def _check_alignment(given: Arguments) -> None:
+def _check_alignment(given: VrtConfig) -> None:
     count, groups = given.neighbours, given.deformable_groups
     if given.pa_frames not in {2, 4, 6}:
         raise ConfigError(f"pa_frames is 0, 2, 4 or 6, not {given.pa_frames}", remedy=_OFFICIAL)

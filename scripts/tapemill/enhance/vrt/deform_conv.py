@@ -11,7 +11,7 @@ from functools import cache
 import torch
 from torch.nn import functional
 
-from .chunking import piece_length
+from .chunking import chunk_length
 
 TAPS = 9
 
@@ -64,7 +64,7 @@ def _sampled(
     mask = mask.reshape(count * offset_groups, 1, TAPS, height, width)
     kernel = weight.reshape(groups, out // groups, per_group * TAPS)
     done = source.new_empty((count, out, height, width), dtype=weight.dtype)
-    band = piece_length(count * channels * TAPS * width * source.element_size(), source.device.type)
+    band = chunk_length(count * channels * TAPS * width * source.element_size(), source.device.type)
     for top in range(0, height, band):
         bottom = min(top + band, height)
         grid = _grid(offset[..., top:bottom, :], top, height, width)

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from .chunking import pieces
+from .chunking import chunks
 
 
 class FrameConv(nn.Conv3d):
@@ -59,7 +59,7 @@ class Rescale(nn.ModuleDict):
         height, width = height * factor[0] // factor[1], width * factor[0] // factor[1]
         frames = clip.flatten(0, 1)
         result = clip.new_empty((count * length, height, width, self.channels_out))
-        for start, stop in pieces(len(frames), frames[0].nbytes, clip.device.type):
+        for start, stop in chunks(len(frames), frames[0].nbytes, clip.device.type):
             result[start:stop] = self._rescale(frames[start:stop])
         return result.view(count, length, height, width, self.channels_out)
 
@@ -79,5 +79,5 @@ class Rescale(nn.ModuleDict):
 def add_linear(linear: nn.Linear, source: torch.Tensor, target: torch.Tensor) -> None:
     """Add linear(source) to target in place, both (..., C); in pieces, so that no third clip is made."""
     source, target = source.flatten(0, -2), target.view(-1, target.shape[-1])
-    for start, stop in pieces(len(source), target[0].nbytes, target.device.type):
+    for start, stop in chunks(len(source), target[0].nbytes, target.device.type):
         target[start:stop] += linear(source[start:stop])

@@ -8,8 +8,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from .chunking import piece_length, table_bytes, widest_of_block
-from .config import FLOW_MULTIPLE, HEAD_CHANNELS, SCALES, Arguments
+from .chunking import cache_bytes, chunk_length, widest_of_block
+from .config import FLOW_MULTIPLE, HEAD_CHANNELS, SCALES, VrtConfig
 
 # Channels that SpyNet's widest layer reads and makes.
 FLOW_CHANNELS = 32 + 64
@@ -17,7 +17,7 @@ FLOAT_BYTES = 4
 
 
 @dataclass(frozen=True)
-class Footprint:
+class MemoryModel:
     """Memory beside the weights."""
 
     peak_bytes: int
@@ -26,7 +26,7 @@ class Footprint:
 
 @dataclass(frozen=True)
 class _Clip:
-    given: Arguments
+    given: VrtConfig
     frames: int
     height: int
     width: int
@@ -44,16 +44,16 @@ class _Clip:
 
     def together(self, each_bytes: int, count: int) -> int:
         """How many of `count` items are worked on at once."""
-        return min(count, piece_length(each_bytes, self.kind))
+        return min(count, chunk_length(each_bytes, self.kind))
 
 
 def activation_bytes(
-    given: Arguments, frames: int, height: int, width: int, itemsize: int = FLOAT_BYTES, kind: str = "cpu"
-) -> Footprint:
+    given: VrtConfig, frames: int, height: int, width: int, itemsize: int = FLOAT_BYTES, kind: str = "cpu"
+) -> MemoryModel:
     """For one clip of this size, weights of `itemsize` bytes, on a device of this kind ("cpu", "cuda", "xpu").
 
     The largest tensor is usually the features of the last stage, frames × height × width × its width (180 or 120)
-    × itemsize: 40 frames of 128×128 have 225 MiB in half precision. On a small clip it is a piece (see `pieces`).
+    × itemsize: 40 frames of 128×128 have 225 MiB in half precision. On a small clip it is a piece (see `chunks`).
     """
     clip = _Clip(given, frames, height, width, itemsize, kind)
     last = clip.features(len(given.depths) - 1)
@@ -69,7 +69,7 @@ def activation_bytes(
         elif place > SCALES.index(max(SCALES)):
             kept -= clip.features(2 * SCALES.index(max(SCALES)) - place)
     largest = max(last, first, given.upscale**2 * 3 * frames * clip.pixels * itemsize, *_pieces_bytes(clip))
-    return Footprint(max(peaks) + _kept_flows(clip) + _table_bytes(clip), largest)
+    return MemoryModel(max(peaks) + _kept_flows(clip) + _table_bytes(clip), largest)
 
 
 def _kept_flows(clip: _Clip) -> int:
@@ -96,7 +96,7 @@ def _table_bytes(clip: _Clip) -> int:
         tokens = (2 if place < len(SCALES) else 1) * rows * columns
         entries += heads * (short * tokens**2 + (depth - short) * (frames * rows * columns) ** 2)
     # Every second block has masks as well, at three of its borders.
-    return min(table_bytes(clip.kind), 5 * entries * clip.itemsize // 2) + 6 * 8 * clip.frames * clip.pixels
+    return min(cache_bytes(clip.kind), 5 * entries * clip.itemsize // 2) + 6 * 8 * clip.frames * clip.pixels
 
 
 def _block_bytes(clip: _Clip, place: int) -> int:
@@ -125,7 +125,7 @@ def _alignment_bytes(clip: _Clip, place: int) -> int:
     columns = 9 * count * channels * pixels * FLOAT_BYTES * frames
     if clip.kind != "cuda":
         row = columns * clip.width // SCALES[place] // pixels
-        columns = min(columns, max(row, row * piece_length(row, clip.kind)))
+        columns = min(columns, max(row, row * chunk_length(row, clip.kind)))
     # The fusion's input, the neighbours' planes (twice if there are more), offsets as they come and as they are used.
     half = 4 * channels + 27 * groups
     whole = (1 + (count > 1)) * count * channels + 27 * groups

@@ -11,9 +11,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from .cache import Tables
-from .chunking import pieces, table_bytes
-from .config import HEAD_CHANNELS, SCALES, Arguments
+from .cache import BoundedCache
+from .chunking import cache_bytes, chunks
+from .config import HEAD_CHANNELS, SCALES, VrtConfig
 from .layers import FrameConv
 from .spynet import Flows, SpyNet, flows_of
 from .stages import LastStage, Stage
@@ -28,14 +28,14 @@ INTERPOLATION_REACH = 3
 class VRT(nn.Module):
     """Restores clips. The state dict has the names and shapes of the official checkpoints, tables included.
 
-    Takes the arguments of `Arguments`; raises ConfigError if they do not fit together. Weights may be float16 or
+    Takes the arguments of `VrtConfig`; raises ConfigError if they do not fit together. Weights may be float16 or
     bfloat16 (`half()`); coordinates stay float32, and `spynet.float()` makes the network of the flows float32 as well.
     """
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__()
-        self.arguments = given = Arguments.of(arguments)
-        self.tables = Tables()
+        self.arguments = given = VrtConfig.of(arguments)
+        self.tables = BoundedCache()
         warped = 8 * given.in_chans if given.pa_frames else 0
         self.conv_first = FrameConv(given.channels_in + warped, given.embed_dims[0])
         if given.pa_frames:
@@ -48,7 +48,7 @@ class VRT(nn.Module):
         self._add_head(given)
         self.register_load_state_dict_post_hook(_forget_tables)  # type: ignore[no-untyped-call]
 
-    def _add_head(self, given: Arguments) -> None:
+    def _add_head(self, given: VrtConfig) -> None:
         self.conv_last: nn.Module
         width = given.embed_dims[0]
         if not given.pa_frames:
@@ -74,7 +74,7 @@ class VRT(nn.Module):
         pa_frames the answer is one frame, in the middle of the clip. Raises SceneError if the clip's shape does not do.
         """
         self.arguments.check_clip(clip.shape)
-        self.tables.next_pass(table_bytes(clip.device.type))
+        self.tables.next_pass(cache_bytes(clip.device.type))
         if not self.arguments.pa_frames:
             return self._interpolate(clip)
         images = clip[:, :, :3]
@@ -91,7 +91,7 @@ class VRT(nn.Module):
         features = clip.new_empty((count, frames, height, width, len(weight)), dtype=weight.dtype)
         each = weight.shape[1] * height * width * weight.element_size()
         for number in range(count):
-            for start, stop in pieces(frames, each, clip.device.type):
+            for start, stop in chunks(frames, each, clip.device.type):
                 planes = clip[number, start:stop, :3]
                 if flows is not None:
                     planes = torch.cat(
@@ -127,7 +127,7 @@ class VRT(nn.Module):
         deeper += skipped.pop()
         deeper = self.stage8(deeper, self.tables)
         flat, source = features.view(-1, features.shape[-1]), deeper.view(-1, deeper.shape[-1])
-        for start, stop in pieces(len(flat), source[0].nbytes, flat.device.type):
+        for start, stop in chunks(len(flat), source[0].nbytes, flat.device.type):
             flat[start:stop] += self.conv_after_body(self.norm(source[start:stop]))
 
     def _pictures(self, features: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
@@ -137,7 +137,7 @@ class VRT(nn.Module):
         restored = images.new_empty((count * frames, 3, height * scale, width * scale))
         planes, images = features.flatten(0, 1).permute(0, 3, 1, 2), images.flatten(0, 1)
         widest = HEAD_CHANNELS * scale**2 if scale > 1 else features.shape[-1]
-        for start, stop in pieces(len(planes), widest * height * width * features.element_size(), planes.device.type):
+        for start, stop in chunks(len(planes), widest * height * width * features.element_size(), planes.device.type):
             piece = images[start:stop]
             if scale > 1:
                 piece = functional.interpolate(piece, scale_factor=scale, mode="bilinear", align_corners=False)

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from .chunking import pieces
+from .chunking import chunks
 from .config import FLOW_MULTIPLE
 from .warping import flow_warp
 
@@ -119,7 +119,7 @@ class SpyNet(nn.Module):
         each = max(CHANNELS) * finest[0, 0].nbytes
         done = [
             self._flow([level[a:b] for level in references], [level[a:b] for level in sources], size)
-            for a, b in pieces(len(finest), each, finest.device.type)
+            for a, b in chunks(len(finest), each, finest.device.type)
         ]
         return [torch.cat(scale) for scale in zip(*done, strict=True)]
 

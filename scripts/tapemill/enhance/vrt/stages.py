@@ -14,9 +14,9 @@ from torch import nn
 from torch.nn import functional
 
 from .attention import Block, Group
-from .cache import Tables
-from .chunking import pieces
-from .config import SCALES, Arguments
+from .cache import BoundedCache
+from .chunking import chunks
+from .config import SCALES, VrtConfig
 from .layers import GatedMlp, Rescale, add_linear
 from .warping import ParallelWarping
 from .window_partition import Size
@@ -25,7 +25,7 @@ from .window_partition import Size
 REACH_PX = 10
 
 
-def make_group(given: Arguments, place: int, count: int, window: Size, *, mutual: bool) -> Group:
+def make_group(given: VrtConfig, place: int, count: int, window: Size, *, mutual: bool) -> Group:
     """`count` blocks for place `place` of the arguments' lists."""
     return Group(
         [
@@ -47,7 +47,7 @@ def make_group(given: Arguments, place: int, count: int, window: Size, *, mutual
 class Stage(nn.Module):
     """One of the seven stages: rescale, mutual and self attention, self attention, parallel warping."""
 
-    def __init__(self, given: Arguments, place: int) -> None:
+    def __init__(self, given: VrtConfig, place: int) -> None:
         super().__init__()
         channels, depth = given.embed_dims[place], given.depths[place]
         frames, rows, columns = given.window_size
@@ -68,7 +68,7 @@ class Stage(nn.Module):
         features: torch.Tensor,
         backward: Sequence[torch.Tensor],
         forward: Sequence[torch.Tensor],
-        tables: Tables,
+        tables: BoundedCache,
     ) -> torch.Tensor:
         """(N, D, H, W, C) to that of this stage. Flows are those of its scale, by distance (see flow.Flows)."""
         features = self.reshape(features)
@@ -91,7 +91,7 @@ class Stage(nn.Module):
         """Write each frame of a clip (D, H, W, C), fused with its aligned neighbours, to `result`."""
         channels = clip.shape[-1]
         each = 4 * self.pa_deform.widest * clip[0, ..., 0].numel()
-        for start, stop in pieces(len(clip), each, clip.device.type):
+        for start, stop in chunks(len(clip), each, clip.device.type):
             # Where there is no neighbour at all the aligned one is zero.
             fused = clip.new_zeros((stop - start, *clip.shape[1:3], 3 * channels))
             fused[..., :channels] = clip[start:stop]
@@ -133,7 +133,7 @@ def _extended(frames: torch.Tensor, missing: tuple[int, int]) -> torch.Tensor:
     return functional.pad(frames, (0, 0, 0, 0, 0, 0, *missing)) if any(missing) else frames
 
 
-def _entrance(given: Arguments, place: int) -> Rescale:
+def _entrance(given: VrtConfig, place: int) -> Rescale:
     widths = given.embed_dims
     if place == 0:
         return Rescale(widths[0], None)
@@ -144,14 +144,14 @@ def _entrance(given: Arguments, place: int) -> Rescale:
 class LastGroup(nn.Module):
     """A group of the last stage, which works at full size without warping."""
 
-    def __init__(self, given: Arguments, place: int) -> None:
+    def __init__(self, given: VrtConfig, place: int) -> None:
         super().__init__()
         frames, rows, columns = given.window_size
         window = (1 if place in given.indep_reconsts else frames, rows, columns)
         self.residual_group = make_group(given, place, given.depths[place], window, mutual=False)
         self.linear = nn.Linear(given.embed_dims[place], given.embed_dims[place])
 
-    def forward(self, features: torch.Tensor, work: torch.Tensor, tables: Tables) -> None:
+    def forward(self, features: torch.Tensor, work: torch.Tensor, tables: BoundedCache) -> None:
         """Change features (N, D, H, W, C) in place; `work` is room of their size."""
         work.copy_(features)
         self.residual_group(work, tables)
@@ -161,11 +161,11 @@ class LastGroup(nn.Module):
 class LastStage(nn.ModuleList):
     """Stage 8: to its own width, then its groups."""
 
-    def __init__(self, given: Arguments) -> None:
+    def __init__(self, given: VrtConfig) -> None:
         super().__init__([Rescale(given.embed_dims[6], given.embed_dims[7])])
         self.extend(LastGroup(given, place) for place in range(7, len(given.depths)))
 
-    def forward(self, features: torch.Tensor, tables: Tables) -> torch.Tensor:
+    def forward(self, features: torch.Tensor, tables: BoundedCache) -> torch.Tensor:
         """(N, D, H, W, C) to that of this stage."""
         features = self[0](features)
         work = torch.empty_like(features)

@@ -20,7 +20,7 @@ Axes = tuple[bool, bool, bool]
 
 
 @dataclass(frozen=True)
-class Kind:
+class MaskGroup:
     """Windows start to stop, all with one mask: those at the end of the axes named True, where the roll wrapped."""
 
     start: int
@@ -29,7 +29,7 @@ class Kind:
 
 
 @dataclass(frozen=True)
-class Plan:
+class WindowPlan:
     """The windows of a clip of one size.
 
     A place is a token of a window; places are counted window after window, and the windows are in the order of their
@@ -47,7 +47,7 @@ class Plan:
     """int64: the places that are not padding; empty if there is none."""
     inside_before: tuple[int, ...]
     """How many of `inside` come before each window; empty if there is no padding."""
-    kinds: tuple[Kind, ...]
+    kinds: tuple[MaskGroup, ...]
 
     @property
     def tokens(self) -> int:
@@ -59,7 +59,7 @@ class Plan:
         """How many there are."""
         return self.kinds[-1].stop
 
-    def kinds_within(self, start: int, stop: int) -> list[tuple[Kind, tuple[int, int]]]:
+    def kinds_within(self, start: int, stop: int) -> list[tuple[MaskGroup, tuple[int, int]]]:
         """The kinds of windows start to stop, each with its range counted from start."""
         ranges = [(kind, (max(kind.start, start) - start, min(kind.stop, stop) - start)) for kind in self.kinds]
         return [(kind, (first, last)) for kind, (first, last) in ranges if first < last]
@@ -79,7 +79,7 @@ def used_window(size: Size, window: Size, shifted: bool) -> tuple[Size, Size]:
     return (used[0], used[1], used[2]), (shift[0], shift[1], shift[2])
 
 
-def make_plan(size: Size, window: Size, shifted: bool, device: torch.device) -> Plan:
+def plan_windows(size: Size, window: Size, shifted: bool, device: torch.device) -> WindowPlan:
     """The windows of a clip: padded at the ends of its axes to whole windows, rolled back by the shift, cut up."""
     used, shift = used_window(size, window, shifted)
     counts = [-(-length // side) for length, side in zip(size, used, strict=True)]
@@ -100,10 +100,12 @@ def make_plan(size: Size, window: Size, shifted: bool, device: torch.device) -> 
     rows = ((frame * size[1] + row) * size[2] + column).masked_fill(outside, 0)
     kinds = _kinds(wrapped[order].tolist())
     if not outside.any():
-        return Plan(used, shift, rows.to(device), None, rows.new_empty(0), (), kinds)
+        return WindowPlan(used, shift, rows.to(device), None, rows.new_empty(0), (), kinds)
     inside = (~outside).nonzero().flatten()
     per_window = (~outside).view(len(order), -1).sum(1).cumsum(0).tolist()
-    return Plan(used, shift, rows.to(device), outside[:, None].to(device), inside.to(device), (0, *per_window), kinds)
+    return WindowPlan(
+        used, shift, rows.to(device), outside[:, None].to(device), inside.to(device), (0, *per_window), kinds
+    )
 
 
 def _cut(places: torch.Tensor, counts: Sequence[int], window: Size) -> torch.Tensor:
@@ -112,12 +114,12 @@ def _cut(places: torch.Tensor, counts: Sequence[int], window: Size) -> torch.Ten
     return places.reshape(split).permute(0, 2, 4, 1, 3, 5).reshape(math.prod(counts), -1)
 
 
-def _kinds(wrapped: list[int]) -> tuple[Kind, ...]:
+def _kinds(wrapped: list[int]) -> tuple[MaskGroup, ...]:
     """Runs of windows with the same wrapped axes."""
     kinds, start = [], 0
     for code, run in groupby(wrapped):
         stop = start + sum(1 for _ in run)
-        kinds.append(Kind(start, stop, (bool(code & 4), bool(code & 2), bool(code & 1))))
+        kinds.append(MaskGroup(start, stop, (bool(code & 4), bool(code & 2), bool(code & 1))))
         start = stop
     return tuple(kinds)
 

@@ -6,7 +6,7 @@ import pytest
 from tapemill.devices.device import CPU
 from tapemill.enhance import enhance_scene
 from tapemill.enhance.filters.catalog import KERNEL_SCALE, shift_kernel, unsharp_kernel
-from tapemill.enhance.filters.graph import Scene, filter_chain
+from tapemill.enhance.filters.graph import SceneGraphInput, filter_chain
 from tests.support.media.clips import LOSSLESS, PAL, PLAIN, clip_of, facts_of, samples
 
 WIDTH, HEIGHT = 192, 96
@@ -14,7 +14,7 @@ GREY = np.full((HEIGHT, WIDTH // 2), 128.0)
 
 
 def chain(order="tff", **changes):
-    return filter_chain(Scene.of(PAL, order, replace(PLAIN, **changes)))
+    return filter_chain(SceneGraphInput.of(PAL, order, replace(PLAIN, **changes)))
 
 
 def names(steps):

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import save_file
 
 from tapemill.core.errors import ModelError
-from tapemill.enhance.networks.inspect_weights import describe
+from tapemill.enhance.networks.inspect_weights import inspect_weights
 from tapemill.models import NETWORKS, Description, fetch_models, find_model, read_lock
 from tapemill.models.torchvision_shim import make_importable
 from tests.support.project import ROOT
@@ -41,12 +41,14 @@ def save(state, path, wrapper=None):
 @pytest.mark.parametrize("scale", [1, 2, 4])
 @pytest.mark.parametrize(("name", "wrapper"), [("n.pth", "params"), ("n.pth", "params_ema"), ("n.safetensors", None)])
 def test_a_compact_network_is_known(tmp_path, scale, name, wrapper):
-    assert describe(save(compact(scale), tmp_path / name, wrapper)) == Description("frame", scale, "RealESRGAN Compact")
+    assert inspect_weights(save(compact(scale), tmp_path / name, wrapper)) == Description(
+        "frame", scale, "RealESRGAN Compact"
+    )
 
 
 @pytest.mark.parametrize(("name", "wrapper"), [("n.pth", "params_ema"), ("n.pth", None), ("n.safetensors", None)])
 def test_an_esrgan_network_is_known(tmp_path, name, wrapper):
-    assert describe(save(esrgan(4), tmp_path / name, wrapper)) == Description("frame", 4, "ESRGAN")
+    assert inspect_weights(save(esrgan(4), tmp_path / name, wrapper)) == Description("frame", 4, "ESRGAN")
 
 
 @pytest.mark.parametrize("path", sorted(KEYS.glob("*.json.gz")), ids=lambda path: path.name.partition(".")[0])
@@ -57,26 +59,26 @@ def test_every_official_vrt_checkpoint_is_known(tmp_path, path):
     file = save(state, tmp_path / "n.pth", "params")
     if "_videofi_" in path.name:
         with pytest.raises(ModelError, match="makes 1 frame from 4"):
-            describe(file)
+            inspect_weights(file)
     else:
         scale = 4 if "_videosr_" in path.name else 1
-        assert describe(file) == Description("vrt", scale, "VRT")
+        assert inspect_weights(file) == Description("vrt", scale, "VRT")
 
 
 def test_a_scale_that_no_chain_takes_is_refused(tmp_path):
     with pytest.raises(ModelError, match=r"makes pictures 3 times larger; 1, 2 and 4 are possible"):
-        describe(save(compact(3), tmp_path / "n.pth"))
+        inspect_weights(save(compact(3), tmp_path / "n.pth"))
 
 
 def test_a_network_for_grey_pictures_is_refused(tmp_path):
     with pytest.raises(ModelError, match="1 channels in and 1 out"):
-        describe(save(compact(2, channels=1), tmp_path / "n.pth"))
+        inspect_weights(save(compact(2, channels=1), tmp_path / "n.pth"))
 
 
 def test_an_unknown_architecture_is_refused(tmp_path):
     path = save(torch.nn.Sequential(torch.nn.Linear(3, 3)).state_dict(), tmp_path / "n.pth")
     with pytest.raises(ModelError, match=r"no known architecture; its layers begin with 0\.weight") as error:
-        describe(path)
+        inspect_weights(path)
     assert error.value.file == path
     assert {"VRT", "ESRGAN", "SwinIR"} <= set(error.value.remedy.replace(",", "").split())
 
@@ -85,7 +87,7 @@ def test_weights_that_do_not_fit_what_they_look_like_are_refused(tmp_path):
     state = compact(2)
     state.pop("body.2.weight")
     with pytest.raises(ModelError, match="do not fit the architecture"):
-        describe(save(state, tmp_path / "n.pth"))
+        inspect_weights(save(state, tmp_path / "n.pth"))
 
 
 @pytest.fixture
@@ -98,7 +100,7 @@ def lock(tmp_path):
 def test_a_file_that_was_dropped_in_is_pinned_with_what_is_in_it(tmp_path, lock):
     path = save(compact(2), tmp_path / "mine.pth", "params")
     assert find_model(str(path), {"frame"}, lock=lock).scale is None
-    fetch_models(names=[str(path)], kinds=NETWORKS, lock=lock, describe=describe)
+    fetch_models(names=[str(path)], kinds=NETWORKS, lock=lock, describe=inspect_weights)
     model = find_model(str(path), {"frame"}, lock=lock)
     assert (model.kind, model.scale) == ("frame", 2)
     assert read_lock(lock)[str(path)]["size_bytes"] == path.stat().st_size
@@ -108,7 +110,7 @@ def test_a_file_that_cannot_be_used_is_not_pinned_and_stays(tmp_path, lock):
     path = tmp_path / "mine.pth"
     torch.save(torch.nn.Linear(2, 2), path)
     with pytest.raises(ModelError, match="holds code"):
-        fetch_models(names=[str(path)], kinds=NETWORKS, lock=lock, describe=describe)
+        fetch_models(names=[str(path)], kinds=NETWORKS, lock=lock, describe=inspect_weights)
     assert path.exists()
     assert read_lock(lock) == {}
 

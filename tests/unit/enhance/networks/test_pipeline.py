@@ -11,11 +11,11 @@ from safetensors.torch import load_file, save_file
 from tapemill.core.errors import ModelError, SceneError
 from tapemill.devices.device import CPU
 from tapemill.devices.model_cache import clear
-from tapemill.enhance import enhance_scene, output_picture
+from tapemill.enhance import enhance_scene, plan_output_format
 from tapemill.enhance.chain import NetworkStep
 from tapemill.enhance.networks.loader import load_network
 from tapemill.enhance.networks.tile_planner import OVERLAP
-from tapemill.enhance.networks.tiled_inference import Tiling, tiled
+from tapemill.enhance.networks.tiled_inference import Tiling, run_tiled
 from tapemill.media.probe import frame_count, probe
 from tests.support.media.clips import LOSSLESS, PLAIN, clip_from, clip_of, facts_of, field_scene, samples
 from tests.support.networks import compact, network, steps, vrt
@@ -72,7 +72,7 @@ def test_a_network_that_changes_nothing_changes_next_to_nothing(tmp_path, size, 
     for name, chain in (("with", steps(identity, "resize")), ("without", steps("resize"))):
         target, _ = enhanced(tmp_path / name, clip, 3, replace(LOSSLESS, chain=chain))
         results.append(samples(target, "yuv444p").astype(int))
-        assert probe(target).picture.pixel_format == output_picture(facts_of(clip), LOSSLESS).pixel_format
+        assert probe(target).picture.pixel_format == plan_output_format(facts_of(clip), LOSSLESS).pixel_format
     difference = np.abs(results[0] - results[1])
     assert difference.max() <= 2
     assert difference.mean() < 0.2
@@ -118,9 +118,9 @@ def test_tiles_of_a_trained_network_leave_no_seam_in_a_smooth_picture(side):
     down, along = torch.meshgrid(torch.linspace(0, 1, 240), torch.linspace(0, 1, 320), indexing="ij")
     picture = torch.stack([0.3 + 0.4 * along, 0.5 + 0.2 * torch.sin(3 * down + along), 0.6 - 0.3 * down])[None]
     with torch.inference_mode():
-        whole = tiled(picture, trained, Tiling(1, 0, None, OVERLAP))
+        whole = run_tiled(picture, trained, Tiling(1, 0, None, OVERLAP))
         assert (whole - picture).abs().mean() > 2**-8
-        assert (tiled(picture, trained, Tiling(1, 0, side, OVERLAP)) - whole).abs().max() < 2**-11
+        assert (run_tiled(picture, trained, Tiling(1, 0, side, OVERLAP)) - whole).abs().max() < 2**-11
 
 
 @pytest.mark.parametrize("precision", ["fp16", "bf16"])

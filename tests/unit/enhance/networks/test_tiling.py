@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tapemill.enhance.networks.tiling import padded, parts, reflected
+from tapemill.enhance.networks.tiling import padded_length, reflected_indices, split_overlapping
 
 
 @settings(deadline=None)
@@ -19,7 +19,7 @@ from tapemill.enhance.networks.tiling import padded, parts, reflected
 def test_weights_sum_up_to_one_everywhere(length, size, overlap, scale, blend):
     overlap = min(overlap, size - 1)
     total = np.zeros(length * scale)
-    for part in parts(length, size, overlap, scale=scale, blend=blend):
+    for part in split_overlapping(length, size, overlap, scale=scale, blend=blend):
         assert part.stop <= length
         assert len(part.weights) == part.size * scale
         total[part.start * scale : part.stop * scale] += part.weights
@@ -28,14 +28,14 @@ def test_weights_sum_up_to_one_everywhere(length, size, overlap, scale, blend):
 
 def test_parts_overlap_by_at_least_what_was_asked_for():
     for length, overlap in itertools.product(range(33, 100), (0, 4, 16)):
-        covering = parts(length, 32, overlap)
+        covering = split_overlapping(length, 32, overlap)
         assert covering[0].start == 0
         assert covering[-1].stop == length
         assert all(one.stop - other.start >= overlap for one, other in itertools.pairwise(covering))
 
 
 def test_smooth_weights_rise_and_fall_without_a_step():
-    weights = np.array(parts(100, 40, 20)[1].weights)
+    weights = np.array(split_overlapping(100, 40, 20)[1].weights)
     # Nothing of the quarter where a network sees a border that is none.
     assert not weights[:5].any()
     assert not weights[-5:].any()
@@ -49,15 +49,19 @@ def test_an_overlap_that_leaves_nothing_is_refused():
         {"size": 8, "overlap": -1},
     ):
         with pytest.raises(ValueError, match="cannot overlap"):
-            parts(20, **arguments)
+            split_overlapping(20, **arguments)
 
 
 def test_reflection_goes_on_as_long_as_needed():
-    assert reflected(4, 9) == [0, 1, 2, 3, 2, 1, 0, 1, 2]
-    assert reflected(1, 3) == [0, 0, 0]
-    assert reflected(3, 8, repeat_edge=True) == [0, 1, 2, 2, 1, 0, 0, 1]
-    assert reflected(5, 5) == [0, 1, 2, 3, 4]
-    assert (padded(5, multiple=8, least=1), padded(64, multiple=8, least=64), padded(9, multiple=8, least=64)) == (
+    assert reflected_indices(4, 9) == [0, 1, 2, 3, 2, 1, 0, 1, 2]
+    assert reflected_indices(1, 3) == [0, 0, 0]
+    assert reflected_indices(3, 8, repeat_edge=True) == [0, 1, 2, 2, 1, 0, 0, 1]
+    assert reflected_indices(5, 5) == [0, 1, 2, 3, 4]
+    assert (
+        padded_length(5, multiple=8, least=1),
+        padded_length(64, multiple=8, least=64),
+        padded_length(9, multiple=8, least=64),
+    ) == (
         8,
         64,
         64,

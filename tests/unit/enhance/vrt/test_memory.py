@@ -3,7 +3,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from tapemill.enhance.vrt import chunking
-from tapemill.enhance.vrt.checkpoints import TASKS
+from tapemill.enhance.vrt.checkpoints import CHECKPOINTS
 from tapemill.enhance.vrt.memory import activation_bytes
 from tests.support.vrt_networks import clip_for, small_network
 
@@ -38,7 +38,7 @@ def test_the_estimate_is_within_a_factor_of_two(monkeypatch, changes, size, piec
     assert 0.5 < estimate.largest_tensor_bytes / largest < 2
 
 
-@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name[:3])
+@pytest.mark.parametrize("task", CHECKPOINTS, ids=lambda task: task.name[:3])
 def test_no_tensor_of_a_usual_tile_reaches_what_an_arc_card_can_hold(task):
     frames = task.arguments.least_frames if task.arguments.frames_out else 16
     half = activation_bytes(task.arguments, frames, 256, 256, torch.float16.itemsize, "xpu")
@@ -47,7 +47,7 @@ def test_no_tensor_of_a_usual_tile_reaches_what_an_arc_card_can_hold(task):
 
 
 def test_it_grows_with_frames_and_pixels_alone():
-    given = TASKS[0].arguments
+    given = CHECKPOINTS[0].arguments
     small, longer, larger = (
         activation_bytes(given, *size, 2, "xpu").peak_bytes for size in ((6, 128, 128), (12, 128, 128), (6, 256, 256))
     )

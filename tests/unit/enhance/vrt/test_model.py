@@ -10,8 +10,8 @@ import torch
 
 from tapemill.core.errors import ConfigError, ModelError, SceneError
 from tapemill.enhance.vrt import VRT, chunking, config, spynet
-from tapemill.enhance.vrt.checkpoints import TASKS, task_of, weights_of
-from tapemill.enhance.vrt.config import Arguments
+from tapemill.enhance.vrt.checkpoints import CHECKPOINTS, identify_checkpoint, state_dict_of
+from tapemill.enhance.vrt.config import VrtConfig
 from tests.support.project import ROOT
 from tests.support.reference_vrt import Plain, plain_vrt
 from tests.support.vrt_networks import RECORDED, SMALL, clip_for, official_keys, recorded, small_network
@@ -68,7 +68,7 @@ def compare(found, record, tolerance):
 
 
 @here
-@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name[:3])
+@pytest.mark.parametrize("task", CHECKPOINTS, ids=lambda task: task.name[:3])
 def test_names_shapes_and_dtypes_are_those_of_the_official_state_dict(task):
     state = on_meta(task).state_dict()
     found = {name: (tuple(tensor.shape), str(tensor.dtype).removeprefix("torch.")) for name, tensor in state.items()}
@@ -77,17 +77,17 @@ def test_names_shapes_and_dtypes_are_those_of_the_official_state_dict(task):
 
 
 @here
-@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name[:3])
+@pytest.mark.parametrize("task", CHECKPOINTS, ids=lambda task: task.name[:3])
 def test_a_task_has_the_official_arguments(task):
     official = json.loads((RECORDED / "configs.json").read_text())["tasks"][task.name]["kwargs_full"]
     ours = {name: list(v) if isinstance(v, tuple) else v for name, v in task.arguments.as_mapping().items()}
     assert ours == official | {"norm_layer": None}
-    assert task_of(on_meta(task).state_dict()).arguments == task.arguments
+    assert identify_checkpoint(on_meta(task).state_dict()).arguments == task.arguments
 
 
 @pytest.mark.parametrize(("number", "millions"), [(1, 30.68), (2, 35.13), (3, 32.58), (8, 18.32), (9, 9.94)])
 def test_parameters_are_as_many_as_the_official_ones(number, millions):
-    count = sum(parameter.numel() for parameter in on_meta(TASKS[number - 1]).parameters())
+    count = sum(parameter.numel() for parameter in on_meta(CHECKPOINTS[number - 1]).parameters())
     assert round(count / 1e6, 2) == millions
 
 
@@ -242,28 +242,28 @@ def test_a_clip_that_does_not_fit_is_refused(shape, said):
 
 
 def test_what_the_official_tasks_need_of_a_clip():
-    needs = {task.name[:3]: (task.arguments.least_frames, task.arguments.least_sides) for task in TASKS}
+    needs = {task.name[:3]: (task.arguments.least_frames, task.arguments.least_sides) for task in CHECKPOINTS}
     assert needs["001"] == (2, (64, 64))
     assert needs["002"] == (4, (64, 64))
     assert needs["003"] == (3, (64, 64))
     assert needs["009"] == (4, (64, 64))
-    assert [task.arguments.temporal_window for task in TASKS] == [6, 8, 8, 8, 6, 6, 6, 6, 4]
-    assert TASKS[7].arguments.channels_in == 4
-    assert Arguments(**SMALL | {"pa_frames": 0}).least_sides == (32, 32)
-    assert config.SCALES[3] == TASKS[0].arguments.side_multiple
+    assert [task.arguments.temporal_window for task in CHECKPOINTS] == [6, 8, 8, 8, 6, 6, 6, 6, 4]
+    assert CHECKPOINTS[7].arguments.channels_in == 4
+    assert VrtConfig(**SMALL | {"pa_frames": 0}).least_sides == (32, 32)
+    assert config.SCALES[3] == CHECKPOINTS[0].arguments.side_multiple
     with pytest.raises(SceneError, match="exactly 4"):
-        TASKS[8].arguments.check_clip((1, 6, 3, 64, 64))
+        CHECKPOINTS[8].arguments.check_clip((1, 6, 3, 64, 64))
     with pytest.raises(ConfigError, match="16 deformable groups"):
-        Arguments().check_clip((1, 6, 3, 64, 64))
+        VrtConfig().check_clip((1, 6, 3, 64, 64))
 
 
 def test_a_state_dict_of_no_task_is_refused():
     with pytest.raises(ModelError, match="windows of 16/48 tokens") as caught:
-        task_of(small_network().state_dict(), "weights.pth")
+        identify_checkpoint(small_network().state_dict(), "weights.pth")
     assert caught.value.file is not None
     with pytest.raises(ModelError, match=r"it begins with body\.weight"):
-        task_of({"body.weight": torch.zeros(3)})
+        identify_checkpoint({"body.weight": torch.zeros(3)})
     with pytest.raises(ModelError, match="begins with nothing"):
-        task_of({})
-    assert weights_of({"params": {"a": 1}}) == {"a": 1}
-    assert weights_of({"a": 1}) == {"a": 1}
+        identify_checkpoint({})
+    assert state_dict_of({"params": {"a": 1}}) == {"a": 1}
+    assert state_dict_of({"a": 1}) == {"a": 1}

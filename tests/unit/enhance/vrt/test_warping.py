@@ -3,7 +3,7 @@ import torch
 
 from tapemill.enhance.vrt import chunking, spynet, stages, warping
 from tapemill.enhance.vrt import deform_conv as ours
-from tapemill.enhance.vrt.config import Arguments
+from tapemill.enhance.vrt.config import VrtConfig
 from tapemill.enhance.vrt.layers import Rescale
 from tests.support.reference_vrt import Plain, bilinear, clamped, deformable, four, warp
 from tests.support.vrt_networks import SMALL, clip_for, small_network
@@ -90,7 +90,7 @@ def test_spynet_with_odd_levels():
 def test_each_frame_is_aligned_with_its_own_neighbours(monkeypatch, neighbours, piece):
     """With no flow, no offsets and a kernel that copies, output part j is neighbour j."""
     monkeypatch.setattr(chunking, "PROCESSOR_BYTES", piece)
-    given = Arguments(**SMALL | {"pa_frames": 2 * neighbours, "deformable_groups": 2 * neighbours})
+    given = VrtConfig(**SMALL | {"pa_frames": 2 * neighbours, "deformable_groups": 2 * neighbours})
     stage = stages.Stage(given, 0)
     channels, frames = given.embed_dims[0], 5
     with torch.no_grad():

@@ -6,7 +6,7 @@ import torch
 
 from tapemill.enhance.vrt import window_partition
 from tapemill.enhance.vrt.attention import attend
-from tapemill.enhance.vrt.cache import Tables
+from tapemill.enhance.vrt.cache import BoundedCache
 
 SIZES = [(6, 8, 8), (7, 9, 10), (4, 8, 12), (2, 8, 4), (12, 16, 8), (1, 5, 6)]
 CPU = torch.device("cpu")
@@ -16,7 +16,7 @@ CPU = torch.device("cpu")
 @pytest.mark.parametrize("window", [(2, 4, 4), (6, 4, 4), (6, 3, 5), (1, 4, 4)])
 @pytest.mark.parametrize("size", SIZES)
 def test_windows_and_masks_are_those_of_the_rolled_and_padded_clip(size, window, shifted):
-    plan = window_partition.make_plan(size, window, shifted, CPU)
+    plan = window_partition.plan_windows(size, window, shifted, CPU)
     used = [min(pair) for pair in zip(size, window, strict=True)]
     shift = [w // 2 if shifted and side > w else 0 for side, w in zip(size, window, strict=True)]
     padded = [-(-side // w) * w for side, w in zip(size, used, strict=True)]
@@ -80,7 +80,7 @@ def test_tables_are_made_once_and_kept_up_to_a_limit():
     def table(key, elements=100):
         return tables.tensor(key, lambda: made.append(key) or torch.zeros(elements))
 
-    tables = Tables()
+    tables = BoundedCache()
     for _ in range(2):
         tables.next_pass(1000)
         for key in "abc":

@@ -127,7 +127,7 @@ def test_pieces_change_nothing(monkeypatch):
     network = small_network(pa_frames=6, upscale=2, window_size=[2, 5, 4], nonblind_denoising=True)
     clip = clip_for(network, 5, 40, 40, count=2)
     whole = network(clip)
-    monkeypatch.setattr(chunking, "PROCESSOR_BYTES", 200_000)
+    monkeypatch.setattr(chunking, "CPU_CHUNK_BYTES", 200_000)
     torch.testing.assert_close(network(clip), whole, rtol=0, atol=1e-3)
 
 

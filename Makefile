@@ -1,17 +1,24 @@
-# make demo    restore the built-in demo tape on the CPU
-# make test    run the tests        make test-long   those that take minutes each
-# make test-crash   50 kills at random moments (KILLS=, SEED=): the tape must come out byte for byte; half an hour
-# make test-gpu   run the tests that need a card, and fail without one (DEVICE=cuda|xpu)
-# make test-hostile   hundreds of damaged captures through all stages (SEED=number repeats a run)
-# make test-slurm   a tape through a real Slurm of one node, set up for that in /etc/slurm and removed again; Debian, root
-# make bench   the filter path; make bench-lanes, make bench-subtitles: a quarter of an hour each
-# make bench-resume   planning a tape of 1,000 scenes, and going on with it after kill -9: a quarter of an hour
-# make bench-scale   planning 1, 10 and 100 tapes of 700 scenes: half an hour; make bench-archive: 10 tapes of 50
-#   scenes end to end: half an hour
-# make bench-plan   what the plan says of the demo tape, twice, against what then happens: half an hour
-# make bench-networks   the engine over a bare frame model, and VRT by itself
-# make docs    the generated parts of the manual: reference tables, rule graph
-# make setup   install everything into .venv (DEVICE=cpu|cuda|xpu)      make check   linters and types
+# make setup           install everything into .venv (DEVICE=cpu|cuda|xpu)
+# make demo            restore the built-in demo tape on the CPU
+# make demo-models     train the demo's models again
+# make check           linters and types
+# make docs            generated parts of the documents: reference tables, rule graph
+#
+# make test            unit tests, static checks, one reference tape: about five minutes
+# make test-workflow   all tests that start Snakemake
+# make test-long       tests that take minutes each
+# make test-crash      50 kills at random moments (KILLS=, SEED=), each tape byte for byte the same: half an hour
+# make test-hostile    240 damaged captures through all stages (SEED=number repeats a run)
+# make test-slurm      a tape through a real Slurm of one node, set up in /etc/slurm and removed again (Debian, root)
+# make test-gpu        tests that need a GPU, and fail without one (DEVICE=cuda|xpu)
+#
+# make bench           the filter path
+# make bench-lanes, make bench-subtitles   scheduler; warm workers: a quarter of an hour each
+# make bench-resume    a tape of 1,000 scenes: planning, continuing after kill -9: a quarter of an hour
+# make bench-scale     planning of 1, 10 and 100 tapes of 700 scenes: half an hour
+# make bench-archive   10 tapes of 50 scenes end to end: half an hour
+# make bench-plan      predicted and real durations of the demo tape, twice: half an hour
+# make bench-networks  overhead around a frame model, and VRT alone
 
 SHELL := /bin/bash
 PYTHON ?= python3
@@ -25,17 +32,18 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEPENDENCIES := $(VENV)/dependencies-$(DEVICE)
 INSTALLED := $(VENV)/installed-$(DEVICE)
+PYTEST := $(BIN)/pytest -n 2 --dist worksteal
 
-.PHONY: setup dependencies demo test test-long test-crash test-hostile test-gpu test-slurm check bench bench-lanes bench-subtitles \
+.PHONY: setup dependencies demo test test-workflow test-long test-crash test-hostile test-gpu test-slurm check bench bench-lanes bench-subtitles \
 	bench-resume bench-scale bench-archive bench-networks bench-plan docs
 
 setup: $(INSTALLED)
 
-# All packages that Tapemill uses, without Tapemill itself: an image has the project mounted later.
+# All packages that Tapemill uses, without Tapemill itself: an image gets the project as a mount.
 dependencies: $(DEPENDENCIES)
 
-# torch comes first and exact: left to the resolver, other packages would pull a newer one with gigabytes of CUDA.
-# The lock is complete, so pip need not resolve anything after that; triton is torch's own affair (README, Set-up).
+# torch is installed first, in its exact version: otherwise other packages would bring a newer one with gigabytes of CUDA.
+# The lock is complete, so pip resolves nothing after that; torch brings its own triton (README, Set-up for GPUs).
 $(DEPENDENCIES): requirements.lock
 	@case "$(DEVICE)" in cpu|cuda|xpu) ;; *) echo "DEVICE is '$(DEVICE)': it must be cpu, cuda or xpu" >&2; exit 2;; esac
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Tapemill needs Python 3.11 or newer: make PYTHON=python3.12 ..." >&2; exit 2; }
@@ -53,24 +61,29 @@ demo: setup
 	$(BIN)/snakemake --profile profiles/cpu score_demo results/demo/report/making.html
 	$(BIN)/snakemake --profile profiles/cpu results/demo/report/making.html --report demo.html
 
+# What a newcomer runs: unit tests, static checks of the workflow, one whole tape.
 test: setup
-	$(BIN)/pytest -n 2 --dist loadfile -m "not long"
+	$(PYTEST) tests/unit tests/static tests/golden -m "not long"
+
+# Everything else that starts Snakemake or disturbs it, but for tests that take minutes each.
+test-workflow: setup
+	$(PYTEST) tests/workflow tests/e2e tests/faults tests/hostile tests/crash -m "not long"
 
 test-long: setup
-	$(BIN)/pytest -n 2 --dist loadfile -m long
+	$(PYTEST) -m long
 
 test-crash: setup
 	TAPEMILL_KILLS=$(KILLS) $(if $(SEED),TAPEMILL_SEED=$(SEED)) $(BIN)/pytest -s tests/crash
 
-# Of 240 inputs a hundred and more become tapes; what matters is that none is at fault.
+# More than a hundred of 240 inputs become tapes; none may crash or hang.
 test-hostile: setup
 	$(BIN)/python -m tests.hostile.drive --inputs 240 $(if $(SEED),--seed $(SEED))
 
-# The card is promised here, so that nothing passes by being skipped.
+# The GPU is required here, so that tests do not pass by being skipped.
 test-gpu: setup
 	TAPEMILL_EXPECT_GPU=$(DEVICE) $(BIN)/pytest tests/gpu
 
-# Slurm is promised here, as the card is above.
+# Slurm is required here, like the GPU above.
 test-slurm: setup
 	TAPEMILL_EXPECT_SLURM=1 $(BIN)/pytest tests/slurm
 

@@ -1,8 +1,8 @@
 """
 Tapemill: digitised home-video tapes in, restored tapes out.
 
-Contents, in the order in which data flows. Each file under rules/ opens with what it takes and what it makes.
-What to restore is in config/, on what machine is in profiles/.
+Table of contents, in the order of the data flow. Each file under rules/ opens with its inputs and outputs.
+Tapes and settings are in config/, machines in profiles/.
 """
 
 from snakemake.utils import min_version
@@ -36,8 +36,13 @@ rule all:
         QUEUE_OF_TAPES,
 
 
-rule so_far:
-    """The pages of the tapes that are finished by now, for a report while others run, or after some failed."""
+rule report_finished:
+    """Report pages of finished tapes, while others run or after some have failed."""
     input:
         lambda _: collect("results/{tape}/report/making.html", tape=QUEUE.taken_in(FINISHED)),
         "results/report/so_far.html",
+
+
+use rule report_finished as so_far with:
+    message:
+        "The rule so_far is now called report_finished; the old name goes on working"

@@ -1,14 +1,14 @@
 """
-Stage audio: what the speech model hears of a scene, and the tape's own sound.
+Stage audio: audio of one scene for speech recognition, and the audio of the tape.
 
 INPUT    the capture
-OUTPUT   results/{tape}/audio/{scene}.wav     16 kHz mono, exactly the scene's span
-         results/{tape}/sound.mka             every sound track, whole and continuous, cleaned if asked; empty if there is none
+OUTPUT   results/{tape}/audio/{scene}.wav     16 kHz mono, exactly the range of the scene
+         results/{tape}/sound.mka             all audio tracks, continuous, cleaned if requested; empty if there is none
 """
 
 
 rule extract_audio:
-    """Take the sound of one scene from the capture, for speech recognition."""
+    """Extract the audio of one scene from the capture, for speech recognition."""
     input:
         capture=ancient(scene_source),
         facts=ancient(ready_facts),
@@ -18,22 +18,22 @@ rule extract_audio:
         "logs/extract_audio/{tape}/{scene}.log",
     benchmark:
         "benchmarks/extract_audio/{tape}/{scene}.tsv"
-    # Where the language is voted for, some scenes are listened to first.
+    # If the language is detected by vote, the audio of some scenes is needed first.
     group:
         in_group(lambda wildcards: "sound" if from_sheet("language")(wildcards) == "auto" else "speech")
     resources:
-        writes_mb=writes("speech"),
+        disk_mb=disk_mb_of("speech"),
         mem_mb=REQUESTS.mem_mb,
         runtime=REQUESTS.minutes,
     params:
-        source=known("source"),
-        fingerprint=known("fingerprint"),
-        take=known("take"),
-        span=known("span_in_file"),
-        sound=known("speech_stream"),
+        source=of_job(JobParams.source),
+        fingerprint=of_job(JobParams.fingerprint),
+        take=of_job(JobParams.take),
+        span=of_job(JobParams.span_in_file),
+        sound=of_job(JobParams.speech_stream),
         recipe=RECIPE["audio"],
     message:
-        "Listening to scene {wildcards.scene} of {wildcards.tape}"
+        "Extracting the audio of scene {wildcards.scene} of {wildcards.tape}"
     conda:
         "../envs/cpu.yaml"
     script:
@@ -41,7 +41,7 @@ rule extract_audio:
 
 
 rule clean_sound:
-    """Clean the tape's sound as one piece; it is never cut."""
+    """Clean the audio of the tape as one piece; it is never cut."""
     input:
         files=ancient(source_files),
         facts="results/{tape}/capture.json",
@@ -53,18 +53,18 @@ rule clean_sound:
     benchmark:
         "benchmarks/clean_sound/{tape}.tsv"
     resources:
-        writes_mb=writes("sound"),
+        disk_mb=disk_mb_of("sound"),
         mem_mb=REQUESTS.mem_mb,
         runtime=REQUESTS.minutes,
     params:
-        sources=known("sources"),
-        fingerprint=known("fingerprint"),
-        takes=known("takes"),
-        sounds=known("sounds"),
+        sources=of_job(JobParams.sources),
+        fingerprint=of_job(JobParams.fingerprint),
+        takes=of_job(JobParams.takes),
+        sounds=of_job(JobParams.sounds),
         settings=config["audio"],
         recipe=RECIPE["audio"],
     message:
-        "Cleaning the sound of {wildcards.tape}"
+        "Cleaning the audio of {wildcards.tape}"
     conda:
         "../envs/cpu.yaml"
     script:

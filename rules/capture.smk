@@ -1,14 +1,14 @@
 """
-Stage capture: find out what a capture is.
+Stage capture: probe a capture.
 
 INPUT    the source of the sheet         a media file, or a folder of ready scene files
-OUTPUT   results/{tape}/capture.json          streams, exact rate, frames, field order, aspect, colour, sound tracks
+OUTPUT   results/{tape}/capture.json          streams, exact rate, frames, field order, aspect, colour, audio tracks
          results/{tape}/capture_sha256.json   size, fingerprint and SHA-256 of each of its files
 """
 
 
 rule probe_capture:
-    """Probe streams, count frames, lay the constant-rate grid, detect the field order."""
+    """Probe streams, count frames, fit a constant frame rate, detect the field order."""
     input:
         files=ancient(source_files),
     output:
@@ -22,13 +22,13 @@ rule probe_capture:
         runtime=REQUESTS.minutes,
     params:
         source=from_sheet("source"),
-        fingerprint=known("fingerprint"),
+        fingerprint=of_job(JobParams.fingerprint),
         field_order=from_sheet("field_order"),
         aspect=from_sheet("aspect"),
         settings=config["capture"],
         recipe=RECIPE["capture"],
     message:
-        "Looking into the capture of {wildcards.tape}"
+        "Probing the capture of {wildcards.tape}"
     conda:
         "../envs/cpu.yaml"
     script:
@@ -36,10 +36,10 @@ rule probe_capture:
 
 
 rule hash_capture:
-    """Read the capture whole for its SHA-256, beside all other work; a file that is known already is not read again."""
+    """Read the whole capture for its SHA-256, beside other work; a file with a known fingerprint is not read again."""
     input:
         files=ancient(source_files),
-        # Only what was found to be a capture is worth hours of reading.
+        # Only an accepted capture is worth hours of reading.
         facts=ancient("results/{tape}/capture.json"),
     output:
         hashes=update("results/{tape}/capture_sha256.json"),
@@ -47,14 +47,14 @@ rule hash_capture:
         "logs/hash_capture/{tape}.log",
     benchmark:
         "benchmarks/hash_capture/{tape}.tsv"
-    # Nobody waits for it but the provenance.
+    # Only the provenance waits for it.
     priority: -1
     resources:
         mem_mb=REQUESTS.mem_mb,
         runtime=REQUESTS.minutes,
     params:
-        sources=known("sources"),
-        fingerprint=known("fingerprint"),
+        sources=of_job(JobParams.sources),
+        fingerprint=of_job(JobParams.fingerprint),
     message:
         "Hashing the capture of {wildcards.tape}"
     conda:

@@ -1,9 +1,15 @@
 """
-What all files under rules/ share: the validated config and sheet, wildcard constraints, and functions that look things up.
+Names that all files under rules/ share: validated config and sheet, wildcard constraints, functions for inputs and params.
+Nothing here opens media, uses the network or writes: the Snakefile is parsed anew for every job.
+Settings reach a job through its params: its stage's section and RECIPE number (raise it to make finished tapes again).
 
-Nothing here opens a medium, uses the network or writes: the Snakefile is parsed anew for every job.
-Settings reach a job through its params, each stage's own section, plus the stage's RECIPE number. Raise that number when
-the code of a stage changes what it makes and finished tapes should be made again.
+TAPES, SOURCES       state of each tape, and its source files as inputs           here
+ENHANCE              section `enhance` by tape and scene                          here
+SPEECH_MODEL         the Whisper model of the config                              here
+of_job(JobParams.x)  a param: property x of the job's tape or scene               tapemill/workflow/job_params.py
+REQUESTS, in_group   memory, time and group of a job on a cluster                 run.smk
+PAGED, FINISHED      tapes with pages in the report; tapes that are finished      report.smk
+QUEUE                the tapes that `all` works on                                queue.smk
 """
 
 import sys
@@ -18,22 +24,15 @@ from snakemake.exceptions import WorkflowError
 from tapemill.enhance import EnhanceSettings, SceneSettings, needs_choice
 from tapemill.core.errors import TapemillError
 from tapemill.core.timing import evenly_spaced
-from tapemill.workflow.job_params import Job, of_wildcards
+from tapemill.workflow.job_params import JobParams, params_function
 from tapemill.models import find_model
 from tapemill.config.schema import load_config
 from tapemill.config.tape_sheet import load_sheet
-from tapemill.planning.disk_usage import writes_mb
+from tapemill.planning.disk_usage import disk_mb
 from tapemill.subtitles import read_language
 from tapemill.workflow.tape import DEMO_CAPTURE, as_inputs, lookups
 
-RECIPE = {
-    "capture": 1,
-    "scenes": 1,
-    "audio": 1,
-    "subtitles": 1,
-    "enhance": 2,
-    "tape": 1,
-}
+RECIPE = {"capture": 1, "scenes": 1, "audio": 1, "subtitles": 1, "enhance": 2, "tape": 1}
 
 try:
     config.update(load_config(config))
@@ -53,10 +52,10 @@ wildcard_constraints:
     scene=r"\d{7}",
 
 
-# What a checkpoint has made it does not take back, and every param of every scene asks.
+# Cached: a finished checkpoint does not change, and every param of every scene calls this.
 @cache
 def scene_table(tape):
-    """Where the scenes stand after the checkpoint; None for a folder of ready ones, which are known at once."""
+    """Path of the scene table after the checkpoint; None for a folder of ready scenes."""
     return None if TAPES[tape].is_folder else Path(checkpoints.detect_scenes.get(tape=tape).output.table)
 
 
@@ -64,29 +63,28 @@ def scene_ids(tape):
     return list(TAPES[tape].folder if TAPES[tape].is_folder else TAPES[tape].scenes(scene_table(tape)))
 
 
-# Params functions: what a job depends on besides files. They take `wildcards` and nothing else: Snakemake does not remember
-# params that are derived from input or resources, and a change of those would go unnoticed. While capture.json, an input
-# of the job, is still to be made, they are put off.
+# Functions of params take `wildcards` alone: params derived from input or resources are not remembered by Snakemake, and
+# their change would go unnoticed. While capture.json, an input of the job, is missing, Snakemake evaluates them later.
 
 
 def planned(wildcards):
     tape = wildcards.tape
-    return Job(TAPES[tape], wildcards.get("scene"), lambda: scene_table(tape), ENHANCE)
+    return JobParams(TAPES[tape], wildcards.get("scene"), lambda: scene_table(tape), ENHANCE)
 
 
-def known(fact):
-    """A params or input function: a fact of the job's tape or scene, by its name in `tapemill.workflow.job_params.Job`."""
-    return of_wildcards(lambda wildcards: getattr(planned(wildcards), fact))
+def of_job(fact):
+    """A params or input function: a property of `JobParams`, for the job's tape or scene."""
+    return params_function(lambda wildcards: fact.fget(planned(wildcards)))
 
 
 def expected(stage):
-    """A resource function: seconds a job is expected to take on a card, for the order of jobs. Never a reason to rerun."""
-    return of_wildcards(lambda wildcards: planned(wildcards).expected_s(stage, config["subtitles"]))
+    """A resource function: expected seconds of a job on a GPU, for the order of jobs. No reason to rerun."""
+    return params_function(lambda wildcards: planned(wildcards).expected_s(stage, config["subtitles"]))
 
 
-def writes(work):
-    """A resource function: MB that a job writes; it begins only if the disk has room. Never a reason to rerun."""
-    return lambda wildcards: writes_mb(planned(wildcards), work)
+def disk_mb_of(kind):
+    """A resource function: MB that a job writes; it starts only with so much free space. Never a reason to rerun."""
+    return lambda wildcards: disk_mb(planned(wildcards), kind)
 
 
 def from_sheet(column):
@@ -94,7 +92,7 @@ def from_sheet(column):
 
 
 def language(wildcards):
-    """The sheet's language of the tape, or what its scenes voted for. Every plan asks, so a missing model is found then."""
+    """Language of the tape: from the sheet, or by vote of its scenes. Called in every plan, which finds a missing model."""
     speech_model(wildcards)
     stated = TAPES[wildcards.tape].row.language
     if stated != "auto":
@@ -103,14 +101,14 @@ def language(wildcards):
 
 
 def subtitle_tracks(wildcards):
-    """Language and title of each subtitle file. What is spoken in English needs no translation."""
+    """Language and title of each subtitle file. English speech needs no translation."""
     spoken, start = language(wildcards), f"results/{wildcards.tape}/{wildcards.tape}"
     foreign = config["subtitles"]["translate"] and spoken not in (None, "en")
     return {f"{start}.srt": [spoken or "", ""]} | ({f"{start}.en.srt": ["en", "English"]} if foreign else {})
 
 
 def made_with(wildcards):
-    """What the tape says of how it was made."""
+    """Tags of the tape: how it was made."""
     return planned(wildcards).made_with(config, SPEECH_MODEL.sha256, RECIPE)
 
 
@@ -119,18 +117,18 @@ def source_files(wildcards):
 
 
 def scene_source(wildcards):
-    """The file that holds a scene. Never the scene table: its file time would redo every scene when a border moved."""
+    """File that contains a scene. Not the scene table: a moved border would change its time and remake every scene."""
     return as_inputs([planned(wildcards).file])
 
 
 def settled_language(wildcards):
-    """No file: only waits for the vote, if there is one. A new vote with the same outcome transcribes nothing again."""
+    """No file: only waits for the vote, if there is one. A new vote with the same result transcribes nothing again."""
     language(wildcards)
     return []
 
 
 def ready_facts(wildcards):
-    """capture.json, for ready scenes only: there no checkpoint sees to it that the probe comes first."""
+    """capture.json, only for folders of scenes: no checkpoint there makes the probe come first."""
     return [] if scene_table(wildcards.tape) else str(TAPES[wildcards.tape].facts_path)
 
 
@@ -140,7 +138,7 @@ def of_each_scene(pattern):
 
 
 def language_witnesses(wildcards):
-    """Sound of some scenes, spread over the tape: enough to tell its language."""
+    """Audio of some scenes, spread over the tape: enough to detect its language."""
     ids = evenly_spaced(scene_ids(wildcards.tape), config["subtitles"]["language_scenes"])
     return [f"results/{wildcards.tape}/audio/{id}.wav" for id in ids]
 
@@ -148,5 +146,5 @@ def language_witnesses(wildcards):
 def speech_model(wildcards):
     file = SPEECH_MODEL.path
     if not file.is_file():
-        raise WorkflowError(f"the speech model is not there: {file}\n  what to do: run `snakemake models` once")
+        raise WorkflowError(f"the speech model is not there: {file}\n  what to do: run `snakemake fetch_models` once")
     return str(file)

@@ -1,13 +1,12 @@
 """
-The built-in demo: a tape of which everything is known, a speech model that knows its words, and how well it went.
+Built-in demo: a synthetic tape with a known original, a speech model for its words, and the score.
 
-INPUT    resources/demo/speech.flac, speech.tsv        committed: what is said on the tape
+INPUT    resources/demo/speech.flac, speech.tsv        committed: the speech on the tape
 OUTPUT   resources/demo/capture.mkv                    the demo tape, as a capture card writes one
-         resources/demo/truth.mkv                      the same moments clean, 50 frames a second
+         resources/demo/truth.mkv                      its original, 50 frames a second
          results/demo/score.json                       word error rate, PSNR and SSIM of the restored tape
 
-Only for those who want to change the demo's speech, its speech model or its restoration network; nothing else asks for
-these:
+Only for changes of the demo's speech, its speech model or its restoration network; no other rule uses these:
          record_demo_speech, make_speech_corpus,
          train_demo_model, evaluate_demo_model,
          make_restoration_pairs, train_demo_network,
@@ -16,7 +15,7 @@ these:
 
 
 rule make_demo_capture:
-    """Draw the demo tape and its truth."""
+    """Make the demo tape and its original."""
     input:
         recording="resources/demo/speech.flac",
         table="resources/demo/speech.tsv",
@@ -29,8 +28,8 @@ rule make_demo_capture:
         "benchmarks/make_demo_capture/demo.tsv"
     threads: 2
     resources:
-        # 491 MB and 165 MB, and their sound before it is in them.
-        writes_mb=680,
+        # 491 MB and 165 MB, and temporary audio files.
+        disk_mb=680,
     message:
         "Making the demo tape"
     conda:
@@ -40,7 +39,7 @@ rule make_demo_capture:
 
 
 rule score_demo:
-    """Compare the restored demo tape with its truth and its subtitles with what was said."""
+    """Compare the restored demo tape with its original, and its subtitles with the spoken text."""
     input:
         tape="results/demo/demo.mkv",
         subtitles="results/demo/demo.srt",
@@ -63,7 +62,7 @@ rule score_demo:
 
 
 rule record_demo_speech:
-    """Speak the demo's sentences with espeak-ng, for somebody to copy over the committed ones."""
+    """Record the demo's sentences with espeak-ng; copy them over the committed ones by hand."""
     output:
         recording="resources/demo/training/speech.flac",
         table="resources/demo/training/speech.tsv",
@@ -99,7 +98,7 @@ rule make_speech_corpus:
 
 
 rule train_demo_model:
-    """Train the demo's speech model from nothing."""
+    """Train the demo's speech model from scratch."""
     input:
         speech="resources/demo/training/train.npz",
     output:
@@ -108,7 +107,7 @@ rule train_demo_model:
         "logs/train_demo_model/demo.log",
     benchmark:
         "benchmarks/train_demo_model/demo.tsv"
-    # One more makes the batches.
+    # Another thread makes the batches.
     threads: 1
     params:
         minutes=60,
@@ -121,7 +120,7 @@ rule train_demo_model:
 
 
 rule evaluate_demo_model:
-    """Measure the committed speech model on sentences and voices it was not trained on."""
+    """Measure the committed speech model on held-out sentences and voices."""
     input:
         model="resources/models/demo-en.pt",
         speech="resources/demo/training/test.npz",
@@ -143,7 +142,7 @@ rule evaluate_demo_model:
 
 
 rule make_restoration_pairs:
-    """Draw pictures, wear them down and filter them: what the restoration network learns from."""
+    """Make training pairs of the restoration network: draw clips, degrade them, filter them."""
     output:
         pairs="resources/demo/training/pairs.npz",
     log:
@@ -155,7 +154,7 @@ rule make_restoration_pairs:
         clips=120,
         seed=1,
     message:
-        "Drawing and wearing down {params.clips} clips"
+        "Drawing and degrading {params.clips} clips"
     conda:
         "../envs/cpu.yaml"
     script:
@@ -163,7 +162,7 @@ rule make_restoration_pairs:
 
 
 rule train_demo_network:
-    """Train the demo's restoration network from nothing."""
+    """Train the demo's restoration network from scratch."""
     input:
         pairs="resources/demo/training/pairs.npz",
     output:
@@ -172,7 +171,7 @@ rule train_demo_network:
         "logs/train_demo_network/demo.log",
     benchmark:
         "benchmarks/train_demo_network/demo.tsv"
-    # One is faster: so small a network's work does not divide, and the order of sums, so the last bits, depends on it.
+    # One thread is faster for so small a network. The number of threads changes the order of sums and so the last bits.
     threads: 1
     params:
         features=16,
@@ -188,7 +187,7 @@ rule train_demo_network:
 
 
 rule evaluate_demo_network:
-    """Measure the committed restoration network on the demo tape against the filters alone."""
+    """Measure the committed restoration network on the demo tape, compared with the filters only."""
     input:
         model="resources/models/demo-compact.safetensors",
         capture="resources/demo/capture.mkv",

@@ -1,17 +1,17 @@
 """
-Stage enhance: restore the picture of one scene.
+Stage enhance: restore the video of one scene.
 
 INPUT    results/{tape}/scenes/{scene}.mkv          the lossless cut
          config/scenes.tsv                          settings of single scenes, if there is such a table
          resources/models/*                         the networks of the scene's chain, if it has any
-OUTPUT   results/{tape}/encoder.json                which encoder the clips use (only if a hardware encoder is asked for)
-         results/{tape}/enhanced/{scene}.mkv        restored picture, no sound; every frame of the cut once (twice with bob)
-         results/{tape}/enhanced/{scene}.json       what was done: filters, networks, encoder, field order
+OUTPUT   results/{tape}/encoder.json                encoder of the clips (only if a hardware encoder is requested)
+         results/{tape}/enhanced/{scene}.mkv        restored video, no audio; every frame of the cut once (twice with bob)
+         results/{tape}/enhanced/{scene}.json       record: filters, networks, encoder, field order
 """
 
 
 rule choose_encoder:
-    """Try a hardware encoder once, so that all clips of the tape agree on it or on its software fallback."""
+    """Test a hardware encoder once, so that all clips of the tape use it or its software fallback."""
     input:
         facts="results/{tape}/capture.json",
     output:
@@ -24,11 +24,11 @@ rule choose_encoder:
         gpu=1,
         expected_s=expected("encoder"),
     params:
-        picture=known("picture"),
+        picture=of_job(JobParams.picture),
         settings=ENHANCE.of_tape,
         recipe=RECIPE["enhance"],
     message:
-        "Trying the encoder for {wildcards.tape}"
+        "Testing the encoder for {wildcards.tape}"
     conda:
         CARD_ENVIRONMENT
     script:
@@ -36,12 +36,12 @@ rule choose_encoder:
 
 
 rule enhance_scene:
-    """Deinterlace, clean and encode one scene; all clips of a tape join without encoding again."""
+    """Deinterlace, clean and encode one scene; clips of a tape are joined without encoding again."""
     input:
         clip="results/{tape}/scenes/{scene}.mkv",
         encoder=branch(HARDWARE_ENCODER, then=ancient("results/{tape}/encoder.json"), otherwise=[]),
         facts=ancient(ready_facts),
-        models=ancient(known("network_files")),
+        models=ancient(of_job(JobParams.network_files)),
     output:
         clip="results/{tape}/enhanced/{scene}.mkv",
         record="results/{tape}/enhanced/{scene}.json",
@@ -49,7 +49,7 @@ rule enhance_scene:
         "logs/enhance_scene/{tape}/{scene}.log",
     benchmark:
         "benchmarks/enhance_scene/{tape}/{scene}.tsv"
-    # Before cutting more: each clip that is done frees the room of its cut.
+    # Before more cuts: each finished clip frees the space of its cut.
     priority: 1
     group:
         in_group("picture")
@@ -57,17 +57,17 @@ rule enhance_scene:
     resources:
         gpu=lambda wildcards: int(HARDWARE_ENCODER or bool(planned(wildcards).networks)),
         expected_s=expected("picture"),
-        lanes_at_most=config["lanes"]["enhance_lanes"] or 0,
-        writes_mb=writes("clip"),
+        max_lanes=config["lanes"]["enhance_lanes"] or 0,
+        disk_mb=disk_mb_of("clip"),
         mem_mb=REQUESTS.mem_mb,
         runtime=REQUESTS.minutes,
     params:
-        fingerprint=known("fingerprint"),
-        cut=known("span_in_file"),
-        frames=known("frames"),
-        picture=known("picture"),
-        output=known("output"),
-        settings=known("enhancement"),
+        fingerprint=of_job(JobParams.fingerprint),
+        cut=of_job(JobParams.span_in_file),
+        frames=of_job(JobParams.frames),
+        picture=of_job(JobParams.picture),
+        output=of_job(JobParams.output),
+        settings=of_job(JobParams.enhancement),
         recipe=[RECIPE["scenes"], RECIPE["enhance"]],
     message:
         "Enhancing scene {wildcards.scene} of {wildcards.tape}"

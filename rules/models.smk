@@ -1,17 +1,17 @@
 """
-Models: fetched by this rule, and by no other.
+Models: downloaded by this rule only.
 
 INPUT    config/models.yaml, config/models.lock, the models named in the config and in config/scenes.tsv
-OUTPUT   resources/models/*      checked against the SHA-256 of the lock; run it again whenever a model is added
-         config/models.lock      a new entry for each file that was seen for the first time
+OUTPUT   resources/models/*      checked against the SHA-256 of the lock; run the rule again after adding a model
+         config/models.lock      a new entry for each file seen for the first time
 """
 
 
-rule models:
-    """Fetch what the config asks for and is not there yet; pin what was dropped in by hand."""
+rule fetch_models:
+    """Download missing models of the config; pin files that were added by hand."""
     localrule: True
     log:
-        "logs/models/models.log",
+        "logs/fetch_models/models.log",
     params:
         speech=[config["subtitles"]["model"]],
         networks=ENHANCE.models,
@@ -22,4 +22,9 @@ rule models:
     conda:
         "../envs/cpu.yaml"
     script:
-        "../scripts/models.py"
+        "../scripts/fetch_models.py"
+
+
+use rule fetch_models as models with:
+    message:
+        "The rule models is now called fetch_models; the old name goes on working"

@@ -1,21 +1,26 @@
 """
-Plan: what a run of `all` would do, how long that would take and what it would need.
+Plan: remaining jobs of `all`, their duration and their resources.
 
-INPUT    what is there: results/, benchmarks/, events/, the heads of captures nobody has looked into yet
-OUTPUT   nothing but what it prints; with the setting plan.json that file
+INPUT    results/, benchmarks/, events/, the headers of captures that have not been probed
+OUTPUT   none, it prints; with the setting plan.json that file
 """
 
 
-rule plan:
-    """Show what `all` has to do yet, until when, and what it takes. Makes nothing, whatever is missing."""
+rule show_plan:
+    """Print remaining jobs of `all`, the expected end, and the resources. Makes no file, even if some are missing."""
     localrule: True
     log:
-        "logs/plan/plan.log",
+        "logs/show_plan/plan.log",
     params:
         producible=[DEMO_CAPTURE],
     message:
-        "Working out what is to do"
+        "Calculating the plan"
     conda:
         "../envs/cpu.yaml"
     script:
-        "../scripts/plan.py"
+        "../scripts/show_plan.py"
+
+
+use rule show_plan as plan with:
+    message:
+        "The rule plan is now called show_plan; the old name goes on working"

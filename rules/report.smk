@@ -1,17 +1,16 @@
 """
-The report: pages of each tape, and of the runs that made the tapes, for `snakemake all --report report.html`.
+Report: pages of each tape, and of the runs that made the tapes, for `snakemake all --report report.html`.
 
 INPUT    results/{tape}/{tape}.mkv, the capture, records of the tape's scenes, events/
          results/demo/score.json                  of the demo tape alone
-OUTPUT   results/{tape}/report/sample.json        stills, measures and thumbnails: all that is taken from pictures
-         results/{tape}/report/*.html             before and after, scenes, subtitles, picture, how it was made
-         results/{tape}/report/headlines.json     what each page says, in a line
-         results/report/runs.html                 what ran on which lane when, what failed, what was tried again
-         results/report/so_far.html               the same while not all tapes are finished (`snakemake so_far`)
+OUTPUT   results/{tape}/report/sample.json        stills, measurements and thumbnails: all data from frames
+         results/{tape}/report/*.html             before and after, scenes, subtitles, quality, how it was made
+         results/{tape}/report/headlines.json     one-line summary of each page
+         results/report/runs.html                 jobs by lane and time, failures, retries
+         results/report/so_far.html               the same for finished tapes (`snakemake report_finished`)
 
-What the pages say comes with the tape, so they are made again when the tape is; events that come later, or go, change
-nothing. No param and no label of a rule with pages may hold text of a stranger: Snakemake puts them into its own page
-as they are.
+Pages are made again when the tape is; later or deleted events change nothing. Params and labels of these rules must not
+contain untrusted text: Snakemake puts them into its own page unescaped.
 """
 
 from demo.score_page import can_be_scored
@@ -29,29 +28,29 @@ IS_SCORED = "demo" in TAPES and can_be_scored(
 report: "report/workflow.rst"
 
 
-rule sample_tape:
-    """Look at some places of a tape, and at the same ones of its capture."""
+rule sample_report_frames:
+    """Sample frames of a tape, and the same moments of its capture."""
     input:
         tape=f"results/{{tape}}/{{tape}}.{config['tape']['container']}",
         facts=ancient("results/{tape}/capture.json"),
         capture=ancient(source_files),
-        # Not read: the params know the scenes by it.
+        # Not read: the params need the scenes.
         scenes=ancient(lambda wildcards: scene_table(wildcards.tape) or []),
     output:
         sample="results/{tape}/report/sample.json",
     log:
-        "logs/sample_tape/{tape}.log",
+        "logs/sample_report_frames/{tape}.log",
     benchmark:
-        "benchmarks/sample_tape/{tape}.tsv"
+        "benchmarks/sample_report_frames/{tape}.tsv"
     resources:
         mem_mb=REQUESTS.mem_mb,
         runtime=REQUESTS.minutes,
     params:
-        sources=known("sources"),
-        fingerprint=known("fingerprint"),
-        output=known("output"),
+        sources=of_job(JobParams.sources),
+        fingerprint=of_job(JobParams.fingerprint),
+        output=of_job(JobParams.output),
         scenes=lambda wildcards: scene_ids(wildcards.tape),
-        spans=known("spans"),
+        spans=of_job(JobParams.spans),
         stills=config["report"]["stills"],
         recipe=PAGES,
     message:
@@ -59,11 +58,11 @@ rule sample_tape:
     conda:
         "../envs/cpu.yaml"
     script:
-        "../scripts/sample_tape.py"
+        "../scripts/sample_report_frames.py"
 
 
-rule draw_tape:
-    """Draw the pages of a tape."""
+rule render_tape_report:
+    """Render the report pages of a tape."""
     input:
         tape=f"results/{{tape}}/{{tape}}.{config['tape']['container']}",
         sample="results/{tape}/report/sample.json",
@@ -78,24 +77,24 @@ rule draw_tape:
         making=report(**report_entry("making", "How it was made")),
         headlines="results/{tape}/report/headlines.json",
     log:
-        "logs/draw_tape/{tape}.log",
+        "logs/render_tape_report/{tape}.log",
     benchmark:
-        "benchmarks/draw_tape/{tape}.tsv"
+        "benchmarks/render_tape_report/{tape}.tsv"
     params:
         recipe=PAGES,
     message:
-        "Drawing the pages of {wildcards.tape}"
+        "Rendering the report of {wildcards.tape}"
     conda:
         "../envs/cpu.yaml"
     script:
-        "../scripts/draw_tape.py"
+        "../scripts/render_tape_report.py"
 
 
-rule draw_runs:
-    """Draw what ran where and when. All tapes are there by then, so it is the last of a run."""
+rule render_run_report:
+    """Render the page of all runs. It is the last job of a run, after all tapes."""
     input:
         samples=lambda _: collect("results/{tape}/report/sample.json", tape=QUEUE.taken_in(TAPES)),
-        # As they are: who made them is not in the plan.
+        # Existing files only: their rules are not in the plan.
         others=before_update(lambda _: collect("results/{tape}/report/sample.json", tape=QUEUE.left_out(TAPES))),
     output:
         page=report(
@@ -105,21 +104,21 @@ rule draw_runs:
             caption="report/runs.rst",
         ),
     log:
-        "logs/draw_runs/runs.log",
+        "logs/render_run_report/runs.log",
     benchmark:
-        "benchmarks/draw_runs/runs.tsv"
+        "benchmarks/render_run_report/runs.tsv"
     params:
         tapes=list(TAPES),
         recipe=PAGES,
     message:
-        "Drawing what ran where and when"
+        "Rendering the report of all runs"
     conda:
         "../envs/cpu.yaml"
     script:
-        "../scripts/draw_runs.py"
+        "../scripts/render_run_report.py"
 
 
-use rule draw_runs as draw_runs_so_far with:
+use rule render_run_report as render_finished_report with:
     input:
         samples=lambda _: collect("results/{tape}/report/sample.json", tape=QUEUE.taken_in(FINISHED)),
         others=before_update(lambda _: collect("results/{tape}/report/sample.json", tape=QUEUE.left_out(FINISHED))),
@@ -131,11 +130,11 @@ use rule draw_runs as draw_runs_so_far with:
             caption="report/runs.rst",
         ),
     log:
-        "logs/draw_runs_so_far/runs.log",
+        "logs/render_finished_report/runs.log",
     benchmark:
-        "benchmarks/draw_runs_so_far/runs.tsv"
+        "benchmarks/render_finished_report/runs.tsv"
     params:
         tapes=list(TAPES),
         recipe=PAGES,
-        # What has happened since is the reason to draw it anew.
+        # A newer run is a reason to render it again.
         last_run=lambda wildcards: events.runs()[-1:],

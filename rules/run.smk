@@ -1,13 +1,13 @@
 """
-What happens around a run, rather than in a job of it. Neither `-n` nor the processes of jobs do what the hooks say, and
-`plan` alone, which may be asked for beside a run, changes nothing.
+Start and end of a run. The hooks run neither with `-n` nor in processes of jobs. `show_plan` alone, which is allowed
+beside a run, changes nothing.
 
 INPUT    the working folder as the last run left it
-OUTPUT   .snakemake/tapemill.lock     who runs here; held while the run lasts
-         .snakemake/attempts/         what became of the jobs of the last run
-         results/.partial/            what is being written; swept before and after
-         events/*.jsonl               what happened in the run, as config/schemas/event.schema.yaml says
-         events/metrics.prom          the run in numbers, for Prometheus
+OUTPUT   .snakemake/tapemill.lock     lock of the active run
+         .snakemake/attempts/         retry records of the jobs of the last run
+         results/.partial/            files that are being written; deleted before and after
+         events/*.jsonl               event log of the run (config/schemas/event.schema.yaml)
+         events/metrics.prom          metrics of the run, for Prometheus
 """
 
 from snakemake.logging import logger
@@ -16,15 +16,18 @@ from tapemill import cluster, planning
 from tapemill.planning import disk_usage
 from tapemill.process import run_lock, signals
 from tapemill.run import event_publisher, hooks
-from tapemill.snakemake_compat import main_process
+from tapemill.snakemake_compat.planning import prepare_planning
+from tapemill.snakemake_compat.version import check_version
 from tapemill.storage import filesystem_checks
 
 filesystem_checks.require_files(workflow)
 shell.prefix(signals.PREFIX)
-main_process.look_for_garbage_seldom()
-main_process.ask_once_what_functions_take()
-main_process.see_beyond_ancient_input()
-# Resource functions: memory and time that a job asks of a cluster's queue.
+try:
+    check_version()
+except TapemillError as error:
+    raise WorkflowError(str(error)) from None
+prepare_planning(sys.argv[1:])
+# Resource functions: memory and time that a job requests from a cluster.
 REQUESTS = planning.Requests(planned, config, SPEECH_MODEL.path)
 cluster.prepare(workflow)
 in_group = cluster.together(workflow, planned, config)
@@ -33,7 +36,7 @@ PLANNED_ON = run_lock.change_marker(hooks.FOLDER)
 
 onstart:
     try:
-        hooks.begin(workflow, PLANNED_ON)
+        hooks.on_run_start(workflow, PLANNED_ON)
         disk_usage.check_run(
             workflow.dag.needrun_jobs(),
             TAPES,
@@ -51,10 +54,10 @@ onstart:
 
 onsuccess:
     try:
-        hooks.end(workflow, logger, is_ok=True)
+        hooks.on_run_end(workflow, logger, is_ok=True)
     except TapemillError as error:
         raise WorkflowError(str(error)) from None
 
 
 onerror:
-    hooks.end(workflow, logger, is_ok=False)
+    hooks.on_run_end(workflow, logger, is_ok=False)

@@ -1,18 +1,18 @@
 """
-Stage scenes: divide a capture into scenes of at most 30 s, and cut one out losslessly.
+Stage scenes: divide a capture into scenes of at most 30 s, and cut them losslessly.
 
 INPUT    the capture, results/{tape}/capture.json
 OUTPUT   results/{tape}/scenes.tsv              the scenes, half-open frame ranges (also as .edl and .csv)
-         results/{tape}/scenes/{scene}.mkv      one scene, FFV1 + FLAC, constant rate; temporary, for enhance_scene alone
+         results/{tape}/scenes/{scene}.mkv      one scene, FFV1 + FLAC, constant rate; temporary, for enhance_scene only
 
-A folder of ready scenes needs no table: each file is a scene.
+A folder of scene files needs no table: each file is a scene.
 """
 
 cut_file = str if config["disk"]["keep_cuts"] else temp
 
 
 checkpoint detect_scenes:
-    """Find cuts and fades, split what is too long, merge what is too short."""
+    """Detect cuts and fades, split long scenes, merge short ones."""
     input:
         capture=ancient(scene_source),
         facts="results/{tape}/capture.json",
@@ -28,12 +28,12 @@ checkpoint detect_scenes:
         mem_mb=REQUESTS.mem_mb,
         runtime=REQUESTS.minutes,
     params:
-        source=known("source"),
-        fingerprint=known("fingerprint"),
+        source=of_job(JobParams.source),
+        fingerprint=of_job(JobParams.fingerprint),
         settings=config["scenes"],
         recipe=RECIPE["scenes"],
     message:
-        "Finding the scenes of {wildcards.tape}"
+        "Detecting the scenes of {wildcards.tape}"
     conda:
         "../envs/cpu.yaml"
     script:
@@ -41,7 +41,7 @@ checkpoint detect_scenes:
 
 
 rule cut_scene:
-    """Cut one scene out of the capture, exact to the frame, at a constant rate."""
+    """Cut one scene from the capture, exact to the frame, at a constant rate."""
     input:
         capture=ancient(scene_source),
         facts=ancient(ready_facts),
@@ -54,19 +54,19 @@ rule cut_scene:
     group:
         in_group("picture")
     resources:
-        # For the scheduler `lanes`: no more than so many cuts wait for their enhancement.
-        ahead=1,
-        ahead_at_most=config["disk"]["cut_ahead"],
-        writes_mb=writes("cut"),
+        # For the scheduler `lanes`: limits the backlog of cuts.
+        backlog=1,
+        backlog_limit=config["disk"]["cut_ahead"],
+        disk_mb=disk_mb_of("cut"),
         mem_mb=REQUESTS.mem_mb,
         runtime=REQUESTS.minutes,
     params:
-        source=known("source"),
-        fingerprint=known("fingerprint"),
-        take=known("take"),
-        span=known("span_in_file"),
-        picture=known("picture"),
-        sound=known("speech_stream"),
+        source=of_job(JobParams.source),
+        fingerprint=of_job(JobParams.fingerprint),
+        take=of_job(JobParams.take),
+        span=of_job(JobParams.span_in_file),
+        picture=of_job(JobParams.picture),
+        sound=of_job(JobParams.speech_stream),
         recipe=RECIPE["scenes"],
     message:
         "Cutting scene {wildcards.scene} of {wildcards.tape}"

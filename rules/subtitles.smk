@@ -1,17 +1,17 @@
 """
-Stage subtitles: what is said on the tape, as cues.
+Stage subtitles: speech of the tape as cues.
 
 INPUT    results/{tape}/audio/{scene}.wav, a Whisper model
-OUTPUT   results/{tape}/subtitles/{scene}.srt      cues from the scene's own start; correct them by hand if you like
-         results/{tape}/subtitles/{scene}.json     how they came about: speech found, segments, confidence, what was left out
-         results/{tape}/language.json              the language most scenes speak (only if the sheet says auto)
+OUTPUT   results/{tape}/subtitles/{scene}.srt      cues, times from the start of the scene; may be corrected by hand
+         results/{tape}/subtitles/{scene}.json     record: detected speech, segments, confidence, removed text
+         results/{tape}/language.json              language of most scenes (only if the sheet says auto)
          results/{tape}/{tape}.srt, .vtt           subtitles of the whole tape
 With `subtitles: translate: true` the same again in English: results/{tape}/translated/{scene}.srt, {tape}.en.srt, .en.vtt
 """
 
 
 checkpoint detect_language:
-    """Let several scenes with speech vote on the language of the tape."""
+    """Detect the language of the tape by a vote of several scenes with speech."""
     input:
         audio=language_witnesses,
         model=ancient(speech_model),
@@ -31,7 +31,7 @@ checkpoint detect_language:
         settings=config["subtitles"],
         recipe=RECIPE["subtitles"],
     message:
-        "Finding out which language {wildcards.tape} speaks"
+        "Detecting the language of {wildcards.tape}"
     conda:
         CARD_ENVIRONMENT
     script:
@@ -39,7 +39,7 @@ checkpoint detect_language:
 
 
 rule transcribe_scene:
-    """Recognise the speech of one scene and lay it out as cues. What somebody corrected by hand is kept."""
+    """Recognise the speech of one scene and lay it out as cues. Corrections by hand are kept."""
     input:
         audio="results/{tape}/audio/{scene}.wav",
         model=ancient(speech_model),
@@ -62,8 +62,8 @@ rule transcribe_scene:
     params:
         model_sha256=SPEECH_MODEL.sha256,
         language=language,
-        frames=known("frames"),
-        rate=known("rate"),
+        frames=of_job(JobParams.frames),
+        rate=of_job(JobParams.rate),
         task="transcribe",
         settings=config["subtitles"],
         recipe=RECIPE["subtitles"],
@@ -86,8 +86,8 @@ use rule transcribe_scene as translate_scene with:
     params:
         model_sha256=SPEECH_MODEL.sha256,
         language=language,
-        frames=known("frames"),
-        rate=known("rate"),
+        frames=of_job(JobParams.frames),
+        rate=of_job(JobParams.rate),
         task="translate",
         settings=config["subtitles"],
         recipe=RECIPE["subtitles"],
@@ -96,11 +96,11 @@ use rule transcribe_scene as translate_scene with:
 
 
 rule join_subtitles:
-    """Put the cues of all scenes at their places on the tape."""
+    """Join the cues of all scenes, at their times on the tape."""
     input:
         cues=of_each_scene("results/{tape}/subtitles/{scene}.srt"),
         facts="results/{tape}/capture.json",
-        # Known from the start, or the vote would be discovered too late for scenes that the scene table brings.
+        # An input from the start; otherwise the vote comes too late for scenes of the scene table.
         language=settled_language,
     output:
         srt="results/{tape}/{tape}.srt",
@@ -110,8 +110,8 @@ rule join_subtitles:
     benchmark:
         "benchmarks/join_subtitles/{tape}.tsv"
     params:
-        spans=known("spans"),
-        rate=known("rate"),
+        spans=of_job(JobParams.spans),
+        rate=of_job(JobParams.rate),
         gap_frames=config["subtitles"]["gap_frames"],
         recipe=RECIPE["subtitles"],
     message:

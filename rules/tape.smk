@@ -1,8 +1,8 @@
 """
-Stage tape: put everything together, and write down how it was made.
+Stage tape: mux the tape, and record how it was made.
 
 INPUT    results/{tape}/enhanced/{scene}.mkv, results/{tape}/sound.mka, results/{tape}/{tape}.srt
-OUTPUT   results/{tape}/{tape}.mkv     the restored tape: picture, sound, subtitles, chapters, title, how it was made
+OUTPUT   results/{tape}/{tape}.mkv     the restored tape: video, audio, subtitles, chapters, title, tags
                                        (.mp4 if the setting tape.container asks for it)
          results/{tape}/provenance.json            how it was made: config/schemas/provenance.schema.yaml
          results/{tape}/ro-crate-metadata.json     the folder as a Workflow Run RO-Crate, for archives
@@ -13,13 +13,13 @@ from tapemill import provenance
 
 
 rule mux_tape:
-    """Join the clips without encoding again, add sound, subtitles and chapters, and check every frame's time."""
+    """Join the clips without encoding again, add audio, subtitles and chapters, and verify every frame's time."""
     input:
         clips=of_each_scene("results/{tape}/enhanced/{scene}.mkv"),
         sound="results/{tape}/sound.mka",
         subtitles=lambda wildcards: list(subtitle_tracks(wildcards)),
         facts="results/{tape}/capture.json",
-        # Not read, but its fingerprint stands in the tape.
+        # Not read, but its fingerprint is in the tape.
         capture=ancient(source_files),
     output:
         tape=f"results/{{tape}}/{{tape}}.{config['tape']['container']}",
@@ -28,12 +28,12 @@ rule mux_tape:
     benchmark:
         "benchmarks/mux_tape/{tape}.tsv"
     resources:
-        writes_mb=writes("tape"),
+        disk_mb=disk_mb_of("tape"),
         mem_mb=REQUESTS.mem_mb,
         runtime=REQUESTS.minutes,
     params:
-        spans=known("enhanced_spans"),
-        rate=known("enhanced_rate"),
+        spans=of_job(JobParams.enhanced_spans),
+        rate=of_job(JobParams.enhanced_rate),
         title=from_sheet("title"),
         date=from_sheet("date"),
         language=language,
@@ -42,7 +42,7 @@ rule mux_tape:
         settings=config["tape"],
         recipe=RECIPE["tape"],
     message:
-        "Putting together {wildcards.tape}"
+        "Joining {wildcards.tape}"
     conda:
         "../envs/cpu.yaml"
     script:
@@ -50,14 +50,14 @@ rule mux_tape:
 
 
 rule write_provenance:
-    """Write down how a finished tape was made, from the records of its parts and the events of all runs."""
+    """Record how a finished tape was made, from the records of its parts and the events of all runs."""
     input:
         tape=f"results/{{tape}}/{{tape}}.{config['tape']['container']}",
         subtitles=lambda wildcards: list(subtitle_tracks(wildcards)),
         vtt="results/{tape}/{tape}.vtt",
         hashes="results/{tape}/capture_sha256.json",
         facts="results/{tape}/capture.json",
-        # Known from the start: params cannot wait for the checkpoint.
+        # An input from the start: params cannot wait for the checkpoint.
         scenes=lambda wildcards: scene_table(wildcards.tape) or [],
     output:
         provenance="results/{tape}/provenance.json",
@@ -68,16 +68,16 @@ rule write_provenance:
     benchmark:
         "benchmarks/write_provenance/{tape}.tsv"
     params:
-        row=known("row"),
-        scenes=known("scene_frames"),
+        row=of_job(JobParams.row),
+        scenes=of_job(JobParams.scene_frames),
         enhance=ENHANCE.of_tape,
-        overrides=known("overrides"),
+        overrides=of_job(JobParams.overrides),
         language=language,
         speech_model=[str(SPEECH_MODEL.path), SPEECH_MODEL.sha256],
         recipes=RECIPE,
         format=provenance.FORMAT,
     message:
-        "Writing down how {wildcards.tape} was made"
+        "Writing the provenance of {wildcards.tape}"
     conda:
         "../envs/cpu.yaml"
     script:

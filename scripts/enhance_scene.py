@@ -4,9 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from tapemill import lanes
-from tapemill.enhance import EnhanceSettings, OutputFormat, enhance_scene
+from tapemill.enhance import EnhanceSettings, OutputFormat, VideoInfo, enhance_scene
 from tapemill.jobs import entrypoint
-from tapemill.media.capture_info import VideoInfo
 from tapemill.storage import atomic
 
 

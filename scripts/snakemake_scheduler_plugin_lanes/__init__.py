@@ -1,13 +1,13 @@
-"""Scheduler `lanes`: hands each job that asks for a card (`gpu=1`) a free one. Other jobs go to the greedy scheduler.
+"""Scheduler `lanes`: assigns a free GPU to each job that requests one (`gpu=1`). Other jobs go to the greedy scheduler.
 
-The profile declares the cards as global resources (`gpu0: 2`, `gpu1: 2`). Which job goes where is decided in
-`tapemill.lanes.assignment`; here that is told to Snakemake, as three resources that are added to the job: the card
-itself, so that Snakemake's accounting holds it until the job ends, `lane_device` and `lane_warm` for the job script.
+The profile declares the GPUs as global resources (`gpu0: 2`, `gpu1: 2`). `tapemill.lanes.assignment` decides which job
+goes where; this plugin passes the decision to Snakemake as three resources added to the job: the GPU itself, so that
+Snakemake's accounting holds it until the job ends, `lane_device` and `lane_warm` for the job script.
 
 Every start of Snakemake imports this, whatever scheduler it uses: nothing heavy may be imported here.
 """
 
-# No `from __future__ import annotations`: Snakemake makes options of the fields' types, and cannot read them as text.
+# No `from __future__ import annotations`: Snakemake makes options from the fields' types and needs them evaluated.
 import os
 import sys
 import time
@@ -26,17 +26,17 @@ from tapemill.lanes.assignment import (
     GPU,
     LANE_DEVICE,
     LANE_WARM,
-    LANES_AT_MOST,
+    MAX_LANES,
     Assignment,
     JobRequest,
     assign,
 )
-from tapemill.lanes.backpressure import AHEAD, AHEAD_AT_MOST, UNLIMITED, Backlog
+from tapemill.lanes.backpressure import BACKLOG, BACKLOG_LIMIT, UNLIMITED, Backlog
 from tapemill.lanes.ledger import Ledger
 
-from .check import CardCheck
+from .check import GpuCheck
 from .declared import lanes_of_profile
-from .jobs import LANE, asks_for_card, forget_lane, key_of, needs_of, whole
+from .jobs import LANE, integer_resource, key_of, needs_of, remove_lane, requests_gpu
 
 
 @dataclass
@@ -66,7 +66,7 @@ class SchedulerSettings(greedy.SchedulerSettings):
 
 
 class Scheduler(greedy.Scheduler):
-    """Jobs with a card first, the others with what is left."""
+    """Scheduler of jobs with a GPU first, and of others with the remaining resources."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -75,18 +75,18 @@ class Scheduler(greedy.Scheduler):
         for name, most in declared.items():
             if LANE.fullmatch(name) and name not in workflow.global_resources:
                 workflow.register_resource(name, most)
-        if workflow is not None and any(AHEAD in rule.resources for rule in workflow.rules):
-            workflow.register_resource(AHEAD, UNLIMITED)
+        if workflow is not None and any(BACKLOG in rule.resources for rule in workflow.rules):
+            workflow.register_resource(BACKLOG, UNLIMITED)
         if workflow is not None and workflow.remote_exec:
-            from tapemill.cluster import node  # its Snakefile has imported it
+            from tapemill.cluster import node  # the Snakefile of a cluster job has imported it
 
             node.serve(self.dag)
-        self._waiting = Backlog()
+        self._backlog = Backlog()
         self._made_ahead: dict[str, bool] = {}
         self._total: dict[str, int] = {}
         self._ledger = Ledger()
         self._running: dict[str, Any] = {}
-        self._check: CardCheck | None = None
+        self._check: GpuCheck | None = None
 
     def select_jobs(
         self,
@@ -95,23 +95,23 @@ class Scheduler(greedy.Scheduler):
         available_resources: Mapping[str, int | str],
         input_sizes: dict[Any, int],
     ) -> Sequence[Any]:
-        """Choose the jobs that start now. Only they get resources added; no other job learns of a lane."""
+        """Select the jobs that start now, and add the resources of their lanes to them alone."""
         free = {name: amount for name, amount in available_resources.items() if isinstance(amount, int)}
-        # Nothing runs yet when Snakemake asks first, so that all there is is free.
+        # Nothing runs yet at the first call, so that everything is free.
         self._total = {name: max(amount, self._total.get(name, 0)) for name, amount in free.items()}
         lanes = {name: most for name, most in self._total.items() if LANE.fullmatch(name) and most > 0}
         ready = [job for job in selectable_jobs if not rests(job)]
         asking, others = self._split(ready)
         if self.settings.device != "cpu":
-            self._look_for_cards(
-                lanes, {str(job.rule.name) for job in [*asking.values(), *filter(asks_for_card, remaining_jobs)]}
+            self._check_gpus(
+                lanes, {str(job.rule.name) for job in [*asking.values(), *filter(requests_gpu, remaining_jobs)]}
             )
-        others, held = self._not_too_far_ahead(others, remaining_jobs, free)
+        others, held = self._within_backlog(others, remaining_jobs, free)
         chosen = self._choose(asking, others, remaining_jobs, available_resources, input_sizes, free, lanes)
         if held and not chosen and len(ready) == len(selectable_jobs) and free.get(CORES) == self._total.get(CORES):
             # Snakemake would wait for ever.
-            self._waiting.give_up()
-            others, _ = self._not_too_far_ahead([*others, *held], remaining_jobs, free)
+            self._backlog.abandon_waiting()
+            others, _ = self._within_backlog([*others, *held], remaining_jobs, free)
             chosen = self._choose(asking, others, remaining_jobs, available_resources, input_sizes, free, lanes)
         return chosen
 
@@ -125,42 +125,44 @@ class Scheduler(greedy.Scheduler):
         free: Mapping[str, int],
         lanes: Mapping[str, int],
     ) -> list[Any]:
-        """Jobs for lanes, and by the greedy scheduler those that need none; without lanes all are the latter's."""
+        """Select jobs for lanes, then others by the greedy scheduler; without lanes all by the latter."""
         if not lanes:
             ready = [*asking.values(), *others]
             return list(super().select_jobs(ready, remaining, available, input_sizes) if ready else ())
         plan = self._assign(asking, others, free, lanes, input_sizes)
         if plan.placed and self._check is not None:
             self._check.wait()
-        chosen = [self._give(asking[wish.key], wish, lane) for wish, lane in plan.placed]
+        chosen = [self._start_at(asking[request.key], request, lane) for request, lane in plan.placed]
         left = {name: plan.left.get(name, amount) for name, amount in available.items()}
         return chosen + list(super().select_jobs(others, remaining, left, input_sizes) if others else ())
 
-    def _not_too_far_ahead(
+    def _within_backlog(
         self, jobs: Sequence[Any], remaining: Sequence[Any], free: Mapping[str, int]
     ) -> tuple[list[Any], list[Any]]:
-        """Jobs that may start now, and those held back because enough of what they make waits to be used."""
-        making = [job for job in jobs if hasattr(job, "rule") and whole(job.scheduler_resources, AHEAD) > 0]
-        limits = [most for job in making if (most := whole(job.scheduler_resources, AHEAD_AT_MOST)) > 0]
+        """Return jobs that may start now, and those held back because enough of their outputs wait to be used."""
+        producers = [
+            job for job in jobs if hasattr(job, "rule") and integer_resource(job.scheduler_resources, BACKLOG) > 0
+        ]
+        limits = [most for job in producers if (most := integer_resource(job.scheduler_resources, BACKLOG_LIMIT)) > 0]
         if not limits:
             return list(jobs), []
-        room = self._waiting.room(
-            self._files_waiting(making, remaining),
-            running=self._total[AHEAD] - free[AHEAD],
-            at_most=min(limits),
+        slots = self._backlog.free_slots(
+            self._waiting_files(producers, remaining),
+            running=self._total[BACKLOG] - free[BACKLOG],
+            limit=min(limits),
         )
-        # In the order of the sheet's names and of the tape: what was begun is finished first.
-        making.sort(key=key_of)
-        held = {id(job) for job in making[room:]}
-        return [job for job in jobs if id(job) not in held], making[room:]
+        # In the order of tape names and scenes, so that started tapes are finished first.
+        producers.sort(key=key_of)
+        held = {id(job) for job in producers[slots:]}
+        return [job for job in jobs if id(job) not in held], producers[slots:]
 
-    def _files_waiting(self, making: Sequence[Any], remaining: Sequence[Any]) -> list[str]:
-        """Files of the rules of `making` that are there, and whose job has not begun.
+    def _waiting_files(self, producers: Sequence[Any], remaining: Sequence[Any]) -> list[str]:
+        """Return output files of the rules of `producers` that exist and whose consuming job has not started.
 
-        A job that failed for good does not count. Quick: asked for thousands of files, several times a second.
+        A job that failed finally does not count. Has to be fast: called for thousands of files, several times a second.
         """
-        rules = {job.rule for job in making}
-        known, unmade = self._made_ahead, {name for job in making for name in map(str, job.output)}
+        rules = {job.rule for job in producers}
+        known, unmade = self._made_ahead, {name for job in producers for name in map(str, job.output)}
         waiting = []
         for job in remaining:
             for name in map(str, job.input):
@@ -171,13 +173,13 @@ class Scheduler(greedy.Scheduler):
         return waiting
 
     def _split(self, jobs: Sequence[Any]) -> tuple[dict[str, Any], list[Any]]:
-        """Jobs that ask for a card, by key, and all others. No lane of an earlier attempt is on them any more."""
+        """Return jobs that request a GPU, by key, and all others. Lanes of earlier attempts are removed from them."""
         asking, others = {}, []
         for job in jobs:
-            single = hasattr(job, "add_aux_resource")  # jobs of a group share what the group got
+            single = hasattr(job, "add_aux_resource")  # jobs of a group share the group's resources
             if single:
-                forget_lane(job)
-            if single and whole(job.scheduler_resources, GPU) > 0:
+                remove_lane(job)
+            if single and integer_resource(job.scheduler_resources, GPU) > 0:
                 asking[key_of(job)] = job
             else:
                 others.append(job)
@@ -193,43 +195,43 @@ class Scheduler(greedy.Scheduler):
     ) -> Assignment:
         used = {name: most - free[name] for name, most in lanes.items()}
         now_s = time.monotonic()
-        self._ledger.settle(used=used, ready=asking.keys(), finished=self._is_finished, now_s=now_s)
-        # Of an archive a hundred thousand others would stay in memory.
+        self._ledger.remove_ended(used=used, ready=asking.keys(), finished=self._is_finished, now_s=now_s)
+        # Keep no references to ended jobs: an archive has a hundred thousand.
         self._running = {key: self._running[key] for key in self._ledger.keys}
         return assign(
-            [self._wish(key, job, lanes, input_sizes) for key, job in asking.items()],
+            [self._job_request(key, job, lanes, input_sizes) for key, job in asking.items()],
             self._ledger.lanes(lanes, used, now_s),
             free=free,
             total=self._total,
             others=[needs_of(job, free) for job in others],
         )
 
-    def _wish(self, key: str, job: Any, lanes: Collection[str], input_sizes: Mapping[Any, int]) -> JobRequest:
+    def _job_request(self, key: str, job: Any, lanes: Collection[str], input_sizes: Mapping[Any, int]) -> JobRequest:
         needs = needs_of(job, self._total)
         return JobRequest(
             key=key,
             rule=str(job.rule.name),
             priority=job.priority,
-            expected_s=whole(job.scheduler_resources, EXPECTED_S),
+            expected_s=integer_resource(job.scheduler_resources, EXPECTED_S),
             needs={name: amount for name, amount in needs.items() if not LANE.fullmatch(name)},
             input_bytes=sum(input_sizes.get(file) or 0 for file in job.input),
-            lanes_at_most=whole(job.scheduler_resources, LANES_AT_MOST),
+            max_lanes=integer_resource(job.scheduler_resources, MAX_LANES),
             lane=next((name for name in lanes if needs.get(name)), None),
             failed_at=self._ledger.failed_at(key),
         )
 
-    def _give(self, job: Any, wish: JobRequest, lane: str) -> Any:
+    def _start_at(self, job: Any, request: JobRequest, lane: str) -> Any:
         for name, value in {lane: 1, LANE_DEVICE: self.settings.device, LANE_WARM: int(not self.settings.cold)}.items():
             job.add_aux_resource(name, value)
-        self._ledger.give(wish, lane, time.monotonic())
-        self._running[wish.key] = job
+        self._ledger.assign(request, lane, time.monotonic())
+        self._running[request.key] = job
         return job
 
     def _is_finished(self, key: str) -> bool:
         return bool(self.dag.finished(self._running[key]))
 
-    def _look_for_cards(self, lanes: Mapping[str, int], rules: Collection[str]) -> None:
-        """Stop the run as soon as a card that `rules` need is known to be missing. Other jobs go on while we look."""
+    def _check_gpus(self, lanes: Mapping[str, int], rules: Collection[str]) -> None:
+        """Stop the run as soon as a GPU that `rules` need is known to be missing. Other jobs run during the check."""
         if not rules:
             return
         if not lanes:
@@ -241,5 +243,5 @@ class Scheduler(greedy.Scheduler):
                 "--resources gpu0=2 ...), or run on the CPU with --profile profiles/cpu"
             )
         if self._check is None:
-            self._check = CardCheck(self.settings.device, sorted(int(name.removeprefix(GPU)) for name in lanes))
+            self._check = GpuCheck(self.settings.device, sorted(int(name.removeprefix(GPU)) for name in lanes))
         self._check.raise_if_known()

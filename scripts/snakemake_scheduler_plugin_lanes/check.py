@@ -1,4 +1,4 @@
-"""Are the declared cards there? Asked in the background, since it takes seconds to find out."""
+"""Background check that the declared GPUs exist, which takes seconds."""
 
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -10,21 +10,21 @@ from tapemill.core.errors import TapemillError
 from tapemill.devices.device import Kind
 
 
-class CardCheck:
-    """A check that has begun when this is made."""
+class GpuCheck:
+    """A check that starts on construction."""
 
     def __init__(self, kind: Kind, numbers: Sequence[int]) -> None:
         self._outcome: Future[None] = Future()
-        # A daemon: a run that ends for another reason does not wait for it.
-        Thread(target=self._run, args=(kind, numbers), name="card check", daemon=True).start()
+        # A daemon thread: a run that ends for another reason does not wait for it.
+        Thread(target=self._run, args=(kind, numbers), name="gpu check", daemon=True).start()
 
     def raise_if_known(self) -> None:
-        """Raise WorkflowError if cards are known to be missing by now."""
+        """Raise WorkflowError if GPUs are already known to be missing."""
         if self._outcome.done():
             self.wait()
 
     def wait(self) -> None:
-        """Raise WorkflowError if cards are missing, as soon as that is known."""
+        """Wait for the check; raise WorkflowError if GPUs are missing."""
         try:
             self._outcome.result()
         except TapemillError as error:
@@ -35,7 +35,7 @@ class CardCheck:
             from tapemill.lanes.gpu_registry import check_lanes
 
             check_lanes(kind, numbers)
-        except BaseException as error:  # noqa: BLE001  raised again by `wait`, in the thread that asks
+        except BaseException as error:  # noqa: BLE001  raised again by `wait`, in the calling thread
             self._outcome.set_exception(error)
         else:
             self._outcome.set_result(None)

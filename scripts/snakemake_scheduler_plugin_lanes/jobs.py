@@ -1,48 +1,42 @@
-"""What the scheduler asks of Snakemake's jobs, and does to them."""
+"""Access to Snakemake's jobs: keys, resources, lanes."""
 
 import re
 from collections.abc import Mapping
 from typing import Any
 
 from tapemill.lanes.assignment import GPU, LANE_DEVICE, LANE_WARM
+from tapemill.snakemake_compat.aux_resources import remove_aux_resources
 
 LANE = re.compile(rf"{GPU}(0|[1-9][0-9]*)")
 
 
-def forget_lane(job: Any) -> None:
-    """Take off what an earlier attempt was given: Snakemake keeps it on the job, and refuses to add it twice.
-
-    There is no public call for this. tests/workflow/test_scheduler.py fails if a new Snakemake keeps it elsewhere.
-    """
-    given = getattr(job, "_aux_resources", None)
-    if given:
-        for name in [name for name in given if name in (LANE_DEVICE, LANE_WARM) or LANE.fullmatch(name)]:
-            del given[name]
-        job._resources = None
-        job._scheduler_resources = None
+def remove_lane(job: Any) -> None:
+    """Remove the lane of an earlier attempt."""
+    remove_aux_resources(job, lambda name: name in (LANE_DEVICE, LANE_WARM) or LANE.fullmatch(name) is not None)
 
 
 def key_of(job: Any) -> str:
-    """What a job makes. Snakemake makes job objects anew when a checkpoint is done, and may number them differently."""
+    """Return the outputs of a job as its key. Snakemake recreates job objects after a checkpoint."""
     return "\n".join(map(str, job.output)) or f"job {id(job)}"
 
 
 def needs_of(job: Any, of: Mapping[str, int]) -> dict[str, int]:
+    """Return the amounts a job needs of the resources `of`."""
     resources = job.scheduler_resources
     return {name: resources[name] for name in of if isinstance(resources.get(name), int) and resources[name] > 0}
 
 
-def whole(resources: Mapping[str, int | str], name: str) -> int:
-    """A resource that is a whole number; 0 if it is absent or not known yet."""
+def integer_resource(resources: Mapping[str, int | str], name: str) -> int:
+    """Return a resource that is an integer; 0 if it is absent or not known yet."""
     value = resources.get(name, 0)
     return value if isinstance(value, int) else 0
 
 
-def asks_for_card(job: Any) -> bool:
-    """Whether the rule of a job, ready or not, says that it needs a card.
+def requests_gpu(job: Any) -> bool:
+    """Whether the rule of a job, ready or not, requests a GPU.
 
-    Resources of jobs that are not ready must not be asked for: Snakemake would remember them as they are before the
-    job's input is there.
+    Resources of jobs that are not ready must not be evaluated: Snakemake would cache them as they are before the job's
+    input exists.
     """
     resources = job.rule.resources
     return GPU in resources and not resources[GPU].is_evaluable() and bool(resources[GPU].value)

@@ -83,7 +83,7 @@ def main() -> int:
         sys.stdout.write(f"{heads}\n")
         for number in range(1, arguments.rounds + 1):
             shutil.rmtree(folder / "results", ignore_errors=True)
-            snakemake(folder, "plan")
+            snakemake(folder, "show_plan")
             plan = json.loads((folder / "plan.json").read_text())
             wall_s, core_s = snakemake(folder, "all")
             off = plan["total_s"] / wall_s - 1

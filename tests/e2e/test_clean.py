@@ -15,7 +15,7 @@ def tape_files(project):
 
 def test_after_clean_there_is_nothing_to_do(copy):
     before = tape_files(copy)
-    run = copy.make("clean")
+    run = copy.make("clean_tapes")
     assert "T01: 9 files removed" in run.output
     assert "are free again" in run.output
     assert tape_files(copy) == {name: content for name, content in before.items() if name not in REMOVED}
@@ -25,7 +25,7 @@ def test_after_clean_there_is_nothing_to_do(copy):
 @pytest.mark.long
 def test_after_clean_the_same_tape_can_be_made_again(copy):
     before = tape_files(copy)
-    copy.make("clean")
+    copy.make("clean_tapes")
     copy.path("results/T01/T01.mkv").unlink()
     jobs = copy.make("all").jobs
     assert jobs["enhance_scene"] == jobs["cut_scene"] == len(SCENES)

@@ -37,7 +37,7 @@ def broken(copy, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     compact(copy.path(MODEL), bias=float("nan"))
     copy.path("config/scenes.tsv").write_text(f"tape\tscene\tchain\nT01\t0000050\t[network: {{model: {MODEL}}}]\n")
-    copy.make("models")
+    copy.make("fetch_models")
     return copy
 
 

@@ -17,12 +17,12 @@ def test_a_model_of_ones_own_is_pinned_by_the_rule_and_refused_once_it_changed(p
     shutil.copy(project.path(DEMO_MODEL), own)
     project.configure(subtitles={"model": str(own)})
     project.sheet()
-    assert project.make("models").jobs == {"models": 1}
+    assert project.make("fetch_models").jobs == {"fetch_models": 1}
     lock = project.path("config/models.lock")
     pin = read_lock(lock)[str(own)]
     assert pin == read_lock(lock)["demo-en"] | {"file": str(own), "kind": "speech"}
     own.write_bytes(own.read_bytes()[:-1] + b"x")
-    run = project.run("models")
+    run = project.run("fetch_models")
     assert run.exit_code != 0
     assert "not the one that was pinned" in run.output
     assert read_lock(lock)[str(own)] == pin

@@ -36,9 +36,9 @@ def clips(project):
 def test_a_network_of_ones_own_is_pinned_used_and_replaced_knowingly(project):
     refused = project.run("all")
     assert refused.exit_code != 0
-    assert "run `snakemake models`" in refused.output
+    assert "run `snakemake fetch_models`" in refused.output
     assert not refused.jobs
-    project.make("models")
+    project.make("fetch_models")
     before = clips(project)
     assert dict(project.make("all").jobs) == {"cut_scene": 4, "enhance_scene": 4, "mux_tape": 1, "write_provenance": 1}
     assert not set(before.values()) & set(clips(project).values())
@@ -57,7 +57,7 @@ def test_a_network_of_ones_own_is_pinned_used_and_replaced_knowingly(project):
 
 @pytest.mark.long
 def test_a_scene_of_its_own_is_made_again_alone(project):
-    project.make("models")
+    project.make("fetch_models")
     project.make("all")
     before = clips(project)
     table = project.path("config/scenes.tsv")
@@ -74,7 +74,7 @@ def test_a_scene_of_its_own_is_made_again_alone(project):
 
 @pytest.mark.long
 def test_warm_lanes_make_the_same_clips_as_single_processes(project):
-    project.make("models")
+    project.make("fetch_models")
     project.configure(enhance={"chain": CHAIN}, lanes={"warm": False})
     project.make("all")
     cold = clips(project)
@@ -98,7 +98,7 @@ def test_best_is_vrt_and_a_frame_model_that_enlarges(tmp_path, monkeypatch):
     compact(project.path("resources/models/double.safetensors"), scale=2)
     models = {"vrt_model": "resources/models/denoise.pth", "frame_model": "resources/models/double.safetensors"}
     project.configure(enhance={"preset": "best", **models})
-    project.make("models")
+    project.make("fetch_models")
     assert project.make("all", *LANES, cores=4).jobs["enhance_scene"] == 1
     record = json.loads(project.path("results/T01/enhanced/0000000.json").read_text())
     assert [(each["model"], each["scale"]) for each in record["networks"]] == [

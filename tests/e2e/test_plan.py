@@ -11,8 +11,8 @@ from collections import Counter
 import pytest
 
 from tapemill.events import log as events
+from tapemill.events.run_outcome import RunFacts
 from tapemill.events.run_state import of_run
-from tapemill.events.run_summary import RunFacts
 from tests.support.media.frame_codes import make_capture
 from tests.support.polling import wait_for
 from tests.support.project import ROOT, Project, digest, this_checkout
@@ -34,7 +34,7 @@ def to_do(project, **how):
 def plan(project, *arguments, **how):
     """What the rule says, and what it prints. Nothing may be made or changed by it."""
     before = state(project)
-    run = project.run("plan", *arguments, **how)
+    run = project.run("show_plan", *arguments, **how)
     assert run.exit_code == 0, run.output
     assert state(project) == before
     return json.loads(project.path("plan.json").read_text()), run.output
@@ -90,7 +90,7 @@ def test_the_plan_beside_a_run_that_is_at_work_disturbs_nothing(copy, finished):
     ) as main:
         wait_for(lambda: copy.path("results/.partial").exists(), seconds=120)
         # Which of its jobs are done by then is a matter of luck.
-        run = copy.run("plan")
+        run = copy.run("show_plan")
         assert run.exit_code == 0, run.output
         assert main.wait() == 0
     (name,) = set(events.runs(copy.path("events"))) - set(before)

@@ -15,8 +15,8 @@ from tests.support.networks import compact
 from tests.support.project import Project
 from tests.support.report_page import asked_for_nothing_else, menu, needs_browser, opened_report, pages, statistics
 
-PAGES = {"sample_tape": 1, "draw_tape": 1, "draw_runs": 1}
-DRAWN = {"draw_tape": 1, "draw_runs": 1}
+PAGES = {"sample_report_frames": 1, "render_tape_report": 1, "render_run_report": 1}
+DRAWN = {"render_tape_report": 1, "render_run_report": 1}
 NAMES = ("before_after.html", "scenes.html", "subtitles.html", "quality.html", "making.html", "headlines.json")
 HOSTILE = "</script><script>document.title='run'</script><img src=x onerror=\"document.title='run'\"> $x_1$ ``a`_ 夏"
 NETWORK = "resources/models/mine.safetensors"
@@ -59,7 +59,7 @@ def test_what_draws_the_pages_again_and_what_does_not(copy):
             path.touch()
     shutil.rmtree(copy.path("events"))
     assert not copy.make("all").jobs
-    copy.make("clean")
+    copy.make("clean_tapes")
     assert not copy.make("all").jobs
     assert shown(copy) == first
     with_pages(copy, report={"stills": 2})
@@ -70,7 +70,7 @@ def test_what_draws_the_pages_again_and_what_does_not(copy):
     assert again["T01/report/scenes.html"] == first["T01/report/scenes.html"]
     assert "No events are left" in copy.path("results/T01/report/making.html").read_text()
     copy.path("results/T01/report/scenes.html").unlink()
-    assert dict(copy.make("results/T01/report/scenes.html").jobs) == {"draw_tape": 1}
+    assert dict(copy.make("results/T01/report/scenes.html").jobs) == {"render_tape_report": 1}
 
 
 @pytest.mark.long
@@ -106,7 +106,7 @@ def troubled(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_STATE_HOME", str(folder / "state"))
         patch.setenv("XDG_RUNTIME_DIR", str(folder))
-        project.make("models")
+        project.make("fetch_models")
         project.run_said = project.make("all").output
         project.make("all", "--report", str(folder / "report.html"))
         project.make("all", "--report", str(folder / "report.zip"))
@@ -226,12 +226,12 @@ def test_what_is_finished_can_be_shown_after_a_tape_failed(copy):
     assert copy.run("all").exit_code != 0
     assert copy.path("results/T01/report/making.html").exists()
     assert not copy.path("results/report/runs.html").exists()
-    assert dict(copy.make("so_far").jobs) == {"draw_runs_so_far": 1, "so_far": 1}
+    assert dict(copy.make("report_finished").jobs) == {"render_finished_report": 1, "report_finished": 1}
     page = copy.path("results/report/so_far.html").read_text()
     assert "probe_capture" in page
     assert "<b>1</b> failed" in page
     assert "1 of them finished" in page
-    copy.make("so_far", "--report", str(copy.path("report.html")))
+    copy.make("report_finished", "--report", str(copy.path("report.html")))
     told = copy.path("report.html").read_text()
     assert "results/T01/report/making.html" in told
     assert "results/report/so_far.html" in told

@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tapemill.events import attempts
 from tapemill.events import log as events
-from tapemill.events.run_state import Course, find
+from tapemill.events.run_state import RunState, latest_run
 from tapemill.media.ffmpeg import runner as ffmpeg
 from tests.support.networks import compact
 from tests.support.polling import wait_for
@@ -35,7 +35,7 @@ exec "{ffmpeg}" "$@"
 
 
 def course(project):
-    return find(None, project.path("events"))
+    return latest_run(None, project.path("events"))
 
 
 def validated(project):
@@ -97,7 +97,7 @@ def test_failures_retries_and_a_kept_original_count_the_same_everywhere(copy, tm
     copy.path("letter.avi").write_text("not a film\n" * 50)
     rows = [{"tape": "T01", "source": "captures/T01.mkv"}, {"tape": "A", "source": "letter.avi"}]
     copy.sheet(*({**row, "language": "en", "field_order": "tff", "title": "Counting"} for row in rows))
-    copy.make("models")
+    copy.make("fetch_models")
     program = tmp_path / "ffmpeg"
     program.write_text(KILLED_TWICE.format(mark=tmp_path / "mark", ffmpeg=ffmpeg.binary()))
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
@@ -138,7 +138,7 @@ def test_failures_retries_and_a_kept_original_count_the_same_everywhere(copy, tm
     assert kept.facts["peak_memory_bytes"] > 100 << 20
     assert {lane["name"] for lane in read[0].facts["lanes"]} == {"cpu0", "cpu1"}
 
-    copy.make("so_far")
+    copy.make("report_finished")
     page = copy.path("results/report/so_far.html").read_text()
     for count in ("1</b> failed", "2</b> tried again, then done", "0</b> with less memory", "1</b> scene not as asked"):
         assert f"<b>{count}" in page
@@ -166,7 +166,7 @@ def test_a_killed_run_is_told_apart_from_one_that_is_over(copy):
         return any(attempt.outcome == "running" for run in new for attempt in latest(run))
 
     def latest(run):
-        found = Course(run, copy.path("events"))
+        found = RunState(run, copy.path("events"))
         found.update()
         return found.history.latest
 

@@ -118,7 +118,7 @@ def impatient(monkeypatch):
     monkeypatch.setattr(limits, "ENCODED_SAMPLES_PER_S", 1e12)
     monkeypatch.setattr(clip_module, "START_S", 1.0)
     monkeypatch.setattr(clip_module, "SAMPLES_PER_S", 1e12)
-    monkeypatch.setattr("tapemill.audio.clean.SECONDS_PER_SECOND", 0.0)
+    monkeypatch.setattr("tapemill.audio.clean.TIMEOUT_PER_SECOND", 0.0)
 
 
 STAGES = [

@@ -57,7 +57,7 @@ def copied():
 
 
 def setup_of(steps):
-    (found,) = [step for step in steps if "make setup" in step]
+    (found,) = [step for step in steps if "make dependencies" in step]
     return found
 
 
@@ -92,9 +92,11 @@ def test_both_recipes_begin_with_the_same_exact_debian_whose_python_is_supported
 
 
 @pytest.mark.parametrize("device", DEVICES)
-def test_both_recipes_do_what_make_setup_does_and_need_no_more_than_they_copy(tmp_path, device):
+def test_both_recipes_install_what_make_setup_installs_and_need_no_more_than_they_copy(tmp_path, device):
     said = {"DEVICE": device, "TORCH_INDEX": f"https://index.invalid/{device}"}
-    usual = dry_run("make setup " + " ".join(f"{name}={value}" for name, value in said.items()), tmp_path / "usual")
+    usual = dry_run(
+        "make dependencies " + " ".join(f"{name}={value}" for name, value in said.items()), tmp_path / "usual"
+    )
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     (torch,) = [wanted for wanted in project["dependencies"] if wanted.startswith("torch==")]
     assert f"--index-url {said['TORCH_INDEX']} {torch}\n" in usual
@@ -105,8 +107,8 @@ def test_both_recipes_do_what_make_setup_does_and_need_no_more_than_they_copy(tm
         assert there.replace("/opt/venv", ".venv") == usual
 
 
-def test_without_an_index_pip_s_own_is_asked_as_by_make_setup(tmp_path):
-    usual = dry_run("make setup", tmp_path / "usual")
+def test_without_an_index_pip_uses_its_own_as_in_make_setup(tmp_path):
+    usual = dry_run("make dependencies", tmp_path / "usual")
     for place, steps in zip(("docker", "apptainer"), commands(), strict=True):
         assert dry_run(setup_of(steps), tmp_path / place).replace("/opt/venv", ".venv") == usual
 
@@ -138,7 +140,7 @@ def test_every_command_is_a_shell_s():
 
 def test_the_checkout_is_found_where_it_is_mounted_and_snakemake_is_what_runs():
     docker = dict(instructions())
-    # `make setup` writes the path of the library into the environment: it has to be the one of the mount.
+    # The library is not installed in the image: it is run from the mount.
     assert docker["WORKDIR"] == "/tapemill"
     assert "cd /tapemill" in section("post")
     assert all(line.split()[1].startswith("/tapemill/") for line in section("files"))

@@ -15,8 +15,6 @@ RULE = re.compile(r"^(?:rule|checkpoint) (\w+):\n(.*?)(?=^\S|\Z)", re.MULTILINE 
 SLOTS = ["input", "output", "log", "benchmark", "group", "threads", "resources", "params", "message", "conda", "script"]
 RULES = {name: (file, body) for file in RULE_FILES for name, body in RULE.findall(file.read_text())}
 STAGES = ["capture", "scenes", "audio", "subtitles", "enhance", "tape"]
-# They know what the stages make.
-ABOVE_STAGES = {"lookup", "tapes", "spaceplan", "planning", "demo", "doctor", "manual", "report"}
 NETWORK = ("enhance", "vrt")
 HEAVY = {"torch", "torchvision", "spandrel", "safetensors", "whisper"}
 HEAVY |= {"cv2", "scenedetect", "silero_vad", "jiwer", "numba"}
@@ -83,17 +81,83 @@ def imports(path, *, top_level_only=False):
             yield from ((node.level, [*stem, alias.name]) for alias in node.names)
 
 
-def test_no_stage_imports_another_and_no_base_module_imports_a_stage():
+# Packages in layers: a package imports packages of lower layers only. docs/architecture.md explains the table.
+LAYERS = {
+    "core": 0,
+    "storage": 1,
+    "config": 2,
+    "media": 3,
+    "process": 3,
+    "snakemake_compat": 3,
+    "models": 4,
+    "events": 4,
+    "devices": 5,
+    "jobs": 5,
+    **dict.fromkeys(STAGES, 6),
+    "lanes": 6,
+    "provenance": 7,
+    "workflow": 7,
+    "report": 8,
+    "planning": 8,
+    "cluster": 8,
+    "run": 9,
+    "doctor": 10,
+    "cli": 11,
+}
+
+
+def imported_packages(parts, path):
+    """Packages of the library that a module imports, with the module's own left out."""
+    for level, name in imports(path):
+        inside = parts[:-1] if level == 1 else parts[: len(parts) - level]
+        target = [*inside, *name] if level else name[1:] if name[0] == "tapemill" else []
+        if target and target[0] in LAYERS and target[0] != parts[0]:
+            yield target[0]
+
+
+def test_every_module_lies_in_a_package_with_a_layer():
+    packages = {parts[0] for parts in modules() if len(parts) > 1}
+    assert packages == set(LAYERS)
+    assert {parts for parts in modules() if len(parts) == 1} == {("__init__",), ("__main__",)}
+
+
+@pytest.mark.parametrize("package", LAYERS)
+def test_packages_import_lower_layers_only(package):
+    upward = set()
     for parts, path in modules().items():
-        for level, name in imports(path):
-            target = None
-            if level:
-                inside = parts[:-1] if level == 1 else parts[: len(parts) - level]
-                target = (*inside, *name)[0] if (*inside, *name) else None
-            elif name[0] == "tapemill":
-                target = name[1]
-            if target in STAGES and parts[0] not in ABOVE_STAGES:
-                assert target == parts[0], f"{path} imports {'.'.join(name)}"
+        for target in imported_packages(parts, path) if parts[0] == package else ():
+            if LAYERS[target] >= LAYERS[package]:
+                upward.add(f"{'.'.join(parts)} imports {target}")
+    assert not upward
+
+
+# Attributes that begin with `_` of the standard library and of packages other than Snakemake.
+OF_OTHERS = re.compile(r"os\._exit|torch\._|tensor\._version|whisper\._|__\w+__")
+
+
+def test_only_snakemake_compat_touches_private_attributes():
+    touched = []
+    plugin = (ROOT / "scripts" / "snakemake_scheduler_plugin_lanes").glob("*.py")
+    for path in [*modules().values(), *plugin]:
+        if "snakemake_compat" in path.parts:
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Attribute) and node.attr.startswith("_"):
+                text = ast.unparse(node)
+                if not text.startswith(("self._", "cls._", "super()._")) and not OF_OTHERS.search(text):
+                    touched.append(f"{path.name}, line {node.lineno}: {text}")
+    assert not touched
+
+
+def test_about_twelve_files_in_a_folder():
+    base = ROOT / "scripts" / "tapemill"
+    for folder in {base, *(path.parent for path in base.rglob("*.py"))}:
+        assert len([path for path in folder.glob("*.py") if path.name != "__init__.py"]) <= 15, folder
+
+
+def test_the_library_knows_nothing_of_what_lies_outside_it():
+    for path in modules().values():
+        assert not {name[0] for level, name in imports(path) if not level} & {"demo", "tools", "tests"}, path
 
 
 def errors_of_ours():

@@ -3,9 +3,11 @@
 import ast
 import contextlib
 import io
+import os
 import re
 import shutil
 import subprocess
+import sys
 from functools import cache
 
 import cv2
@@ -19,7 +21,10 @@ from tests.support.project import ROOT, Project
 from tools.docs import PARTS
 from tools.docs.rule_graph import transitive_reduction
 
-PAGES = [ROOT / "README.md", ROOT / "config" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+MANUAL = ROOT / "config" / "README.md"
+DECISIONS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
+PAGES = [ROOT / "README.md", MANUAL, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
+PAGES += [*sorted((ROOT / "docs").glob("*.md")), *DECISIONS]
 SCHEMAS = {
     "config": schema("config")["properties"],
     "tapes": schema("tapes")["properties"],
@@ -70,17 +75,29 @@ def test_every_key_says_what_it_means_and_numbers_their_range_and_unit():
                 assert UNIT.search(rule["description"]), f"{where} names no unit: {rule['description']}"
 
 
+def without_code(page):
+    """The text of a page without its blocks of code, whose comments look like headings."""
+    return re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+
+
+def headings(page, level=None):
+    """The headings of a page, of one level or all."""
+    for line in without_code(page).splitlines():
+        match = re.match(r"(#+) (.*)", line)
+        if match and level in (None, len(match[1])):
+            yield match[2]
+
+
 def anchors(page):
-    """The names of the headings of a page, as they are linked to."""
-    for line in page.read_text().splitlines():
-        if line.startswith("#"):
-            words = line.lstrip("# ").lower().replace("`", "")
-            yield re.sub(r"[^\w\- ]", "", words).replace(" ", "-")
+    """The names of the headings of a page, as links use them."""
+    for heading in headings(page):
+        words = heading.lower().replace("`", "")
+        yield re.sub(r"[^\w\- ]", "", words).replace(" ", "-")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page):
-    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+    for target in re.findall(r"\]\(([^)\s]+)\)", without_code(page)):
         if re.match(r"https?:", target):
             continue
         name, _, place = target.partition("#")
@@ -89,20 +106,45 @@ def test_links_lead_somewhere(page):
         assert not place or place in list(anchors(file)), f"{page}: {target}"
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_anchors_of_a_page_are_unique(page):
+    names = list(anchors(page))
+    # Each release of the changelog has the same two lists.
+    if page.name != "CHANGELOG.md":
+        assert len(set(names)) == len(names), page
+
+
+def test_the_table_of_contents_of_the_manual_lists_every_section():
+    start, _, rest = MANUAL.read_text().partition("\n## ")
+    listed = re.findall(r"^\d+\. \[([^\]]+)\]\(#([^)]+)\)", start, re.MULTILINE)
+    assert [title for title, _ in listed] == list(headings(MANUAL, 2))
+    for title in headings(MANUAL, 3):
+        assert f"[{title}](#" in rest, title
+
+
 def test_the_readme_leads_to_every_page_and_is_no_more_than_a_page():
     text = (ROOT / "README.md").read_text()
     for page in PAGES[1:]:
-        assert f"({page.relative_to(ROOT)})" in text, page
-    without_graph = re.sub(r"```mermaid.*?```", "", text, flags=re.DOTALL)
-    assert len(without_graph.splitlines()) <= 150
+        assert page in DECISIONS or f"({page.relative_to(ROOT)})" in text, page
+    assert len(text.splitlines()) <= 150
     picture = ROOT / "docs" / "before-after.jpg"
     assert picture.stat().st_size <= 150_000
     assert "](docs/before-after.jpg)" in text
 
 
+def test_the_architecture_page_links_to_every_decision_and_lists_every_package():
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    for page in DECISIONS:
+        assert f"(decisions/{page.name})" in text, page
+    layers = text.partition("\n## Layers\n")[2].partition("\n## ")[0]
+    packages = [path.parent.name for path in (ROOT / "scripts" / "tapemill").glob("*/__init__.py")]
+    assert [name for name in packages if f"`{name}/`" not in layers] == []
+
+
 def shown(page):
     """The lines of commands on a page: those in its indented blocks."""
-    return [line.strip().partition(" #")[0] for line in page.read_text().splitlines() if line.startswith("    ")]
+    lines = without_code(page).splitlines()
+    return [line.strip().partition(" #")[0].strip() for line in lines if line.startswith("    ")]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -111,13 +153,13 @@ def test_commands_that_are_shown_exist(page):
     rules = set(re.findall(r"^(?:rule|checkpoint) (\w+):", text, re.MULTILINE))
     targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     for line in shown(page):
-        for name in re.findall(r"-m tapemill (\w+)", line):
+        for name in re.findall(r"^(?:python -m )?tapemill (\w+)", line):
             assert name in subcommands(), f"{page}: {line}"
         for name in re.findall(r"^make ([\w-]+)", line):
             assert name in targets, f"{page}: {line}"
         for profile in re.findall(r"--profile (\S+)", line):
             assert (ROOT / profile / "config.yaml").exists() or profile.isupper(), f"{page}: {line}"
-        for name in re.findall(r"^snakemake(?: --profile \S+)? ([a-z_]+)(?= |$)", line):
+        for name in re.findall(r"^(?:snakemake(?: --profile \S+)?|tapemill run) ([a-z_]+)(?= |$)", line):
             assert name in rules, f"{page}: {line}"
 
 
@@ -182,10 +224,11 @@ STAGE = ROOT / "docs" / "adding-a-stage.md"
 def apply(page, checkout):
     """Do in a checkout what the page says: write new files, put lines before or after others."""
     steps = re.findall(r"([^\n]*(?:\n[^\n`]+)?)\n\n```\w+\n(.*?)```", page.read_text(), re.DOTALL)
-    assert len(steps) == 7
+    assert len(steps) == 8
     for words, text in steps:
         sentence = " ".join(words.split())
         if new := re.search(r"A new file, `([^`]+)`$", sentence):
+            (checkout / new[1]).parent.mkdir(parents=True, exist_ok=True)
             (checkout / new[1]).write_text(text)
             continue
         found = re.search(r"`([^`]+)`, (before|after) `([^`]+)`$", " ".join(words.splitlines()))
@@ -195,6 +238,27 @@ def apply(page, checkout):
         place = next(number for number, line in enumerate(lines) if line.startswith(anchor)) + (where == "after")
         lines[place:place] = text.rstrip("\n").split("\n")
         file.write_text("\n".join(lines))
+
+
+def check_that_readers_know_the_stage(project):
+    """The added stage is one to status, metrics, plan, disk usage and provenance."""
+
+    def python(*arguments):
+        environment = os.environ | {"PYTHONPATH": str(project.checkout / "scripts"), "COLUMNS": "250"}
+        command = [sys.executable, *arguments]
+        done = subprocess.run(command, cwd=project.folder, env=environment, capture_output=True, text=True, check=True)
+        return done.stdout
+
+    assert "waveform" in python("-m", "tapemill", "status")
+    assert re.search(
+        r'tapemill_jobs\{.*rule="draw_waveform".*stage="waveform".*tape="one".*\} 1',
+        python("-m", "tapemill", "metrics"),
+    )
+    assert "waveform" in project.make("show_plan").output
+    code = "from tapemill.provenance.run_history import works; print(*works('one', []))"
+    assert "('draw_waveform', '')" in python("-c", code)
+    code = "from tapemill.core.rule_catalog import tape_rules; print(*tape_rules())"
+    assert "draw_waveform" in python("-c", code).split()
 
 
 @pytest.mark.long
@@ -216,6 +280,7 @@ def test_the_stage_that_is_added_in_the_manual_works(tmp_path):
     assert picture.shape == (160, 1200, 3)
     # The beeps of the test's tape: not all of one colour.
     assert picture.std() > 1
+    check_that_readers_know_the_stage(project)
     assert not project.make(target).jobs
     project.configure(tape={"chapters": False})
     assert not project.make(target).jobs

@@ -5,8 +5,8 @@ from tapemill.core import progress
 
 def tell_all(monkeypatch, caplog):
     """Have every frame told of, and all of it kept."""
-    monkeypatch.setattr(progress, "TELL_EVERY_S", 0.0)
-    monkeypatch.setattr(progress, "TELLINGS", 1_000_000_000)
+    monkeypatch.setattr(progress, "REPORT_INTERVAL_S", 0.0)
+    monkeypatch.setattr(progress, "REPORT_INTERVAL_DIVISOR", 1_000_000_000)
     caplog.set_level("INFO")
 
 

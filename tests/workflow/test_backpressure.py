@@ -1,12 +1,13 @@
 """Cutting does not run ahead of enhancement: real Snakemake, jobs that sleep."""
 
 import pytest
-from test_scheduler import names, rule, run, workflow
+
+from tests.workflow.test_scheduler import names, rule, run, workflow
 
 CUT = """
 rule cut:
     output: temp('cut-{{i}}')
-    resources: ahead=1, ahead_at_most={at_most}
+    resources: backlog=1, backlog_limit={at_most}
     params: sleep_s=0.05
     script: 'stand_in.py'
 """

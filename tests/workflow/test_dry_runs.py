@@ -71,7 +71,7 @@ def test_a_missing_model_is_found_by_the_plan(project):
     project.configure(subtitles={"model": "tiny"})
     run = project.run("all", "-n")
     assert run.exit_code != 0
-    assert "snakemake models" in run.output
+    assert "snakemake fetch_models" in run.output
 
 
 def test_mp4_is_made_instead_of_mkv(project):

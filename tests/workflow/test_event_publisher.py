@@ -10,7 +10,7 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from tapemill.events import log as events
-from tapemill.events.run_state import Count, Course
+from tapemill.events.run_state import Count, RunState
 from tests.support.project import ROOT
 
 SCHEMA = yaml.safe_load((ROOT / "config/schemas/event.schema.yaml").read_text())
@@ -81,7 +81,7 @@ def test_only_what_is_to_be_done_is_planned(tmp_path):
     (tmp_path / "A.tape").unlink()
     (start,) = run(tmp_path)
     assert start.facts["tapes"] == {"A": {"mux_tape": 1}}
-    course = Course(start.run, tmp_path / "events")
+    course = RunState(start.run, tmp_path / "events")
     course.update()
     assert course.counts() == {("A", "mux_tape"): Count(to_do=1)}
 
@@ -99,7 +99,7 @@ def test_a_run_that_snakemake_itself_breaks_off_says_so(tmp_path):
     read = run(tmp_path, snakefile=stumbling, code=1)
     assert [event.kind for event in read] == ["run_started", "run_broken_off"]
     assert "no such table" in read[-1].facts["reason"]
-    course = Course(read[-1].run, tmp_path / "events")
+    course = RunState(read[-1].run, tmp_path / "events")
     course.update()
     assert (course.state, course.is_over) == ("broken off", True)
     assert 'tapemill_run_state{state="broken off"} 1.0' in (tmp_path / "events" / "metrics.prom").read_text()

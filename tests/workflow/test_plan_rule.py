@@ -25,7 +25,7 @@ def project(tmp_path):
 
 def test_a_new_tape_on_lanes_of_a_profile_is_planned_and_nothing_is_made(project):
     project.configure(plan={"json": "out/plan.json", "watts_lane": 225}, budget={"hours": 0})
-    run = project.run("plan", "--resources", "gpu1=0", profile="arc2", cores=3)
+    run = project.run("show_plan", "--resources", "gpu1=0", profile="arc2", cores=3)
     assert run.exit_code == 0, run.output
     assert "on 1 lane and 3 cores" in run.output
     assert "Energy: " in run.output
@@ -41,7 +41,7 @@ def test_an_archive_is_planned_in_parts_and_its_tapes_in_the_queue_count_for_the
     rows = [{"tape": tape, "source": "a.mkv", "language": "en"} for tape in ("T", "U", "V")]
     project.sheet(*rows)
     project.configure(plan={"json": "out/plan.json"}, queue={"scenes": 1, "tapes": 1})
-    assert project.run("plan").exit_code == 0
+    assert project.run("show_plan").exit_code == 0
     found = json.loads(project.path("out/plan.json").read_text())
     assert [tape["tape"] for tape in found["tapes"]] == ["T", "U", "V"]
     assert found["jobs"]["mux_tape"] == found["jobs"]["probe_capture"] == 3
@@ -57,12 +57,12 @@ def test_an_archive_is_planned_in_parts_and_its_tapes_in_the_queue_count_for_the
 
 def test_a_plan_that_snakemake_cannot_make_says_why(project):
     project.sheet({"tape": "T", "source": "a.mkv", "language": "en"}, {"tape": "U", "source": "b", "language": "en"})
-    assert project.run("plan").exit_code != 0
+    assert project.run("show_plan").exit_code != 0
     project.sheet({"tape": "T", "source": "a.mkv", "language": "en"})
     project.configure(subtitles={"model": "tiny"})
-    run = project.run("plan")
+    run = project.run("show_plan")
     assert run.exit_code != 0
-    assert "snakemake models" in run.output
+    assert "snakemake fetch_models" in run.output
 
 
 def test_beside_a_run_the_plan_is_shown_and_touches_nothing_of_it(project):
@@ -78,11 +78,11 @@ def test_beside_a_run_the_plan_is_shown_and_touches_nothing_of_it(project):
     environment = os.environ | {"PYTHONPATH": this_checkout()}
     with subprocess.Popen(command, cwd=project.folder, env=environment, **pipes) as active:
         assert active.stdout.readline() == b"held\n"
-        run = project.run("plan")
+        run = project.run("show_plan")
         assert run.exit_code == 0, run.output
         assert "Jobs to do: " in run.output
         # Anything else is a run.
-        refused = project.run("plan", "all")
+        refused = project.run("show_plan", "all")
         active.stdin.close()
     assert refused.exit_code != 0
     assert "another run is active" in refused.output

@@ -13,15 +13,15 @@ SNAKEFILE = """
 from pathlib import Path
 from snakemake.io import flag
 from snakemake.logging import logger
-from tapemill.snakemake_compat import main_process as mainprocess
+
 from tapemill.process import run_lock as runlock
 from tapemill.workflow import up_to_date as settled
-from tapemill.run import hooks as starting
+from tapemill.run import hooks
 from tapemill.config.tape_sheet import TapeRow
 from tapemill.workflow.tape_queue import TapeQueue
 from tapemill.workflow.tape import lookups
 
-PLANNED_ON = runlock.change_marker(starting.FOLDER)
+PLANNED_ON = runlock.change_marker(hooks.FOLDER)
 TAPES = lookups({
     name: TapeRow(name, Path(f"{name}.avi"), name, "", "en", "auto", "auto") for name in config["tapes"].split("-")
 })
@@ -35,7 +35,7 @@ QUEUE = TapeQueue(
 )
 
 onstart:
-    starting.begin(workflow, PLANNED_ON)
+    hooks.on_run_start(workflow, PLANNED_ON)
 
 def grown(what):
     with open(what, "a") as told:

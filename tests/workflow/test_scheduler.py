@@ -241,7 +241,7 @@ def test_input_size_decides_between_jobs_of_the_same_expected_time(tmp_path):
 
 def test_a_removed_lane_is_never_used_and_a_capped_rule_keeps_to_its_lanes(tmp_path):
     source = workflow(
-        rule("enhance", 6, resources="lanes_at_most=1", params="sleep_s=0.2"),
+        rule("enhance", 6, resources="max_lanes=1", params="sleep_s=0.2"),
         rule("speak", 4, params="sleep_s=0.2"),
         targets=[*names("enhance", 6), *names("speak", 4)],
         expected=dict.fromkeys(names("enhance", 6), 60),
@@ -327,12 +327,12 @@ class TestAsAPlugin(TestSchedulerBase):
 
 GUARD = """
 onstart:
-    from snakemake_scheduler_plugin_lanes.jobs import forget_lane
+    from snakemake_scheduler_plugin_lanes.jobs import remove_lane
     job = next(job for job in workflow.dag.needrun_jobs() if job.rule.name == "speak")
     for name, value in {"gpu0": 1, "lane_device": "cpu", "lane_warm": 1, "other": 5, "expected_s": 7}.items():
         job.add_aux_resource(name, value)
     assert {"gpu0", "lane_device", "lane_warm"} <= set(job.resources.keys()) & set(job.scheduler_resources), "added"
-    forget_lane(job)
+    remove_lane(job)
     assert not {"gpu0", "lane_device", "lane_warm"} & set(job.resources.keys()), "taken off the job"
     assert not {"gpu0", "lane_device", "lane_warm"} & set(job.scheduler_resources), "taken off the accounting"
     assert job.scheduler_resources["other"] == 5, "what others added stays"
@@ -347,7 +347,7 @@ def test_what_is_added_to_a_job_can_be_taken_off_again(tmp_path):
     _, output = run(tmp_path, workflow(GUARD, rule("speak", 1), targets=["speak-0"]), exit_code=None)
     assert "Finished jobid: 0 (Rule: all)" in output, (
         f"{output}\nThis Snakemake keeps what Job.add_aux_resource adds in another way. What to do: read the class Job "
-        "in snakemake/jobs.py, and let snakemake_scheduler_plugin_lanes.jobs.forget_lane take it off there, or call "
+        "in snakemake/jobs.py, and let snakemake_scheduler_plugin_lanes.jobs.remove_lane take it off there, or call "
         "Snakemake's own function for it if there is one by now."
     )
 

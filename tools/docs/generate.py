@@ -48,7 +48,7 @@ def _graph() -> str:
 
 PARTS: Final = (
     GeneratedPart("config/README.md", "reference", "config/schemas", reference),
-    GeneratedPart("README.md", "rule graph", "`snakemake --rulegraph mermaid-js`", _graph),
+    GeneratedPart("docs/architecture.md", "rule graph", "`snakemake --rulegraph mermaid-js`", _graph),
 )
 
 

@@ -10,7 +10,18 @@ from tapemill.enhance.scene_overrides import KEY_COLUMNS, TAPE_KEYS
 
 
 def reference() -> str:
-    """Render all tables: the sheet, the settings by section, the registry of models."""
+    """Render a list of all tables, then the tables: the sheet, the settings by section, the registry of models."""
+    tables = list(_tables())
+    titles = [line.removeprefix("### ") for line in tables if line.startswith("### ")]
+    return "\n".join([" ·\n".join(f"[{title}](#{_anchor(title)})" for title in titles), "", *tables])
+
+
+def _anchor(title: str) -> str:
+    """Name of a heading in links, as Markdown viewers form it."""
+    return title.lower().replace("`", "").replace(" ", "-")
+
+
+def _tables() -> list[str]:
     lines: list[str] = ["### Columns of the tape sheet", ""]
     lines += _table("column", schema("tapes")["properties"])
     properties: Mapping[str, Any] = schema("config")["properties"]
@@ -25,7 +36,7 @@ def reference() -> str:
     lines += ["", "### Entries of the registry of models", ""]
     required = entry["required"]
     lines += _table("key", {k: v if k in required else {"default": ""} | v for k, v in entry["properties"].items()})
-    return "\n".join(lines)
+    return lines
 
 
 def _columns(enhance: Mapping[str, Any]) -> str:

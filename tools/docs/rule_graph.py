@@ -1,4 +1,4 @@
-"""Rule graph of the README, from Snakemake (`--rulegraph mermaid-js`).
+"""Rule graph of docs/architecture.md, from Snakemake (`--rulegraph mermaid-js`).
 
 Before a checkpoint is done Snakemake does not know the rules behind it, and afterwards it omits the checkpoint. So the
 graph is the union of three: for a new tape, for one whose scenes are known, and for one whose language is known too.

@@ -1,4 +1,4 @@
-"""The tape's sound: every track of the capture, whole, from the first picture on, cleaned if asked, encoded once."""
+"""Audio of a tape: every track of the capture, whole, from the first frame on, filtered on request, encoded once."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ from .timeline import TimelineTrack, decode_to_timeline
 LOG = logging.getLogger("tapemill.audio")
 
 # Encoding runs at a hundred times the speed of the tape, with all filters at twenty; this is for a busy machine.
-SECONDS_PER_SECOND = 1.0
-Follow = Callable[[str], Callable[[float], None]]
-"""Begins to tell how far a step is; it is told the seconds of the tape that are done."""
+TIMEOUT_PER_SECOND = 1.0
+StartProgress = Callable[[str], Callable[[float], None]]
+"""Starts the progress of a step, by name; returns a callback for the seconds of the tape that are done."""
 SAMPLE_FORMATS = {16: "s16", 24: "s32"}
-# Of the codecs that are not lossless, the most samples that a last packet may be filled up with.
-LONGEST_PACKET_SAMPLES = 2048
+# Lossy codecs may pad the last packet with up to this many samples.
+MAX_PADDING_SAMPLES = 2048
 
 
 @dataclass(frozen=True)
 class _Job:
-    """One laid track and what is done to it."""
+    """One decoded track and its processing."""
 
-    laid: TimelineTrack
+    track: TimelineTrack
     sound: AudioTrackInfo
     chain: tuple[str, ...]
     noise_db: float | None
@@ -56,12 +56,12 @@ def clean_sound(
     record: Path,
     settings: AudioSettings,
 ) -> None:
-    """Write the sound of a tape as Matroska to `target` and what was done to it as JSON to `record`.
+    """Write the audio of a tape as Matroska to `target`, and its processing as JSON to `record`.
 
     `takes` are in the order of `sources`: the capture alone, or the scene files of a folder. Sample 0 of every track is
-    the start of grid frame 0. Nothing is resampled (except by Opus, which knows 48 kHz only) and nothing stretched.
-    What cannot be read of a track is silence. A capture without sound makes an empty file. Raises InputError if a
-    source cannot be opened, GateError if a track came out shorter or longer than it went in.
+    the start of grid frame 0. Nothing is resampled (except by Opus, which supports 48 kHz only) and nothing stretched.
+    Unreadable parts of a track are silence. A capture without audio makes an empty file. Raises InputError if a source
+    cannot be opened, GateError if a track came out shorter or longer than it went in.
     """
     if not sounds:
         with staged(target) as partial:
@@ -70,45 +70,52 @@ def clean_sound(
         return
     chosen = list(sounds[:1] if settings.tracks == "first" else sounds)
     frames, seconds = sum(take.frames for take in takes), float(sum(take.frames / take.rate for take in takes))
-    follow = functools.partial(progress_by_seconds, frames, seconds)
+    start_progress = functools.partial(progress_by_seconds, frames, seconds)
     with translate_os_errors(target), scratch_dir(target) as folder:
-        # On the target's disk, where there is room for sound.
-        paths = [folder / f"{place}.raw" for place in range(len(chosen))]
-        laid = decode_to_timeline(sources=sources, takes=takes, sounds=chosen, paths=paths, reached_s=follow("reading"))
-        jobs = [_prepare(track, sound, settings, target, follow) for track, sound in zip(laid, chosen, strict=True)]
+        # On the target's disk, which has space for audio.
+        paths = [folder / f"{index}.raw" for index in range(len(chosen))]
+        tracks = decode_to_timeline(
+            sources=sources, takes=takes, sounds=chosen, paths=paths, reached_s=start_progress("reading")
+        )
+        jobs = [
+            _prepare(track, sound, settings, target, start_progress)
+            for track, sound in zip(tracks, chosen, strict=True)
+        ]
         with staged(target) as partial:
-            command = _encode(jobs, partial, target, settings, follow("encoding"))
-            _check(jobs, partial, target, settings, follow)
-    made = {"commands": [command], "programs": version.tool_versions("av", "numpy", with_ffmpeg=True)}
-    write_json(record, {"codec": settings.codec, "tracks": [_to_plain(job, settings) for job in jobs], **made})
+            command = _encode(jobs, partial, target, settings, start_progress("encoding"))
+            _check(jobs, partial, target, settings, start_progress)
+    build_info = {"commands": [command], "programs": version.tool_versions("av", "numpy", with_ffmpeg=True)}
+    write_json(record, {"codec": settings.codec, "tracks": [_to_plain(job, settings) for job in jobs], **build_info})
     report(f"the sound of {frames} frames, in {len(jobs)} tracks", frames=frames)
 
 
-def _prepare(laid: TimelineTrack, sound: AudioTrackInfo, settings: AudioSettings, target: Path, follow: Follow) -> _Job:
-    rate = laid.format.sample_rate_hz
-    noise_db = noise_floor_db(laid.samples(), rate) if settings.hiss_db > 0 else None
+def _prepare(
+    track: TimelineTrack, sound: AudioTrackInfo, settings: AudioSettings, target: Path, start_progress: StartProgress
+) -> _Job:
+    rate = track.format.sample_rate_hz
+    noise_db = noise_floor_db(track.samples(), rate) if settings.hiss_db > 0 else None
     chain = filters(settings, sample_rate_hz=rate, noise_db=noise_db)
     loudness = None
     gain = 0.0
     if settings.loudness_lufs is not None:
-        loudness = _measure(laid, chain, target, follow("measuring"))
+        loudness = _measure(track, chain, target, start_progress("measuring"))
         gain = gain_db(loudness, settings)
         if gain:
             # Two-pass normalisation without a change of dynamics is one constant gain: nothing is resampled.
             chain = [*(chain or ["aformat=sample_fmts=dblp"]), f"volume=volume={gain:.2f}dB:precision=double"]
-    job = _Job(laid, sound, tuple(chain), noise_db, loudness, gain)
-    LOG.info("sound track of %.3f s: %s", laid.duration_s, _to_plain(job, settings))
+    job = _Job(track, sound, tuple(chain), noise_db, loudness, gain)
+    LOG.info("sound track of %.3f s: %s", track.duration_s, _to_plain(job, settings))
     return job
 
 
-def _measure(laid: TimelineTrack, chain: Sequence[str], target: Path, reached_s: Callable[[float], None]) -> Loudness:
+def _measure(track: TimelineTrack, chain: Sequence[str], target: Path, reached_s: Callable[[float], None]) -> Loudness:
     output = ffmpeg.run(
         [
-            *ffmpeg.input_args(laid.path, options=laid.source_options()),
+            *ffmpeg.input_args(track.path, options=track.source_options()),
             *("-af", ",".join([*chain, MEASURE]), "-f", "null", "-"),
         ],
         concerns=target,
-        timeout_s=_time_limit([laid]),
+        timeout_s=_timeout_s([track]),
         verbosity="info",
         reached_s=reached_s,
     )
@@ -125,46 +132,48 @@ def _encode(
     """Write the tracks; returns the command for the record."""
     arguments: list[str] = []
     outputs: list[str] = []
-    for place, job in enumerate(jobs):
-        arguments += ffmpeg.input_args(job.laid.path, options=job.laid.source_options())
-        outputs += ["-map", f"{place}:a", *_codec(job, place, settings)]
+    for index, job in enumerate(jobs):
+        arguments += ffmpeg.input_args(job.track.path, options=job.track.source_options())
+        outputs += ["-map", f"{index}:a", *_codec(job, index, settings)]
         if job.chain:
-            outputs += [f"-filter:a:{place}", ",".join(job.chain)]
-        outputs += [f"-metadata:s:a:{place}", f"language={job.sound.language or 'und'}"]
-        outputs += [f"-metadata:s:a:{place}", f"title={job.sound.title}"]
-        outputs += [f"-disposition:a:{place}", "default" if place == 0 else "0"]
-    # Without a limit the muxer never gives up waiting for a track, so the order of packets depends on nothing but time.
+            outputs += [f"-filter:a:{index}", ",".join(job.chain)]
+        outputs += [f"-metadata:s:a:{index}", f"language={job.sound.language or 'und'}"]
+        outputs += [f"-metadata:s:a:{index}", f"title={job.sound.title}"]
+        outputs += [f"-disposition:a:{index}", "default" if index == 0 else "0"]
+    # Without a limit the muxer always waits for all tracks, so the order of packets depends only on their time.
     outputs += ["-max_interleave_delta", "0"]
     arguments += [*ffmpeg.BITEXACT, *outputs, *ffmpeg.output_args(partial, "matroska")]
     ffmpeg.run(
         arguments,
         concerns=target,
-        timeout_s=_time_limit([job.laid for job in jobs]),
-        most_bytes=max_output_bytes(sound_bytes=sum(job.laid.path.stat().st_size for job in jobs)),
+        timeout_s=_timeout_s([job.track for job in jobs]),
+        max_output_bytes=max_output_bytes(sound_bytes=sum(job.track.path.stat().st_size for job in jobs)),
         reached_s=reached_s,
     )
-    names: dict[str | Path, str] = {job.laid.path: f"track {place}" for place, job in enumerate(jobs, 1)}
+    names: dict[str | Path, str] = {job.track.path: f"track {index}" for index, job in enumerate(jobs, 1)}
     return redact_paths(arguments, {**names, partial: "sound"})
 
 
-def _codec(job: _Job, place: int, settings: AudioSettings) -> list[str]:
-    form = job.laid.format
+def _codec(job: _Job, index: int, settings: AudioSettings) -> list[str]:
+    form = job.track.format
     if settings.codec == "flac":
-        return [f"-c:a:{place}", "flac", f"-sample_fmt:a:{place}", SAMPLE_FORMATS[form.bits]]
+        return [f"-c:a:{index}", "flac", f"-sample_fmt:a:{index}", SAMPLE_FORMATS[form.bits]]
     if settings.codec == "pcm":
-        return [f"-c:a:{place}", f"pcm_s{form.bits}le"]
+        return [f"-c:a:{index}", f"pcm_s{form.bits}le"]
     encoder = {"aac": "aac", "opus": "libopus"}[settings.codec]
-    return [f"-c:a:{place}", encoder, f"-b:a:{place}", f"{settings.bitrate_kbps}k"]
+    return [f"-c:a:{index}", encoder, f"-b:a:{index}", f"{settings.bitrate_kbps}k"]
 
 
-def _time_limit(laid: Sequence[TimelineTrack]) -> float:
-    return timeout_s(seconds=SECONDS_PER_SECOND * sum(track.duration_s for track in laid))
+def _timeout_s(tracks: Sequence[TimelineTrack]) -> float:
+    return timeout_s(seconds=TIMEOUT_PER_SECOND * sum(track.duration_s for track in tracks))
 
 
-def _check(jobs: Sequence[_Job], partial: Path, target: Path, settings: AudioSettings, follow: Follow) -> None:
-    """The gate: as many samples come out as went in, the first is at time zero, and sound is not silence."""
-    for place, job in enumerate(jobs):
-        found, start_s, loudest, reached_s = 0, None, 0.0, follow("checking")
+def _check(
+    jobs: Sequence[_Job], partial: Path, target: Path, settings: AudioSettings, start_progress: StartProgress
+) -> None:
+    """Verify the output: as many samples as went in, the first at time zero, and no unexpected silence."""
+    for index, job in enumerate(jobs):
+        found, start_s, peak, reached_s = 0, None, 0.0, start_progress("checking")
         with open_output(partial, target=target) as container:
             if len(container.streams.audio) != len(jobs):
                 raise GateError(
@@ -172,30 +181,30 @@ def _check(jobs: Sequence[_Job], partial: Path, target: Path, settings: AudioSet
                     file=target,
                     remedy=REMEDY,
                 )
-            stream = container.streams.audio[place]
+            stream = container.streams.audio[index]
             for frame in container.decode(stream):
                 start_s = frame.time if start_s is None else start_s
                 found += frame.samples
-                # Where anything is heard, it is not silent: no need to look at the rest.
-                loudest = loudest or peak_amplitude(frame)
+                # One sample above zero is enough.
+                peak = peak or peak_amplitude(frame)
                 reached_s(found / frame.sample_rate)
             rate = stream.codec_context.sample_rate
-        expected = job.laid.counts.samples * rate / job.laid.format.sample_rate_hz
-        spare = 0 if settings.codec in ("flac", "pcm") else LONGEST_PACKET_SAMPLES
-        if not expected - 1 < found < expected + spare + 1 or abs(start_s or 0.0) > 0.001:
+        expected = job.track.counts.samples * rate / job.track.format.sample_rate_hz
+        padding = 0 if settings.codec in ("flac", "pcm") else MAX_PADDING_SAMPLES
+        if not expected - 1 < found < expected + padding + 1 or abs(start_s or 0.0) > 0.001:
             raise GateError(
-                f"sound track {place + 1} has {found} samples from {start_s} s on, not {expected:.0f} from 0 s on",
+                f"sound track {index + 1} has {found} samples from {start_s} s on, not {expected:.0f} from 0 s on",
                 file=target,
                 remedy=REMEDY,
             )
-        if not loudest:
-            check_loudness(written=loudest, was=job.laid.peak(), target=target)
+        if not peak:
+            check_loudness(written=peak, was=job.track.peak(), target=target)
 
 
 def _to_plain(job: _Job, settings: AudioSettings) -> dict[str, Any]:
     loudness = job.loudness
     return {
-        **job.laid.to_plain(),
+        **job.track.to_plain(),
         "source_stream": job.sound.stream_index,
         "source_codec": job.sound.codec,
         "filters": list(job.chain),

@@ -1,4 +1,4 @@
-"""Cleaning of a sound track as ffmpeg filters: hum, hiss and level. None of them moves or adds a sample."""
+"""Audio filters for ffmpeg: hum, hiss and loudness. None of them moves or adds a sample."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from tapemill.core.errors import ToolFailed
 HUM_HARMONICS = 8
 # Notch width as a part of its frequency: covers mains drift and the wow of a home recorder.
 NOTCH_WIDTH = 1 / 30
-# afftdn works on windows of three steps, one eightieth of a second each, and gives the sound back two steps late.
+# afftdn works on windows of three steps, one eightieth of a second each, and delays the audio by two steps.
 AFFTDN_STEPS_LATE = 2
 AFFTDN_STEPS_PER_S = 80
 # Range of afftdn's option noise_floor.
 NOISE_FLOOR_DB = (-80.0, -20.0)
-# Loudness is measured by ebur128: loudnorm's own first pass was 0.6 LU off on sound that swells.
+# Loudness is measured by ebur128: loudnorm's own first pass was 0.6 LU off on audio that swells.
 MEASURE = "ebur128=peak=true:framelog=quiet"
-ABSOLUTE_GATE_LUFS = -70.0  # what EBU R 128 takes for silence
+ABSOLUTE_GATE_LUFS = -70.0  # silence by EBU R 128
 WINDOW_S = 0.1
-QUIETEST = 0.05
+QUIETEST_QUANTILE = 0.05
 
 
 @dataclass(frozen=True)
@@ -33,13 +33,13 @@ class AudioSettings:
 
     tracks: Literal["all", "first"]
     hum_hz: int
-    """Mains frequency whose hum is notched out; 0 leaves it."""
+    """Mains frequency of the hum to remove; 0 for none."""
     hiss_db: float
-    """How far hiss is lowered; 0 leaves it."""
+    """Reduction of hiss; 0 for none."""
     loudness_lufs: float | None
-    """Integrated loudness to reach by one constant gain; None leaves the level."""
+    """Target integrated loudness, reached by one constant gain; None for no change."""
     true_peak_db: float
-    """No gain lifts the peak above this (dBTP)."""
+    """Limit of the peak after the gain (dBTP)."""
     codec: Literal["flac", "aac", "opus", "pcm"]
     bitrate_kbps: int
     """Per track, for aac and opus."""
@@ -55,9 +55,9 @@ class Loudness:
 
 
 def noise_floor_db(samples: np.ndarray, sample_rate_hz: int) -> float | None:
-    """Level of the hiss in the quietest passages, in dB of full scale; None without any.
+    """Measure the level of hiss in the quietest passages, in dBFS; None for digital silence.
 
-    `samples` has shape (samples, channels). Taken from the difference of neighbouring samples, which is blind to hum,
+    `samples` has shape (samples, channels). Measured on the difference of neighbouring samples, which ignores hum,
     scaled so that white noise keeps its level.
     """
     window = max(2, int(WINDOW_S * sample_rate_hz))
@@ -67,40 +67,40 @@ def noise_floor_db(samples: np.ndarray, sample_rate_hz: int) -> float | None:
         differences = np.diff(samples[start : start + window].astype(np.float64) / scale, axis=0)
         levels.append(float(np.sqrt(np.mean(differences**2) / 2)))
     # Digital silence is padding or a muted input, not the tape.
-    heard = [level for level in levels if level > 0]
-    return 20 * math.log10(float(np.quantile(heard, QUIETEST))) if heard else None
+    audible = [level for level in levels if level > 0]
+    return 20 * math.log10(float(np.quantile(audible, QUIETEST_QUANTILE))) if audible else None
 
 
 def filters(settings: AudioSettings, *, sample_rate_hz: int, noise_db: float | None) -> list[str]:
-    """Hum and hiss filters, none if none is asked for. `noise_db` as `noise_floor_db` finds it."""
+    """Return the hum and hiss filters of the settings. `noise_db` is from `noise_floor_db`."""
     chain = []
     for harmonic in range(1, HUM_HARMONICS + 1):
         frequency = settings.hum_hz * harmonic
         if 0 < frequency < 0.45 * sample_rate_hz:
             chain.append(f"bandreject=frequency={frequency}:width_type=h:width={frequency * NOTCH_WIDTH:.4f}")
     if settings.hiss_db > 0 and noise_db is not None:
-        late = AFFTDN_STEPS_LATE * (sample_rate_hz // AFFTDN_STEPS_PER_S)
+        delay = AFFTDN_STEPS_LATE * (sample_rate_hz // AFFTDN_STEPS_PER_S)
         floor = min(max(noise_db, NOISE_FLOOR_DB[0]), NOISE_FLOOR_DB[1])
-        # What the filter holds back at its end is pushed out by silence, what it gives late is taken off the start.
-        chain.append(f"apad=pad_len={late}")
+        # Silence flushes the filter at its end, and its delay is trimmed from the start.
+        chain.append(f"apad=pad_len={delay}")
         chain.append(f"afftdn=noise_reduction={settings.hiss_db:g}:noise_floor={floor:.2f}")
-        chain.append(f"atrim=start_sample={late}")
+        chain.append(f"atrim=start_sample={delay}")
         chain.append("asetpts=N")
-    # Double precision throughout; the last conversion alone rounds.
+    # Double precision throughout; only the last conversion rounds.
     return ["aformat=sample_fmts=dblp", *chain] if chain else []
 
 
 def gain_db(measured: Loudness, settings: AudioSettings) -> float:
-    """The one gain that brings a track to the target, as far as its peak allows. 0 for silence or without a target."""
+    """Return the gain that brings a track to the target, limited by its peak. 0 for silence or without a target."""
     if settings.loudness_lufs is None or not math.isfinite(measured.integrated_lufs):
         return 0.0
     wanted = settings.loudness_lufs - measured.integrated_lufs
-    room = settings.true_peak_db - measured.true_peak_db
-    return min(wanted, room)
+    headroom = settings.true_peak_db - measured.true_peak_db
+    return min(wanted, headroom)
 
 
 def parse_loudness(report: str) -> Loudness:
-    """Read the summary that ffmpeg's filter ebur128 prints. Raises ToolFailed if there is none."""
+    """Parse the summary that ffmpeg's filter ebur128 prints. Raises ToolFailed if there is none."""
     summary = report[report.rfind("Summary:") :]
     loudness, peak = re.search(r"\bI:\s+(\S+) LUFS", summary), re.search(r"\bPeak:\s+(\S+) dBFS", summary)
     if loudness is None or peak is None:

@@ -1,4 +1,4 @@
-"""A scene's sound for the speech recogniser: 16 kHz, mono, 16 bits, as WAV."""
+"""Audio of a scene for speech recognition: 16 kHz, mono, 16 bits, as WAV."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ MARGIN_S = Fraction(1, 10)
 def extract_audio(
     *, source: Path, take: SourceFileInfo, sound_stream: int | None, span: FrameRange, target: Path
 ) -> None:
-    """Write a scene's sound as WAV with exactly round(duration × 16000) samples, each at its time.
+    """Write a scene's audio as WAV with exactly round(duration × 16000) samples, each at its time.
 
-    Time zero is the start of the scene's first frame. Silence where the capture has no sound, not yet, or no more.
+    Time zero is the start of the scene's first frame. Silence where the capture has no audio.
     """
     first = round_half_up(span.start_s(take.rate) * RATE_HZ)
     count = round_half_up(span.duration_s(take.rate) * RATE_HZ)
@@ -34,7 +34,7 @@ def extract_audio(
     else:
         samples = speech_samples(source, sound_stream, origin_s=take.start_s, first=first, count=count)
     pcm = np.clip(np.round(samples.astype(np.float64) * 2**15), -(2**15), 2**15 - 1).astype("<i2")
-    # Opened here: a wave writer that cannot open its file complains again when it is collected.
+    # Opened here: a wave writer that cannot open its file raises again when it is garbage-collected.
     with staged(target) as partial, partial.open("wb") as stream, wave.open(stream, "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
@@ -43,9 +43,9 @@ def extract_audio(
 
 
 def speech_samples(source: Path, stream_index: int, *, origin_s: Fraction, first: int, count: int) -> np.ndarray:
-    """Samples [first, first + count) at 16 kHz of a track, counted from `origin_s`, its channels averaged.
+    """Read samples [first, first + count) at 16 kHz of a track, counted from `origin_s`, its channels averaged.
 
-    shape = (count,), float32, full scale ±1. Sound before `origin_s` is left out.
+    shape = (count,), float32, full scale ±1. Audio before `origin_s` is left out.
     """
     rate_hz = probe_format(source, stream_index).rate_hz
     # Both rates have a sample at each whole multiple of this: starting there keeps their phases as in the whole track.
@@ -56,11 +56,11 @@ def speech_samples(source: Path, stream_index: int, *, origin_s: Fraction, first
     begin, end = round_half_up(start_s * rate_hz), math.ceil(stop_s * rate_hz)
     mono = read_samples(source, stream_index, origin_s=origin_s, first=begin, count=end - begin).mean(axis=0)
     skip = first - round_half_up(start_s * RATE_HZ)
-    return _resampled(mono, rate_hz)[skip : skip + count]
+    return _resample(mono, rate_hz)[skip : skip + count]
 
 
-def _resampled(mono: np.ndarray, rate_hz: int) -> np.ndarray:
-    """Shape = (samples,), float32; the first sample stays at its place."""
+def _resample(mono: np.ndarray, rate_hz: int) -> np.ndarray:
+    """Resample to 16 kHz, shape = (samples,), float32; the first sample keeps its time."""
     if rate_hz == RATE_HZ:
         return mono
     resampler = av.AudioResampler("flt", "mono", RATE_HZ)

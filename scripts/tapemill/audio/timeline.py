@@ -1,4 +1,4 @@
-"""Sound decoded and laid on the tape's clock, as raw samples: what the tape's sound tracks are made of."""
+"""Decoding of audio tracks to raw samples on the timeline of the tape."""
 
 from __future__ import annotations
 
@@ -27,27 +27,27 @@ LOG = logging.getLogger("tapemill.audio")
 RawFormat = Literal["s16", "s32", "flt"]
 DTYPES: dict[RawFormat, str] = {"s16": "<i2", "s32": "<i4", "flt": "<f4"}
 DEMUXERS: dict[RawFormat, str] = {"s16": "s16le", "s32": "s32le", "flt": "f32le"}
-# What holds every value of the decoder's format; double precision is more than any tape is worth.
+# Raw formats that hold every value of the decoder's format; double precision is reduced to single.
 RAW_FORMATS: dict[str, RawFormat] = {"u8": "s16", "s16": "s16", "s32": "s32", "flt": "flt", "dbl": "flt"}
 PEAK_SAMPLES = 1 << 20
 
 
 @dataclass(frozen=True)
 class RawAudioFormat:
-    """How the raw samples of a track are written: interleaved, little-endian."""
+    """Format of a track's raw samples: interleaved, little-endian."""
 
     raw: RawFormat
     bits: int
-    """What the capture's samples are worth keeping with: 16 or 24."""
+    """Bit depth to keep of the capture's samples: 16 or 24."""
     sample_rate_hz: int
     channels: int
     layout: str
-    """As ffmpeg names it; "2c" is the usual layout of two channels."""
+    """ffmpeg's name; "2c" is the usual layout of two channels."""
 
 
 @dataclass(frozen=True)
 class TimelineTrack:
-    """One track on the tape's clock, as a file of raw samples."""
+    """One track on the timeline of the tape, as a file of raw samples."""
 
     path: Path
     format: RawAudioFormat
@@ -59,25 +59,25 @@ class TimelineTrack:
         return self.counts.samples / self.format.sample_rate_hz
 
     def peak(self) -> float:
-        """Largest sample, full scale 1."""
+        """Return the largest absolute sample, full scale 1."""
         samples = self.samples()
         full = -float(np.iinfo(samples.dtype).min) if samples.dtype.kind == "i" else 1.0
-        # Read in parts: a tape's sound is larger than some memories.
+        # Read in parts: a tape's audio may be larger than the memory.
         parts = (samples[start : start + PEAK_SAMPLES] for start in range(0, len(samples), PEAK_SAMPLES))
         return max((float(np.abs(part.astype(np.float64)).max()) for part in parts), default=0.0) / full
 
     def samples(self) -> np.ndarray:
-        """The samples, mapped from the file. shape = (samples, channels)."""
+        """Return the samples, mapped from the file. shape = (samples, channels)."""
         shape = (self.counts.samples, self.format.channels)
         return np.memmap(self.path, dtype=DTYPES[self.format.raw], mode="r", shape=shape)
 
     def source_options(self) -> list[str]:
-        """Options under which ffmpeg opens the file."""
+        """Return the ffmpeg input options of the file."""
         form = self.format
         return ["-f", DEMUXERS[form.raw], "-ar", str(form.sample_rate_hz), "-ch_layout", form.layout]
 
     def to_plain(self) -> dict[str, Any]:
-        """For the record."""
+        """Return plain values for the record."""
         return {**asdict(self.format), **asdict(self.counts)}
 
 
@@ -89,125 +89,125 @@ def decode_to_timeline(
     paths: Sequence[Path],
     reached_s: Callable[[float], None],
 ) -> list[TimelineTrack]:
-    """Decode `sounds` in one reading of all `sources` and write each, laid on the tape's clock, to its file of `paths`.
+    """Decode `sounds` in one pass over all `sources`; write each, on the tape's timeline, to its file of `paths`.
 
-    One source is a whole capture: its sound ends where it ends. Several are ready scenes: each fills its frames' share
-    of samples, counted from the first frame of the tape, so that no error adds up. A track of which nothing can be read
-    becomes silence as long as the picture. `reached_s` is told how many seconds of the tape are laid. Raises InputError
-    if a source cannot be opened.
+    One source is a whole capture: its audio keeps its length. Several are ready scenes: each fills exactly the samples
+    of its frames, counted from the first frame of the tape, so that errors do not accumulate. A track that cannot be
+    read becomes silence of the length of the video. `reached_s` is called with the seconds of the tape that are done.
+    Raises InputError if a source cannot be opened.
     """
     whole = len(sources) == 1
-    formats = [_format(sources, place, sound, whole=whole) for place, sound in enumerate(sounds)]
+    formats = [_probe_format(sources, index, sound, whole=whole) for index, sound in enumerate(sounds)]
     with ExitStack() as stack:
         outs = [stack.enter_context(path.open("wb")) for path in paths]
-        tracks = [_Track(form, out) for form, out in zip(formats, outs, strict=True)]
+        tracks = [_TrackDecoder(form, out) for form, out in zip(formats, outs, strict=True)]
         start_s = Fraction(0)
         for source, take in zip(sources, takes, strict=True):
             stop_s = start_s + take.frames / take.rate
             for track in tracks:
-                track.begin(offset_s=start_s - take.start_s, picture_end_s=stop_s, fill=not whole)
+                track.start_source(offset_s=start_s - take.start_s, video_end_s=stop_s, fill=not whole)
             with open_media(source) as container:
-                streams = [_stream(container, place, sound, whole=whole) for place, sound in enumerate(sounds)]
+                streams = [_stream(container, index, sound, whole=whole) for index, sound in enumerate(sounds)]
                 chosen = {s.index: t for s, t in zip(streams, tracks, strict=True) if s}
                 _decode_all(container, chosen, source, reached_s)
             for track in tracks:
-                track.end()
+                track.end_source()
             start_s = stop_s
         for track in tracks:
-            if track.placer.counts.samples == 0:
-                track.placer.silence_until(round_half_up(start_s * track.format.sample_rate_hz))
-    return [TimelineTrack(path, track.format, track.placer.counts) for path, track in zip(paths, tracks, strict=True)]
+            if track.writer.counts.samples == 0:
+                track.writer.silence_until(round_half_up(start_s * track.format.sample_rate_hz))
+    return [TimelineTrack(path, track.format, track.writer.counts) for path, track in zip(paths, tracks, strict=True)]
 
 
-class _Track:
-    """One track on its way from decoded frames to placed samples."""
+class _TrackDecoder:
+    """Converter of one track from decoded frames to samples on the timeline."""
 
     def __init__(self, form: RawAudioFormat, out: IO[bytes]) -> None:
         self.format = form
-        self.placer = TimelineWriter(
+        self.writer = TimelineWriter(
             out, dtype=DTYPES[form.raw], channels=form.channels, sample_rate_hz=form.sample_rate_hz
         )
         self._offset_s = Fraction(0)
         self._resampler: AudioResampler | None = None
-        self._resampled: tuple[str, str, int] | None = None
+        self._resampler_input: tuple[str, str, int] | None = None
         """Format, layout and rate that the resampler was made for."""
 
     @property
-    def laid_s(self) -> float:
-        """Length so far, in seconds."""
-        return self.placer.counts.samples / self.format.sample_rate_hz
+    def written_s(self) -> float:
+        """Seconds written so far."""
+        return self.writer.counts.samples / self.format.sample_rate_hz
 
-    def begin(self, *, offset_s: Fraction, picture_end_s: Fraction, fill: bool) -> None:
-        """Begin a take. `offset_s` leads from the file's clock to the tape's."""
+    def start_source(self, *, offset_s: Fraction, video_end_s: Fraction, fill: bool) -> None:
+        """Start a source file. `offset_s` is added to the file's times to get those of the tape."""
         self._offset_s = offset_s
-        self.placer.begin(picture_end=round_half_up(picture_end_s * self.format.sample_rate_hz), fill=fill)
+        self.writer.start_source(video_end=round_half_up(video_end_s * self.format.sample_rate_hz), fill=fill)
 
     def add(self, frame: AudioFrame) -> None:
-        """Take the next decoded frame of the take."""
-        for converted in self._converted(frame):
+        """Add the next decoded frame of the source file."""
+        for converted in self._convert(frame):
             position = None
             if converted.pts is not None and converted.time_base is not None:
                 seconds = converted.pts * Fraction(converted.time_base) + self._offset_s
                 position = round_half_up(seconds * self.format.sample_rate_hz)
-            self.placer.add(_interleaved(converted, self.format), position)
+            self.writer.add(_interleaved(converted, self.format), position)
 
-    def lose(self) -> None:
-        """Count a packet that cannot be decoded. The next time stamp tells how long it was."""
-        self.placer.counts.unreadable_packets += 1
+    def count_unreadable(self) -> None:
+        """Count a packet that cannot be decoded. Its duration follows from the next time stamp."""
+        self.writer.counts.unreadable_packets += 1
 
-    def end(self) -> None:
-        """End the take."""
-        for converted in self._flushed():
-            self.placer.add(_interleaved(converted, self.format), None)
-        self.placer.end()
+    def end_source(self) -> None:
+        """End the source file."""
+        for converted in self._flush():
+            self.writer.add(_interleaved(converted, self.format), None)
+        self.writer.end_source()
 
-    def _converted(self, frame: AudioFrame) -> list[AudioFrame]:
-        """The frame as it is, or, where a recording changes its format on the way, brought to the track's."""
+    def _convert(self, frame: AudioFrame) -> list[AudioFrame]:
+        """Return the frame unchanged, or resampled if a recording changes its format within the track."""
         form = self.format
-        like = (frame.format.packed.name, frame.layout.name, frame.sample_rate)
-        if RAW_FORMATS.get(like[0]) == form.raw and (frame.layout.nb_channels, like[2]) == (
+        frame_format = (frame.format.packed.name, frame.layout.name, frame.sample_rate)
+        if RAW_FORMATS.get(frame_format[0]) == form.raw and (frame.layout.nb_channels, frame_format[2]) == (
             form.channels,
             form.sample_rate_hz,
         ):
-            return [*self._flushed(), frame]
-        before = []
-        if self._resampled != like:
-            before = self._flushed()
+            return [*self._flush(), frame]
+        flushed = []
+        if self._resampler_input != frame_format:
+            flushed = self._flush()
             self._resampler = AudioResampler(format=form.raw, layout=form.layout, rate=form.sample_rate_hz)
-            self._resampled = like
+            self._resampler_input = frame_format
         assert self._resampler is not None
-        return [*before, *self._resampler.resample(frame)]
+        return [*flushed, *self._resampler.resample(frame)]
 
-    def _flushed(self) -> list[AudioFrame]:
+    def _flush(self) -> list[AudioFrame]:
         if self._resampler is None:
             return []
-        rest = self._resampler.resample(None)
-        self._resampler = self._resampled = None
-        return rest
+        remaining = self._resampler.resample(None)
+        self._resampler = self._resampler_input = None
+        return remaining
 
 
-def _format(sources: Sequence[Path], place: int, sound: AudioTrackInfo, *, whole: bool) -> RawAudioFormat:
-    """What the first sound that can be decoded is like decides what the track is like."""
+def _probe_format(sources: Sequence[Path], index: int, sound: AudioTrackInfo, *, whole: bool) -> RawAudioFormat:
+    """Return the track's format, from the first frame that can be decoded."""
     for source in sources:
         with open_media(source) as container:
-            stream = _stream(container, place, sound, whole=whole)
+            stream = _stream(container, index, sound, whole=whole)
             frame = _first_frame(container, stream) if stream is not None else None
             if frame is not None:
                 raw = RAW_FORMATS.get(frame.format.packed.name, "flt")
                 precise = raw == "s32" or (raw == "flt" and sound.codec.startswith("pcm_"))
-                # A layout that nobody stated is the usual one of so many channels.
+                # An unspecified layout becomes the default of its number of channels.
                 named = not frame.layout.name.endswith("channels")
                 layout = frame.layout.name if named else f"{frame.layout.nb_channels}c"
                 return RawAudioFormat(raw, 24 if precise else 16, frame.sample_rate, frame.layout.nb_channels, layout)
     return RawAudioFormat("s16", 16, sound.sample_rate_hz or 48_000, sound.channels or 1, f"{sound.channels or 1}c")
 
 
-def _stream(container: InputContainer, place: int, sound: AudioTrackInfo, *, whole: bool) -> AudioStream | None:
-    """The track within one file. Scene files may number their streams differently, so there the order counts."""
+def _stream(container: InputContainer, index: int, sound: AudioTrackInfo, *, whole: bool) -> AudioStream | None:
+    """Return the track within one file. Scene files may number their streams differently, so their order is used."""
     streams = [stream for stream in container.streams.audio if stream.codec_context is not None]
     if whole:
         return next((stream for stream in streams if stream.index == sound.stream_index), None)
-    return streams[place] if place < len(streams) else None
+    return streams[index] if index < len(streams) else None
 
 
 def _first_frame(container: InputContainer, stream: AudioStream) -> AudioFrame | None:
@@ -221,9 +221,9 @@ def _first_frame(container: InputContainer, stream: AudioStream) -> AudioFrame |
 
 
 def _decode_all(
-    container: InputContainer, tracks: Mapping[int, _Track], source: Path, reached_s: Callable[[float], None]
+    container: InputContainer, tracks: Mapping[int, _TrackDecoder], source: Path, reached_s: Callable[[float], None]
 ) -> None:
-    """Hand every frame of some streams to their tracks, as far as the file can be read."""
+    """Decode the streams of `tracks`, by index, as far as the file can be read."""
     for stream in container.streams:
         if stream.index not in tracks:
             stream.discard = Discard.all
@@ -234,13 +234,13 @@ def _decode_all(
             try:
                 frames = packet.decode()
             except av.error.FFmpegError as error:
-                tracks[packet.stream.index].lose()
+                tracks[packet.stream.index].count_unreadable()
                 errors.append(str(error.strerror))
                 continue
             for frame in frames:
                 if isinstance(frame, AudioFrame):
                     tracks[packet.stream.index].add(frame)
-            reached_s(tracks[packet.stream.index].laid_s)
+            reached_s(tracks[packet.stream.index].written_s)
     except av.error.FFmpegError as error:
         LOG.warning("the sound cannot be read to its end (%s): %s", error.strerror, source)
     if errors:
@@ -248,7 +248,7 @@ def _decode_all(
 
 
 def _interleaved(frame: AudioFrame, form: RawAudioFormat) -> np.ndarray:
-    """Samples of a frame. shape = (samples, channels), type of the raw format."""
+    """Return the samples of a frame. shape = (samples, channels), type of the raw format."""
     samples = frame.to_ndarray()
     samples = samples.T if frame.format.is_planar else samples.reshape(-1, form.channels)
     if samples.dtype == np.uint8:

@@ -1,4 +1,4 @@
-"""Stage capture: probe and validate what was digitised."""
+"""Stage capture: probe and validate captures."""
 
 from .validation import CaptureSettings
 

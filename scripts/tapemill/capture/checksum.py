@@ -1,4 +1,4 @@
-"""SHA-256 of a capture: read whole once, and remembered as long as its fingerprint stays."""
+"""SHA-256 of a capture: computed once, and reused while its fingerprint stays the same."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ LOG = logging.getLogger("tapemill.provenance")
 def hash_capture(*, sources: Sequence[Path], target: Path) -> None:
     """Write size, fingerprint and SHA-256 of each file of a capture, in their order, as JSON.
 
-    What an earlier `target` knows of a file with the same fingerprint is not read again: 100 GB take minutes. Raises
-    InputError if a file is written to meanwhile.
+    Files whose fingerprint is in an earlier `target` are not read again: 100 GB take minutes. Raises InputError if a
+    file changes meanwhile.
     """
     known = {file["fingerprint"]: file for file in job_records.read(target).get("files", ())}
     with ensure_not_growing(sources):

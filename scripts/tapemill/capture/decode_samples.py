@@ -1,4 +1,4 @@
-"""A look at some pictures of a capture, spread over it: whether they can be decoded, how large they are, how stored."""
+"""Decode samples spread over a capture: whether frames can be decoded, their size, and PAFF detection."""
 
 from __future__ import annotations
 
@@ -17,65 +17,65 @@ from av.container import InputContainer
 from tapemill.media.packets import PacketIndex
 from tapemill.media.probe import open_media
 
-LOOKS = 12
-# Pictures come out in spite of the decoder's delay, even at two packets for each; and, where packets may hold single
-# fields, so many that it shows.
-MOST_PACKETS = 40
-ENOUGH_FRAMES = 8
-LAST_PICTURES = 4
+SAMPLES = 12
+# Enough packets for the decoder's delay, even at two per frame; and, where packets may hold single fields, enough
+# frames to recognise that.
+MAX_PACKETS = 40
+MAX_FRAMES = 8
+SKIPPED_LAST_FRAMES = 4
 SEEKS_BACK_S = (0, 2, 20)
-# A second field comes half a frame after the first; anything far from that is a picture that could not be decoded.
-HALF = (0.35, 0.65)
-FEWEST_FIELDS = 4
+# A second field comes half a frame after the first; anything else is a frame that could not be decoded.
+HALF_FRAME = (0.35, 0.65)
+MIN_FIELDS = 4
 
 
 @dataclass(frozen=True)
 class DecodeSample:
-    """What was seen at one place."""
+    """Result of decoding at one position."""
 
     time: int
-    """Time stamp of the key frame it was to begin at, in the stream's units."""
+    """Time stamp of the key frame where it started, in the stream's time base."""
     size: tuple[int, int] | None
-    """Width and height of the first picture; None if nothing could be decoded."""
+    """Width and height of the first frame; None if nothing could be decoded."""
     field_steps: tuple[int, ...]
-    """Of packets that hold the second field of a picture only: time since the first field, in the stream's units."""
+    """Time since the first field, in the stream's time base, of packets that hold the second field of a frame only."""
 
 
 def sample_decode(path: Path, stream_index: int, packets: PacketIndex) -> list[DecodeSample]:
-    """Look at some places of a file, the first and the last of its key frames among them, in order.
+    """Decode samples of a file in order, at its first and last key frames and in between.
 
-    Where the size of the picture differs between two places, more are looked at, until the change is found to the key
-    frame: then the first Look of another size is where it is.
+    Where the frame size differs between two samples, more are taken until the change is located to the key frame: the
+    first sample of another size is then at the change.
     """
-    # Of the last pictures a file may hold a part only.
-    keys = packets.key_times[packets.key_times <= packets.times[-LAST_PICTURES:][0]]
+    # The last frames of a file may be incomplete.
+    keys = packets.key_times[packets.key_times <= packets.times[-SKIPPED_LAST_FRAMES:][0]]
     if not len(keys):
         keys = packets.times[:1]
     with open_media(path) as container:
         stream = next(stream for stream in container.streams.video if stream.index == stream_index)
-        places = sorted({round(place) for place in np.linspace(0, len(keys) - 1, LOOKS)})
-        looks = {place: _look(container, stream, int(keys[place])) for place in places}
+        positions = sorted({round(position) for position in np.linspace(0, len(keys) - 1, SAMPLES)})
+        samples = {position: _sample(container, stream, int(keys[position])) for position in positions}
         for _ in range(len(keys).bit_length() + 1):
-            between = _change(looks)
+            between = _next_to_sample(samples)
             if between is None:
                 break
-            looks[between] = _look(container, stream, int(keys[between]))
-    return [looks[place] for place in sorted(looks)]
+            samples[between] = _sample(container, stream, int(keys[between]))
+    return [samples[position] for position in sorted(samples)]
 
 
-def find_size_change(looks: Sequence[DecodeSample]) -> DecodeSample | None:
-    """The first look at a picture of another size than the first one."""
-    seen = [look for look in looks if look.size is not None]
-    return next((look for look in seen if look.size != seen[0].size), None)
+def find_size_change(samples: Sequence[DecodeSample]) -> DecodeSample | None:
+    """Return the first sample with another frame size than the first one; None if there is none."""
+    decoded = [sample for sample in samples if sample.size is not None]
+    return next((sample for sample in decoded if sample.size != decoded[0].size), None)
 
 
-def detect_paff(times: np.ndarray, looks: Sequence[DecodeSample]) -> tuple[np.ndarray, int] | None:
-    """Time stamps of pictures where packets hold single fields (H.264's PAFF), and the duration of a picture.
+def detect_paff(times: np.ndarray, samples: Sequence[DecodeSample]) -> tuple[np.ndarray, int] | None:
+    """Return the time stamps of frames where packets hold single fields (H.264 PAFF), and the duration of a frame.
 
-    Only the first field of each picture stays. None if packets hold whole pictures. shape = (pictures,), int64.
+    Only the first field of each frame is kept. None if packets hold whole frames. shape = (frames,), int64.
     """
-    steps = [step for look in looks for step in look.field_steps]
-    if len(steps) < FEWEST_FIELDS or max(steps) > 1.5 * min(steps):
+    steps = [step for sample in samples for step in sample.field_steps]
+    if len(steps) < MIN_FIELDS or max(steps) > 1.5 * min(steps):
         return None
     step = int(np.median(steps))
     kept = [int(times[0])]
@@ -85,25 +85,25 @@ def detect_paff(times: np.ndarray, looks: Sequence[DecodeSample]) -> tuple[np.nd
     return np.array(kept, dtype=np.int64), 2 * step
 
 
-def _change(looks: dict[int, DecodeSample]) -> int | None:
-    """The key frame in the middle between the last of the first size and the first of another; None once adjacent."""
-    seen = [(place, look.size) for place, look in sorted(looks.items()) if look.size is not None]
-    other = next((position for position, (_, size) in enumerate(seen) if size != seen[0][1]), None)
+def _next_to_sample(samples: dict[int, DecodeSample]) -> int | None:
+    """Return the middle key frame between the last sample of the first size and the next one; None once adjacent."""
+    sizes = [(position, sample.size) for position, sample in sorted(samples.items()) if sample.size is not None]
+    other = next((index for index, (_, size) in enumerate(sizes) if size != sizes[0][1]), None)
     if other is None:
         return None
-    start, stop = seen[other - 1][0], seen[other][0]
-    inside = [place for place in range(start + 1, stop) if place not in looks]
+    start, stop = sizes[other - 1][0], sizes[other][0]
+    inside = [position for position in range(start + 1, stop) if position not in samples]
     return inside[len(inside) // 2] if inside else None
 
 
-def _look(container: InputContainer, stream: VideoStream, time: int) -> DecodeSample:
+def _sample(container: InputContainer, stream: VideoStream, time: int) -> DecodeSample:
     stamps: list[int] = []
     frames: list[VideoFrame] = []
     may_be_fields = stream.codec_context.name == "h264"
-    enough = ENOUGH_FRAMES if may_be_fields else 1
+    max_frames = MAX_FRAMES if may_be_fields else 1
     with suppress(av.error.FFmpegError):
-        for number, packet in enumerate(_from(container, stream, time)):
-            if number == MOST_PACKETS or len(frames) >= enough:
+        for number, packet in enumerate(_packets_from(container, stream, time)):
+            if number == MAX_PACKETS or len(frames) >= max_frames:
                 break
             try:
                 frames += packet.decode()
@@ -116,16 +116,16 @@ def _look(container: InputContainer, stream: VideoStream, time: int) -> DecodeSa
     return DecodeSample(time, size, steps)
 
 
-def _from(container: InputContainer, stream: VideoStream, time: int) -> Iterator[Packet[VideoStream]]:
-    """Packets from the key frame at `time` on. Transport streams are entered behind the place that is sought."""
+def _packets_from(container: InputContainer, stream: VideoStream, time: int) -> Iterator[Packet[VideoStream]]:
+    """Yield packets from the key frame at `time` on. Transport streams seek too late: retry further back."""
     for back_s in SEEKS_BACK_S:
         container.seek(time - int(back_s / Fraction(stream.time_base or 1)), stream=stream, backward=True)
         started = False
         for packet in container.demux(stream):
-            place = packet.pts if packet.pts is not None else packet.dts
-            if not started and place is not None and place > time:
+            position = packet.pts if packet.pts is not None else packet.dts
+            if not started and position is not None and position > time:
                 break
-            started = started or place == time
+            started = started or position == time
             if started:
                 yield packet
         if started:
@@ -133,11 +133,15 @@ def _from(container: InputContainer, stream: VideoStream, time: int) -> Iterator
 
 
 def _field_steps(stamps: Sequence[int], frames: Sequence[VideoFrame]) -> tuple[int, ...]:
-    """Distances of packets without a picture of their own from the interlaced picture before, if half a frame."""
+    """Return distances of packets without an own frame from the interlaced frame before, if half a frame."""
     shown = sorted((frame.pts, frame.interlaced_frame) for frame in frames if frame.pts is not None)
     steps = []
     for (start, is_interlaced), (stop, _) in itertools.pairwise(shown):
         inside = [stamp for stamp in stamps if start < stamp < stop]
-        if is_interlaced and len(inside) == 1 and HALF[0] < Fraction(inside[0] - start, stop - start) < HALF[1]:
+        if (
+            is_interlaced
+            and len(inside) == 1
+            and HALF_FRAME[0] < Fraction(inside[0] - start, stop - start) < HALF_FRAME[1]
+        ):
             steps.append(inside[0] - start)
     return tuple(steps)

@@ -1,4 +1,4 @@
-"""Interlacing as it is in the picture, not as it is flagged: ffmpeg's idet filter, counted and judged."""
+"""Field order detected in the video itself, not from flags: ffmpeg's idet filter."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from tapemill.media import ffmpeg
 from tapemill.media.capture_info import FieldOrder
 from tapemill.media.ffmpeg.exit_status import TAIL_LINES
 
-# The last report counts frames by their neighbourhood, which is far less nervous than single frames.
+# Multi-frame detection uses neighbouring frames, which is far more stable than single-frame detection.
 REPORT = re.compile(r"Multi frame detection: TFF:\s*(\d+) BFF:\s*(\d+) Progressive:\s*(\d+) Undetermined:\s*(\d+)")
-# Still pictures of an interlaced tape look progressive; a progressive tape shows next to no combing. So a fifth of
-# combed frames is much more than error, and much less than a lively interlaced tape has.
+# Still frames of an interlaced tape look progressive; a progressive tape shows almost no combing. A fifth of combed
+# frames is far above the error rate, and far below a lively interlaced tape.
 INTERLACED_SHARE = 0.2
 
 
 @dataclass(frozen=True)
 class IdetCounts:
-    """Frames by what idet took them for."""
+    """Numbers of frames by idet's classification."""
 
     tff: int = 0
     bff: int = 0
@@ -39,13 +39,13 @@ class IdetCounts:
 
     @property
     def frames(self) -> int:
-        """All frames looked at."""
+        """All frames counted."""
         return self.tff + self.bff + self.progressive + self.undetermined
 
-    def judge(self) -> tuple[FieldOrder, float]:
-        """The field order and how sure that is, 0 to 1.
+    def decide(self) -> tuple[FieldOrder, float]:
+        """Return the field order and its confidence, 0 to 1.
 
-        Nothing looked at, or nothing moving, counts as progressive with confidence 0.
+        No frames, or no motion, count as progressive with confidence 0.
         """
         combed = self.tff + self.bff
         if combed > INTERLACED_SHARE * self.frames:
@@ -56,9 +56,9 @@ class IdetCounts:
 def run_idet(
     path: Path, stream_index: int, starts_s: Sequence[Fraction], frames_per_spot: int, *, timeout_s: float
 ) -> IdetCounts:
-    """Look at `frames_per_spot` frames from each of several places of a file. `timeout_s` is for each place.
+    """Run idet on `frames_per_spot` frames from each position `starts_s` of a file. `timeout_s` is for each position.
 
-    Raises like `ffmpeg.run`, and ToolFailed if ffmpeg says nothing of fields.
+    Raises like `ffmpeg.run`, and ToolFailed if ffmpeg prints no idet report.
     """
     total = IdetCounts()
     for start_s in starts_s:

@@ -1,4 +1,4 @@
-"""Stage capture: find out what a capture is, once, so that no later stage has to guess.
+"""Stage capture: probe a capture once and write `capture.json` for all later stages.
 
 A capture is one media file, or a folder of scene files that were cut already.
 """
@@ -29,14 +29,14 @@ __all__ = ["CaptureSettings", "probe_capture"]
 LOG = logging.getLogger("tapemill.capture")
 
 # Standard definition rasters (ITU-R BT.601 and its cropped and half-height forms) are never meant to be shown with
-# square samples; a file of that size that does not say is a 4:3 tape.
+# square samples; a file of that size without an aspect ratio is a 4:3 tape.
 SD_WIDTHS = frozenset({352, 360, 480, 544, 702, 704, 720})
 SD_HEIGHTS = frozenset({240, 288, 480, 486, 576})
 # Interlaced video has at least the lines of NTSC and at most 30 frames a second, and 720 lines are progressive in every
-# standard. Anything else is not asked, because sharp single lines look like combs in small pictures.
-FEWEST_INTERLACED_LINES = 400
+# standard. idet is not run on anything else, because sharp single lines look like combing in small frames.
+MIN_INTERLACED_LINES = 400
 PROGRESSIVE_LINES = 720
-FASTEST_INTERLACED_RATE = 30
+MAX_INTERLACED_RATE = 30
 
 
 def probe_capture(
@@ -44,24 +44,24 @@ def probe_capture(
 ) -> None:
     """Write `capture.json` for a capture file or a folder of scene files.
 
-    `field_order` is the sheet's word or "auto"; `display_aspect` is the sheet's, or None to believe the file.
+    `field_order` is that of the sheet, or "auto"; `display_aspect` is that of the sheet, or None to use the file's.
     Raises InputError if the capture cannot be used.
     """
     files = scene_files(source) if source.is_dir() else [source]
     if not files:
         raise InputError("this folder holds no scene files", file=source, remedy="check the sheet's source")
     with ensure_not_growing(files):
-        examined = list(_examined(files, settings))
-    media = [each.media for each in examined]
-    takes = [_take(file, found) for file, found in zip(files, examined, strict=True)]
-    _agree(files, media, takes)
+        validated = list(_validate_all(files, settings))
+    media = [each.media for each in validated]
+    takes = [_source_file(file, found) for file, found in zip(files, validated, strict=True)]
+    _require_equal(files, media, takes)
     first = media[0]
-    lead_s = max(each.longest_lead_s for each in examined)
+    lead_s = max(each.longest_lead_s for each in validated)
     order, order_notes = _field_order(files, takes, first.picture, field_order, settings, lead_s)
     capture = Capture(
         kind="folder" if source.is_dir() else "file",
         takes=tuple(takes),
-        picture=_picture(first.picture, takes[0].rate, order, display_aspect),
+        picture=_video_info(first.picture, takes[0].rate, order, display_aspect),
         sounds=tuple(
             AudioTrackInfo(s.stream_index, s.codec, s.sample_rate_hz, s.channels, s.language, s.title)
             for s in first.sounds
@@ -73,7 +73,7 @@ def probe_capture(
             "field_order": order_notes,
             "sound_starts_after_picture_s": [format_fraction(s.start_s - takes[0].start_s) for s in first.sounds],
             "variable_rate": any(take.irregular for take in takes),
-            **_remarks(files, examined),
+            **_remarks(files, validated),
         },
     )
     found_by = order_notes["found_by"]
@@ -81,39 +81,39 @@ def probe_capture(
     write_json(target, capture.to_plain())
 
 
-def _examined(files: Sequence[Path], settings: CaptureSettings) -> Iterator[ValidatedFile]:
-    # One that cannot be looked at is told of when it is opened.
+def _validate_all(files: Sequence[Path], settings: CaptureSettings) -> Iterator[ValidatedFile]:
+    # A file that cannot be accessed is reported when it is opened.
     reading = ByteProgress([file.stat().st_size if file.is_file() else 0 for file in files], "reading the capture")
     for file in files:
         reading.next_file()
         yield validate_capture(file, settings, reading.reach)
 
 
-def _remarks(files: Sequence[Path], examined: Sequence[ValidatedFile]) -> dict[str, list[str]]:
-    """What is odd about a capture that is taken all the same; no key if nothing is."""
+def _remarks(files: Sequence[Path], validated: Sequence[ValidatedFile]) -> dict[str, list[str]]:
+    """Collect irregularities of a capture that is accepted nevertheless; no key if there are none."""
     remarks = [
         remark if len(files) == 1 else f"{take.name.encode('utf-8', 'backslashreplace').decode()}: {remark}"
-        for take, each in zip(files, examined, strict=True)
+        for take, each in zip(files, validated, strict=True)
         for remark in each.remarks
     ]
     return {"remarks": remarks} if remarks else {}
 
 
-def _take(file: Path, examined: ValidatedFile) -> SourceFileInfo:
-    grid = examined.grid
+def _source_file(file: Path, validated: ValidatedFile) -> SourceFileInfo:
+    grid = validated.grid
     if grid.duplicates or grid.drops:
         LOG.warning(
             "%s: variable rate, brought to %s frames/s with %d frames repeated and %d dropped",
             file.name, grid.rate, grid.duplicates, grid.drops,
         )  # fmt: skip
     name = file.name.encode("utf-8", "backslashreplace").decode()
-    return SourceFileInfo(**asdict(grid), file=name, stream_index=examined.media.picture.stream_index)
+    return SourceFileInfo(**asdict(grid), file=name, stream_index=validated.media.picture.stream_index)
 
 
-def _agree(files: Sequence[Path], media: Sequence[MediaInfo], takes: Sequence[SourceFileInfo]) -> None:
-    """Scene files of one tape come from one capture: what differs cannot be joined without guessing."""
+def _require_equal(files: Sequence[Path], media: Sequence[MediaInfo], takes: Sequence[SourceFileInfo]) -> None:
+    """Raise InputError unless all scene files have equal properties: others cannot be joined."""
 
-    def traits(position: int) -> dict[str, Any]:
+    def properties(position: int) -> dict[str, Any]:
         picture = media[position].picture
         return {
             "size": (picture.width, picture.height),
@@ -123,9 +123,9 @@ def _agree(files: Sequence[Path], media: Sequence[MediaInfo], takes: Sequence[So
             "number of sound tracks": len(media[position].sounds),
         }
 
-    expected = traits(0)
+    expected = properties(0)
     for position in range(1, len(files)):
-        for name, value in traits(position).items():
+        for name, value in properties(position).items():
             if value != expected[name]:
                 raise InputError(
                     f"this scene file does not fit the others: its {name} is {value}, that of {files[0].name} is"
@@ -143,12 +143,12 @@ def _field_order(
     settings: CaptureSettings,
     lead_s: Fraction,
 ) -> tuple[FieldOrder, dict[str, Any]]:
-    """The tape's field order: the sheet's word, or what several spots of a picture that can be interlaced show."""
+    """Return the tape's field order, and notes: from the sheet, or by idet on several spots if it can be interlaced."""
     if stated != "auto":
         order: FieldOrder = stated  # type: ignore[assignment]  # the schema allows nothing else
         return order, {"found_by": "sheet"}
     lines = picture.height
-    if lines < FEWEST_INTERLACED_LINES or lines == PROGRESSIVE_LINES or takes[0].rate > FASTEST_INTERLACED_RATE:
+    if lines < MIN_INTERLACED_LINES or lines == PROGRESSIVE_LINES or takes[0].rate > MAX_INTERLACED_RATE:
         return "progressive", {"found_by": "size and rate"}
     counts = IdetCounts()
     for file, take, spots in _spots(files, takes, settings.field_order_spots):
@@ -158,7 +158,7 @@ def _field_order(
             decoded=settings.field_order_frames + float(lead_s * take.rate),
         )
         counts += run_idet(file, take.stream_index, spots, settings.field_order_frames, timeout_s=limit_s)
-    order, confidence = counts.judge()
+    order, confidence = counts.decide()
     return order, {
         "found_by": "idet",
         "confidence": round(confidence, 3),
@@ -169,7 +169,7 @@ def _field_order(
 def _spots(
     files: Sequence[Path], takes: Sequence[SourceFileInfo], count: int
 ) -> list[tuple[Path, SourceFileInfo, list[Fraction]]]:
-    """Spread `count` places evenly over all files; seconds count from each file's own beginning."""
+    """Spread `count` positions evenly over all files; return each file's in seconds from its start."""
     if len(files) > count:
         chosen = [position * len(files) // count for position in range(count)]
         return [(files[i], takes[i], [Fraction(takes[i].frames, 3) / takes[i].rate]) for i in chosen]
@@ -180,7 +180,9 @@ def _spots(
     ]
 
 
-def _picture(picture: VideoStreamInfo, rate: Fraction, order: FieldOrder, display_aspect: Fraction | None) -> VideoInfo:
+def _video_info(
+    picture: VideoStreamInfo, rate: Fraction, order: FieldOrder, display_aspect: Fraction | None
+) -> VideoInfo:
     width, height, ratio = picture.width, picture.height, picture.sample_aspect_ratio
     if picture.rotation_deg in (90, 270):
         width, height = height, width

@@ -1,6 +1,6 @@
-"""What is taken as a capture, and what is refused, by content and before hours are spent on it.
+"""Validation of captures by content, before hours are spent on them.
 
-What can be handled but should be known is a remark, which ends up in the notes of `capture.json`.
+Irregularities that can be handled become remarks in the notes of `capture.json`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tapemill.core.errors import InputError, printable
 from tapemill.core.timing import timestamp
 from tapemill.media.cfr import CfrGrid, fit_cfr_grid, guess_frame_rate
 from tapemill.media.container_integrity import is_scrambled, truncated_bytes
-from tapemill.media.ffmpeg.limits import LONGEST_LEAD_S
+from tapemill.media.ffmpeg.limits import MAX_KEYFRAME_DISTANCE_S
 from tapemill.media.packets import PacketIndex, is_encrypted, scan_packets
 from tapemill.media.probe import MediaInfo, open_media, probe, video_stream
 
@@ -25,11 +25,11 @@ from .decode_samples import DecodeSample, detect_paff, find_size_change, sample_
 
 LOG = logging.getLogger("tapemill.capture")
 
-# A file that is written to is seen to grow in this time: recorders write many times a second.
-STILL_S = 1.0
-# A header may round, and sound may end a little before or after the picture.
+# A file being recorded grows within this time: recorders write many times per second.
+GROWTH_WAIT_S = 1.0
+# A header may round, and audio may end a little before or after the video.
 SHORT_S, SHORT_SHARE = Fraction(1), Fraction(1, 100)
-AGAIN = "copy it again from where it came"
+COPY_AGAIN = "copy it again from where it came"
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class CaptureSettings:
 
 @dataclass(frozen=True)
 class ValidatedFile:
-    """A file that can be used."""
+    """A file that was accepted as a capture."""
 
     media: MediaInfo
     grid: CfrGrid
@@ -58,14 +58,14 @@ class ValidatedFile:
 
 @contextmanager
 def ensure_not_growing(files: Sequence[Path]) -> Iterator[None]:
-    """Raise InputError, whatever else is wrong with them, if files are written to while the block reads them."""
+    """Raise InputError, in preference to other errors, if files change while the block reads them."""
     before = [_state(file) for file in files]
     try:
         yield
     finally:
         youngest = max((modified_ns for _, modified_ns in before), default=0)
-        # A clock may be wrong: never longer than it takes to see a file grow.
-        time.sleep(min(max(0.0, STILL_S - (time.time_ns() - youngest) / 1e9), STILL_S))
+        # The clock may be wrong: never wait longer than it takes a file to grow.
+        time.sleep(min(max(0.0, GROWTH_WAIT_S - (time.time_ns() - youngest) / 1e9), GROWTH_WAIT_S))
         for file, state in zip(files, before, strict=True):
             if _state(file) != state:
                 raise InputError(
@@ -84,38 +84,38 @@ def _state(file: Path) -> tuple[int, int]:
 def validate_capture(
     file: Path, settings: CaptureSettings, reached: Callable[[int, int], None] | None = None
 ) -> ValidatedFile:
-    """Read all packets of a file and look at some of its pictures. Raises InputError if it cannot be a capture.
+    """Read all packets of a file and decode samples of its frames. Raises InputError if it cannot be a capture.
 
-    `reached` is told on the way how far it is, as by `scan_packets`.
+    `reached` is called with the progress, as by `scan_packets`.
     """
-    _refuse_encrypted(file)
+    _reject_encrypted(file)
     media = probe(file)
-    picture = media.picture
-    if max(picture.width, picture.height) > settings.largest_side:
+    video = media.picture
+    if max(video.width, video.height) > settings.largest_side:
         raise InputError(
-            f"its pictures are {picture.width} × {picture.height}, larger than any tape",
+            f"its pictures are {video.width} × {video.height}, larger than any tape",
             file=file,
             remedy=f"if they really are, raise capture.largest_side ({settings.largest_side})",
         )
-    packets = scan_packets(file, picture.stream_index, reached)
-    remarks = _truncated(file, media.container, packets, settings)
+    packets = scan_packets(file, video.stream_index, reached)
+    remarks = _check_truncation(file, media.container, packets, settings)
     _check_times(file, packets, settings)
-    looks = sample_decode(file, picture.stream_index, packets)
-    remarks += _looked_at(file, packets, looks)
+    samples = sample_decode(file, video.stream_index, packets)
+    remarks += _check_samples(file, packets, samples)
     times, last_duration = packets.times, packets.last_duration
-    fields = detect_paff(times, looks)
+    fields = detect_paff(times, samples)
     if fields is not None:
         times, last_duration = fields
         remarks.append("the two fields of a picture are stored on their own (PAFF)")
-    rate = guess_frame_rate(times, picture.time_base, picture.stated_rates)
-    grid = fit_cfr_grid(times, last_duration, picture.time_base, rate)
+    rate = guess_frame_rate(times, video.time_base, video.stated_rates)
+    grid = fit_cfr_grid(times, last_duration, video.time_base, rate)
     _check_grid(file, grid, settings)
     for remark in remarks:
         LOG.warning("%s: %s", printable(file.name), remark)
     return ValidatedFile(media, grid, packets.longest_lead[0], tuple(remarks))
 
 
-def _refuse_encrypted(file: Path) -> None:
+def _reject_encrypted(file: Path) -> None:
     with open_media(file) as container:
         index, name = video_stream(container, file).index, container.format.name
     if is_encrypted(file, index) or is_scrambled(file, name):
@@ -126,8 +126,8 @@ def _refuse_encrypted(file: Path) -> None:
         )
 
 
-def _truncated(file: Path, container: str, packets: PacketIndex, settings: CaptureSettings) -> list[str]:
-    """Say how much is there of a file that is cut off; refuse it unless the settings allow it."""
+def _check_truncation(file: Path, container: str, packets: PacketIndex, settings: CaptureSettings) -> list[str]:
+    """Describe how much of a truncated file is readable; raise InputError unless the settings allow it."""
     stated, readable = packets.stated_s, packets.readable_s
     is_short = stated is not None and stated - readable > max(SHORT_S, SHORT_SHARE * stated)
     missing = truncated_bytes(file, container)
@@ -141,12 +141,12 @@ def _truncated(file: Path, container: str, packets: PacketIndex, settings: Captu
     if settings.allow_truncated:
         return [found]
     raise InputError(
-        found, file=file, remedy=f"{AGAIN}; to go on with what is there, set capture: allow_truncated: true"
+        found, file=file, remedy=f"{COPY_AGAIN}; to go on with what is there, set capture: allow_truncated: true"
     )
 
 
 def _check_times(file: Path, packets: PacketIndex, settings: CaptureSettings) -> None:
-    """Refuse clocks that cannot be laid on one grid, and captures in which no scene can be reached."""
+    """Reject time stamps that fit no grid, and captures with too few key frames."""
     if packets.jumps_back:
         before, after = packets.jumps_back[0]
         more = f", and {len(packets.jumps_back) - 1} times more" if len(packets.jumps_back) > 1 else ""
@@ -166,7 +166,7 @@ def _check_times(file: Path, packets: PacketIndex, settings: CaptureSettings) ->
             " otherwise remux the capture so that its time stamps are continuous",
         )
     lead, start = packets.longest_lead
-    if lead > LONGEST_LEAD_S:
+    if lead > MAX_KEYFRAME_DISTANCE_S:
         raise InputError(
             f"there is no key frame for {float(lead):.0f} s from {timestamp(start)} on: each scene would have to be"
             " decoded from there",
@@ -175,19 +175,19 @@ def _check_times(file: Path, packets: PacketIndex, settings: CaptureSettings) ->
         )
 
 
-def _looked_at(file: Path, packets: PacketIndex, looks: Sequence[DecodeSample]) -> list[str]:
-    """Refuse what cannot be decoded anywhere, or changes its size on the way."""
-    blind = [look for look in looks if look.size is None]
-    if len(blind) == len(looks):
+def _check_samples(file: Path, packets: PacketIndex, samples: Sequence[DecodeSample]) -> list[str]:
+    """Reject files that cannot be decoded anywhere, or change their frame size; return remarks."""
+    failed = [sample for sample in samples if sample.size is None]
+    if len(failed) == len(samples):
         raise InputError(
-            f"at none of {len(looks)} places a picture can be decoded",
+            f"at none of {len(samples)} places a picture can be decoded",
             file=file,
             tool="PyAV",
-            remedy=f"the file is damaged or encrypted; {AGAIN}",
+            remedy=f"the file is damaged or encrypted; {COPY_AGAIN}",
         )
-    other = find_size_change(looks)
+    other = find_size_change(samples)
     if other is not None:
-        first = next(look.size for look in looks if look.size is not None)
+        first = next(sample.size for sample in samples if sample.size is not None)
         since = (other.time - int(packets.times[0])) * packets.time_base
         assert first is not None and other.size is not None
         raise InputError(
@@ -197,14 +197,14 @@ def _looked_at(file: Path, packets: PacketIndex, looks: Sequence[DecodeSample]) 
             remedy="divide it there, and give each part a row of the sheet: ffmpeg -i FILE -map 0 -c copy"
             f" -t {float(since):.3f} FIRST.mkv, and with -ss instead of -t for the rest",
         )
-    if not blind:
+    if not failed:
         return []
-    where = ", ".join(timestamp((look.time - int(packets.times[0])) * packets.time_base) for look in blind[:3])
-    return [f"at {len(blind)} of {len(looks)} places no picture can be decoded: {where}"]
+    where = ", ".join(timestamp((sample.time - int(packets.times[0])) * packets.time_base) for sample in failed[:3])
+    return [f"at {len(failed)} of {len(samples)} places no picture can be decoded: {where}"]
 
 
 def _check_grid(file: Path, grid: CfrGrid, settings: CaptureSettings) -> None:
-    """Refuse rates and lengths that no tape has."""
+    """Reject rates and lengths that no tape has."""
     if grid.rate > settings.highest_rate:
         raise InputError(
             f"it has {float(grid.rate):.0f} frames a second, more than any tape",

@@ -9,13 +9,15 @@ from importlib import import_module
 
 from tapemill.core.errors import TapemillError
 
-COMMANDS = ("doctor", "status", "metrics", "same")
+COMMANDS = ("run", "doctor", "status", "metrics", "same")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    parser = argparse.ArgumentParser(prog="tapemill", description="Commands beside the workflow.")
+    parser = argparse.ArgumentParser(
+        prog="tapemill", description="Restore digitised home-video tapes, and watch the work."
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     # Only what is asked for: the doctor has to work where packages are missing that others need.
     for name in given[:1] if given[:1] and given[0] in COMMANDS else COMMANDS:

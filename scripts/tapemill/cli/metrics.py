@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 from tapemill.events.prometheus import FILE, text
-from tapemill.events.run_state import find
+from tapemill.events.run_state import latest_run
 
 
 def add_command(commands: Any) -> None:
@@ -23,5 +23,5 @@ def add_command(commands: Any) -> None:
 
 
 def _command(options: argparse.Namespace) -> int:
-    sys.stdout.write(text(find(options.run)))
+    sys.stdout.write(text(latest_run(options.run)))
     return 0

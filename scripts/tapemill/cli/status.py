@@ -6,7 +6,7 @@ import argparse
 import time
 from typing import TYPE_CHECKING, Any
 
-from tapemill.events.run_state import Course, find
+from tapemill.events.run_state import RunState, latest_run
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -34,14 +34,14 @@ def _command(options: argparse.Namespace) -> int:
     # Names of scenes and reasons are text and no markup.
     console = Console(markup=False, highlight=False, emoji=False)
     try:
-        show(find(options.run), console, once=options.once or not console.is_terminal)
+        show(latest_run(options.run), console, once=options.once or not console.is_terminal)
     except KeyboardInterrupt:
         # The way to end it.
         console.show_cursor()
     return 0
 
 
-def show(course: Course, console: Console, *, once: bool) -> None:
+def show(course: RunState, console: Console, *, once: bool) -> None:
     """Print how a run stands; unless `once`, keep that up to date until the run is over."""
     from rich.live import Live
 

@@ -13,8 +13,8 @@ from rich.text import Text
 from tapemill.core.rule_catalog import OTHER, STAGES, stage_of
 from tapemill.events.attempts import Attempt
 from tapemill.events.eta import Forecast, Pace, forecast
-from tapemill.events.run_state import Count, Course
-from tapemill.events.run_summary import REPLACED, RunFacts
+from tapemill.events.run_outcome import REPLACED, RunFacts
+from tapemill.events.run_state import Count, RunState
 
 MIB = 1 << 20
 # Of tapes, and of jobs that failed: more would push the lanes off the screen.
@@ -22,7 +22,7 @@ MOST_ROWS = 12
 UNKNOWN = "unknown"
 
 
-def view(course: Course, *, most_lines: int | None = None, now: datetime | None = None) -> RenderableType:
+def view(course: RunState, *, most_lines: int | None = None, now: datetime | None = None) -> RenderableType:
     """All there is to see of a run at this moment, in no more than `most_lines`."""
     now = now or datetime.now(UTC)
     counts = course.counts()
@@ -41,10 +41,10 @@ def view(course: Course, *, most_lines: int | None = None, now: datetime | None 
     return Group(*parts)
 
 
-def _head(course: Course, counts: Mapping[tuple[str, str], Count], ahead: Forecast, now: datetime) -> Iterator[Text]:
+def _head(course: RunState, counts: Mapping[tuple[str, str], Count], ahead: Forecast, now: datetime) -> Iterator[Text]:
     whole = sum(counts.values(), Count())
-    started = course.started.time if course.started else course.heard or now
-    heard = course.heard or started
+    started = course.started.time if course.started else course.last_event_at or now
+    heard = course.last_event_at or started
     yield Text.assemble(("run ", "dim"), (course.run, "bold"))
     done = f"{whole.done} of {whole.planned} jobs done"
     if course.state == "ended" and course.ended is not None:
@@ -114,7 +114,7 @@ def _tapes(counts: Mapping[tuple[str, str], Count], ahead: Forecast, most_rows: 
     return table
 
 
-def _lanes(course: Course, now: datetime, most_rows: int) -> Table:
+def _lanes(course: RunState, now: datetime, most_rows: int) -> Table:
     """What runs where: a line for each lane, then one for each job without a card."""
     table = _table("lane", "job", "for", "done", "frames/s", "left", "peak MiB")
     table.columns[1].justify = "left"

@@ -11,16 +11,21 @@ Where no cluster is used there are no groups.
 
 from typing import Any
 
-from . import group_building, group_cleanup, group_failure, node
-from .batching import together
+from tapemill.snakemake_compat.groups.gathering import gather_by_name
+from tapemill.snakemake_compat.groups.outputs import keep_outputs
+
+from . import group_failure, node
+from .batching import GroupName, together
+from .group_building import group_resources
+from .group_cleanup import is_done_in_this_run
 
 __all__ = ["begin", "prepare", "together"]
 
 
 def prepare(workflow: Any) -> None:
     """While the Snakefile is parsed, in every process of Snakemake."""
-    group_building.gather_by_name()
-    group_cleanup.leave_files_of_others()
+    gather_by_name(GroupName, group_resources)
+    keep_outputs(is_done_in_this_run)
     if workflow.remote_exec:
         node.begin()
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any, Final, Literal
 
 from tapemill.workflow.cost_model import LONGEST_S, Stage, expected_s
-from tapemill.workflow.job_params import Job
+from tapemill.workflow.job_params import JobParams
 
 Kind = Literal["picture", "speech", "sound"]
 """What is done together: cuts and their enhancement, sound and what is spoken, sound alone."""
@@ -46,7 +46,7 @@ def divide(seconds: Sequence[float], group_s: float) -> list[int]:
 
 
 def together(
-    workflow: Any, planned: Callable[[Any], Job], config: Mapping[str, Any]
+    workflow: Any, planned: Callable[[Any], JobParams], config: Mapping[str, Any]
 ) -> Callable[[Kind | Callable[[Any], Kind]], Callable[[Any], GroupName | None]]:
     """For rules of single scenes: makes the function behind `group:` of the kind of work, or a function that tells it.
 
@@ -55,7 +55,7 @@ def together(
     """
     known: dict[tuple[str, Kind], tuple[object, dict[str, GroupName]]] = {}
 
-    def names(job: Job, kind: Kind) -> dict[str, GroupName]:
+    def names(job: JobParams, kind: Kind) -> dict[str, GroupName]:
         scenes = job.tape.folder if job.tape.is_folder else job.scenes
         tape = job.tape.row.tape
         # The table is the same object until it is written anew.
@@ -74,7 +74,9 @@ def together(
     return of_kind
 
 
-def _named(job: Job, kind: Kind, ids: Sequence[str], config: Mapping[str, Any]) -> Iterator[tuple[str, GroupName]]:
+def _named(
+    job: JobParams, kind: Kind, ids: Sequence[str], config: Mapping[str, Any]
+) -> Iterator[tuple[str, GroupName]]:
     stages = _stages(kind, translates=bool(config["subtitles"]["translate"]))
     seconds = [sum(_expected_s(replace(job, scene_id=id), stage, config) for stage in stages) for id in ids]
     for id, number in zip(ids, divide(seconds, 60 * config["cluster"]["group_minutes"]), strict=True):
@@ -87,7 +89,7 @@ def _stages(kind: Kind, *, translates: bool) -> list[Stage]:
     return ["sound"] if kind == "sound" else ["sound", "speech", "speech"] if translates else ["sound", "speech"]
 
 
-def _expected_s(job: Job, stage: Stage, config: Mapping[str, Any]) -> float:
+def _expected_s(job: JobParams, stage: Stage, config: Mapping[str, Any]) -> float:
     # How long ready scenes are is not known before the probe, and the division must not change with it.
     if job.tape.is_folder:
         return expected_s(stage, video_s=LONGEST_S, model=str(config["subtitles"]["model"]))

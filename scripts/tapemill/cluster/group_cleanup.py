@@ -1,54 +1,14 @@
-"""Files that the process on a node has looked after already: those that submitted its job do not remove them.
-
-A job of a cluster fails three times (Snakemake 9.27.1): in the process on the node, in the one around it, and in the
-main process. Each removes what the job made, of a group what any of its jobs made. Only the first has to: where it was
-killed nothing half-made has a final name.
-
-tests/workflow/test_grouping.py fails if a new Snakemake makes this unnecessary, or impossible.
-"""
+"""Jobs of a group that are done, by the notes of the process that ran them."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from tapemill.jobs import attempt_store
 from tapemill.process import liveness
-
-LEAVING: Final = "tapemill_leaving"
-
-
-def leave_files_of_others() -> None:
-    """Let `GroupJob.postprocess` keep what jobs of a failed group made that are done, and `Job.cleanup` updated files.
-
-    Those, subtitles corrected by hand perhaps, the first process has put back as they were before the job.
-    """
-    from snakemake.io import is_flagged
-    from snakemake.jobs import GroupJob, Job
-
-    for_all, remove = GroupJob.postprocess, Job.cleanup
-    if hasattr(remove, LEAVING):
-        return
-
-    async def postprocess(group: Any, error: bool = False, **how: Any) -> None:
-        if not error:
-            await for_all(group, error=error, **how)
-            return
-        run = liveness.current_run()
-        for job in group.jobs:
-            if run is None or not is_done(job, run.id):
-                await job.postprocess(error=True, **how)
-
-    async def cleanup(job: Any, skip_outputs: Sequence[Any]) -> None:
-        kept = set(skip_outputs)
-        if job.dag.workflow.non_local_exec and not job.is_local:
-            kept |= {file for file in job.output if is_flagged(file, "update")}
-        await remove(job, kept)
-
-    setattr(cleanup, LEAVING, True)
-    GroupJob.postprocess, Job.cleanup = postprocess, cleanup
 
 
 def all_done(jobs: Collection[Any], dependencies: Mapping[Any, Collection[Any]], run: str) -> set[Any]:
@@ -71,3 +31,9 @@ def is_done(job: Any, run: str) -> bool:
 
 def _is_noted(job: Any, run: str) -> bool:
     return bool(job.log) and attempt_store.is_done(run, Path(job.log[0]))
+
+
+def is_done_in_this_run(job: Any) -> bool:
+    """Whether a job of a group is done in the run that this process belongs to."""
+    run = liveness.current_run()
+    return run is not None and is_done(job, run.id)

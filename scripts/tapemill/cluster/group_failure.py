@@ -15,9 +15,17 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Any, Final
 
-from tapemill.jobs import attempt_store, retry
+from tapemill.jobs import attempt_store
 from tapemill.jobs.attempt_store import JobNote
 from tapemill.process import liveness
+from tapemill.snakemake_compat.groups.splitting import (
+    finish,
+    make_part,
+    replace_running,
+    running_groups,
+    split_failed_groups,
+)
+from tapemill.snakemake_compat.retries import stop_retries
 
 from .group_cleanup import all_done, is_done
 
@@ -41,25 +49,12 @@ class Fate(IntEnum):
 def begin(workflow: Any) -> None:
     """In the main process of a run, before its first job: mind groups that fail, record what is done of the others."""
     scheduler, run = workflow.scheduler, liveness.own_run().id
-    handle = scheduler._handle_error
-
-    def handle_error(job: Any, postprocess_job: bool = True) -> None:
-        """Called with the scheduler's lock held, for a job that still counts as running.
-
-        A group that ended well, but whose files cannot be seen, has been looked through by Snakemake already.
-        """
-        if not job.is_group() or not postprocess_job:
-            handle(job, postprocess_job)
-            return
-        for part in divide(scheduler, job, run):
-            handle(part, postprocess_job)
-
-    scheduler._handle_error = handle_error
+    split_failed_groups(scheduler, lambda group: split_failed_group(scheduler, group, run))
     threading.Thread(target=_record, args=(workflow, run), name="records", daemon=True).start()
 
 
-def divide(scheduler: Any, group: Any, run: str) -> list[Any]:
-    """Put parts in the place of a group that failed, and return those that failed. What is done ends well."""
+def split_failed_group(scheduler: Any, group: Any, run: str) -> list[Any]:
+    """Replace a group that failed by its parts, and return those that failed. What is done ends well."""
     dag = scheduler.workflow.dag
     by_fate: dict[Fate, set[Any]] = {}
     for job, fate in fates(group, dag.dependencies, run).items():
@@ -67,22 +62,15 @@ def divide(scheduler: Any, group: Any, run: str) -> list[Any]:
     if Fate.DONE not in by_fate and Fate.UNTOUCHED in by_fate:
         # Without any progress it must not go on for ever.
         by_fate.setdefault(Fate.AGAIN, set()).update(by_fate.pop(Fate.UNTOUCHED))
-    parts = {fate: _part(dag, group, jobs) for fate, jobs in by_fate.items()}
-    running = [part for fate, part in parts.items() if fate is not Fate.NEVER]
-    scheduler.running.remove(group)
-    scheduler._free_resources(group)
-    dag._running.remove(group)
-    scheduler.running.update(running)
-    scheduler.update_available_resources(running)
-    dag.register_running(set(running))
+    parts = {fate: make_part(dag, group, jobs) for fate, jobs in by_fate.items()}
+    replace_running(scheduler, group, [part for fate, part in parts.items() if fate is not Fate.NEVER])
     if Fate.DONE in parts:
-        scheduler._tofinish.append(parts[Fate.DONE])
-        scheduler._open_jobs.release()
+        finish(scheduler, parts[Fate.DONE])
     if Fate.UNTOUCHED in parts:
         # Snakemake adds one.
         parts[Fate.UNTOUCHED].attempt -= 1
     if Fate.FINAL in parts:
-        retry.give_up(parts[Fate.FINAL])
+        stop_retries(parts[Fate.FINAL])
     return [parts[fate] for fate in (Fate.UNTOUCHED, Fate.AGAIN, Fate.FINAL) if fate in parts]
 
 
@@ -103,21 +91,12 @@ def _own_fate(note: JobNote) -> Fate:
     return Fate.AGAIN if note.failures else Fate.UNTOUCHED
 
 
-def _part(dag: Any, group: Any, jobs: Collection[Any]) -> Any:
-    part = dag.group_job_factory.new(group.groupid, jobs, group.global_resources)
-    part._attempt = group.attempt
-    part.finalize()
-    dag._group |= dict.fromkeys(jobs, part)
-    return part
-
-
 def _record(workflow: Any, run: str) -> None:
     """Write Snakemake's records of what is done while others of its group are at work, lest the run be killed then."""
     recorded: set[Any] = set()
     while True:
         threading.Event().wait(RECORD_EVERY_S)
-        with workflow.scheduler._lock:
-            groups = [group for group in workflow.scheduler.running if group.is_group()]
+        groups = running_groups(workflow.scheduler)
         for job in (job for group in groups for job in group if job not in recorded):
             try:
                 if is_done(job, run):

@@ -13,6 +13,8 @@ from typing import Any, Final
 from tapemill.lanes.assignment import CORES, GPU
 from tapemill.process import liveness
 from tapemill.process.runtime_dirs import allocation
+from tapemill.snakemake_compat.groups.records import leave_records_to_main_process
+from tapemill.snakemake_compat.groups.splitting import mark_done
 
 from .group_cleanup import all_done
 
@@ -31,20 +33,6 @@ def begin() -> None:
     leave_records_to_main_process()
     if os.environ.get(RESTARTS, "0") != "0":
         os.environ[RESTARTED] = "yes"
-
-
-def leave_records_to_main_process() -> None:
-    """Let files stay marked as incomplete until the main process has written its records of them.
-
-    Snakemake (9.27.1, `PersistenceBase.finished`) takes the marks away here already, and only the main process writes
-    with which settings they were made. If that is gone by then, nobody does, and changed settings would go unnoticed.
-    """
-    from snakemake.persistence import PersistenceBase
-
-    async def finished(persistence: Any, job: Any) -> None:
-        del persistence, job
-
-    PersistenceBase.finished = finished
 
 
 def serve(dag: Any) -> None:
@@ -68,14 +56,5 @@ def serve(dag: Any) -> None:
 
 
 def leave_out_what_is_done(dag: Any, run: str) -> None:
-    """After Slurm put the submission into its queue again: do not do what was done in it before, in the run of this id.
-
-    Snakemake starts with all of its jobs, whatever is there.
-    """
-    done = all_done(list(dag.needrun_jobs()), dag.dependencies, run)
-    for job in done:
-        for user in filter(dag.needrun, dag.depending[job]):
-            dag._n_until_ready[user] -= 1
-    dag._ready_jobs -= done
-    dag._finished |= done
-    dag.update_ready()
+    """Leave out what was done in the run of this id before Slurm put the submission into its queue again."""
+    mark_done(dag, all_done(list(dag.needrun_jobs()), dag.dependencies, run))

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tapemill.core.errors import FatalError, SetupError
+from tapemill.snakemake_compat.dag_api import executor_of
 
 LOG = logging.getLogger("tapemill.cluster")
 
@@ -41,7 +42,7 @@ def begin(workflow: Any, folder: Path) -> None:
     if workflow.executor_plugin is None or workflow.executor_plugin.name != EXECUTOR:
         return
     check_status_command(workflow.executor_settings.status_command, _ask("scontrol", "show", "config"))
-    executor = workflow.scheduler._executor
+    executor = executor_of(workflow)
     (folder / NAMES).write_text(f"{executor.run_uuid}\n", encoding="utf-8")
     take_preempted_for_failed(executor)
     atexit.register(forget, folder / NAMES)

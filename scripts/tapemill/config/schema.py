@@ -1,6 +1,6 @@
 """The config and the tape sheet, validated against their schemas before anything else happens.
 
-The schema is the one source of keys, defaults, units and ranges; stages get their section as a plain mapping.
+The schemas are the only source of keys, defaults, units and ranges; stages get their section as a plain mapping.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tapemill.storage import untrusted_text
 from tapemill.storage.tsv import did_you_mean
 
 SCHEMAS = Path(__file__).parents[3] / "config" / "schemas"
-LONGEST_QUOTE = 200  # characters of a wrong value that a message repeats
+MAX_QUOTE_CHARACTERS = 200  # characters of a wrong value that a message repeats
 
 
 def _is_number(_: object, value: object) -> bool:
@@ -36,13 +36,13 @@ VALIDATOR = jsonschema.validators.extend(  # type: ignore[no-untyped-call]
 
 @cache
 def schema(name: str) -> dict[str, Any]:
-    """A schema of config/schemas, by name without suffix."""
+    """Load a schema of config/schemas, by name without suffix."""
     with (SCHEMAS / f"{name}.schema.yaml").open(encoding="utf-8") as stream:
         return dict(yaml.safe_load(stream))
 
 
 def load_config(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The config with every default filled in. Raises ConfigError for the first key or value that cannot be right."""
+    """Return the config with every default filled in. Raises ConfigError for the first invalid key or value."""
     untrusted_text.check_size(values, "the config", ConfigError)
     complete: dict[str, Any] = with_defaults(values, schema("config"))
     validate(complete, schema("config"), "config")
@@ -50,7 +50,7 @@ def load_config(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def with_defaults(values: Any, rules: Mapping[str, Any]) -> Any:
-    """A copy of `values` with the schema's defaults for keys that are missing; sections are filled recursively."""
+    """Return a copy of `values` with the schema's defaults for missing keys; sections are filled recursively."""
     if not isinstance(values, Mapping):
         return values
     filled = copy.deepcopy(dict(values))
@@ -65,13 +65,13 @@ def with_defaults(values: Any, rules: Mapping[str, Any]) -> Any:
 
 
 def check_values(section: str, values: Mapping[str, Any], where: str) -> None:
-    """Raise ConfigError for a value that the config could not have in this section."""
+    """Raise ConfigError for values that are invalid in this section of the config."""
     rules = schema("config")["properties"][section]
     validate(dict(values), rules, where)
 
 
 def validate(values: Any, rules: Mapping[str, Any], where: str) -> None:
-    """Raise ConfigError for the first thing in `values`, found at `where`, that a schema does not allow."""
+    """Raise ConfigError for the first violation of a schema in `values`. `where` names their origin in messages."""
     error = jsonschema.exceptions.best_match(VALIDATOR(rules).iter_errors(values))
     if error is not None:
         raise ConfigError(
@@ -80,24 +80,28 @@ def validate(values: Any, rules: Mapping[str, Any], where: str) -> None:
 
 
 def _explain(error: jsonschema.ValidationError, where: str) -> str:
-    """One line that names the key, the value and what is allowed."""
+    """Return one line that names the key, the value and what is allowed."""
     path = ".".join(str(part) for part in error.absolute_path)
-    place = f"{where}: {path}" if path else where
+    location = f"{where}: {path}" if path else where
     rule: Any = error.schema
     if error.validator == "additionalProperties":
         known = list(rule["properties"])
         unknown = next(key for key in dict(error.instance) if key not in known)  # type: ignore[arg-type]
-        return f"{place}: unknown key {_short(repr(unknown))}{did_you_mean(str(unknown), known)}"
+        return f"{location}: unknown key {_short(repr(unknown))}{did_you_mean(str(unknown), known)}"
     hint = f" ({rule['description'].strip()})" if "description" in rule else ""
     if error.validator == "enum":
         choices = [str(choice) for choice in rule["enum"]]
-        return f"{place}: {_short(repr(error.instance))} is not one of {', '.join(choices)}{hint}"
+        return f"{location}: {_short(repr(error.instance))} is not one of {', '.join(choices)}{hint}"
     if error.validator == "required":
         missing = re.findall(r"'([^']+)' is a required", error.message)
-        return f"{place}: {', '.join(missing)} must not be empty"
-    return f"{place}: {_short(error.message)}{hint}"
+        return f"{location}: {', '.join(missing)} must not be empty"
+    return f"{location}: {_short(error.message)}{hint}"
 
 
 def _short(text: str) -> str:
-    """The beginning and the end of what somebody may have written by the megabyte."""
-    return text if len(text) <= LONGEST_QUOTE else f"{text[: LONGEST_QUOTE // 2]} … {text[-LONGEST_QUOTE // 2 :]}"
+    """Shorten a text to its beginning and end: a value may have megabytes."""
+    return (
+        text
+        if len(text) <= MAX_QUOTE_CHARACTERS
+        else f"{text[: MAX_QUOTE_CHARACTERS // 2]} … {text[-MAX_QUOTE_CHARACTERS // 2 :]}"
+    )

@@ -1,4 +1,4 @@
-"""Split of tapemill.settings."""
+"""Tape sheet: its rows, validated, and the checks of their sources."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from tapemill.storage.tsv import read_table
 
 from .schema import schema, validate, with_defaults
 
-# Of two slashes a path keeps one.
-ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)
+# Path() merges two slashes into one.
+URL = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class TapeRow:
-    """One row of the sheet. Text columns are empty where the sheet says nothing."""
+    """One row of the sheet. Text columns are empty where the sheet is."""
 
     tape: str
     source: Path
@@ -33,14 +33,14 @@ class TapeRow:
 
     @property
     def display_aspect(self) -> Fraction | None:
-        """The picture's shape if the sheet prescribes it."""
+        """Display aspect ratio, if the sheet prescribes it."""
         return None if self.aspect == "auto" else parse_fraction(self.aspect)
 
 
 def load_sheet(path: Path, producible: Sequence[str] = ()) -> dict[str, TapeRow]:
     """Read the tape sheet: tab separated, UTF-8, no quoting. Tapes by id, in the sheet's order.
 
-    `producible` are sources that a rule can make, so they may be missing. Raises ConfigError naming the row.
+    `producible` are sources that a rule can make, which may be missing. Raises ConfigError naming the row.
     """
     tapes: dict[str, TapeRow] = {}
     for where, tape in read_sheet(path):
@@ -51,54 +51,54 @@ def load_sheet(path: Path, producible: Sequence[str] = ()) -> dict[str, TapeRow]
 
 
 def read_sheet(path: Path) -> Iterator[tuple[str, TapeRow]]:
-    """The rows of the sheet, each with its place for messages. Sources are not looked at.
+    """Yield the rows of the sheet, each with its location for messages. Sources are not checked.
 
     Raises ConfigError naming the row.
     """
     columns = list(schema("tapes")["properties"])
-    before: dict[str, str] = {}
+    seen: dict[str, str] = {}
     for number, row in read_table(path, columns, required=("tape", "source"), verbatim=("source",)):
         where = f"row {number} of {path}"
         # An empty cell means the column's default, like a column that is not there at all.
         values = with_defaults({key: value for key, value in row.items() if value}, schema("tapes"))
         validate(values, schema("tapes"), where)
-        _check_id(values["tape"], before, where)
-        before[values["tape"].lower()] = values["tape"]
+        _check_id(values["tape"], seen, where)
+        seen[values["tape"].lower()] = values["tape"]
         values["title"] = values["title"] or values["tape"]
         yield where, TapeRow(source=Path(values.pop("source")), **values)
 
 
-def _check_id(tape: str, before: Mapping[str, str], where: str) -> None:
-    """`before` are the ids of rows above, by what they are in small letters."""
-    alike = before.get(tape.lower())
-    if alike == tape:
+def _check_id(tape: str, seen: Mapping[str, str], where: str) -> None:
+    """`seen` are the ids of rows above, by their lower-case form."""
+    similar = seen.get(tape.lower())
+    if similar == tape:
         raise ConfigError(f"{where}: the tape id {tape!r} is used twice", remedy="give each tape its own")
-    if alike is not None:
+    if similar is not None:
         raise ConfigError(
-            f"{where}: the tape ids {alike!r} and {tape!r} differ in capitals alone",
+            f"{where}: the tape ids {similar!r} and {tape!r} differ in capitals alone",
             remedy="give them clearly different ids: on disks of other systems their results would be in one folder",
         )
 
 
 def check_source(tape: TapeRow, where: str) -> None:
-    """Raise ConfigError unless the tape's source is there, and a file or a folder."""
+    """Raise ConfigError unless the tape's source exists and is a file or a folder."""
     source, name = tape.source, tape.tape
     try:
-        there, usable = source.exists(), source.is_file() or source.is_dir()
+        exists, usable = source.exists(), source.is_file() or source.is_dir()
     except OSError as error:
         raise ConfigError(
             f"{where}: the source of tape {name!r} cannot be looked at: {error.strerror}",
             file=source,
             remedy="see who may read the folders that lead to it (`namei -l`)",
         ) from error
-    if not there:
+    if not exists:
         remedy = "correct the column `source`; a relative path counts from the folder you run snakemake in"
-        if ADDRESS.match(str(source)):
+        if URL.match(str(source)):
             remedy = "an address is no file: mount what is there, or copy it, and name the file (docs/storage.md)"
         raise ConfigError(f"{where}: the source of tape {name!r} does not exist", file=source, remedy=remedy)
     if not usable:
         raise ConfigError(
             f"{where}: the source of tape {name!r} is neither a file nor a folder",
             file=source,
-            remedy="a pipe or a device is read by no two jobs alike: record it into a file first",
+            remedy="a pipe or a device is read by no two jobs similar: record it into a file first",
         )

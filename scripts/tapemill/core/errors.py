@@ -1,7 +1,7 @@
 """Errors by consequence: what the workflow does next depends only on the class.
 
 `TransientError` is worth another attempt, `SceneError` concerns one scene alone, `FatalError` stops the run. Each
-message names the file, the tool, its exit code, its last words and the remedy, as far as there are any.
+message names the file, the tool, its exit code, the last lines of its stderr and the remedy, where there are any.
 """
 
 from __future__ import annotations
@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 OnSceneFailure = Literal["keep_original", "stop"]
-"""What becomes of a scene that cannot be processed (setting `on_scene_failure`): it goes into the tape as it is, or the
-tape is not made."""
+"""Setting `on_scene_failure`: a scene that cannot be processed goes into the tape as it is, or the tape is not made."""
 
 
 def printable(path: Path | str) -> str:
-    """A name in one line that any terminal can show and none obeys: line breaks and control characters are escaped.
+    """Return a file name as one line that is safe on any terminal: line breaks and control characters are escaped.
 
-    Bytes that are not UTF-8 are surrogates in a name, and become escapes too.
+    Bytes that are not UTF-8 are surrogates in a name, and are escaped too.
     """
     return "".join(
         character if character.isprintable() else character.encode("unicode_escape").decode() for character in str(path)
@@ -26,11 +25,11 @@ def printable(path: Path | str) -> str:
 
 
 class TapemillError(Exception):
-    """Base of all errors raised on purpose. `exit_code` is what a job script ends with (BSD sysexits.h)."""
+    """Base of all errors raised on purpose. `exit_code` is the exit status of the job script (BSD sysexits.h)."""
 
     exit_code: ClassVar[int] = 70  # EX_SOFTWARE
     stops_run: ClassVar[bool] = False
-    """Whether all jobs that are still to come would fail of the same, so that none of them is started."""
+    """Whether all remaining jobs would fail for the same reason, so that none of them is started."""
 
     def __init__(
         self,
@@ -65,13 +64,13 @@ class TapemillError(Exception):
 
 
 class TransientError(TapemillError):
-    """A hiccup of the machine (killed tool, time-out, out of memory): the same job may succeed when tried again."""
+    """A temporary failure (killed tool, time-out, out of memory): the same job may succeed when tried again."""
 
     exit_code = 75  # EX_TEMPFAIL
 
 
 class SceneError(TapemillError):
-    """This scene cannot be processed (corrupt data, a clip that failed its gate); others can."""
+    """This scene cannot be processed (corrupt data, a clip that failed verification); others can."""
 
     exit_code = 65  # EX_DATAERR
 
@@ -84,11 +83,11 @@ class FatalError(TapemillError):
 
 
 class ConfigError(FatalError):
-    """A setting, or a row of the tape sheet, that cannot be right."""
+    """An invalid setting or row of the tape sheet."""
 
 
 class InputError(FatalError):
-    """A capture that cannot be used: missing, not media, no picture, no frames. Other tapes are none the worse."""
+    """A capture that cannot be used: missing, not media, no video, no frames. Other tapes are not affected."""
 
     stops_run = False
 
@@ -102,15 +101,15 @@ class SetupError(FatalError):
 
 
 class DiskFull(FatalError):
-    """A file system has no room for what has to be written. What is finished stays; the same command goes on."""
+    """A file system has too little free space. Finished results stay; the same command continues from there."""
 
 
 class NotWritable(FatalError):
-    """A folder that results go to cannot be written to."""
+    """An output folder that cannot be written to."""
 
 
 class UnfitDisk(FatalError):
-    """A file system that does not do what a run relies on: locks, renaming, file times."""
+    """A file system that lacks something a run relies on: locks, renaming, file times."""
 
 
 class ToolFailed(SceneError):
@@ -122,15 +121,15 @@ class ToolKilled(TransientError):
 
 
 class GateError(SceneError):
-    """An output that was written, but is not what it has to be (frame count, duration, format)."""
+    """An output that was written but failed verification (frame count, duration, format)."""
 
 
 class OutOfMemory(TransientError):
-    """A card, or the machine, had too little memory for a job. The next attempt begins one step lower."""
+    """A GPU, or the machine, had too little memory for a job. The next attempt begins one degrade level lower."""
 
 
 class DeviceError(TransientError):
-    """A card or its driver failed. A fresh process may find it well again."""
+    """A GPU or its driver failed. It may work again in a new process."""
 
 
 class WorkerLost(TransientError):
@@ -138,4 +137,4 @@ class WorkerLost(TransientError):
 
 
 class LaneError(FatalError):
-    """A lane that cannot be: no such card, another card than expected, a mask that contradicts it."""
+    """An impossible lane: no such GPU, another GPU than expected, a visibility mask that contradicts it."""

@@ -1,6 +1,6 @@
-"""What a job that ended well has to tell: it did its work, but not as it was asked to.
+"""Warnings of a job that succeeded, but did its work otherwise than asked.
 
-Functions of the stages return notices, workers pass them on, `script.run` writes them into the job's note.
+Functions of the stages return them, workers pass them on, the job's entry point writes them into its record.
 """
 
 from __future__ import annotations
@@ -9,19 +9,19 @@ from dataclasses import dataclass
 from typing import Literal
 
 Kind = Literal["kept", "stands_in", "empty", "lowered"]
-"""`kept`: the picture of the scene is not restored. `stands_in`: other pictures take the place of damaged ones.
-`empty`: the scene has no subtitles. `lowered`: the work was done with less memory than it should have."""
+"""`kept`: the original video of the scene is kept, not restored. `stands_in`: damaged frames are substituted by others.
+`empty`: the scene has no subtitles. `lowered`: the work was downgraded to fit into memory."""
 
 STANDS_IN_TAG = "TAPEMILL_STANDS_IN"
-"""Tag of a cut scene (Matroska) in which pictures stand in for others: says which. `enhance_scene` reads it."""
+"""Matroska tag of a cut scene in which damaged frames are substituted: which ones. `enhance_scene` reads it."""
 
 CUT_WITH_TAG = "TAPEMILL_CUT_WITH"
-"""Another such tag: which ffmpeg made the cut, and with which command (JSON: `ffmpeg`, `command`)."""
+"""Matroska tag of a cut scene: the ffmpeg build and command line of the cut (JSON: `ffmpeg`, `command`)."""
 
 
 @dataclass(frozen=True)
 class JobWarning:
-    """One thing to tell."""
+    """One warning."""
 
     kind: Kind
     reason: str

@@ -1,37 +1,232 @@
-"""Which stage a rule belongs to: the word of its file under rules/."""
+"""Catalog of the rules that work on tapes: one row a rule.
+
+Status, plan, disk usage, metrics, report and provenance take from here what they know of a rule. A rule without a row
+is no work on a tape: fetching models, the demo, cleaning up. A test compares the rows with the rule files.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Literal
 
-STAGES: Final = ("capture", "scenes", "audio", "subtitles", "enhance", "tape")
+Unit = Literal["video", "sound", "pictures", "once"]
+"""What the time of a job grows with: seconds of 576i video, seconds of audio, frames of 576i it writes, nothing."""
+Condition = Literal["", "auto_language", "translation", "hardware_encoder"]
+"""The setting without which a rule has no job; empty if it has one for each tape."""
+DiskUse = Literal["cut", "speech", "sound", "clip", "tape"]
+"""Kind of file by its size."""
+
 OTHER: Final = "other"
-"""What is no work on tapes: models, the demo, cleaning up."""
+"""Stage of rules that are no stage's: report, models, demo, cleaning up."""
 
-STAGE_OF: Final = MappingProxyType(
+
+@dataclass(frozen=True)
+class RuleInfo:
+    """What is known of a rule."""
+
+    stage: str
+    """Name of its file under rules/, or `OTHER`."""
+    unit: Unit = "once"
+    after: tuple[str, ...] = ()
+    """Rules it waits for: of the same scene, of the tape, or, for a rule of the tape, of all its scenes."""
+    outputs: tuple[str, ...] = ()
+    """What it leaves in results/{tape}/, with {tape}, {scene} and {container} to fill in. No temporary files."""
+    is_per_scene: bool = False
+    is_checkpoint: bool = False
+    """Whether there may be more jobs after it than were planned."""
+    uses_gpu: bool = False
+    priority: int = 0
+    condition: Condition = ""
+    reads_capture: bool = False
+    """Whether it reads the whole capture and does little else."""
+    disk_use: tuple[DiskUse, ...] = ()
+    """Files that a run makes if this rule is in its plan."""
+    fixed_s: float = 1.0
+    """Seconds that a job takes on one core before its first unit, where nothing was measured."""
+    s_per_unit: float = 0.0
+    """Seconds a unit. Both are 0 where a model or a network decides (`planning.speed`)."""
+
+
+RULES: Final[Mapping[str, RuleInfo]] = MappingProxyType(
     {
-        "probe_capture": "capture",
-        "hash_capture": "capture",
-        "detect_scenes": "scenes",
-        "cut_scene": "scenes",
-        "extract_audio": "audio",
-        "clean_sound": "audio",
-        "detect_language": "subtitles",
-        "transcribe_scene": "subtitles",
-        "translate_scene": "subtitles",
-        "join_subtitles": "subtitles",
-        "join_translations": "subtitles",
-        "choose_encoder": "enhance",
-        "enhance_scene": "enhance",
-        "mux_tape": "tape",
-        "write_provenance": "tape",
+        "probe_capture": RuleInfo(
+            "capture", "video", outputs=("capture.json",), reads_capture=True, fixed_s=1.0, s_per_unit=0.07
+        ),
+        "hash_capture": RuleInfo(
+            "capture",
+            "video",
+            after=("probe_capture",),
+            outputs=("capture_sha256.json",),
+            priority=-1,
+            reads_capture=True,
+            fixed_s=0.4,
+            s_per_unit=0.02,
+        ),
+        "detect_scenes": RuleInfo(
+            "scenes",
+            "video",
+            after=("probe_capture",),
+            outputs=("scenes.tsv",),
+            is_checkpoint=True,
+            reads_capture=True,
+            fixed_s=0.5,
+            s_per_unit=0.22,
+        ),
+        "cut_scene": RuleInfo(
+            "scenes",
+            "video",
+            after=("probe_capture", "detect_scenes"),
+            is_per_scene=True,
+            fixed_s=1.0,
+            s_per_unit=0.57,
+        ),
+        "extract_audio": RuleInfo(
+            "audio",
+            "sound",
+            after=("probe_capture", "detect_scenes"),
+            outputs=("audio/{scene}.wav",),
+            is_per_scene=True,
+            fixed_s=0.4,
+            s_per_unit=0.003,
+        ),
+        "clean_sound": RuleInfo(
+            "audio",
+            "sound",
+            after=("probe_capture",),
+            outputs=("sound.mka",),
+            reads_capture=True,
+            disk_use=("sound",),
+            fixed_s=0.4,
+            s_per_unit=0.005,
+        ),
+        "detect_language": RuleInfo(
+            "subtitles",
+            after=("extract_audio",),
+            outputs=("language.json",),
+            is_checkpoint=True,
+            uses_gpu=True,
+            condition="auto_language",
+        ),
+        "transcribe_scene": RuleInfo(
+            "subtitles",
+            "sound",
+            after=("extract_audio", "detect_language"),
+            outputs=("subtitles/{scene}.srt",),
+            is_per_scene=True,
+            uses_gpu=True,
+        ),
+        "translate_scene": RuleInfo(
+            "subtitles",
+            "sound",
+            after=("extract_audio", "detect_language"),
+            outputs=("translated/{scene}.srt",),
+            is_per_scene=True,
+            uses_gpu=True,
+            condition="translation",
+        ),
+        "join_subtitles": RuleInfo(
+            "subtitles",
+            "sound",
+            after=("probe_capture", "transcribe_scene", "detect_language"),
+            outputs=("{tape}.srt",),
+            disk_use=("speech",),
+            fixed_s=0.3,
+        ),
+        "join_translations": RuleInfo(
+            "subtitles",
+            "sound",
+            after=("probe_capture", "translate_scene", "detect_language"),
+            outputs=("{tape}.en.srt",),
+            condition="translation",
+            fixed_s=0.3,
+        ),
+        "choose_encoder": RuleInfo(
+            "enhance",
+            after=("probe_capture",),
+            outputs=("encoder.json",),
+            uses_gpu=True,
+            condition="hardware_encoder",
+            fixed_s=2.0,
+        ),
+        "enhance_scene": RuleInfo(
+            "enhance",
+            "pictures",
+            after=("cut_scene", "choose_encoder"),
+            outputs=("enhanced/{scene}.mkv",),
+            is_per_scene=True,
+            uses_gpu=True,
+            priority=1,
+        ),
+        "mux_tape": RuleInfo(
+            "tape",
+            "sound",
+            after=("enhance_scene", "clean_sound", "join_subtitles", "join_translations"),
+            outputs=("{tape}.{container}",),
+            reads_capture=True,
+            disk_use=("clip", "tape"),
+            fixed_s=0.5,
+            s_per_unit=0.005,
+        ),
+        "write_provenance": RuleInfo("tape", after=("mux_tape", "hash_capture"), outputs=("provenance.json",)),
+        # 55 s for the demo tape of 60 s, most of it for stills, whose number does not depend on the tape.
+        "sample_report_frames": RuleInfo(
+            OTHER,
+            "video",
+            after=("mux_tape",),
+            outputs=("report/sample.json",),
+            reads_capture=True,
+            fixed_s=60.0,
+            s_per_unit=0.1,
+        ),
+        "render_tape_report": RuleInfo(
+            OTHER, after=("sample_report_frames", "write_provenance"), outputs=("report/making.html",)
+        ),
     }
 )
-CHECKPOINTS: Final = frozenset({"detect_scenes", "detect_language"})
-"""Rules after which there may be more jobs than were planned."""
+UNLISTED: Final = RuleInfo(OTHER, after=("mux_tape",))
+"""A rule without a row: for planning, one of a finished tape."""
+
+STAGES: Final = tuple(dict.fromkeys(row.stage for row in RULES.values() if row.stage != OTHER))
+"""Stages in the order of data."""
+CHECKPOINTS: Final = frozenset(rule for rule, row in RULES.items() if row.is_checkpoint)
+
+
+def rule_info(rule: str) -> RuleInfo:
+    """The row of a rule, or `UNLISTED`."""
+    return RULES.get(rule, UNLISTED)
 
 
 def stage_of(rule: str) -> str:
     """The stage of a rule."""
-    return STAGE_OF.get(rule, OTHER)
+    return rule_info(rule).stage
+
+
+def is_of_tape(rule: str) -> bool:
+    """Whether the jobs of a rule belong to a tape."""
+    return rule in RULES
+
+
+def tape_rules() -> Iterator[str]:
+    """Rules with one job for a whole tape."""
+    return (rule for rule, row in RULES.items() if not row.is_per_scene)
+
+
+def scene_rules(of_tape: str | None = None) -> Iterator[str]:
+    """Rules with a job for each scene; only those that a rule of the tape waits for, if one is named."""
+    if of_tape is None:
+        yield from (rule for rule, row in RULES.items() if row.is_per_scene)
+        return
+    wanted = [rule for rule in RULES[of_tape].after if RULES[rule].is_per_scene]
+    for rule in wanted:
+        wanted += (each for each in RULES[rule].after if RULES[each].is_per_scene and each not in wanted)
+    yield from (rule for rule in RULES if rule in wanted)
+
+
+def outputs_that_settle(rule: str, of_tape: str) -> tuple[str, ...]:
+    """Outputs of a scene; if one is there, `of_tape` needs no job of `rule`: its own, and those of rules after it."""
+    later = [rule]
+    for each in later:
+        later += (other for other in scene_rules(of_tape) if each in RULES[other].after and other not in later)
+    return tuple(output for each in later for output in RULES[each].outputs)

@@ -1,4 +1,4 @@
-"""Exact time: rates are fractions, spans are half-open frame ranges, seconds are derived and never stored alone."""
+"""Exact time: rates are fractions, frame ranges are half-open, seconds are derived and never stored alone."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ Item = TypeVar("Item")
 
 
 def parse_fraction(text: str) -> Fraction:
-    """Read "30000/1001", "25" or "16:9". Raises ValueError on anything else."""
+    """Parse "30000/1001", "25" or "16:9". Raises ValueError on anything else."""
     return Fraction(text.replace(":", "/"))
 
 
 def format_fraction(value: Fraction) -> str:
-    """Always with a denominator, so that a reader can tell a fraction from a rounded number."""
+    """Format with a denominator always, so that a fraction is never mistaken for a rounded number."""
     return f"{value.numerator}/{value.denominator}"
 
 
 def round_half_up(value: Fraction) -> int:
-    """The nearest integer, halves away from zero: how ffmpeg rounds time stamps (AV_ROUND_NEAR_INF)."""
+    """Round to the nearest integer, halves away from zero, as ffmpeg rounds time stamps (AV_ROUND_NEAR_INF)."""
     if value < 0:
         return -round_half_up(-value)
     return (2 * value.numerator + value.denominator) // (2 * value.denominator)
 
 
 def milliseconds(seconds: Fraction) -> int:
-    """Seconds as whole milliseconds, the unit of Matroska, SRT and WebVTT."""
+    """Convert seconds to whole milliseconds, the unit of Matroska, SRT and WebVTT."""
     return round_half_up(seconds * 1000)
 
 
 def timestamp(seconds: Fraction, decimal: str = ".") -> str:
-    """`01:02:03.456`, for people and for EDL-like lists."""
+    """Format seconds as `01:02:03.456`, for people and for EDL-like lists."""
     total = milliseconds(seconds)
     minutes, rest = divmod(total, 60_000)
     hours, minutes = divmod(minutes, 60)
@@ -44,14 +44,14 @@ def timestamp(seconds: Fraction, decimal: str = ".") -> str:
 
 @dataclass(frozen=True, order=True)
 class FrameRange:
-    """Frames [start_frame, stop_frame) of the capture's constant-rate grid."""
+    """Frames [start_frame, stop_frame) of the capture's constant-rate timeline."""
 
     start_frame: int
     stop_frame: int
 
     def __post_init__(self) -> None:
         if not 0 <= self.start_frame < self.stop_frame:
-            raise ValueError(f"a span needs 0 <= start < stop, not [{self.start_frame}, {self.stop_frame})")
+            raise ValueError(f"a frame range needs 0 <= start < stop, not [{self.start_frame}, {self.stop_frame})")
 
     @property
     def frames(self) -> int:
@@ -59,11 +59,11 @@ class FrameRange:
         return self.stop_frame - self.start_frame
 
     def start_s(self, rate: Fraction) -> Fraction:
-        """Where the first frame begins, in seconds."""
+        """Start of the first frame, in seconds."""
         return self.start_frame / rate
 
     def stop_s(self, rate: Fraction) -> Fraction:
-        """Where the last frame ends, in seconds."""
+        """End of the last frame, in seconds."""
         return self.stop_frame / rate
 
     def duration_s(self, rate: Fraction) -> Fraction:
@@ -71,10 +71,10 @@ class FrameRange:
         return self.frames / rate
 
 
-def merge_intervals(stretches: Iterable[tuple[Moment, Moment]]) -> Iterator[tuple[Moment, Moment]]:
-    """Stretches of time, from when to when, without their overlaps and in their order; empty ones are left out."""
+def merge_intervals(intervals: Iterable[tuple[Moment, Moment]]) -> Iterator[tuple[Moment, Moment]]:
+    """Merge overlapping (start, stop) intervals; yield them in order, without empty ones."""
     current: tuple[Moment, Moment] | None = None
-    for start, stop in sorted(stretches):
+    for start, stop in sorted(intervals):
         if stop <= start:
             continue
         if current is None or start > current[1]:

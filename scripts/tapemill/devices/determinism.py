@@ -1,20 +1,17 @@
-"""Split of tapemill.device."""
+"""Determinism of torch: thread count, random seeds, deterministic algorithms."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    pass
 from .device import Device, backend
 
 
 @contextmanager
 def torch_threads(count: int) -> Iterator[None]:
-    """Let torch use `count` threads in the block. The number is part of the result: sums depend on their order.
+    """Set torch to `count` threads in the block. The number affects the result: sums depend on their order.
 
     Some packages (silero-vad) set it for the whole process when they are imported: import those inside the block.
     """
@@ -30,10 +27,10 @@ def torch_threads(count: int) -> Iterator[None]:
 
 @contextmanager
 def seeded(device: Device, number: int, *, deterministic: bool = False) -> Iterator[None]:
-    """Start all random numbers (Python's, numpy's, torch's, the card's) from `number` in the block.
+    """Seed all random numbers (Python's, numpy's, torch's, the GPU's) with `number` in the block.
 
-    Afterwards they go on as if the block had not been, so that no job of a worker leaves a trace in the next. With
-    `deterministic` torch also takes the algorithms that always give the same bits, where it has such.
+    Their states are restored afterwards, so that no job of a worker affects the next. With `deterministic` torch also
+    uses bitwise deterministic algorithms, where it has them.
     """
     import numpy as np
     import torch
@@ -49,7 +46,7 @@ def seeded(device: Device, number: int, *, deterministic: bool = False) -> Itera
     )
     random.seed(number)
     np.random.seed(number)
-    # Seeds the cards as well.
+    # Seeds the GPUs as well.
     torch.manual_seed(number)
     if deterministic:
         torch.use_deterministic_algorithms(True, warn_only=True)

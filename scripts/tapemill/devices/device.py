@@ -1,7 +1,7 @@
-"""One face for the kinds of card torch runs on: CPU, Intel (xpu), NVIDIA (cuda), AMD (hip).
+"""Common interface of the devices torch runs on: CPU, Intel (xpu), NVIDIA (cuda), AMD (hip).
 
-Nothing here imports torch before a function needs it, so that the lane can choose the card first. What a card's memory
-holds is asked in `cardmemory`, what its errors mean is said in `cardfaults`.
+Nothing here imports torch before a function needs it, so that the lane can choose the GPU first. Memory is queried in
+`memory`, errors are translated in `errors`.
 """
 
 from __future__ import annotations
@@ -22,50 +22,50 @@ Kind = Literal["cpu", "xpu", "cuda", "hip"]
 KINDS: tuple[Kind, ...] = ("cpu", "xpu", "cuda", "hip")
 Precision = Literal["auto", "fp32", "fp16", "bf16"]
 
-# After masking a process sees one card, so its number is 0. AMD's build of torch speaks of cuda as well.
+# After masking a process sees one GPU, so its number is 0. AMD's build of torch uses the name cuda as well.
 TORCH_NAMES: Final[dict[Kind, str]] = {"cpu": "cpu", "xpu": "xpu:0", "cuda": "cuda:0", "hip": "cuda:0"}
 VENDORS: Final[Mapping[Kind, str]] = {"cpu": "CPU", "xpu": "Intel", "cuda": "NVIDIA", "hip": "AMD"}
-# NVIDIA's cards compute faster in half precision from Volta on; AMD's numbers begin above that.
+# NVIDIA's GPUs compute faster in half precision from Volta on; AMD's numbers begin above that.
 HALF_PRECISION_FROM: Final = (7, 0)
 ON_THE_CPU: Final = "or run on the CPU: `--profile profiles/cpu`"
 
 
 @dataclass(frozen=True)
 class Device:
-    """What a job computes on. After masking a process sees one card, so it needs no number."""
+    """Device of a job. After masking a process sees one GPU, so it needs no number."""
 
     kind: Kind
     memory_share: float = 1.0
-    """Share of the card's memory that the job may use."""
+    """Share of the GPU's memory that the job may use."""
     degrade_level: int = 0
-    """How many steps below what was asked for to begin with: earlier attempts of the job ran out of memory."""
+    """Index of the first candidate to try (`memory_planner`): earlier attempts of the job ran out of memory."""
     pci_address: str = ""
-    """Where the card sits, such as 0000:03:00.0; empty if unknown. For libraries that no mask reaches (Quick Sync)."""
+    """PCI address such as 0000:03:00.0; empty if unknown. For libraries that ignore masks (Quick Sync)."""
     name: str = ""
-    """Of the card, by its driver; empty for the CPU."""
+    """Name of the GPU by its driver; empty for the CPU."""
     uuid: str = ""
-    """Of the card; empty if unknown."""
+    """UUID of the GPU; empty if unknown."""
 
 
 CPU = Device("cpu")
 
 
 def torch_name(device: Device) -> str:
-    """What torch calls the device, such as "xpu:0"."""
+    """Return torch's name of the device, such as "xpu:0"."""
     return TORCH_NAMES[device.kind]
 
 
 def backend(device: Device) -> Any:
-    """The module of torch for a card: torch.xpu or torch.cuda. There is none worth the name for the CPU."""
+    """Return torch's module for a GPU: torch.xpu or torch.cuda. Not for the CPU."""
     import torch
 
     return getattr(torch, torch_name(device).partition(":")[0])
 
 
 def open_device(device: Device) -> torch.device:
-    """The device as torch wants it, with its share of the memory set.
+    """Return the device as a torch.device, with its memory share set.
 
-    Raises SetupError if this torch was built for other cards, or sees none.
+    Raises SetupError if this torch was built for other GPUs, or sees none.
     """
     import torch
 
@@ -82,7 +82,7 @@ def _check_build(kind: Kind) -> None:
     built_for = {"xpu": torch.version.xpu, "cuda": torch.version.cuda, "hip": torch.version.hip}
     if built_for[kind] is None:
         found = next((other for other, version in built_for.items() if version is not None), "cpu")
-        # AMD's wheels come from PyTorch's own index, the Makefile has no word for them.
+        # AMD's wheels come from PyTorch's own index, the Makefile does not know them.
         how = "install PyTorch's ROCm build" if kind == "hip" else f"run `make setup DEVICE={kind}`"
         raise SetupError(
             f"a card of kind {kind} ({VENDORS[kind]}) was asked for, but this torch ({torch.__version__}) was built "
@@ -111,7 +111,7 @@ def _check_card(device: Device) -> None:
 
 
 def _limit(device: Device) -> None:
-    """Let torch take no more than its share. Set always: a worker keeps what an earlier job had set."""
+    """Limit torch to the memory share. Set always: a worker keeps the limit of an earlier job."""
     set_share = getattr(backend(device), "set_per_process_memory_fraction", None)
     if set_share is not None:
         set_share(float(device.memory_share))
@@ -119,26 +119,26 @@ def _limit(device: Device) -> None:
         LOG.warning("this torch cannot limit the memory of a card of kind %s: the share is only planned", device.kind)
 
 
-def dtype_for(device: Device, wish: Precision = "auto") -> torch.dtype:
-    """The number format to compute in: what the device does well, or what is wished for.
+def dtype_for(device: Device, precision: Precision = "auto") -> torch.dtype:
+    """Return the number format to compute in: `precision`, or for "auto" what the device does well.
 
-    Raises ConfigError if the device cannot do what is wished for.
+    Raises ConfigError if the device does not support it.
     """
     import torch
 
     can_half, can_brain = _formats(device)
-    if wish == "auto":
+    if precision == "auto":
         return torch.float16 if can_half else torch.float32
-    if (wish == "fp16" and not can_half) or (wish == "bf16" and not can_brain):
+    if (precision == "fp16" and not can_half) or (precision == "bf16" and not can_brain):
         can = [name for name, able in (("fp32", True), ("fp16", can_half), ("bf16", can_brain)) if able]
         raise ConfigError(
-            f"this device ({device.kind}) does not compute in {wish}", remedy=f"choose auto or {' or '.join(can)}"
+            f"this device ({device.kind}) does not compute in {precision}", remedy=f"choose auto or {' or '.join(can)}"
         )
-    return {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}[wish]
+    return {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}[precision]
 
 
 def _formats(device: Device) -> tuple[bool, bool]:
-    """Whether the device computes well in fp16, and at all in bf16 without emulating it."""
+    """Return whether the device computes fast in fp16, and whether it supports bf16 without emulation."""
     if device.kind == "cpu":
         return False, False
     module = backend(device)

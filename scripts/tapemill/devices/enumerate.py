@@ -1,4 +1,4 @@
-"""All cards of this machine, as a process without a mask sees them."""
+"""Enumeration of the GPUs of this machine, as seen by a process without a mask."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ TAIL_LINES = 12
 
 @dataclass(frozen=True)
 class Gpu:
-    """One card."""
+    """One GPU."""
 
     kind: Kind
     number: int | None
-    """Its place in PCI order, which is the lane's number; None if unknown, under a mask that others set."""
+    """Index in PCI order, which is the lane's number; None if unknown, under a mask set by others."""
     name: str
     uuid: str
     pci_address: str
@@ -39,64 +39,64 @@ class Gpu:
     total_bytes: int
     driver: str
     mask: str
-    """The environment that leaves a process this card alone."""
+    """Environment variables that leave a process only this GPU."""
 
     @classmethod
     def of(cls, kind: Kind, number: int | None, seen: TorchDevice, mask: str) -> Gpu:
-        """A card that torch sees."""
+        """Build from a device that torch sees."""
         return cls(kind, number, seen.name, seen.uuid, seen.pci_address, seen.total_bytes, seen.driver, mask)
 
     def to_plain(self) -> dict[str, Any]:
-        """For JSON."""
+        """Return plain values for JSON."""
         return asdict(self)
 
     @classmethod
     def from_plain(cls, values: Mapping[str, Any]) -> Gpu:
-        """The reverse."""
+        """Build from the output of `to_plain`."""
         return cls(**values)
 
 
 def enumerate_gpus(kind: Kind) -> list[Gpu]:
-    """All cards of a kind, found by a process without a mask. The CPU is no card.
+    """List all GPUs of a kind, found by a process without a mask; none for the CPU.
 
     Raises SetupError if that process fails.
     """
     if kind == "cpu":
         return []
     environ = visibility.unmasked_environ(kind, os.environ)
-    found = _look(kind, environ)
+    found = _query(kind, environ)
     if kind != "xpu":
-        return [_card(kind, number, seen) for number, seen in enumerate(found)]
+        return [_gpu(kind, number, seen) for number, seen in enumerate(found)]
     addresses = pci.intel_gpus()
     numbered = dict(enumerate(found))
     if 0 < len(found) < len(addresses):
-        numbered = _tried_by_mask(found, environ, len(addresses))
+        numbered = _probe_by_mask(found, environ, len(addresses))
         addresses = addresses if len(numbered) == len(addresses) else []
     elif len(found) != len(addresses):
         addresses = []
     known = {seen.uuid for seen in found}
     return [
-        _card(kind, number, replace(seen, pci_address=addresses[number] if addresses else ""))
+        _gpu(kind, number, replace(seen, pci_address=addresses[number] if addresses else ""))
         for number, seen in numbered.items()
         if seen.uuid in known
     ]
 
 
-def _tried_by_mask(found: Sequence[TorchDevice], environ: Mapping[str, str], count: int) -> dict[int, TorchDevice]:
-    """What each mask leaves. Beside cards torch hides integrated graphics, but the mask counts them (often as 0)."""
+def _probe_by_mask(found: Sequence[TorchDevice], environ: Mapping[str, str], count: int) -> dict[int, TorchDevice]:
+    """Probe each mask for the GPU it leaves. torch hides integrated GPUs beside discrete ones, but masks count them."""
     LOG.info("torch shows %d of %d Intel devices, so each mask is tried", len(found), count)
-    left: dict[int, TorchDevice] = {}
+    found_by_mask: dict[int, TorchDevice] = {}
     for number in range(count):
-        seen = _look("xpu", {**environ, visibility.VISIBILITY["xpu"].variable: str(number)})
+        seen = _query("xpu", {**environ, visibility.VISIBILITY["xpu"].variable: str(number)})
         if len(seen) == 1:
-            left[number] = seen[0]
-    return left
+            found_by_mask[number] = seen[0]
+    return found_by_mask
 
 
-def _look(kind: Kind, environ: Mapping[str, str]) -> list[TorchDevice]:
-    # The library need not be installed, it may just lie on the path of this process.
+def _query(kind: Kind, environ: Mapping[str, str]) -> list[TorchDevice]:
+    # The library need not be installed, it may just be on the path of this process.
     paths = [str(Path(__file__).parents[2]), environ.get("PYTHONPATH", "")]
-    # Without the working folder on the path, whatever lies there.
+    # -P: without the working folder on the path.
     command = [sys.executable, "-P", "-c", f"from {__name__} import main; main()", kind]
     try:
         done = subprocess.run(
@@ -128,7 +128,7 @@ def _look(kind: Kind, environ: Mapping[str, str]) -> list[TorchDevice]:
     return [TorchDevice(**values) for values in json.loads(done.stdout.strip().splitlines()[-1])]
 
 
-def _card(kind: Kind, number: int, seen: TorchDevice) -> Gpu:
+def _gpu(kind: Kind, number: int, seen: TorchDevice) -> Gpu:
     return Gpu.of(kind, number, seen, visibility.describe(kind, visibility.mask_for(kind, number, {})))
 
 
@@ -137,28 +137,28 @@ KERNEL_MODULES = {"cuda": "nvidia", "hip": "amdgpu"}
 
 @dataclass(frozen=True)
 class TorchDevice:
-    """A card in the eyes of torch."""
+    """A GPU as reported by torch."""
 
     name: str
     uuid: str
-    """As `uuid_text` writes it; empty if the driver tells none."""
+    """As formatted by `uuid_text`; empty if the driver reports none."""
     pci_address: str
-    """Such as 0000:03:00.0; empty if torch does not tell, as for Intel's."""
+    """Such as 0000:03:00.0; empty if torch does not report it, as for Intel's."""
     total_bytes: int
     driver: str
     integrated: bool
 
 
 def torch_devices(kind: Kind) -> list[TorchDevice]:
-    """The cards of a kind that this process may use. Imports torch: the mask has to be set before."""
+    """List the GPUs of a kind that this process may use. Imports torch: the mask has to be set before."""
     import torch
 
     module: Any = torch.xpu if kind == "xpu" else torch.cuda
-    return [_described(kind, module.get_device_properties(index)) for index in range(module.device_count())]
+    return [_torch_device(kind, module.get_device_properties(index)) for index in range(module.device_count())]
 
 
 def uuid_text(value: object) -> str:
-    """A UUID in one spelling, whatever torch and tools make of it: bytes, numbers, with or without dashes or GPU-."""
+    """Normalise a UUID from torch or tools: bytes, numbers, with or without dashes or the prefix GPU-."""
     raw = getattr(value, "bytes", value)
     if isinstance(raw, (bytes, bytearray, Sequence)) and not isinstance(raw, str):
         digits = bytes(int(byte) & 0xFF for byte in raw).hex()
@@ -167,7 +167,7 @@ def uuid_text(value: object) -> str:
     return "-".join(filter(None, (digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:])))
 
 
-def _described(kind: Kind, properties: Any) -> TorchDevice:
+def _torch_device(kind: Kind, properties: Any) -> TorchDevice:
     return TorchDevice(
         name=str(properties.name),
         uuid=uuid_text(getattr(properties, "uuid", "")),
@@ -186,7 +186,7 @@ def _pci_address(properties: Any) -> str:
 
 
 def _kernel_driver(kind: Kind) -> str:
-    """Version of the kernel's module, where torch does not tell the driver's; empty if the kernel does not either."""
+    """Return the version of the kernel module, where torch does not report the driver's; empty if unknown."""
     try:
         path = Path("/sys/module", KERNEL_MODULES[kind], "version")
         return path.read_text(encoding="ascii").strip()
@@ -195,6 +195,6 @@ def _kernel_driver(kind: Kind) -> str:
 
 
 def main() -> None:
-    """One line of JSON: drivers may have printed lines of their own before."""
+    """Print the GPUs as one line of JSON; drivers may have printed other lines before."""
     (kind,) = sys.argv[1:]
-    sys.stdout.write("\n" + json.dumps([asdict(card) for card in torch_devices(kind)]) + "\n")  # type: ignore[arg-type]
+    sys.stdout.write("\n" + json.dumps([asdict(gpu) for gpu in torch_devices(kind)]) + "\n")  # type: ignore[arg-type]

@@ -1,6 +1,6 @@
-"""What the errors of torch, its drivers and libraries mean: too little memory, or a card that failed.
+"""Translation of errors of torch, its drivers and libraries: out of memory, or a failed GPU.
 
-Only some come as a class; most are RuntimeErrors whose text has to be known.
+Only some have a class; most are RuntimeErrors that are recognised by their text.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from tapemill.core.errors import DeviceError, OutOfMemory, TapemillError
 
 from .device import VENDORS, Device
 
-# torch.OutOfMemoryError is known by its class. Beside it:
+# torch.OutOfMemoryError is recognised by its class. Beside it:
 OUT_OF_MEMORY: Final = re.compile(
     "|".join(
         (
             # The host: torch's c10/core/impl/alloc_cpu.cpp.
             r"DefaultCPUAllocator: (can't allocate|not enough) memory",
-            # Older builds say it without the class: "CUDA out of memory. Tried to allocate …", HIP and XPU alike.
+            # Older builds raise it without the class: "CUDA out of memory. Tried to allocate …", HIP and XPU alike.
             r"(CUDA|HIP|XPU) out of memory",
             r"(CUDA|HIP) error: out of memory",
             r"CU(BLAS|DNN|SOLVER|SPARSE)_STATUS_ALLOC_FAILED",
@@ -29,13 +29,13 @@ OUT_OF_MEMORY: Final = re.compile(
             # 2.8 "Native API failed. Native API returns: 39 (…)": github.com/intel/torch-xpu-ops/issues/1598 and, for
             # OUT_OF_RESOURCES, github.com/pytorch/pytorch/issues/190972. PI_ and ZE_ are the layers above and below.
             r"(UR|PI|ZE)(_RESULT)?_ERROR_OUT_OF_(DEVICE_MEMORY|HOST_MEMORY|RESOURCES)",
-            # An Alchemist card and more than 4 GiB at once, in Intel's extension
+            # An Alchemist GPU and more than 4 GiB at once, in Intel's extension
             # (github.com/intel/ipex-llm/issues/11248); torch itself says it is out of memory.
             r"can NOT allocate memory block with size larger than 4GB",
         )
     )
 )
-CARD_FAILED: Final = re.compile(
+DEVICE_FAILED: Final = re.compile(
     "|".join(
         (
             # github.com/pytorch/pytorch/issues/190972, github.com/intel/torch-xpu-ops/issues/2757: all that follows in
@@ -51,9 +51,9 @@ CARD_FAILED: Final = re.compile(
 
 @contextmanager
 def translate_device_errors(device: Device) -> Iterator[None]:
-    """Let errors of torch and its drivers leave the block as OutOfMemory or DeviceError, chained to what they were.
+    """Translate errors of torch and its drivers in the block to OutOfMemory or DeviceError, chained to the originals.
 
-    Everything else leaves as it is: a fault of ours is no fault of the card.
+    Everything else is raised unchanged: a bug of ours is no failure of the GPU.
     """
     try:
         yield
@@ -63,11 +63,11 @@ def translate_device_errors(device: Device) -> Iterator[None]:
         raise _out_of_memory(str(error) or "no memory left", "this computer") from error
     except RuntimeError as error:
         text = str(error)
-        if _is_torchs_class(error) or OUT_OF_MEMORY.search(text):
+        if _is_torch_oom(error) or OUT_OF_MEMORY.search(text):
             on_host = device.kind == "cpu" or "DefaultCPUAllocator" in text or "OUT_OF_HOST_MEMORY" in text
-            place = "this computer" if on_host else f"the {VENDORS[device.kind]} card"
-            raise _out_of_memory(_first_line(text), place) from error
-        if CARD_FAILED.search(text):
+            owner = "this computer" if on_host else f"the {VENDORS[device.kind]} card"
+            raise _out_of_memory(_first_line(text), owner) from error
+        if DEVICE_FAILED.search(text):
             raise DeviceError(
                 f"the {VENDORS[device.kind]} card or its driver failed: {_first_line(text)}",
                 tool="torch",
@@ -77,14 +77,14 @@ def translate_device_errors(device: Device) -> Iterator[None]:
         raise
 
 
-def _is_torchs_class(error: BaseException) -> bool:
-    """Whether it is torch.OutOfMemoryError, without importing torch."""
+def _is_torch_oom(error: BaseException) -> bool:
+    """Whether an error is torch.OutOfMemoryError, without importing torch."""
     return any(kind.__name__ == "OutOfMemoryError" and kind.__module__ == "torch" for kind in type(error).__mro__)
 
 
-def _out_of_memory(what: str, place: str) -> OutOfMemory:
+def _out_of_memory(what: str, owner: str) -> OutOfMemory:
     return OutOfMemory(
-        f"the memory of {place} is full: {_first_line(what)}",
+        f"the memory of {owner} is full: {_first_line(what)}",
         tool="torch",
         remedy="the next attempt begins one step lower; close other programs that use this memory, let fewer jobs run "
         "at a time, or choose a smaller model in the config",

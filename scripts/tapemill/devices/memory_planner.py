@@ -1,7 +1,7 @@
-"""Fitting work into the memory there is: before anything is loaded, the first step of a ladder that fits is chosen.
+"""Memory planner: selects the first candidate configuration that fits into the free memory, before loading anything.
 
-A ladder begins with what was asked for; each further step needs less. Nothing is lowered silently: each decision is
-logged and handed back for the record.
+The first candidate is what was asked for; each further one needs less. Nothing is downgraded silently: each rejection
+is logged and returned for the record.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ T = TypeVar("T")
 
 # One tensor on an Arc A770 must be smaller: github.com/intel/intel-extension-for-pytorch/issues/846.
 LARGEST_XPU_TENSOR_BYTES: Final = 4 << 30
-# A measured peak is that of one scene; others need a little more or less.
+# A measured peak is that of one scene; others need slightly more or less.
 MEASURED_MARGIN: Final = 1.15
-# A new measurement is written down if it is so many times larger than the known one, so that few jobs write at all.
-WORTH_WRITING: Final = 1.05
+# A new measurement is saved if it is this much larger than the known one, so that few jobs write at all.
+MIN_GROWTH: Final = 1.05
 
 
 @dataclass(frozen=True)
 class Candidate(Generic[T]):
-    """One way to do the work."""
+    """One configuration for the work."""
 
     name: str
-    """As it is logged: "medium, beam of 5"."""
+    """Name in logs: "medium, beam of 5"."""
     value: T
     need_bytes: int
     """Weights and activations together."""
@@ -48,7 +48,7 @@ class Candidate(Generic[T]):
 
 @dataclass(frozen=True)
 class Rejection:
-    """A step that was not taken, and why."""
+    """A candidate that was rejected, and why."""
 
     step: str
     need_bytes: int
@@ -62,101 +62,111 @@ class Rejection:
 
 @dataclass(frozen=True)
 class MemoryPlan(Generic[T]):
-    """The step taken, and those above it that were not."""
+    """The selected candidate, and the rejected ones before it."""
 
-    step: Candidate[T]
-    decisions: tuple[Rejection, ...] = ()
+    candidate: Candidate[T]
+    rejections: tuple[Rejection, ...] = ()
 
 
-def first_that_fits(ladder: Sequence[Candidate[T]], device: Device, budget: int | None = None) -> MemoryPlan[T]:
-    """The first step that fits, beginning `device.degrade_level` steps below the first; all decisions are logged.
+def first_that_fits(candidates: Sequence[Candidate[T]], device: Device, budget: int | None = None) -> MemoryPlan[T]:
+    """Select the first candidate that fits, starting at index `device.degrade_level`; log all rejections.
 
-    `budget` is what the work may take, by default what the device has left for this process. If not even the last step
-    fits it is tried all the same, as somebody else may hold the memory only for now. Raises OutOfMemory if it never
-    could: because it needs more than the whole share of the device, or a larger tensor than the card can hold.
+    `budget` is the memory in bytes that the work may use, by default what is left on the device for this process. If
+    not even the last candidate fits it is tried nevertheless, as the memory may be occupied only temporarily. Raises
+    OutOfMemory if it can never fit: it needs more than the process's share of the device, or a larger tensor than the
+    GPU can hold.
     """
-    room = budget_bytes(device) if budget is None else budget
-    first = min(device.degrade_level, len(ladder) - 1)
-    decisions = [_passed(step, room, "an earlier attempt ran out of memory") for step in ladder[:first]]
-    for step in ladder[first:]:
-        reason = _obstacle(step, device, room)
+    available = budget_bytes(device) if budget is None else budget
+    first = min(device.degrade_level, len(candidates) - 1)
+    rejections = [
+        _reject(candidate, available, "an earlier attempt ran out of memory") for candidate in candidates[:first]
+    ]
+    for candidate in candidates[first:]:
+        reason = _obstacle(candidate, device, available)
         if reason is None:
-            return _taken(step, room, decisions)
-        if step is not ladder[-1]:
-            decisions.append(_passed(step, room, reason))
-    return _last(ladder[-1], device, room, decisions)
+            return _select(candidate, available, rejections)
+        if candidate is not candidates[-1]:
+            rejections.append(_reject(candidate, available, reason))
+    return _last_resort(candidates[-1], device, available, rejections)
 
 
-def _obstacle(step: Candidate[T], device: Device, room: int) -> str | None:
-    if device.kind == "xpu" and step.largest_tensor_bytes >= LARGEST_XPU_TENSOR_BYTES:
-        return (
-            f"it has a tensor of {mebibytes(step.largest_tensor_bytes)}, and the card holds less than 4096 MiB in one"
-        )
-    return None if step.need_bytes <= room else "too little memory"
+def _obstacle(candidate: Candidate[T], device: Device, available: int) -> str | None:
+    if device.kind == "xpu" and candidate.largest_tensor_bytes >= LARGEST_XPU_TENSOR_BYTES:
+        largest = mebibytes(candidate.largest_tensor_bytes)
+        return f"it has a tensor of {largest}, and the card holds less than 4096 MiB in one"
+    return None if candidate.need_bytes <= available else "too little memory"
 
 
-def _last(step: Candidate[T], device: Device, room: int, decisions: list[Rejection]) -> MemoryPlan[T]:
-    """The last step, though it does not fit now, unless it never will."""
-    never = _obstacle(step, device, memory_cap(device))
+def _last_resort(candidate: Candidate[T], device: Device, available: int, rejections: list[Rejection]) -> MemoryPlan[T]:
+    """Select the last candidate although it does not fit now, unless it never will."""
+    never = _obstacle(candidate, device, memory_cap(device))
     if never is not None:
         raise OutOfMemory(
-            f"nothing smaller is left: {step.name} needs {mebibytes(step.need_bytes)}, the device gives "
+            f"nothing smaller is left: {candidate.name} needs {mebibytes(candidate.need_bytes)}, the device gives "
             f"{mebibytes(memory_cap(device))} ({never})",
             remedy="raise `lanes: memory_share` if it is below 1, choose a smaller model or smaller tiles in the "
             "config, or run on a device with more memory",
         )
     LOG.warning(
         "%s needs %s and %s are free just now; it is the last step and tried all the same",
-        *(step.name, mebibytes(step.need_bytes), mebibytes(room)),
+        *(candidate.name, mebibytes(candidate.need_bytes), mebibytes(available)),
     )
-    return MemoryPlan(step, tuple(decisions))
+    return MemoryPlan(candidate, tuple(rejections))
 
 
-def _taken(step: Candidate[T], room: int, decisions: list[Rejection]) -> MemoryPlan[T]:
-    level = logging.WARNING if decisions else logging.INFO
-    LOG.log(level, "taking %s: it needs %s of %s", step.name, mebibytes(step.need_bytes), mebibytes(room))
-    return MemoryPlan(step, tuple(decisions))
+def _select(candidate: Candidate[T], available: int, rejections: list[Rejection]) -> MemoryPlan[T]:
+    level = logging.WARNING if rejections else logging.INFO
+    LOG.log(
+        level, "taking %s: it needs %s of %s", candidate.name, mebibytes(candidate.need_bytes), mebibytes(available)
+    )
+    return MemoryPlan(candidate, tuple(rejections))
 
 
-def _passed(step: Candidate[T], room: int, reason: str) -> Rejection:
-    LOG.warning("not %s: it needs %s, there are %s: %s", step.name, mebibytes(step.need_bytes), mebibytes(room), reason)
-    return Rejection(step.name, step.need_bytes, room, reason)
+def _reject(candidate: Candidate[T], available: int, reason: str) -> Rejection:
+    LOG.warning(
+        "not %s: it needs %s, there are %s: %s",
+        candidate.name,
+        mebibytes(candidate.need_bytes),
+        mebibytes(available),
+        reason,
+    )
+    return Rejection(candidate.name, candidate.need_bytes, available, reason)
 
 
 def mebibytes(count: int) -> str:
-    """For people."""
+    """Format bytes as MiB, for messages."""
     return f"{count / (1 << 20):.0f} MiB"
 
 
 def state_folder() -> Path:
-    """Where Tapemill keeps for the user what is no result: measurements. By the XDG base directory specification."""
-    # The specification has relative paths ignored.
-    given = Path(os.environ.get("XDG_STATE_HOME", ""))
-    return (given if given.is_absolute() else Path.home() / ".local" / "state") / "tapemill"
+    """Return the user's folder for state that is no result: measurements (XDG Base Directory Specification)."""
+    # By the specification relative paths are ignored.
+    configured = Path(os.environ.get("XDG_STATE_HOME", ""))
+    return (configured if configured.is_absolute() else Path.home() / ".local" / "state") / "tapemill"
 
 
 @dataclass(frozen=True)
 class ActivationCache:
-    """How much the activations of each model took, measured in earlier jobs. A damaged or lost file is no loss."""
+    """Memory of each model's activations, measured in earlier jobs. A damaged or lost file does no harm."""
 
     file: Path = field(default_factory=lambda: state_folder() / "activations.json")
 
     @staticmethod
     def key(sha256: str, device: Device, dtype: str, *extra: object) -> str:
-        """What a measurement holds for: a model, a kind of device, a number format and what else makes a difference."""
+        """Return the key of a measurement: model, kind of device, number format and other relevant parameters."""
         return " ".join(str(part) for part in (sha256, device.kind, dtype, *extra))
 
     def bytes_of(self, key: str) -> int | None:
-        """What to count on, margin included; None if it was never measured."""
+        """Return the expected bytes, margin included; None if never measured."""
         known = self._read().get(key)
         return None if known is None else round(known * MEASURED_MARGIN)
 
     def add(self, key: str, peak_bytes: int) -> None:
-        """Write a measurement down if it is the first or clearly the largest. Where that is impossible, it is not."""
-        if peak_bytes <= self._read().get(key, 0) * WORTH_WRITING:
+        """Save a measurement if it is the first or clearly the largest. Errors of writing are only logged."""
+        if peak_bytes <= self._read().get(key, 0) * MIN_GROWTH:
             return
         try:
-            with self._alone():
+            with self._exclusive():
                 known = self._read()
                 atomic.write_json(self.file, {**known, key: max(peak_bytes, known.get(key, 0))})
         except OSError as error:
@@ -172,8 +182,8 @@ class ActivationCache:
         return {key: value for key, value in values.items() if type(value) is int and value > 0}
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Hold off other writers. The kernel lets go if the process dies."""
+    def _exclusive(self) -> Iterator[None]:
+        """Lock out other writers. The kernel releases the lock if the process dies."""
         self.file.parent.mkdir(parents=True, exist_ok=True)
         with self.file.with_suffix(".lock").open("a") as stream:
             fcntl.flock(stream, fcntl.LOCK_EX)

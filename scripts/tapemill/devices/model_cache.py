@@ -1,7 +1,7 @@
-"""Models that stay in the process from job to job, the least recently used one leaving first.
+"""Cache of models that stay in the process from job to job; the least recently used one is dropped first.
 
-A job in a process of its own goes the same way and simply holds one. A process runs one job at a time, so nothing here
-is guarded against threads.
+A job in a process of its own uses it too and holds one. A process runs one job at a time, so nothing here is
+thread-safe.
 """
 
 from __future__ import annotations
@@ -28,62 +28,62 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class _Held:
+class _CachedModel:
     model: Any
     need_bytes: int
     device: Device
 
 
-_held: OrderedDict[Hashable, _Held] = OrderedDict()
+_cache: OrderedDict[Hashable, _CachedModel] = OrderedDict()
 
 
 def get_or_load(key: Hashable, need_bytes: int, device: Device, load: Callable[[], T], *, headroom_bytes: int = 0) -> T:
-    """The model of this key: the one that is here, or what `load` returns, which stays.
+    """Return the cached model of this key, or load and cache it.
 
     `need_bytes` is the size of its weights, `headroom_bytes` what working with it takes beside them. Other models are
     dropped, least recently used first, before the budget of the device would be exceeded. Errors of `load` pass
     through, and nothing is kept.
     """
-    have = _held.get((key, device.kind))
-    # Both are about memory that is filled: a model that is here already is part of what is held.
-    _make_room((key, device.kind), (have.need_bytes if have else need_bytes) + headroom_bytes, device)
-    if have is None:
-        have = _Held(load(), need_bytes, device)
-        _held[key, device.kind] = have
-    _held.move_to_end((key, device.kind))
-    return cast(T, have.model)
+    cached = _cache.get((key, device.kind))
+    # A cached model is part of the memory in use, so its size counts as well.
+    _evict_for((key, device.kind), (cached.need_bytes if cached else need_bytes) + headroom_bytes, device)
+    if cached is None:
+        cached = _CachedModel(load(), need_bytes, device)
+        _cache[key, device.kind] = cached
+    _cache.move_to_end((key, device.kind))
+    return cast(T, cached.model)
 
 
 def held_bytes(device: Device) -> int:
-    """What the models on this device take, by what they said when they came."""
-    return sum(held.need_bytes for held in _held.values() if held.device.kind == device.kind)
+    """Return the bytes of all cached models on this device, as stated when they were loaded."""
+    return sum(held.need_bytes for held in _cache.values() if held.device.kind == device.kind)
 
 
 def headroom_bytes(device: Device) -> int:
-    """What this process may fill on the device if all its models left: what the first step of a ladder may need."""
-    # Between jobs torch holds nothing on a card but models, and counts them better.
+    """Return the bytes this process may use on the device if all its models were dropped."""
+    # Between jobs torch holds nothing on a GPU but models, and counts them more exactly.
     return budget_bytes(device, held_bytes(device) if device.kind == "cpu" else used_bytes(device))
 
 
 def clear() -> None:
-    """Let every model go."""
-    kinds = {held.device.kind: held.device for held in _held.values()}
-    _held.clear()
+    """Drop every model."""
+    kinds = {held.device.kind: held.device for held in _cache.values()}
+    _cache.clear()
     for device in kinds.values():
         empty_cache(device)
 
 
-def _make_room(key: Hashable, need: int, device: Device) -> None:
-    """Let models go, the least recently used first, until the rest and `need` bytes fit."""
-    others = [name for name, held in _held.items() if name != key and held.device.kind == device.kind]
-    room, left = headroom_bytes(device), False
+def _evict_for(key: Hashable, need: int, device: Device) -> None:
+    """Drop models, the least recently used first, until the rest and `need` bytes fit."""
+    others = [name for name, held in _cache.items() if name != key and held.device.kind == device.kind]
+    available, dropped = headroom_bytes(device), False
     for name in others:
-        if need + sum(_held[other].need_bytes for other in others if other in _held) <= room:
+        if need + sum(_cache[other].need_bytes for other in others if other in _cache) <= available:
             break
-        LOG.info("letting a model of %s go to make room", mebibytes(_held[name].need_bytes))
-        del _held[name]
-        left = True
-    if left:
+        LOG.info("letting a model of %s go to make room", mebibytes(_cache[name].need_bytes))
+        del _cache[name]
+        dropped = True
+    if dropped:
         empty_cache(device)
 
 
@@ -91,7 +91,7 @@ def _make_room(key: Hashable, need: int, device: Device) -> None:
 class _Loaded:
     model: Any
     stamp: tuple[int, int] | None
-    """Size and time of the file when it was last found to be the pinned one."""
+    """Size and time of the file when it was last verified."""
 
 
 def load_verified(
@@ -104,7 +104,7 @@ def load_verified(
     need_bytes: int,
     headroom_bytes: int = 0,
 ) -> Any:
-    """What `load` makes of the file, or made of it for an earlier job of this process.
+    """Return the verified model of a file, loaded by `load` or cached from an earlier job.
 
     `program` is the library that reads it, `need_bytes` the size of its weights, `headroom_bytes` what working with it
     takes beside them. Raises ModelError if the file is not the pinned one, and what `load` raises.
@@ -116,7 +116,7 @@ def load_verified(
         return _Loaded(load(), stamp)
 
     held = get_or_load((program, file.sha256, str(dtype)), need_bytes, device, loaded, headroom_bytes=headroom_bytes)
-    # The same answer as a new process would give, if the file was changed or taken away since it was loaded.
+    # Fail as a new process would, if the file was changed or removed since it was loaded.
     if held.stamp != (stamp := _stamp(file.path)):
         verify_model(file.path, file.sha256)
         held.stamp = stamp

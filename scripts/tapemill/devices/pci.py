@@ -1,4 +1,4 @@
-"""Graphics cards as Linux knows them: where they sit, and which device file a library without masks has to open."""
+"""GPUs in sysfs: PCI addresses, and the device file for libraries that ignore masks."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ INTEL_DRIVERS = frozenset({"i915", "xe"})
 
 
 def intel_gpus() -> list[str]:
-    """PCI addresses of Intel graphics, integrated ones included, in the order in which the driver numbers them.
+    """List the PCI addresses of Intel GPUs, integrated ones included, in the order of the driver's numbers.
 
     That is by domain, bus, device and function if ZE_ENABLE_PCI_ID_DEVICE_ORDER=1 (`sortNeoDevices` in Intel's
     compute-runtime), and the addresses have fixed widths.
     """
-    return sorted(path.name for path in (SYS / "bus" / "pci" / "devices").glob("*") if _is_intel_card(path))
+    return sorted(path.name for path in (SYS / "bus" / "pci" / "devices").glob("*") if _is_intel_gpu(path))
 
 
 def render_node(address: str) -> Path:
-    """The device file of the card at a PCI address. Where there is none, the name it would have."""
+    """Return the device file of the GPU at a PCI address; if there is none, the name it would have."""
     stable = DEV / "dri" / "by-path" / f"pci-{address}-render"
     if stable.exists():
         return stable
@@ -31,7 +31,7 @@ def render_node(address: str) -> Path:
     return stable
 
 
-def _is_intel_card(device: Path) -> bool:
+def _is_intel_gpu(device: Path) -> bool:
     try:
         vendor = (device / "vendor").read_text(encoding="ascii").strip()
     except OSError:

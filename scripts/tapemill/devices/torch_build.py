@@ -1,4 +1,4 @@
-"""Which torch is installed, found out without importing it: the card has to be chosen before that."""
+"""Installed build of torch, detected without importing it: the GPU has to be chosen before that."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ class Build:
     version: str
     """Such as 2.13.0+xpu; empty if torch is not installed."""
     kinds: tuple[Kind, ...]
-    """Kinds of card it can compute on; none for the CPU build."""
+    """Kinds of GPU it supports; none for the CPU build."""
 
 
 def install_remedy(kind: Kind) -> str:
-    """How to get a torch for a kind of card."""
+    """Return how to install a torch for a kind of GPU."""
     if kind == "hip":
         return "install PyTorch's ROCm build of the torch version in pyproject.toml into .venv"
-    return f"install torch for these cards with `make setup DEVICE={kind}` (README, Set-up for cards)"
+    return f"install torch for these cards with `make setup DEVICE={kind}` (README, Set-up for GPUs)"
 
 
 def torch_build() -> Build:
-    """Read it from torch's own version file, which imports nothing."""
+    """Read the build from torch's own version file, which imports nothing."""
     spec = find_spec("torch")
     if spec is None or not spec.submodule_search_locations:
         return Build("", ())

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from tapemill.core.errors import DiskFull, NotWritable, UnfitDisk
+from tapemill.core.rule_catalog import tape_rules
 from tapemill.storage import disk_space, filesystem_checks, mounts
 from tapemill.storage.mounts import Mount
 from tapemill.storage.mtimes import TOLERANCE_S
@@ -51,7 +52,7 @@ def check_space(options: CheckOptions) -> Iterator[Finding]:
 
     tapes = lookups({tape.tape: tape for _, tape in read_sheet(Path(setting("sheet"))) if tape.source.exists()})
     container = config()["tape"]["container"]
-    wanted = {tape: set(disk_usage.MAKES) for tape in tapes if not (RESULTS / tape / f"{tape}.{container}").exists()}
+    wanted = {tape: set(tape_rules()) for tape in tapes if not (RESULTS / tape / f"{tape}.{container}").exists()}
     disk = config()["disk"]
     plans = disk_usage.plan(tapes, wanted, enhance=enhancement().of_tape, disk=disk, cores=os.cpu_count() or 1)
     for plan in plans:
@@ -76,7 +77,7 @@ def _check_disk(folder: Path, existing: Path) -> Iterator[Finding]:
         yield error(
             f"{folder}: {_free(existing)}, less than the reserve of {disk_space.format_size(reserve_bytes)}"
             " (disk: reserve_gb)",
-            "free space there (`snakemake clean` removes what finished tapes do not need any more)",
+            "free space there (`snakemake clean_tapes` removes what finished tapes do not need any more)",
             facts,
         )
     else:
@@ -118,7 +119,7 @@ def _check_kind(folder: Path, mount: Mount) -> Iterator[Finding]:
             f"{folder} is on a network disk ({mount.kind}): its locks may work within one machine only",
             "start runs of this folder on one machine at a time",
         )
-    if mount.kind in mounts.OF_MEMORY:
+    if mount.kind in mounts.MEMORY:
         yield warning(
             f"{folder} is in memory ({mount.kind}): a restart deletes all results",
             "put the working folder on a disk",

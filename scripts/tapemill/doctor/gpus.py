@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from tapemill.devices import pci, visibility
+from tapemill.devices import gpu_record, pci, visibility
 from tapemill.devices.device import KINDS, Kind
 from tapemill.devices.enumerate import Gpu
 from tapemill.devices.torch_build import install_remedy, torch_build
@@ -42,7 +42,7 @@ def check_gpus(options: CheckOptions) -> Iterator[Finding]:
     kinds = [kind for kind in torch_build().kinds if options.kind in {None, kind}]
     found = 0
     for kind in kinds:
-        listed = gpu_registry.record_gpus(kind)
+        listed = gpu_record.record_gpus(kind)
         found += len(listed)
         yield from map(_gpu_finding, listed)
         if len({gpu.uuid or gpu.pci_address for gpu in listed}) < len(listed):

@@ -14,7 +14,7 @@ from .findings import CheckOptions, Finding, error, ok, warning
 if TYPE_CHECKING:
     from tapemill.models import Kind, Model
 
-FETCH: Final = "run `snakemake --profile profiles/cpu models` once"
+FETCH: Final = "run `snakemake --profile profiles/cpu fetch_models` once"
 RESTRICTED: Final = "non-commercial"
 
 
@@ -33,7 +33,7 @@ def check_models(options: CheckOptions) -> Iterator[Finding]:
     for refused in sorted(FOLDER.glob("*.rejected")):
         yield warning(
             "a downloaded model is not the pinned one, and was set aside",
-            "run `snakemake models` again; if it is not needed for inspection, delete the file",
+            "run `snakemake fetch_models` again; if it is not needed for inspection, delete the file",
             [("file", str(refused))],
         )
 

@@ -53,7 +53,7 @@ def check_leftovers(options: CheckOptions) -> Iterator[Finding]:
     if marked:
         yield ok(f"files that a run left incomplete: {marked}; the next run makes them again")
     roots = [Path(root) for root in atomic.ROOTS]
-    partial = [file for root in roots for place in atomic.PLACES for file in _files(root, place)]
+    partial = [file for root in roots for place in atomic.STAGING_PATTERNS for file in _files(root, place)]
     if partial:
         size = disk_space.format_size(sum(file.stat().st_size for file in partial if file.exists()))
         yield ok(f"unfinished files: {len(partial)}, {size}; the next run removes those that no process writes")

@@ -40,13 +40,13 @@ def _check_tape(tape: TapeRow, row: str) -> Iterator[Finding]:
     """Check one source. Raises the errors that a run would raise for it."""
     from tapemill.config.tape_sheet import check_source
     from tapemill.storage import mtimes
-    from tapemill.workflow.tape import DEMO_CAPTURE, TapeLookup
+    from tapemill.workflow.tape import DEMO_CAPTURE, TapeState
 
     if str(tape.source) == DEMO_CAPTURE and not tape.source.exists():
         yield ok(f"{row}: the demo tape is not drawn yet; a run does that")
         return
     check_source(tape, row)
-    files = TapeLookup(tape).files
+    files = TapeState(tape).files
     if not files:
         yield error(
             f"{row}: the folder of tape {tape.tape!r} holds no scene files",

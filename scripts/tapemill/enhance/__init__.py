@@ -1,5 +1,7 @@
 """Stage enhance: restore a cut scene into a clip."""
 
+from tapemill.media.capture_info import VideoInfo
+
 from .chain import Chain, NetworkStep
 from .encoders import choose_encoder, needs_choice
 from .enhance_scene import enhance_scene
@@ -13,6 +15,7 @@ __all__ = [
     "NetworkStep",
     "OutputFormat",
     "SceneSettings",
+    "VideoInfo",
     "choose_encoder",
     "enhance_scene",
     "needs_choice",

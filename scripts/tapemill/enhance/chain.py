@@ -218,7 +218,7 @@ def _network(values: Mapping[str, Any], find: FindModel) -> NetworkStep:
         )
     model = find(name)
     settings = {key: value for key, value in values.items() if value is not None and key != "model"}
-    # A file that was not inspected yet has no kind and scale; `snakemake models` inspects it before any job runs.
+    # A file that was not inspected yet has no kind and scale; `snakemake fetch_models` inspects it before any job runs.
     return NetworkStep(name, model.kind or "frame", str(model.path), model.sha256, model.scale or 1, **settings)
 
 

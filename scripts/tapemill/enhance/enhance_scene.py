@@ -181,7 +181,7 @@ def _process(
             device=device,
             device_arguments=device_args,
             timeout_s=timeout_s,
-            most_bytes=_max_bytes(scene, frames),
+            max_output_bytes=_max_bytes(scene, frames),
         )
         filters = {"filters": before_networks(scene), "filters_after": after_networks(scene)}
         return {**filters, "networks": networks, "commands": commands, "programs": _programs(*NETWORK_PACKAGES)}
@@ -197,7 +197,7 @@ def _process(
         arguments,
         concerns=clip,
         timeout_s=timeout_s,
-        most_bytes=_max_bytes(scene, frames),
+        max_output_bytes=_max_bytes(scene, frames),
         forbidden=ffmpeg.CUT_DAMAGE,
         reached=Progress(frames * scene.output.frames_per_frame).reach,
     )

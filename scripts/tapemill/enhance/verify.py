@@ -14,7 +14,7 @@ from av import VideoFrame
 from tapemill.core.errors import GateError
 from tapemill.enhance.filters.graph import SceneGraphInput
 from tapemill.media.colour import MATRICES, RANGES, Colour
-from tapemill.media.output_checks import LEAST_SPREAD, open_output, thumbnail, verifying
+from tapemill.media.output_checks import MIN_SPREAD, open_output, thumbnail, verifying
 from tapemill.media.probe import open_media, packet_times, probe
 
 from .output_format import OutputFormat, is_rgb, source_colour
@@ -103,7 +103,7 @@ def _similarity(partial: Path, clip: Path, scene: SceneGraphInput) -> Iterator[f
             _tag(original, source_colour(scene.picture))
         crop = scene.crop
         after, before = thumbnail(restored), thumbnail(original, (crop.left, crop.top, crop.width, crop.height))
-        if after is None or before is None or before.std() < LEAST_SPREAD:
+        if after is None or before is None or before.std() < MIN_SPREAD:
             continue
         yield float(np.corrcoef(after.ravel(), before.ravel())[0, 1]) if after.std() > 0 else 0.0
 

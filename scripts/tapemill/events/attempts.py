@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, Final, Literal
 
 from .log import Event
@@ -67,7 +68,13 @@ class Attempt:
         return self.rule, self.tape, self.scene
 
 
-class History:
+def names_of_log(log: str) -> tuple[str, str, str]:
+    """Rule, tape and scene of the job that writes `logs/{rule}/{tape}/{scene}.log`; empty where it has none."""
+    rule, tape, scene, *_ = [*Path(log).with_suffix("").parts[1:], "", "", ""]
+    return rule, tape, scene
+
+
+class AttemptLog:
     """The attempts of a run, event by event."""
 
     def __init__(self) -> None:
@@ -86,7 +93,7 @@ class History:
             self.lose_running()
         elif log in self._latest:
             index = self._latest[log]
-            self.attempts[index] = _told(self.attempts[index], event)
+            self.attempts[index] = _apply_event(self.attempts[index], event)
 
     def lose_running(self) -> None:
         """The run is over, so that what runs by its events does so no more."""
@@ -110,7 +117,7 @@ def attempts(events: Iterable[Event], *, is_over: bool = False) -> list[Attempt]
 
     `is_over`: the run is known to be over, though it may have been killed before it could say so.
     """
-    history = History()
+    history = AttemptLog()
     for event in events:
         history.add(event)
     if is_over:
@@ -121,11 +128,11 @@ def attempts(events: Iterable[Event], *, is_over: bool = False) -> list[Attempt]
 def _begun(event: Event) -> Attempt:
     rule, tape, scene, log = (str(event.facts.get(key, "")) for key in JOB)
     number = int(event.facts.get("attempt", 1))
-    return Attempt(rule, tape, scene, log, number=number, started=event.time, facts=_rest(event))
+    return Attempt(rule, tape, scene, log, number=number, started=event.time, facts=_extra_fields(event))
 
 
-def _told(attempt: Attempt, event: Event) -> Attempt:
-    facts = {**attempt.facts, **_rest(event), "heard": event.time}
+def _apply_event(attempt: Attempt, event: Event) -> Attempt:
+    facts = {**attempt.facts, **_extra_fields(event), "heard": event.time}
     if event.kind == "job_told" and "lane" in event.facts:
         facts["lane_since"] = event.time
     outcome = ENDINGS.get(event.kind)
@@ -134,5 +141,5 @@ def _told(attempt: Attempt, event: Event) -> Attempt:
     return replace(attempt, facts=facts, outcome=outcome, ended=event.time)
 
 
-def _rest(event: Event) -> dict[str, Any]:
+def _extra_fields(event: Event) -> dict[str, Any]:
     return {key: value for key, value in event.facts.items() if key not in (*JOB, "attempt")}

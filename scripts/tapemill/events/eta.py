@@ -12,7 +12,7 @@ from tapemill.core.rule_catalog import CHECKPOINTS, stage_of
 from tapemill.core.timing import merge_intervals
 
 from .attempts import Attempt
-from .run_state import Count, Course, key_of
+from .run_state import Count, RunState, key_of
 
 # A job that takes so many times longer than others of its rule is not like them.
 OVERDUE = 2
@@ -59,7 +59,7 @@ class _Work:
         return self.seconds / at_a_time
 
 
-def forecast(course: Course, now: datetime) -> Forecast:
+def forecast(course: RunState, now: datetime) -> Forecast:
     """What is to be expected at this moment."""
     tried = [attempt for attempt in course.history.attempts if not attempt.waits]
     mean_s = _mean_s(tried)

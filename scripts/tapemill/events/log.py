@@ -47,6 +47,11 @@ def begin(run_id: str) -> str:
     return name
 
 
+def current() -> str:
+    """Name of the run that this process belongs to; empty outside a run."""
+    return os.environ.get(VARIABLE, "")
+
+
 def _host() -> str:
     # Without its domain: a file's name is the run's up to the first dot.
     return socket.gethostname().partition(".")[0]
@@ -57,7 +62,7 @@ def write(event: str, **facts: Any) -> None:
 
     What cannot be written is lost: no job fails for it.
     """
-    run = os.environ.get(VARIABLE)
+    run = current()
     if not run:
         return
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
@@ -90,7 +95,7 @@ def read(run: str, folder: Path = FOLDER) -> list[Event]:
     return sorted(parse(lines), key=lambda event: event.time)
 
 
-class Follower:
+class EventTail:
     """Reads a run's events while they are written, each line once."""
 
     def __init__(self, run: str, folder: Path = FOLDER) -> None:
@@ -121,7 +126,7 @@ def parse(lines: Iterable[bytes]) -> Iterator[Event]:
             continue
 
 
-class Work(logging.Handler):
+class AttemptEventHandler(logging.Handler):
     """The events of one attempt of a job, from its start to its end.
 
     What the work tells on its way (`progress`) comes as log records, so that it takes the same way from a worker to its

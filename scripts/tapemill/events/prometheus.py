@@ -15,7 +15,7 @@ from tapemill import events
 from tapemill.core.rule_catalog import stage_of
 
 from .attempts import Attempt
-from .run_state import Course, State
+from .run_state import RunState, State
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
@@ -27,7 +27,7 @@ Values = Mapping[tuple[str, ...], float]
 """By the labels' values."""
 
 
-def text(course: Course) -> str:
+def text(course: RunState) -> str:
     """All metrics of a run in Prometheus' text format."""
     # Not at the top: whoever parses the Snakefile need not wait for it.
     from prometheus_client import CollectorRegistry, generate_latest
@@ -37,7 +37,7 @@ def text(course: Course) -> str:
     return generate_latest(registry).decode()
 
 
-def write(course: Course, file: Path = FILE) -> None:
+def write(course: RunState, file: Path = FILE) -> None:
     """Write the file, whole or not at all: whoever collects it may come at any moment. Raises OSError."""
     file.parent.mkdir(exist_ok=True)
     # Collectors take every *.prom they find.
@@ -49,7 +49,7 @@ def write(course: Course, file: Path = FILE) -> None:
 class _Collector:
     """What prometheus_client asks for metrics."""
 
-    def __init__(self, course: Course) -> None:
+    def __init__(self, course: RunState) -> None:
         self._course = course
 
     def collect(self) -> Iterator[Metric]:
@@ -60,7 +60,7 @@ class _Collector:
         yield from _of_lanes(self._course)
 
 
-def _of_run(course: Course) -> Iterator[Metric]:
+def _of_run(course: RunState) -> Iterator[Metric]:
     yield _gauge("run_info", "Always 1. The run that all other metrics are about.", ("run",), {(course.run,): 1})
     yield _gauge(
         "run_state",
@@ -75,12 +75,12 @@ def _of_run(course: Course) -> Iterator[Metric]:
     if course.started is not None:
         started: Values = {(): course.started.time.timestamp()}
         yield _gauge("run_start_timestamp_seconds", "When the run began, in Unix time.", (), started)
-    if course.heard is not None:
-        heard: Values = {(): course.heard.timestamp()}
+    if course.last_event_at is not None:
+        heard: Values = {(): course.last_event_at.timestamp()}
         yield _gauge("run_last_event_timestamp_seconds", "When anything happened last, in Unix time.", (), heard)
 
 
-def _of_jobs(course: Course) -> Iterator[Metric]:
+def _of_jobs(course: RunState) -> Iterator[Metric]:
     jobs: dict[tuple[str, ...], float] = {}
     for (tape, rule), count in sorted(course.counts().items()):
         for state in ("done", "running", "failed", "to_do"):
@@ -116,7 +116,7 @@ def _of_attempts(attempts: Sequence[Attempt]) -> Iterator[Metric]:
     yield _counter("frames", "Frames that jobs made, or whose sound they listened to.", RULE, frames)
 
 
-def _of_lanes(course: Course) -> Iterator[Metric]:
+def _of_lanes(course: RunState) -> Iterator[Metric]:
     ended = [attempt for attempt in course.history.attempts if attempt.outcome != "running" and "lane" in attempt.facts]
 
     def labels(attempt: Attempt) -> tuple[str, ...]:

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import socket
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
 from tapemill import events
 from tapemill.core.errors import ConfigError
-from tapemill.core.job_warnings import JobWarning
-from tapemill.core.rule_catalog import OTHER, stage_of
-from tapemill.jobs import attempt_store
-from tapemill.jobs.attempt_store import JobNote
+from tapemill.core.rule_catalog import is_of_tape
 from tapemill.process.abort import AbortReason
 from tapemill.process.liveness import RunId
 
-from .attempts import Attempt, History
+from .attempts import Attempt, AttemptLog, names_of_log
 from .log import Event
-from .run_summary import Failed, RunFacts, replaced
+from .run_outcome import LOST, Failed, RunFacts, notices_of, replaced_scenes
 
 State = Literal["active", "ended", "broken off", "killed", "elsewhere"]
 """`broken off`: Snakemake itself stumbled and ended it before its time. `killed`: its main process is gone and left no
@@ -49,22 +46,22 @@ class Count:
         return self.done + self.running + self.failed + self.to_do
 
 
-class Course:
+class RunState:
     """A run, followed by `update`."""
 
     def __init__(self, run: str, folder: Path = events.FOLDER) -> None:
         self.run = run
-        self.history = History()
+        self.history = AttemptLog()
         self.started: Event | None = None
         """None if the first line is lost."""
         self.ended: Event | None = None
         self.broken_off: Event | None = None
-        self.heard: datetime | None = None
+        self.last_event_at: datetime | None = None
         """Time of the last event."""
         self.workers_started: Counter[str] = Counter()
         """By lane."""
         self._planned: dict[tuple[str, str], int] = {}
-        self._lines = events.Follower(run, folder)
+        self._lines = events.EventTail(run, folder)
         self._was_alive: bool | None = None
 
     def update(self) -> bool:
@@ -117,28 +114,47 @@ class Course:
         return {key: Count(**each) for key, each in found.items()}
 
     def facts(self) -> RunFacts:
-        """What the summary of the run says, by the events so far."""
-        latest = self.history.latest
-        done = [attempt for attempt in latest if attempt.outcome == "done"]
-        told = list(self._failed())
-        names = {(job.rule, job.tape, job.scene) for job in told}
+        """Outcome of the run, by the events so far."""
         stopped = self.ended.facts.get("stopped") if self.ended else None
-        return RunFacts(
-            failed=tuple(told),
-            replaced=tuple(replaced(sorted(map(_note, done), key=lambda note: note.log))),
-            tried_again=sum(attempt.number > 1 for attempt in done),
-            attempts_lost=sum(attempt.number - 1 for attempt in done),
-            lowered=sum(any(each["kind"] == "lowered" for each in _notices(attempt)) for attempt in done),
-            interrupted=sum(
-                attempt.outcome in {"stopped", "lost"} and attempt.names not in names for attempt in latest
-            ),
-            not_started=sum(attempt.outcome == "not started" for attempt in latest),
+        return replace(
+            self._outcome(list(self._failed())),
             stopped=AbortReason(str(stopped), "") if stopped else None,
             missing=tuple(map(str, self.ended.facts.get("missing", ()))) if self.ended else (),
         )
 
+    def outcome_at_end(self, failed_logs: Iterable[str] = ()) -> RunFacts:
+        """Outcome of a run whose last job has ended, before its last event is written.
+
+        `failed_logs` are the logs of jobs that Snakemake calls failed: some ended without an event of their own.
+        """
+        self.history.lose_running()
+        latest = {attempt.log: attempt for attempt in self.history.latest}
+        failed = [_failed(attempt) for log, attempt in sorted(latest.items()) if attempt.outcome == "failed"]
+        for log in sorted(failed_logs):
+            attempt = latest.get(log)
+            if attempt is None or attempt.outcome in ("lost", "done"):
+                was_killed = attempt is not None and attempt.outcome != "done"
+                reason = LOST if was_killed else "Snakemake says why, above"
+                failed.append(Failed(*names_of_log(log), reason=reason, log=log))
+        return self._outcome(failed)
+
+    def _outcome(self, failed: Sequence[Failed]) -> RunFacts:
+        latest = self.history.latest
+        done = [attempt for attempt in latest if attempt.outcome == "done"]
+        names = {(job.rule, job.tape, job.scene) for job in failed}
+        interrupted = [each for each in latest if each.outcome in {"stopped", "lost"}]
+        return RunFacts(
+            failed=tuple(failed),
+            replaced=tuple(replaced_scenes(done)),
+            tried_again=sum(attempt.number > 1 for attempt in done),
+            attempts_lost=sum(attempt.number - 1 for attempt in done),
+            lowered=sum(any(notice.kind == "lowered" for notice in notices_of(attempt)) for attempt in done),
+            interrupted=sum(attempt.names not in names for attempt in interrupted),
+            not_started=sum(attempt.outcome == "not started" for attempt in latest),
+        )
+
     def _take(self, event: Event) -> None:
-        self.heard = max(self.heard or event.time, event.time)
+        self.last_event_at = max(self.last_event_at or event.time, event.time)
         if event.kind == "run_started":
             self.started = event
         elif event.kind == "run_ended":
@@ -183,27 +199,23 @@ class Course:
         for attempt in sorted(self.history.latest, key=lambda attempt: attempt.log):
             if attempt.outcome == "failed" and self._is_final(attempt):
                 known.add(attempt.names)
-                log = attempt.facts.get("kept_log") or attempt.log
-                yield Failed(*attempt.names, reason=str(attempt.facts.get("reason", "")), log=str(log))
+                yield _failed(attempt)
         yield from (job for job in self._given_up() if (job.rule, job.tape, job.scene) not in known)
 
 
 def key_of(tape: str, rule: str) -> tuple[str, str]:
     """Where a job is counted: its tape, or none, and its rule."""
     # The logs of rules that work on no tape have another word in the tape's place.
-    return ("" if stage_of(rule) == OTHER else tape, rule)
+    return (tape if is_of_tape(rule) else "", rule)
 
 
-def _notices(attempt: Attempt) -> list[dict[str, Any]]:
-    return list(attempt.facts.get("notices", ()))
+def _failed(attempt: Attempt) -> Failed:
+    # What is not tried again fails of the same in every attempt; the kept log is that of this one.
+    log = attempt.facts.get("kept_log") or attempt.log
+    return Failed(*attempt.names, reason=str(attempt.facts.get("reason", "")), log=str(log))
 
 
-def _note(attempt: Attempt) -> JobNote:
-    """What the job's note would say."""
-    return attempt_store.JobNote(attempt.log, "done", notices=tuple(JobWarning(**each) for each in _notices(attempt)))
-
-
-def find(name: str | None, folder: Path = events.FOLDER) -> Course:
+def latest_run(name: str | None, folder: Path = events.FOLDER) -> RunState:
     """The latest run, or the one that is called so, as it stands. Raises ConfigError if there is none."""
     known = events.runs(folder)
     if not known:
@@ -221,8 +233,8 @@ def find(name: str | None, folder: Path = events.FOLDER) -> Course:
     return of_run(name if name in fitting else fitting[-1], folder)
 
 
-def of_run(run: str, folder: Path = events.FOLDER) -> Course:
+def of_run(run: str, folder: Path = events.FOLDER) -> RunState:
     """A run as it stands."""
-    course = Course(run, folder)
+    course = RunState(run, folder)
     course.update()
     return course

@@ -21,6 +21,8 @@ from typing import Any, Literal
 
 from tapemill.core.errors import OutOfMemory, SceneError, TapemillError, TransientError
 from tapemill.core.job_warnings import JobWarning
+from tapemill.events.attempts import names_of_log
+from tapemill.events.run_outcome import LOST
 from tapemill.process import heartbeat
 
 LOG = logging.getLogger("tapemill.jobs")
@@ -35,7 +37,6 @@ State = Literal["running", "failed", "done", "stopped", "not started"]
 
 # What nobody foresaw may be a hiccup of a driver; twice the same hiccup is none.
 FAULTS = 2
-LOST = "ended without a word; it was killed, or the machine ran out of memory"
 
 
 @dataclass(frozen=True)
@@ -97,8 +98,7 @@ class JobNote:
     @property
     def names(self) -> tuple[str, str, str]:
         """Rule, tape and scene; empty where the job has none."""
-        rule, tape, scene, *_ = [*Path(self.log).with_suffix("").parts[1:], "", "", ""]
-        return rule, tape, scene
+        return names_of_log(self.log)
 
     @property
     def job(self) -> dict[str, Any]:

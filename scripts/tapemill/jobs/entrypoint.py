@@ -53,7 +53,7 @@ def run(main: Callable[[Any], Sequence[JobWarning] | None], job: Any) -> None:
         sys.exit(_said(error))
     retry.leave_if_final(past)
     attempt_store.started(run_id, past)
-    work = events.Work(past.job)
+    work = events.AttemptEventHandler(past.job)
     work.started(**_held(job))
     logging.getLogger().addHandler(work)
     for master in masters:
@@ -91,7 +91,7 @@ def run(main: Callable[[Any], Sequence[JobWarning] | None], job: Any) -> None:
     LOG.info("done in %.1f s", time.monotonic() - started)
 
 
-def _failed(run_id: str | None, past: JobNote, error: Exception, work: events.Work) -> None:
+def _failed(run_id: str | None, past: JobNote, error: Exception, work: events.AttemptEventHandler) -> None:
     failure, is_final = retry.note_failure(run_id, past, error)
     work.ended(
         "job_failed",

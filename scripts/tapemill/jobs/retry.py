@@ -19,6 +19,7 @@ from typing import Any
 from tapemill import events
 from tapemill.core.errors import FatalError, TapemillError
 from tapemill.process import abort, liveness
+from tapemill.snakemake_compat.retries import stop_retries
 
 from . import attempt_store
 from .attempt_store import Failure, JobNote
@@ -53,19 +54,12 @@ def begin(scheduler: Any) -> None:
         for single in job if job.is_group() else [job] if job.log else ():
             note = attempt_store.before(run.id, Path(single.log[0]))
             if note.is_final and not job.is_group():
-                give_up(job)
+                stop_retries(job)
             elif note.state != "stopped" and not note.is_final and (note.failures or not job.is_group()):
                 _rest(run.id, note)
         report(job)
 
     scheduler.error_callback = error_callback
-
-
-def give_up(job: Any) -> None:
-    """Let a job, or a group of jobs, that failed not be tried again."""
-    # Snakemake (9.27.1, `JobScheduler._handle_error`) compares it with `restart_times` and asks nobody else. If a later
-    # version keeps it elsewhere, the next attempts say that there is no sense in them.
-    job._attempt = job.restart_times + 1
 
 
 def rests(job: Any) -> bool:
@@ -95,7 +89,7 @@ def recover(run_id: str | None, past: JobNote) -> None:
         LOG.info("waiting for %.0f s before attempt %d", wait_s, len(past.failures) + 1)
     until_s = time.monotonic() + wait_s
     while (left_s := until_s - time.monotonic()) > 0 and not abort.abort_reason(run_id):
-        time.sleep(min(left_s, abort.PAUSE_S))
+        time.sleep(min(left_s, abort.POLL_INTERVAL_S))
 
 
 def leave_if_stopped(run_id: str | None, past: JobNote) -> None:

@@ -1,6 +1,6 @@
-"""Lanes: which card a job runs on, and the worker that waits there.
+"""Lanes: assignment of GPUs to jobs, and the warm worker of each GPU.
 
-Importing this is light: torch is imported once the card is chosen.
+torch is imported only once the GPU is chosen.
 """
 
 from .dispatch import run_on_lane

@@ -1,8 +1,8 @@
-"""How far jobs may run ahead of those that use what they make.
+"""Back-pressure: limit of temporary files that wait for the jobs that use them.
 
-A lossless cut of half a minute is 190 MB, and cutting is quicker than enhancing: left alone, all of a tape, 45 GB,
-would lie there. A rule is held back by two resources: `ahead=1` says that its file is for one other job,
-`ahead_at_most` how many such files may wait for theirs to begin.
+A lossless cut of half a minute is 190 MB, and cutting is faster than enhancing: without a limit the cuts of a whole
+tape, 45 GB, would accumulate. A rule is limited by two resources: `backlog=1` marks that its file is for one other job,
+`backlog_limit` is the number of such files that may wait for their jobs to start.
 """
 
 from __future__ import annotations
@@ -11,25 +11,28 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Final
 
-AHEAD: Final = "ahead"
-AHEAD_AT_MOST: Final = "ahead_at_most"
+BACKLOG: Final = "backlog"
+BACKLOG_LIMIT: Final = "backlog_limit"
 
 UNLIMITED: Final = 1_000_000
-"""Declared for `ahead` itself, so that Snakemake's accounting tells how many such jobs run, also after failures."""
+"""Declared amount of `backlog`, so that Snakemake's accounting counts such running jobs, also after failures."""
 
 
 @dataclass
 class Backlog:
-    """Files that wait. Of those that were given up, the jobs that should use them never can."""
+    """Waiting files. The jobs that should use abandoned ones never can."""
 
-    _given_up: set[str] = field(default_factory=set)
+    _abandoned: set[str] = field(default_factory=set)
     _seen: frozenset[str] = frozenset()
 
-    def room(self, files: Collection[str], *, running: int, at_most: int) -> int:
-        """How many more jobs may begin. `files` are there, and no job that uses them has begun; `running` are made."""
-        self._seen = frozenset(files)
-        return max(0, at_most - len(self._seen - self._given_up) - running)
+    def free_slots(self, files: Collection[str], *, running: int, limit: int) -> int:
+        """Return how many more jobs may start.
 
-    def give_up(self) -> None:
-        """Nothing runs and nothing else can start: what waits now will wait for ever, and holds nobody back."""
-        self._given_up |= self._seen
+        `files` exist and no job that uses them has started; `running` more are being written; `limit` is the limit.
+        """
+        self._seen = frozenset(files)
+        return max(0, limit - len(self._seen - self._abandoned) - running)
+
+    def abandon_waiting(self) -> None:
+        """Stop counting the waiting files: nothing runs and nothing else can start, so they would wait for ever."""
+        self._abandoned |= self._seen

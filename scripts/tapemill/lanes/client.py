@@ -1,4 +1,4 @@
-"""Hand a task to the worker of a lane, starting it if there is none, and pass on what it says until it is done."""
+"""Client of a lane's worker: start it if necessary, submit a task, forward its logs, return its result."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ from .protocol import LaneTask, WorkerConfig, read_key, read_pid, short_address,
 
 LOG = logging.getLogger("tapemill.lanes")
 
-# How often a worker may go away before it has begun with the task. It does so when it was idle too long, or after the
-# error of another job; more often than this, something is wrong.
+# How often a worker may exit before it starts the task. It exits when idle too long, or after an error of another job;
+# more often than this, something is wrong.
 TRIES = 5
-# A worker that has nothing to do answers within milliseconds. The rest is for a machine that swaps.
+# An idle worker answers within milliseconds; the margin is for a machine that swaps.
 GREETING_S = 60.0
 PATIENCE_S = 30.0
 TAIL_LINES = 12
 
 
 class RemoteTraceback(Exception):
-    """Where an error happened in the worker: the cause of the error that its client raises."""
+    """Traceback of an error in the worker: the cause of the error that its client raises."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
@@ -49,14 +49,14 @@ class RemoteTraceback(Exception):
         return f"in the worker:\n{self.text}"
 
 
-def submit(task: LaneTask, orders: WorkerConfig) -> Any:
-    """Have the task done by the worker of the lane, in the order in which clients come, and return its result.
+def submit(task: LaneTask, config: WorkerConfig) -> Any:
+    """Run the task in the worker of the lane, first come first served, and return its result.
 
     Raises what the task raises, with the worker's traceback as cause, and WorkerLost if the worker dies, hangs or
     cannot be started.
     """
     for _ in range(TRIES):
-        connection = _connect(orders)
+        connection = _connect(config)
         if connection is None:
             continue
         with connection:
@@ -64,13 +64,13 @@ def submit(task: LaneTask, orders: WorkerConfig) -> Any:
                 connection.send(task)
                 _, pid = connection.recv()
             except (OSError, EOFError):
-                # It had ended before it began: nothing is lost.
+                # It exited before it started the task: nothing is lost.
                 continue
-            return _follow(connection, task, pid, _log_of(orders))
-    raise _lost(f"the worker of lane {orders.lane.name} goes away before it begins", _log_of(orders))
+            return _receive_result(connection, task, pid, _log_of(config))
+    raise _lost(f"the worker of lane {config.lane.name} goes away before it begins", _log_of(config))
 
 
-def _follow(connection: Connection, task: LaneTask, pid: int, log: Path) -> Any:
+def _receive_result(connection: Connection, task: LaneTask, pid: int, log: Path) -> Any:
     deadline = time.monotonic() + task.limit_s
     while connection.poll(max(0.0, deadline - time.monotonic())):
         try:
@@ -88,18 +88,18 @@ def _follow(connection: Connection, task: LaneTask, pid: int, log: Path) -> Any:
     raise _lost(f"{task.label} did not end within {task.limit_s:.0f} s; the worker (process {pid}) was stopped", log)
 
 
-def _connect(orders: WorkerConfig) -> Connection | None:
-    """A connection that the worker has accepted. None if it went away meanwhile."""
-    with _starting(orders):
-        connection = _reach(orders)
+def _connect(config: WorkerConfig) -> Connection | None:
+    """Return a connection that the worker has accepted; None if it exited meanwhile."""
+    with _start_lock(config):
+        connection = _open_socket(config)
         if connection is None:
-            _start(orders)
-            connection = _reach(orders)
+            _start(config)
+            connection = _open_socket(config)
     if connection is None:
         return None
     try:
-        _await_turn(connection, orders)
-        key = read_key(socket_path(orders.run, orders.lane))
+        _wait_for_turn(connection, config)
+        key = read_key(socket_path(config.run, config.lane))
         answer_challenge(connection, key)
         deliver_challenge(connection, key)
     except (OSError, EOFError, AuthenticationError):
@@ -108,61 +108,61 @@ def _connect(orders: WorkerConfig) -> Connection | None:
     return connection
 
 
-def _reach(orders: WorkerConfig) -> Connection | None:
-    plug = socket.socket(socket.AF_UNIX)
+def _open_socket(config: WorkerConfig) -> Connection | None:
+    client_socket = socket.socket(socket.AF_UNIX)
     try:
-        with short_address(socket_path(orders.run, orders.lane)) as address:
-            plug.connect(address)
+        with short_address(socket_path(config.run, config.lane)) as address:
+            client_socket.connect(address)
     except (FileNotFoundError, ConnectionRefusedError):
-        plug.close()
+        client_socket.close()
         return None
-    return Connection(plug.detach())
+    return Connection(client_socket.detach())
 
 
-def _await_turn(connection: Connection, orders: WorkerConfig) -> None:
-    """Wait until the worker turns to us. One that neither works nor turns to us, or works too long, is stopped."""
-    base, name = lease_folder(), orders.lane.name
+def _wait_for_turn(connection: Connection, config: WorkerConfig) -> None:
+    """Wait until the worker accepts the connection. A worker that hangs, idle or at work, is killed."""
+    base, name = lease_folder(), config.lane.name
     if connection.poll(0.05):
         return
-    said = lease.facts(base, name) if orders.lane.exclusive else {}
-    LOG.info("waiting for lane %s, %s", name, f"which has {said['doing']}" if said else "which is busy")
+    holder = lease.facts(base, name) if config.lane.exclusive else {}
+    LOG.info("waiting for lane %s, %s", name, f"which has {holder['doing']}" if holder else "which is busy")
     idle_since = time.monotonic()
     while not connection.poll(1.0):
-        said = lease.facts(base, name) if orders.lane.exclusive else {}
-        limit_s = said.get("limit_s")
+        holder = lease.facts(base, name) if config.lane.exclusive else {}
+        limit_s = holder.get("limit_s")
         if limit_s is None:
             hangs = time.monotonic() - idle_since > GREETING_S
         else:
-            # Its own client stops it at the limit; this is for the case that this client is gone.
+            # Its own client kills it at the limit; this is for the case that this client is gone.
             idle_since = time.monotonic()
-            hangs = time.time() - float(str(said["since"])) > float(str(limit_s)) + PATIENCE_S
+            hangs = time.time() - float(str(holder["since"])) > float(str(limit_s)) + PATIENCE_S
         if hangs:
             LOG.warning("the worker of lane %s does not answer and is stopped", name)
-            _kill(read_pid(socket_path(orders.run, orders.lane)))
+            _kill(read_pid(socket_path(config.run, config.lane)))
 
 
 @contextmanager
-def _starting(orders: WorkerConfig) -> Iterator[None]:
-    """One client at a time may start the worker of a lane."""
-    with socket_path(orders.run, orders.lane).with_suffix(".start").open("a") as door:
+def _start_lock(config: WorkerConfig) -> Iterator[None]:
+    """Lock by which one client at a time may start the worker of a lane."""
+    with socket_path(config.run, config.lane).with_suffix(".start").open("a") as lock:
         try:
-            fcntl.flock(door, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            LOG.info("waiting for lane %s, whose worker is being started", orders.lane.name)
-            fcntl.flock(door, fcntl.LOCK_EX)
+            LOG.info("waiting for lane %s, whose worker is being started", config.lane.name)
+            fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
-def _start(orders: WorkerConfig) -> None:
-    """Start the worker and wait until it listens; while it waits for its card, its words go into the log."""
-    log = _log_of(orders)
+def _start(config: WorkerConfig) -> None:
+    """Start the worker and wait until it listens; while it waits for its GPU, its messages are logged."""
+    log = _log_of(config)
     log.parent.mkdir(parents=True, exist_ok=True)
-    mask = visibility.mask_for(orders.lane.kind, orders.lane.number, os.environ)
+    mask = visibility.mask_for(config.lane.kind, config.lane.number, os.environ)
     path = os.pathsep.join([str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])])
-    began_s = time.monotonic()
+    start_s = time.monotonic()
     with log.open("ab") as own_log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "tapemill.lanes.worker", orders.to_json()],
+            [sys.executable, "-m", "tapemill.lanes.worker", config.to_json()],
             env={**os.environ, **mask, "PYTHONPATH": path},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -170,43 +170,43 @@ def _start(orders: WorkerConfig) -> None:
             start_new_session=True,
         )
     assert process.stdout is not None
-    with process.stdout as words:
-        for line in _lines(words.fileno(), orders.start_limit_s):
+    with process.stdout as output:
+        for line in _lines(output.fileno(), config.start_limit_s):
             if line == "ready":
-                seconds = round(time.monotonic() - began_s, 3)
-                events.write("worker_started", lane=orders.lane.name, pid=process.pid, seconds=seconds)
+                seconds = round(time.monotonic() - start_s, 3)
+                events.write("worker_started", lane=config.lane.name, pid=process.pid, seconds=seconds)
                 return
             if line.startswith("failed "):
                 raise pickle.loads(bytes.fromhex(line.removeprefix("failed ")))  # noqa: S301  from our own child
             LOG.info("%s", line)
         if process.poll() is None:
-            # Not waited for: a process that hangs inside a driver may not even die.
+            # Not waited for: a process that hangs inside a driver may not even be killable.
             _kill(process.pid)
-            late = f"did not open its card within {orders.start_limit_s:.0f} s and was stopped"
-            raise _lost(f"the worker of lane {orders.lane.name} {late}", log)
-    raise _lost(f"the worker of lane {orders.lane.name} ended at its start with exit code {process.wait()}", log)
+            late = f"did not open its card within {config.start_limit_s:.0f} s and was stopped"
+            raise _lost(f"the worker of lane {config.lane.name} {late}", log)
+    raise _lost(f"the worker of lane {config.lane.name} ended at its start with exit code {process.wait()}", log)
 
 
 def _lines(descriptor: int, limit_s: float) -> Iterator[str]:
-    """What a worker says, up to its end or a silence of `limit_s`. For its card it may wait as long as need be."""
+    """Yield output lines of a worker until it exits or is silent for `limit_s`; waiting for its GPU is not limited."""
     text = b""
-    waits = False
+    is_waiting = False
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
-    while poll.poll(None if waits else 1000 * limit_s):
+    while poll.poll(None if is_waiting else 1000 * limit_s):
         chunk = os.read(descriptor, 1 << 16)
         if not chunk:
             return
         *lines, text = (text + chunk).split(b"\n")
         for line in lines:
-            waits = line.startswith(b"waiting ")
+            is_waiting = line.startswith(b"waiting ")
             yield line.decode()
 
 
-def _log_of(orders: WorkerConfig) -> Path:
-    """Where the worker's own output goes: what belongs to no job, and last words of libraries."""
-    # Several machines of a cluster may have a lane of that name.
-    return Path("logs") / "lanes" / f"{'-'.join(filter(None, [orders.lane.name, allocation()]))}.log"
+def _log_of(config: WorkerConfig) -> Path:
+    """Return the log of the worker's own output: messages outside of jobs, and crashes of libraries."""
+    # Several machines of a cluster may have a lane of the same name.
+    return Path("logs") / "lanes" / f"{'-'.join(filter(None, [config.lane.name, allocation()]))}.log"
 
 
 def _lost(what: str, log: Path) -> WorkerLost:

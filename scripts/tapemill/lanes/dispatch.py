@@ -1,4 +1,4 @@
-"""From a job script to its card: find the lane, and have the work done there, warm or cold."""
+"""Dispatch of a job's work to its lane: in the lane's warm worker, or cold in this process."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ from .settings import LanesSettings
 
 LOG = logging.getLogger("tapemill.lanes")
 
-# Rules expect the time of a card. The largest speech models take so many times longer on a single core.
+# Rules state the time on a GPU. The largest speech models take this many times longer on a single core.
 CPU_SLOWER = 20
 
 
 def run_on_lane(job: Any, function: Callable[..., Any], /, **arguments: Any) -> Any:
-    """Call `function(**arguments, device=...)` for a job on the card that it was given, and return its result.
+    """Call `function(**arguments, device=...)` on the lane of a job, and return its result.
 
     `job` is Snakemake's object in a script. With a warm lane the function runs in the lane's worker, otherwise here; a
-    job that asks for no card gets the CPU. Raises what the function raises, WorkerLost, and LaneError if there is no
-    such card.
+    job that requests no GPU gets the CPU. Raises what the function raises, WorkerLost, and LaneError if there is no
+    such GPU.
     """
     settings = LanesSettings(**job.config["lanes"])
     resources = dict(job.resources.items())
     lane = lane_of(resources, settings, os.environ)
     if lane is None:
         return function(**arguments, device=CPU)
-    run, keeper = liveness.current_run(), liveness.supervisor()
+    run, supervisor = liveness.current_run(), liveness.supervisor()
     task = LaneTask(
         function=name_of(function),
         arguments=arguments,
@@ -60,15 +60,20 @@ def run_on_lane(job: Any, function: Callable[..., Any], /, **arguments: Any) -> 
     )
     with ExitStack() as held:
         if lane.number is None:
-            lane = held.enter_context(acquire_any(lane, keeper, gpu_registry.gpu_numbers(lane.kind)))
+            lane = held.enter_context(acquire_any(lane, supervisor, gpu_registry.gpu_numbers(lane.kind)))
         report(f"goes to lane {lane.name}", waits_for=lane.name)
-        if keeper is None or not lane.warm:
-            # Started by hand there is nothing that a worker could live and die with.
-            return _cold(task, lane, settings)
-        orders = WorkerConfig(
-            lane, keeper, settings.idle_s, settings.memory_share, settings.nice, start_limit_s=settings.limit_least_s
+        if supervisor is None or not lane.warm:
+            # Started by hand, there is no process that a worker could end with.
+            return _run_in_process(task, lane, settings)
+        config = WorkerConfig(
+            lane,
+            supervisor,
+            settings.idle_s,
+            settings.memory_share,
+            settings.nice,
+            start_limit_s=settings.limit_least_s,
         )
-        return client.submit(task, orders)
+        return client.submit(task, config)
 
 
 def _limit_s(expected_s: int, lane: Lane, settings: LanesSettings) -> float:
@@ -76,24 +81,24 @@ def _limit_s(expected_s: int, lane: Lane, settings: LanesSettings) -> float:
     return max(settings.limit_least_s, settings.limit_factor * expected_s * slower)
 
 
-def _cold(task: LaneTask, lane: Lane, settings: LanesSettings) -> Any:
-    """The whole work in this process, which has to be the only one on the card."""
+def _run_in_process(task: LaneTask, lane: Lane, settings: LanesSettings) -> Any:
+    """Run the task in this process, which has to be the only one on the GPU."""
     with ExitStack() as held:
         if lane.exclusive:
-            tenant = lease.leased(lease_folder(), lane.name, "a single job", lambda line: LOG.info("%s", line))
-            held.enter_context(tenant).tell(task.label, task.limit_s)
-        watch = threading.Timer(task.limit_s, _give_up, [task])
-        watch.daemon = True
-        watch.start()
-        held.callback(watch.cancel)
+            job_lease = lease.leased(lease_folder(), lane.name, "a single job", lambda line: LOG.info("%s", line))
+            held.enter_context(job_lease).update(task.label, task.limit_s)
+        watchdog = threading.Timer(task.limit_s, _exit_late, [task])
+        watchdog.daemon = True
+        watchdog.start()
+        held.callback(watchdog.cancel)
         renice(settings.nice)
         device = replace(bind_device(lane, settings.memory_share), degrade_level=task.device.degrade_level)
         with report_device_use(lane.name, device, where="in this process", is_warm=False):
             return run_task(replace(task, device=device))
 
 
-def _give_up(task: LaneTask) -> None:
-    """End this process from outside the work, which does not return any more. Its ffmpeg dies with it."""
+def _exit_late(task: LaneTask) -> None:
+    """End this process although the work does not return. Its ffmpeg dies with it."""
     LOG.error("%s did not end within %.0f s and is stopped", task.label, task.limit_s)
     logging.shutdown()
     os._exit(WorkerLost.exit_code)
@@ -101,18 +106,18 @@ def _give_up(task: LaneTask) -> None:
 
 @contextmanager
 def report_device_use(lane: str, device: Device, *, where: str, is_warm: bool) -> Iterator[None]:
-    """Tell on what the block works, in the process that does it; at its end its peak of memory, also if it fails.
+    """Report the device of the block, in the process that runs it, and at its end its peak memory, also if it fails.
 
-    `where` is that process, as the log calls it.
+    `where` names that process in the log.
     """
-    card = {"device": device.name, "device_uuid": device.uuid}
-    report(f"lane {lane}, {where}", lane=lane, is_warm=is_warm, **{key: value for key, value in card.items() if value})
-    # No work fails for what is only told of it; and a card that failed does not answer.
+    gpu = {"device": device.name, "device_uuid": device.uuid}
+    report(f"lane {lane}, {where}", lane=lane, is_warm=is_warm, **{key: value for key, value in gpu.items() if value})
+    # A failed measurement must not fail the work; and a GPU that failed does not answer.
     with suppress(RuntimeError, DeviceError, OSError):
         start_peak_watch(device)
     try:
         yield
     finally:
         with suppress(RuntimeError, DeviceError, OSError):
-            taken = watched_peak_bytes(device)
-            report(f"at most {mebibytes(taken)} of memory", peak_memory_bytes=taken)
+            peak = watched_peak_bytes(device)
+            report(f"at most {mebibytes(peak)} of memory", peak_memory_bytes=peak)

@@ -1,76 +1,42 @@
-"""The cards of this machine: recorded once, and compared with the one a process really got.
+"""GPUs of the lanes: each declared lane has one, and each job is on the one of its lane.
 
-After masking a card is always number 0 of one, so its number tells nothing; its UUID does.
+After masking a GPU is always number 0, so it is identified by its UUID.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import os
-import tempfile
 from collections.abc import Collection
-from pathlib import Path
 
 from tapemill.core.errors import LaneError
 from tapemill.devices import visibility
 from tapemill.devices.device import Device, Kind, open_device
-from tapemill.devices.enumerate import Gpu, TorchDevice, enumerate_gpus, torch_devices
+from tapemill.devices.enumerate import Gpu, TorchDevice, torch_devices
+from tapemill.devices.gpu_record import known_gpus, record_gpus, recorded_gpus
 from tapemill.devices.torch_build import install_remedy, torch_build
-from tapemill.process.runtime_dirs import allocation, runtime_folder
 
 from .lane import Lane
 
 LOG = logging.getLogger("tapemill.lanes")
 
-BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-
-
-def record_gpus(kind: Kind) -> list[Gpu]:
-    """List the cards and write down what was found, for the jobs to compare with. Raises SetupError."""
-    cards = enumerate_gpus(kind)
-    values = {**_circumstances(), "cards": [card.to_plain() for card in cards]}
-    target = _record(kind)
-    # Two runs may write at the same time.
-    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=target.parent, delete=False) as stream:
-        json.dump(values, stream)
-    Path(stream.name).replace(target)
-    return cards
-
-
-def recorded_gpus(kind: Kind) -> list[Gpu] | None:
-    """What was written down since the machine started, with this torch; None if nothing was."""
-    try:
-        values = json.loads(_record(kind).read_text(encoding="utf-8"))
-        if any(values[name] != value for name, value in _circumstances().items()):
-            return None
-        return [Gpu.from_plain(card) for card in values["cards"]]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def known_gpus(kind: Kind) -> list[Gpu]:
-    """What was written down, or else what is found now. Raises SetupError."""
-    cards = recorded_gpus(kind)
-    return record_gpus(kind) if cards is None else cards
-
 
 def gpu_numbers(kind: Kind) -> list[int]:
-    """Numbers of the cards this process may use: those a mask leaves, else all. None for the CPU.
+    """Return the numbers of the GPUs this process may use: those a mask leaves, else all; empty for the CPU.
 
-    Raises LaneError for a mask that hides all of them or cannot be read, SetupError if they cannot be listed.
+    Raises LaneError for a mask that hides all of them or is invalid, SetupError if they cannot be enumerated.
     """
     if kind == "cpu":
         return []
     left = visibility.visible_numbers(kind, os.environ)
-    return [card.number for card in known_gpus(kind) if card.number is not None] if left is None else left
+    return [gpu.number for gpu in known_gpus(kind) if gpu.number is not None] if left is None else left
 
 
 def check_lanes(kind: Kind, numbers: Collection[int]) -> None:
-    """Record the cards before a run, and see that each declared lane has one.
+    """Record the GPUs before a run, and check that each declared lane has one.
 
-    Raises LaneError that names the lanes without a card, or the build of torch that cannot use any; SetupError if the
-    cards cannot be listed.
+    Raises LaneError that names the lanes without a GPU, or the build of torch that supports none; SetupError if the
+    GPUs cannot be enumerated.
     """
     if kind == "cpu":
         return
@@ -81,29 +47,29 @@ def check_lanes(kind: Kind, numbers: Collection[int]) -> None:
             f"the profile declares {kind} lanes, but the installed torch {build.version or '(none)'} cannot use them",
             remedy=f"{install_remedy(kind)}, or {on_cpu}",
         )
-    cards = record_gpus(kind)
-    there = {card.number for card in cards}
-    missing = [f"gpu{number}" for number in sorted(numbers) if number not in there]
+    gpus = record_gpus(kind)
+    existing = {gpu.number for gpu in gpus}
+    missing = [f"gpu{number}" for number in sorted(numbers) if number not in existing]
     if not missing:
         return
-    listed = ", ".join(f"{card.number}: {card.name}" for card in cards)
-    found = f"{len(cards)} {kind} card{'' if len(cards) == 1 else 's'} ({listed})" if cards else f"no {kind} card"
+    listed = ", ".join(f"{gpu.number}: {gpu.name}" for gpu in gpus)
+    found = f"{len(gpus)} {kind} card{'' if len(gpus) == 1 else 's'} ({listed})" if gpus else f"no {kind} card"
     without = " ".join(f"{name}=0" for name in missing)
-    remedy = f"leave out what is not there with `--resources {without}`, or {on_cpu}" if cards else on_cpu
+    remedy = f"leave out what is not there with `--resources {without}`, or {on_cpu}" if gpus else on_cpu
     raise LaneError(f"the profile declares {' and '.join(missing)}, but this machine has {found}", remedy=remedy)
 
 
 def expected_gpu(kind: Kind, number: int | None) -> Gpu | None:
-    """The card that a lane is to have; None if no lane says so or nothing was recorded.
+    """Return the recorded GPU of a lane; None without a number or without a record.
 
-    Raises LaneError if the record has no such card.
+    Raises LaneError if the record has no such GPU.
     """
-    cards = recorded_gpus(kind) if number is not None else None
-    if cards is None:
+    gpus = recorded_gpus(kind) if number is not None else None
+    if gpus is None:
         return None
-    for card in cards:
-        if card.number == number:
-            return card
+    for gpu in gpus:
+        if gpu.number == number:
+            return gpu
     raise LaneError(
         f"lane gpu{number}: this machine has no {kind} card {number}",
         remedy=f"take the lane out of the profile; {visibility.DOCTOR}",
@@ -111,10 +77,10 @@ def expected_gpu(kind: Kind, number: int | None) -> Gpu | None:
 
 
 def verify_gpu(kind: Kind, number: int | None) -> Gpu:
-    """The card this process was left with, after `masks.bind_process`. Imports torch.
+    """Return the GPU this process sees after `visibility.bind_process`. Imports torch.
 
-    Raises LaneError unless that is exactly one, and the one recorded for lane `number`. Without a lane (a cluster's
-    mask) it has to be one of those recorded, if any are.
+    Raises LaneError unless it is exactly one, and the one recorded for lane `number`. Without a lane (a cluster's mask)
+    it has to be one of those recorded, if any are.
     """
     expected = expected_gpu(kind, number)
     seen = torch_devices(kind)
@@ -125,11 +91,11 @@ def verify_gpu(kind: Kind, number: int | None) -> Gpu:
             remedy="hand out lanes with `--scheduler lanes`" if seen else f"compare the mask: {visibility.DOCTOR}",
         )
     candidates = [expected] if expected is not None else recorded_gpus(kind) or []
-    for card in candidates:
-        if _is(card, seen[0]):
-            return card
+    for gpu in candidates:
+        if _is_same(gpu, seen[0]):
+            return gpu
     if candidates:
-        wanted = " or ".join(f"{card.name}, {card.uuid or card.pci_address}" for card in candidates)
+        wanted = " or ".join(f"{gpu.name}, {gpu.uuid or gpu.pci_address}" for gpu in candidates)
         raise LaneError(
             f"the job is on the wrong card: {seen[0].name}, {seen[0].uuid or seen[0].pci_address} "
             f"instead of {wanted} ({mask})",
@@ -139,37 +105,28 @@ def verify_gpu(kind: Kind, number: int | None) -> Gpu:
     return Gpu.of(kind, number, seen[0], mask)
 
 
-def _is(card: Gpu, seen: TorchDevice) -> bool:
-    if card.uuid and seen.uuid:
-        return card.uuid == seen.uuid
-    return card.pci_address != "" and card.pci_address == seen.pci_address
-
-
-def _record(kind: Kind) -> Path:
-    # Inside an allocation of Slurm other cards may be there, under the same numbers.
-    return runtime_folder() / f"{'-'.join(filter(None, ['cards', kind, allocation()]))}.json"
-
-
-def _circumstances() -> dict[str, str]:
-    return {"boot": BOOT_ID.read_text(encoding="ascii").strip(), "torch": torch_build().version}
+def _is_same(gpu: Gpu, seen: TorchDevice) -> bool:
+    if gpu.uuid and seen.uuid:
+        return gpu.uuid == seen.uuid
+    return gpu.pci_address != "" and gpu.pci_address == seen.pci_address
 
 
 def bind_device(lane: Lane, memory_share: float) -> Device:
-    """Bind this process to the lane's card and return it as the device of its jobs.
+    """Bind this process to the lane's GPU and return it as the device of its jobs.
 
-    Raises LaneError for a mask that contradicts the lane, a card that is missing or not the one expected, and if torch
+    Raises LaneError for a mask that contradicts the lane, a GPU that is missing or not the expected one, and if torch
     was imported too early.
     """
     visibility.bind_process(lane.kind, lane.number)
     if lane.kind == "cpu":
-        # No driver to ask: torch is imported by those jobs that need it.
+        # There is no driver to query: jobs that need torch import it.
         return Device("cpu", memory_share)
     device = Device(lane.kind, memory_share)
     open_device(device)
-    card = verify_gpu(lane.kind, lane.number)
-    return Device(lane.kind, memory_share, pci_address=card.pci_address, name=card.name, uuid=card.uuid)
+    gpu = verify_gpu(lane.kind, lane.number)
+    return Device(lane.kind, memory_share, pci_address=gpu.pci_address, name=gpu.name, uuid=gpu.uuid)
 
 
 def renice(nice: int) -> None:
-    """Let other programs of the machine go first, by at least this nice level."""
+    """Raise the nice level of this process to at least `nice`."""
     os.nice(max(0, nice - os.nice(0)))

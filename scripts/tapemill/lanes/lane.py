@@ -1,7 +1,7 @@
-"""Which lane a job has. This is the one place that reads what the scheduler told the job.
+"""Lane of a job, from the resources that the scheduler added to it.
 
 The scheduler `lanes` adds resources to a job: `gpu1=1` (its lane), `lane_device=xpu` and `lane_warm=1`. Other
-schedulers add nothing: then a cluster says which card it gave, or the job looks for a free one itself.
+schedulers add nothing: then a cluster has allocated a GPU, or the job looks for a free one itself.
 """
 
 from __future__ import annotations
@@ -23,30 +23,30 @@ LANE = re.compile(r"gpu(\d+)")
 
 @dataclass(frozen=True)
 class Lane:
-    """One card, or for kind `cpu` a place that behaves like one."""
+    """One GPU, or for kind `cpu` a slot that behaves like one."""
 
     kind: Kind
     number: int | None
-    """The card's place in PCI order. None: any free one, or the one that a mask set by others names."""
+    """Index of the GPU in PCI order. None: any free one, or the one that a mask set by others names."""
     warm: bool
-    """Whether a worker stays here from job to job."""
+    """Whether a worker stays from job to job."""
     exclusive: bool = True
-    """Whether one job at a time may be here, of all runs of the user. Not so for a processor nobody shared out."""
+    """Whether only one job of all runs of the user may use it at a time. False for a CPU without lanes."""
 
     @property
     def name(self) -> str:
-        """As written in logs and file names, such as xpu1."""
+        """Name in logs and file names, such as xpu1."""
         return self.kind if self.number is None else f"{self.kind}{self.number}"
 
     def numbered(self, number: int) -> Lane:
-        """This lane, settled on one of several cards."""
+        """Return this lane with the number of one GPU."""
         return replace(self, number=number)
 
 
 def lane_of(resources: Mapping[str, Any], settings: LanesSettings, environ: Mapping[str, str]) -> Lane | None:
-    """The lane of a job by its resources; None for a job that needs no card.
+    """Return the lane of a job by its resources; None for a job that needs no GPU.
 
-    Raises LaneError if it was given several lanes, or one of a kind that does not exist.
+    Raises LaneError if it has several lanes, or one of an unknown kind.
     """
     if not resources.get("gpu"):
         return None
@@ -69,8 +69,8 @@ def lane_of(resources: Mapping[str, Any], settings: LanesSettings, environ: Mapp
 
 def _without_scheduler(settings: LanesSettings, environ: Mapping[str, str]) -> Lane:
     kind = visibility.kind_of_environment(environ) if settings.device == "auto" else settings.device
-    given = visibility.numbers_from_cluster(kind, environ) if allocation(environ) else None
-    if given is not None:
-        # All jobs of the submission go there, so that they share one worker.
-        return Lane(kind, given, warm=settings.warm)
+    number = visibility.numbers_from_cluster(kind, environ) if allocation(environ) else None
+    if number is not None:
+        # All jobs of the submission get this lane, so that they share one worker.
+        return Lane(kind, number, warm=settings.warm)
     return Lane(kind, None, warm=settings.warm, exclusive=kind != "cpu")

@@ -1,4 +1,4 @@
-"""What a worker and its clients agree on: its orders, where it listens, and the key that opens the door."""
+"""Protocol of a worker and its clients: configuration, socket path, authentication key, tasks."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .lane import Lane
 
 @dataclass(frozen=True)
 class WorkerConfig:
-    """What a worker is told at its birth."""
+    """Configuration of a worker, passed on its command line."""
 
     lane: Lane
     run: RunId
@@ -30,27 +30,27 @@ class WorkerConfig:
     memory_share: float
     nice: int
     start_limit_s: float
-    """After so long without its card open it hangs."""
+    """A worker that has not opened its GPU after this time is considered hung."""
 
     def to_json(self) -> str:
-        """For a command line."""
+        """Serialise for a command line."""
         return json.dumps(asdict(self))
 
     @classmethod
     def from_json(cls, text: str) -> WorkerConfig:
-        """The reverse."""
+        """Parse the output of `to_json`."""
         values = json.loads(text)
         return cls(**{**values, "lane": Lane(**values["lane"]), "run": RunId(**values["run"])})
 
 
 def socket_path(run: RunId, lane: Lane) -> Path:
-    """Where the worker of a lane listens."""
+    """Return the socket path of a lane's worker."""
     return run_folder(run) / f"{lane.name}.sock"
 
 
 @contextmanager
 def short_address(path: Path) -> Iterator[str]:
-    """Another name of a socket, for this process during the block: a path to one may have 107 bytes only (unix(7))."""
+    """Yield a short name of a socket for this process during the block: paths are limited to 107 bytes (unix(7))."""
     folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
     try:
         yield f"/proc/self/fd/{folder}/{path.name}"
@@ -59,7 +59,7 @@ def short_address(path: Path) -> Iterator[str]:
 
 
 def publish_key(address: Path, key: bytes) -> None:
-    """Lay the key and our process number beside the socket, for this user alone. Done before the socket is there."""
+    """Write the key and the process id beside the socket, readable by this user only, before the socket exists."""
     address.with_suffix(".pid").write_text(str(os.getpid()), encoding="ascii")
     path = address.with_suffix(".key")
     path.unlink(missing_ok=True)
@@ -68,39 +68,39 @@ def publish_key(address: Path, key: bytes) -> None:
 
 
 def read_key(address: Path) -> bytes:
-    """The key of the worker that listens there. Raises FileNotFoundError."""
+    """Read the key of the worker at this socket. Raises FileNotFoundError."""
     return address.with_suffix(".key").read_bytes()
 
 
 def read_pid(address: Path) -> int:
-    """The process number of this worker. Raises FileNotFoundError."""
+    """Read the process id of the worker at this socket. Raises FileNotFoundError."""
     return int(address.with_suffix(".pid").read_text(encoding="ascii"))
 
 
 @dataclass(frozen=True)
 class LaneTask:
-    """One call. Everything in it can be pickled."""
+    """One function call; everything in it can be pickled."""
 
     function: str
     """As module:name."""
     arguments: Mapping[str, Any]
     device: Device
     label: str
-    """The job, as people read it."""
+    """The job, for messages."""
     ffmpeg: str | None
     limit_s: float
-    """After this time the job hangs."""
+    """After this time the job is considered hung."""
 
 
 def name_of(function: Callable[..., Any]) -> str:
-    """The name under which another process finds a function. Raises ValueError for one that is inside another."""
+    """Return the name by which another process imports a function. Raises ValueError for a nested function."""
     if "<" in function.__qualname__:
         raise ValueError(f"{function.__qualname__} cannot be found by another process")
     return f"{function.__module__}:{function.__qualname__}"
 
 
 def run_task(task: LaneTask) -> Any:
-    """Call the function of the task here and now. Raises what it raises; of the card, OutOfMemory and DeviceError."""
+    """Run the task in this process. Raises what it raises; errors of the GPU as OutOfMemory and DeviceError."""
     module, _, name = task.function.partition(":")
     function = getattr(importlib.import_module(module), name)
     ffmpeg.set_binary(task.ffmpeg)

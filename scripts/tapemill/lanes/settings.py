@@ -8,20 +8,20 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class LanesSettings:
-    """How jobs use a card."""
+    """Use of GPUs by jobs."""
 
     device: Literal["auto", "cpu", "xpu", "cuda", "hip"]
-    """Kind of card for jobs to which no scheduler gave a lane."""
+    """Kind of device for jobs without a lane from the scheduler."""
     warm: bool
     """Whether a worker stays at each lane from job to job."""
     idle_s: float
-    """After so long without work a worker leaves its card."""
+    """A worker without work exits after this time."""
     memory_share: float
-    """Share of a card's memory that one worker may use."""
+    """Share of a GPU's memory that one worker may use."""
     nice: int
     enhance_lanes: int | None
-    """How many lanes may enhance at the same time; None for all. Held by the scheduler."""
+    """How many lanes may enhance at the same time; None for all. Enforced by the scheduler."""
     limit_factor: float
-    """A job that takes so many times longer than expected hangs."""
+    """A job that takes this many times longer than expected is considered hung."""
     limit_least_s: float
     """No job is stopped before this time."""

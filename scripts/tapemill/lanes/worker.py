@@ -1,8 +1,8 @@
-"""The resident process of a lane: born with its card's mask, it serves the jobs of one run, one at a time.
+"""Worker: the warm process of a lane. Started with its GPU's mask, it runs the jobs of one run, one at a time.
 
-Started by `client`, with its orders as the only argument; says "waiting ..." or "ready" on its standard output. It ends
-with the run, when idle too long, when another run wants the card, when its client goes away in the middle of a job, and
-after any error of memory or card, since only a fresh process is surely free of it.
+Started by `client`, with its configuration as the only argument; prints "waiting ..." or "ready" on standard output. It
+exits with the run, when idle too long, when another run wants the GPU, when its client disconnects during a job, and
+after any error of memory or GPU, since only a new process is surely free of it.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ from .dispatch import report_device_use
 from .protocol import LaneTask, WorkerConfig, publish_key, run_task, short_address, socket_path
 
 TICK_S = 0.5
-BACKLOG = 64
-CLEANING_S = 2.0
+LISTEN_BACKLOG = 64
+CLEAN_UP_S = 2.0
 
 
 class LogForwarder(logging.handlers.QueueHandler):
-    """Sends log records to the client of the moment, if there is one."""
+    """Log handler that sends records to the current client, if there is one."""
 
     def __init__(self) -> None:
         super().__init__(queue=None)  # type: ignore[arg-type]
@@ -50,45 +50,45 @@ class LogForwarder(logging.handlers.QueueHandler):
         self._sending = threading.Lock()
 
     def enqueue(self, record: logging.LogRecord) -> None:
-        """Called by logging with a record that can be pickled."""
+        """Send a record that can be pickled (called by logging)."""
         self.send(("log", record))
 
     def send(self, message: Any) -> None:
-        """One message to the client; threads of a job may log at the same time. A client that has gone is no error."""
+        """Send a message to the client; thread-safe. A client that has disconnected is no error."""
         with self._sending, suppress(OSError):
             if self.connection is not None:
                 self.connection.send(message)
 
 
 class Worker:
-    """Serves one lane until it has to go."""
+    """Server of one lane until the process exits."""
 
     def __init__(
-        self, orders: WorkerConfig, device: Device, held: lease.Lease | None, forwarding: LogForwarder
+        self, config: WorkerConfig, device: Device, gpu_lease: lease.Lease | None, forwarder: LogForwarder
     ) -> None:
-        self._orders = orders
+        self._config = config
         self._device = device
-        self._held = held
-        self._forwarding = forwarding
-        self._address = socket_path(orders.run, orders.lane)
+        self._lease = gpu_lease
+        self._forwarder = forwarder
+        self._address = socket_path(config.run, config.lane)
         self._idle_since: float | None = time.monotonic()
         self._turn = threading.Lock()
 
     def serve(self, ready: Callable[[], None]) -> None:
-        """Take jobs, first come first served. `ready` is called when clients may come. Does not return."""
+        """Run jobs, first come first served. `ready` is called when clients may connect. Does not return."""
         self._address.unlink(missing_ok=True)
         key = secrets.token_bytes(32)
         publish_key(self._address, key)
         with short_address(self._address) as address:
-            listener = Listener(address, "AF_UNIX", backlog=BACKLOG, authkey=key)
+            listener = Listener(address, "AF_UNIX", backlog=LISTEN_BACKLOG, authkey=key)
         self._address.chmod(0o600)
-        threading.Thread(target=self._mind_the_time, daemon=True).start()
+        threading.Thread(target=self._exit_when_idle, daemon=True).start()
         ready()
         while True:
             try:
                 connection = listener.accept()
             except (OSError, EOFError, AuthenticationError):
-                # A client that went away while it waited, or one that does not know the key.
+                # A client that disconnected while it waited, or one without the key.
                 continue
             self._begin()
             with connection:
@@ -108,66 +108,66 @@ class Worker:
             task: LaneTask = connection.recv()
         except (EOFError, OSError):
             return
-        self._tell(task.label, task.limit_s)
-        self._forwarding.connection = connection
-        self._forwarding.send(("started", os.getpid()))
+        self._update_lease(task.label, task.limit_s)
+        self._forwarder.connection = connection
+        self._forwarder.send(("started", os.getpid()))
         answered = threading.Event()
-        threading.Thread(target=_leave_with, args=(connection, answered), daemon=True).start()
+        threading.Thread(target=_watch_client, args=(connection, answered), daemon=True).start()
         where = f"worker {os.getpid()}"
         try:
-            with stoppable(), report_device_use(self._orders.lane.name, self._device, where=where, is_warm=True):
-                message: Any = ("done", run_task(_on(task, self._device)))
-            leave = False
+            with stoppable(), report_device_use(self._config.lane.name, self._device, where=where, is_warm=True):
+                message: Any = ("done", run_task(_with_device(task, self._device)))
+            must_exit = False
         except BaseException as error:  # noqa: BLE001  whatever it is, the client raises it
             message = ("failed", *_portable(error))
-            leave = not isinstance(error, TapemillError) or isinstance(error, OutOfMemory | DeviceError)
-        if leave:
-            # Before the client hears of it and the next one comes.
+            must_exit = not isinstance(error, TapemillError) or isinstance(error, OutOfMemory | DeviceError)
+        if must_exit:
+            # Before the client gets the error and the next one connects.
             self._address.unlink(missing_ok=True)
         answered.set()
-        self._tell("idle")
-        self._forwarding.send(message)
-        self._forwarding.connection = None
-        if leave:
+        self._update_lease("idle")
+        self._forwarder.send(message)
+        self._forwarder.connection = None
+        if must_exit:
             os._exit(0)
 
-    def _tell(self, doing: str, limit_s: float | None = None) -> None:
-        if self._held is not None:
-            self._held.tell(doing, limit_s)
+    def _update_lease(self, doing: str, limit_s: float | None = None) -> None:
+        if self._lease is not None:
+            self._lease.update(doing, limit_s)
 
-    def _mind_the_time(self) -> None:
+    def _exit_when_idle(self) -> None:
         while True:
             time.sleep(TICK_S)
             with self._turn:
                 if self._idle_since is None:
                     continue
                 idle_s = time.monotonic() - self._idle_since
-                wanted = self._held is not None and lease.is_wanted(lease_folder(), self._orders.lane.name)
-                if idle_s > self._orders.idle_s or (wanted and idle_s > TICK_S):
+                wanted = self._lease is not None and lease.is_wanted(lease_folder(), self._config.lane.name)
+                if idle_s > self._config.idle_s or (wanted and idle_s > TICK_S):
                     self._address.unlink(missing_ok=True)
                     os._exit(0)
 
 
-def _on(task: LaneTask, device: Device) -> LaneTask:
-    """The task with this worker's card; how far to step down is the job's own affair."""
+def _with_device(task: LaneTask, device: Device) -> LaneTask:
+    """Return the task with this worker's device, keeping the job's degrade level."""
     return replace(task, device=replace(device, degrade_level=task.device.degrade_level))
 
 
 def _portable(error: BaseException) -> tuple[BaseException, str]:
-    """The error, if it can be sent, and its traceback as text."""
+    """Return the error, replaced if it cannot be pickled, and its traceback as text."""
     text = "".join(traceback.format_exception(error))
     error.__cause__ = error.__context__ = None
     try:
-        pickle.loads(pickle.dumps(error))  # noqa: S301  our own, to see whether it survives
-    except Exception:  # noqa: BLE001  whatever a strange exception does when it is copied
+        pickle.loads(pickle.dumps(error))  # noqa: S301  our own, to check that it survives
+    except Exception:  # noqa: BLE001  an exception may fail in any way when pickled
         return RuntimeError(f"{type(error).__name__}: {error}"), text
     return error, text
 
 
-def _leave_with(connection: Connection, answered: threading.Event) -> None:
-    """End this process when the client of a running job is gone: nobody waits for the result any more.
+def _watch_client(connection: Connection, answered: threading.Event) -> None:
+    """End this process when the client of a running job disconnects: nobody needs the result any more.
 
-    The job is stopped as a job script is, so that nothing half-made is left; unless it takes too long.
+    The job is stopped like a job script, so that it removes unfinished files; unless it takes too long.
     """
     poll = select.poll()
     # The client sends nothing after its task, so that any event means the end of the connection.
@@ -175,36 +175,36 @@ def _leave_with(connection: Connection, answered: threading.Event) -> None:
     poll.poll()
     if not answered.is_set():
         os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(CLEANING_S)
+        time.sleep(CLEAN_UP_S)
         os._exit(1)
 
 
 def main() -> None:
-    """Entry of the process."""
-    orders = WorkerConfig.from_json(sys.argv[1])
-    watch(orders.run, lambda: os._exit(0))
-    forwarding = LogForwarder()
-    # Only the message travels: when, how bad and by whom is in the record, and the job's log lays it out.
-    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[forwarding])
-    renice(orders.nice)
+    """Entry point of the process."""
+    config = WorkerConfig.from_json(sys.argv[1])
+    watch(config.run, lambda: os._exit(0))
+    forwarder = LogForwarder()
+    # Only the message is formatted here; time, level and name are in the record, for the job's log.
+    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[forwarder])
+    renice(config.nice)
 
-    def say(line: str) -> None:
+    def emit(line: str) -> None:
         print(line, flush=True)  # noqa: T201  read by the client
 
-    name = orders.lane.name
-    held = lease.acquire(lease_folder(), name, f"run {orders.run.pid}", say) if orders.lane.exclusive else None
+    name = config.lane.name
+    gpu_lease = lease.acquire(lease_folder(), name, f"run {config.run.pid}", emit) if config.lane.exclusive else None
     try:
-        device = bind_device(orders.lane, orders.memory_share)
+        device = bind_device(config.lane, config.memory_share)
     except TapemillError as error:
-        say("failed " + pickle.dumps(error).hex())
+        emit("failed " + pickle.dumps(error).hex())
         sys.exit(error.exit_code)
 
     def ready() -> None:
-        say("ready")
-        # Whoever started us will read no more; what libraries print belongs into the worker's own log.
+        emit("ready")
+        # The client stops reading here; output of libraries goes to the worker's own log.
         os.dup2(2, 1)
 
-    Worker(orders, device, held, forwarding).serve(ready)
+    Worker(config, device, gpu_lease, forwarder).serve(ready)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,7 @@
-"""Samples of a sound track, each at its true time.
+"""Samples of an audio track, each at its true time.
 
-A track is laid on a lattice of samples that begins at a given moment of the file's clock. Where its time stamps leave
-a gap there is silence; a deviation as small as jitter is none. Read with PyAV, from a place shortly before the part
-that is wanted.
+A track is placed on a timeline of samples that begins at a given time of the file's clock. Gaps of its time stamps
+become silence; deviations as small as jitter are ignored. Read with PyAV, from shortly before the requested part.
 """
 
 from __future__ import annotations
@@ -23,36 +22,36 @@ from tapemill.core.timing import round_half_up
 from .probe import open_media
 
 # Time stamps may be off by this much without a sample being moved: jitter of recorders, rounding of containers that
-# count milliseconds. More is a gap or a jump. It is the most that sound and picture may ever differ by.
+# count milliseconds. More is a gap or a jump. It is the largest possible offset of audio and video.
 JITTER_S = Fraction(5, 1000)
-# Decoders need some packets before the first right sample (bit reservoir, overlap). If a seek lands too late, further
-# back; None is the start of the file.
+# Decoders need some packets before the first correct sample (bit reservoir, overlap). If a seek lands too late, the
+# next one goes further back; None is the start of the file.
 SEEKS_BACK_S = (Fraction(1), Fraction(15), None)
 USUAL_RATE_HZ, USUAL_FORMAT = 48_000, "s16"
-# Sound cards and file formats end here.
-HIGHEST_RATE_HZ = 768_000
-MOST_CHANNELS = 64
+# Limits of audio cards and file formats.
+MAX_RATE_HZ = 768_000
+MAX_CHANNELS = 64
 FULL_SCALE = {"u8": 2**7, "s16": 2**15, "s32": 2**31, "s64": 2**63}
 
 
 @dataclass(frozen=True)
 class SampleFormat:
-    """What is needed to choose a part of a track."""
+    """Sample rate, channels and depth of a track."""
 
     rate_hz: int
     channels: int
     sixteen_bit: bool
-    """Whether 16 bits hold all there is."""
+    """Whether 16 bits hold the full precision."""
 
 
 def probe_format(path: Path, stream_index: int) -> SampleFormat:
-    """Sample rate, channels and depth of a track."""
+    """Probe the sample rate, channels and depth of a track."""
     with open_media(path) as container:
-        return _track(_stream(container, stream_index))
+        return _sample_format(_stream(container, stream_index))
 
 
 def read_samples(path: Path, stream_index: int, *, origin_s: Fraction, first: int, count: int) -> np.ndarray:
-    """Samples [first, first + count) of the lattice whose sample 0 is at `origin_s`, silence where there are none.
+    """Read samples [first, first + count) of the timeline whose sample 0 is at `origin_s`; silence fills gaps.
 
     shape = (channels, count), float32, full scale ±1. `first` may be negative.
     """
@@ -66,8 +65,8 @@ def read_samples(path: Path, stream_index: int, *, origin_s: Fraction, first: in
                 reached = position <= first or start_s is None
             if not reached or position >= first + count:
                 break
-            _place(block, position - first, samples)
-        # Nothing at all from 15 s back on: the sound has ended by then.
+            _copy_block(block, position - first, samples)
+        # Nothing from 15 s back on: the track has ended by then.
         if reached or (reached is None and back_s == SEEKS_BACK_S[1]):
             break
     return samples
@@ -76,13 +75,13 @@ def read_samples(path: Path, stream_index: int, *, origin_s: Fraction, first: in
 def read_blocks(
     path: Path, stream_index: int, *, origin_s: Fraction, start_s: Fraction | None = None
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """Decode a track from its beginning, or from before `start_s`: (position on the lattice, samples) in file order.
+    """Decode a track from its beginning, or from before `start_s`; yield (position, samples) in file order.
 
-    shape = (channels, samples), float32. What cannot be decoded is left out and leaves a gap.
+    Positions are samples from `origin_s`. shape = (channels, samples), float32. Undecodable packets leave a gap.
     """
     with open_media(path) as container:
         stream = _stream(container, stream_index)
-        track = _track(stream)
+        track = _sample_format(stream)
         rate_hz, channels = track.rate_hz, track.channels
         if start_s is not None:
             with suppress(av.error.FFmpegError):  # a file without an index is read from its start
@@ -102,30 +101,30 @@ def read_blocks(
 def mean_square_per_frame(
     path: Path, stream_index: int, *, origin_s: Fraction, rate: Fraction, frames: int
 ) -> np.ndarray:
-    """Mean square of the sound during each picture of a constant rate. shape = (frames,), float64, full scale 1."""
+    """Return the mean square of the audio during each video frame. shape = (frames,), float64, full scale 1."""
     rate_hz = probe_format(path, stream_index).rate_hz
     power = np.zeros(frames)
     per_frame = rate / rate_hz
     for position, block in read_blocks(path, stream_index, origin_s=origin_s):
-        places = np.arange(position, position + block.shape[1], dtype=np.int64)
-        picture = places * per_frame.numerator // per_frame.denominator
-        inside = (picture >= 0) & (picture < frames)
+        positions = np.arange(position, position + block.shape[1], dtype=np.int64)
+        frame = positions * per_frame.numerator // per_frame.denominator
+        inside = (frame >= 0) & (frame < frames)
         if inside.any():
             squares = np.square(block, dtype=np.float64).mean(axis=0)
-            first = int(picture[inside][0])
-            sums = np.bincount(picture[inside] - first, weights=squares[inside])
+            first = int(frame[inside][0])
+            sums = np.bincount(frame[inside] - first, weights=squares[inside])
             power[first : first + len(sums)] += sums
     return power * float(per_frame)
 
 
-def _track(stream: AudioStream) -> SampleFormat:
-    """What a stream says of itself; of a damaged one, which says nothing or nonsense, what is usual."""
+def _sample_format(stream: AudioStream) -> SampleFormat:
+    """Return the format that a stream states; usual values where a damaged one states none or impossible ones."""
     context = stream.codec_context
     # PyAV's type says there always is a format.
-    form = context.format.name if context.format is not None else USUAL_FORMAT
-    sixteen_bit = form.rstrip("p") in ("u8", "s16")
-    rate_hz = context.sample_rate if 0 < context.sample_rate <= HIGHEST_RATE_HZ else USUAL_RATE_HZ
-    channels = context.channels if 0 < context.channels <= MOST_CHANNELS else 1
+    sample_type = context.format.name if context.format is not None else USUAL_FORMAT
+    sixteen_bit = sample_type.rstrip("p") in ("u8", "s16")
+    rate_hz = context.sample_rate if 0 < context.sample_rate <= MAX_RATE_HZ else USUAL_RATE_HZ
+    channels = context.channels if 0 < context.channels <= MAX_CHANNELS else 1
     return SampleFormat(rate_hz, channels, sixteen_bit)
 
 
@@ -136,7 +135,7 @@ def _stream(container: InputContainer, stream_index: int) -> AudioStream:
 
 
 def _frames(container: InputContainer, stream: AudioStream) -> Iterator[AudioFrame]:
-    """All frames that can be decoded. A damaged packet is passed over, a damaged container ends the track."""
+    """Yield all frames that can be decoded. A damaged packet is skipped, a damaged container ends the track."""
     packets = container.demux(stream)
     while True:
         try:
@@ -153,7 +152,7 @@ def _frames(container: InputContainer, stream: AudioStream) -> Iterator[AudioFra
 
 
 def _same_rate(frames: Iterator[AudioFrame], rate_hz: int) -> Iterator[AudioFrame]:
-    """Camcorders switch between 48 and 32 kHz from one recording to the next: all at the track's stated rate."""
+    """Resample frames to the stated rate: camcorders switch between 48 and 32 kHz from recording to recording."""
     resampler: AudioResampler | None = None
     before: tuple[int, str, str] | None = None
     for frame in frames:
@@ -173,7 +172,7 @@ def _same_rate(frames: Iterator[AudioFrame], rate_hz: int) -> Iterator[AudioFram
 
 
 def _as_float(frame: AudioFrame) -> np.ndarray:
-    """Samples of one frame, shape = (channels, samples), float32, full scale ±1."""
+    """Convert the samples of one frame, shape = (channels, samples), float32, full scale ±1."""
     samples = frame.to_ndarray()
     if not frame.format.is_planar:
         samples = samples.reshape(-1, frame.layout.nb_channels).T
@@ -194,9 +193,9 @@ def _position(frame: AudioFrame, origin_s: Fraction, rate_hz: int, following: in
 
 
 def _counted(position: int, packet: int, stream: AudioStream, origin_s: Fraction, rate_hz: int) -> int:
-    """Where counting equal packets from the track's first one leads to, if that rounds to the same time stamp.
+    """Return the position by counting equal packets from the track's first one, if it rounds to the same time stamp.
 
-    Matroska counts milliseconds: after a seek the time stamp alone is 24 samples wrong at worst.
+    Matroska counts milliseconds: after a seek the time stamp alone is up to 24 samples wrong.
     """
     clock = Fraction(stream.time_base or 1)
     if stream.start_time is None or packet == 0:
@@ -206,7 +205,7 @@ def _counted(position: int, packet: int, stream: AudioStream, origin_s: Fraction
     return counted if abs(counted - position) <= clock * rate_hz + 1 else position
 
 
-def _place(block: np.ndarray, position: int, samples: np.ndarray) -> None:
+def _copy_block(block: np.ndarray, position: int, samples: np.ndarray) -> None:
     start, stop = max(position, 0), min(position + block.shape[1], samples.shape[1])
     if start < stop:
         samples[:, start:stop] = block[:, start - position : stop - position]

@@ -1,7 +1,7 @@
-"""What later stages need to know of a capture: the content of `capture.json`.
+"""Properties of a capture that later stages need: the content of `capture.json`.
 
-Jobs get these facts as params, as plain values, so that a fact that changed is a visible reason to run a job again and
-a file time is not.
+Jobs get them as params, as plain values, so that a changed property is a visible reason to run a job again and a file
+time is not.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tapemill.storage import untrusted_text
 from .cfr import CfrGrid
 from .colour import Colour
 
-MAKE_ANEW = "delete it, and the workflow makes it anew"
+REBUILD_REMEDY = "delete it, and the workflow makes it anew"
 
 FieldOrder = Literal["tff", "bff", "progressive"]
 
@@ -28,18 +28,18 @@ class JsonRecord:
     """Dataclasses to and from plain JSON values, with fractions as "30000/1001"."""
 
     def to_plain(self) -> dict[str, Any]:
-        """As values that JSON and Snakemake's params can hold."""
+        """Return plain values that JSON and Snakemake's params can hold."""
         return {key: _plain(value) for key, value in asdict(self).items()}  # type: ignore[call-overload]
 
     @classmethod
     def from_plain(cls, values: Mapping[str, Any]) -> Self:
-        """The inverse of `to_plain`. Raises KeyError if a value is missing."""
+        """Build from the output of `to_plain`. Raises KeyError if a value is missing."""
         return cls(**{field.name: _typed(field.type, values[field.name]) for field in fields(cls)})  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
 class VideoInfo(JsonRecord):
-    """The picture as a cut scene shows it: rotated upright, at a constant rate, not yet deinterlaced."""
+    """Video of a cut scene: rotated upright, at a constant rate, not yet deinterlaced."""
 
     width: int
     height: int
@@ -53,7 +53,7 @@ class VideoInfo(JsonRecord):
 
 @dataclass(frozen=True)
 class AudioTrackInfo(JsonRecord):
-    """One sound track of the capture."""
+    """One audio track of the capture."""
 
     stream_index: int
     codec: str
@@ -65,24 +65,24 @@ class AudioTrackInfo(JsonRecord):
 
 @dataclass(frozen=True)
 class SourceFileInfo(CfrGrid, JsonRecord):
-    """One media file of the capture, on its grid: the whole of it, or one file of a folder of ready scenes."""
+    """One media file of the capture and its timeline: the whole capture, or one file of a folder of ready scenes."""
 
     file: str
-    """File name, for people: bytes that are not UTF-8 are escaped."""
+    """File name for display: bytes that are not UTF-8 are escaped."""
     stream_index: int
     """The video stream."""
 
 
 @dataclass(frozen=True)
 class Capture:
-    """One capture, as found by the capture stage."""
+    """One capture, as probed by the capture stage."""
 
     kind: Literal["file", "folder"]
     takes: tuple[SourceFileInfo, ...]
     picture: VideoInfo
     sounds: tuple[AudioTrackInfo, ...]
     notes: Mapping[str, Any]
-    """What was measured on the way (confidence of the field order and the like), for people and provenance."""
+    """Other measurements (confidence of the field order and the like), for people and provenance."""
 
     @property
     def frames(self) -> int:
@@ -103,7 +103,7 @@ class Capture:
     @classmethod
     def read(cls, path: Path) -> Self:
         """Read `capture.json`. Raises InputError if it is damaged, FileNotFoundError if it is not there yet."""
-        values = untrusted_text.read_json(path, error=InputError, remedy=MAKE_ANEW)
+        values = untrusted_text.read_json(path, error=InputError, remedy=REBUILD_REMEDY)
         try:
             return cls(
                 kind=values["kind"],
@@ -114,7 +114,7 @@ class Capture:
             )
         except (LookupError, TypeError, ValueError, ArithmeticError) as error:
             raise InputError(
-                f"this is no record of a capture: {type(error).__name__}, {error}", file=path, remedy=MAKE_ANEW
+                f"this is no record of a capture: {type(error).__name__}, {error}", file=path, remedy=REBUILD_REMEDY
             ) from error
 
 

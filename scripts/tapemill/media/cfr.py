@@ -1,4 +1,4 @@
-"""The constant-rate frame grid that a capture is laid on by its time stamps: at which rate, which frame where."""
+"""Constant-frame-rate timeline of a capture: its rate, and the frame index of each packet."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import numpy as np
 
 from tapemill.core.timing import round_half_up
 
-# Packets may be off the grid by this part of a frame (millisecond containers, capture jitter) and still be regular.
+# Packets may deviate by this part of a frame (millisecond containers, capture jitter) and still count as regular.
 JITTER_FRAMES = Fraction(1, 4)
 
-# Of a variable rate, so many of the packets have to survive on the grid.
-KEPT_SHARE = 0.995
+# At a variable rate, this share of the packets has to be kept.
+MIN_KEPT_SHARE = 0.995
 USUAL_RATES = (
     *(Fraction(15), Fraction(24000, 1001), Fraction(24), Fraction(25), Fraction(30000, 1001), Fraction(30)),
     *(Fraction(48), Fraction(50), Fraction(60000, 1001), Fraction(60)),
@@ -23,10 +23,10 @@ USUAL_RATES = (
 
 @dataclass(frozen=True)
 class CfrGrid:
-    """The constant-rate frame grid that a capture's own time stamps are laid on.
+    """Constant-frame-rate grid fitted to the time stamps of a capture.
 
-    Frame k of the grid shows the last packet whose time stamp rounds to tick k or an earlier one. A regular capture has
-    one packet a tick; gaps become repeated frames, crowded ticks lose all but their last frame.
+    Frame k shows the last packet whose time stamp rounds to index k or an earlier one. A regular capture has one packet
+    per index; gaps become repeated frames, of several packets with one index only the last is kept.
     """
 
     rate: Fraction
@@ -38,26 +38,26 @@ class CfrGrid:
     duplicates: int
     drops: int
     irregular: bool
-    """Whether some packet is off its tick by more than jitter, that is: the rate is variable."""
+    """Whether some packet deviates from its index by more than jitter, that is: the rate is variable."""
 
     @property
     def start_s(self) -> Fraction:
-        """Where frame 0 begins on the file's clock, in seconds."""
+        """Start of frame 0 on the file's clock, in seconds."""
         return self.start_pts * self.time_base
 
 
 def fit_cfr_grid(times: np.ndarray, last_duration: int, time_base: Fraction, rate: Fraction) -> CfrGrid:
-    """Lay time stamps on a constant-rate grid; `frame_indices` says which frame each packet gets."""
+    """Fit time stamps, shape = (packets,), to a constant-rate grid; `frame_indices` maps packets to its frames."""
     start = int(times[0])
-    grid_ticks = frame_indices(times, start, time_base, rate)
-    distinct = np.unique(grid_ticks)
+    indices = frame_indices(times, start, time_base, rate)
+    distinct = np.unique(indices)
     last = int(distinct[-1])
     tail = max(1, round_half_up(last_duration * time_base * rate))
     exact = (times - start).astype(np.float64) * float(time_base * rate)
-    # Containers count in units that may be coarse against a frame; their rounding is no irregularity.
+    # The time base of a container may be coarse compared with a frame; its rounding is no irregularity.
     tolerance = float(max(JITTER_FRAMES, time_base * rate))
-    steps = np.diff(grid_ticks)
-    irregular = bool(np.any(np.abs(exact - grid_ticks) > tolerance) or np.any(steps != 1))
+    steps = np.diff(indices)
+    irregular = bool(np.any(np.abs(exact - indices) > tolerance) or np.any(steps != 1))
     frames = last + (tail if irregular else 1)
     return CfrGrid(
         rate=rate,
@@ -72,17 +72,17 @@ def fit_cfr_grid(times: np.ndarray, last_duration: int, time_base: Fraction, rat
 
 
 def frame_indices(times: np.ndarray, start: int, time_base: Fraction, rate: Fraction) -> np.ndarray:
-    """The grid frame of each time stamp: nearest, halves up, in exact integer arithmetic. shape = (packets,), int64."""
+    """Return the frame index of each time stamp: nearest, halves up, in exact integers. shape = (packets,), int64."""
     step = time_base * rate
     return (2 * (times - start) * step.numerator + step.denominator) // (2 * step.denominator)
 
 
 def guess_frame_rate(times: np.ndarray, time_base: Fraction, stated: Sequence[Fraction]) -> Fraction:
-    """The constant rate that serves these time stamps best.
+    """Return the constant rate that fits these time stamps best.
 
-    The first of the `stated` rates under which every packet has its own tick; if there is none the capture's rate is
-    variable, and the lowest usual rate is taken that drops at most one frame in 200, so that repeats rather than
-    losses make up for the difference.
+    The first of the `stated` rates under which every packet has its own index; if there is none the capture's rate is
+    variable, and the lowest usual rate is taken that drops at most one frame in 200, so that the difference becomes
+    repeated rather than dropped frames.
     """
     for rate in stated:
         if not fit_cfr_grid(times, 0, time_base, rate).irregular:
@@ -90,12 +90,12 @@ def guess_frame_rate(times: np.ndarray, time_base: Fraction, stated: Sequence[Fr
     distinct = np.unique(times)
     if len(distinct) < 3:
         return stated[0]
-    # Of a damaged capture most time stamps may be the same.
+    # In a damaged capture most time stamps may be equal.
     step = float(np.median(np.diff(times))) or float(np.median(np.diff(distinct)))
     typical = 1 / (step * float(time_base))
     kept = {rate: len(np.unique(frame_indices(times, int(times[0]), time_base, rate))) for rate in USUAL_RATES}
     for rate in USUAL_RATES:
-        if rate >= typical * 0.98 and kept[rate] >= KEPT_SHARE * len(times):
+        if rate >= typical * 0.98 and kept[rate] >= MIN_KEPT_SHARE * len(times):
             return rate
-    # Never the container's claim: of a variable rate that may be its clock, tens of thousands a second.
+    # Never the container's claim: for a variable rate that may be its clock, tens of thousands per second.
     return max(USUAL_RATES, key=lambda rate: kept[rate])

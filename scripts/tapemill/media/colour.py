@@ -18,7 +18,7 @@ RANGES = {1: "tv", 2: "pc"}
 
 @dataclass(frozen=True)
 class Colour:
-    """Colour tags as ffmpeg's filter setparams names them; "unknown" where the file does not say."""
+    """Colour tags as ffmpeg's filter setparams names them; "unknown" where the file has none."""
 
     primaries: str
     transfer: str
@@ -27,11 +27,11 @@ class Colour:
 
 
 def colour_of(context: VideoCodecContext) -> Colour:
-    """What a stream says of itself."""
+    """Read the colour tags of a stream."""
     return Colour(
         primaries=PRIMARIES.get(int(context.color_primaries), "unknown"),
         transfer=TRANSFERS.get(int(context.color_trc), "unknown"),
         matrix=MATRICES.get(int(context.colorspace), "unknown"),
-        # The yuvj formats are how older files say "full range".
+        # The yuvj formats of older files mean "full range".
         range="pc" if (context.pix_fmt or "").startswith("yuvj") else RANGES.get(int(context.color_range), "unknown"),
     )

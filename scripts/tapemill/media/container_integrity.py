@@ -1,6 +1,6 @@
-"""What the bytes of a file tell of it without a media library: what it is instead of a recording, and what is missing.
+"""File types and truncation, detected from the bytes of a file without a media library.
 
-Something is known to be missing where sizes are stated: Matroska (RFC 9559), MP4 and QuickTime (ISO/IEC 14496-12), AVI
+Truncation is detected where sizes are stated: Matroska (RFC 9559), MP4 and QuickTime (ISO/IEC 14496-12), AVI
 (RIFF); and where all packets are equal: transport streams (ISO/IEC 13818-1), raw DV (IEC 61834).
 """
 
@@ -24,20 +24,20 @@ SEGMENT = 0x18538067
 MP4_BOXES = frozenset(
     {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"uuid", b"moof", b"sidx", b"styp", b"pdin"}
 )
-# Writers that count their own headers wrong are off by a few bytes, and no picture is in those.
+# Writers that count their own headers wrong are off by a few bytes, which hold no frame.
 SLACK_BYTES = 1024
 TEXT = frozenset({9, 10, 13, *range(32, 127)})
 TS_SYNC = 0x47
 TS_PACKET = 188
 # Plain packets, with a time code before each (Blu-ray, AVCHD), with error correction after each: size, offset of sync.
 TS_LAYOUTS = ((188, 0), (192, 4), (204, 0))
-TS_LOOK_BYTES = 4_000_000
+TS_SAMPLE_BYTES = 4_000_000
 DV_FRAMES = {0x00: 120_000, 0x80: 144_000}  # by the DSF bit of the header: 525 lines, 625 lines
 DV_HEADER = b"\x1f\x07\x00"
 
 
 def sniff_file_type(path: Path) -> str | None:
-    """What a file that cannot be read as media is, in words that follow "it is"; None if there is no telling."""
+    """Name the type of a file that cannot be read as media, as words that follow "it is"; None if unknown."""
     with path.open("rb") as stream:
         start = stream.read(4096)
     if not any(start):
@@ -51,9 +51,9 @@ def sniff_file_type(path: Path) -> str | None:
 
 
 def truncated_bytes(path: Path, container: str) -> int:
-    """How many bytes a file lacks at its end by what it states itself; 0 if it states nothing.
+    """Return how many bytes a file lacks at its end by its own headers; 0 if they state no size.
 
-    `container` is libavformat's name of the format. Of a stream of equal packets it is what lacks of the last one.
+    `container` is libavformat's name of the format. For a stream of equal packets it is the missing part of the last.
     """
     size = path.stat().st_size
     if unit := _packet_size(path, container):
@@ -74,67 +74,68 @@ def is_scrambled(path: Path, container: str) -> bool:
     if container != "mpegts":
         return False
     with path.open("rb") as stream:
-        data = stream.read(TS_LOOK_BYTES)
+        data = stream.read(TS_SAMPLE_BYTES)
     layout = _ts_layout(data)
     if layout is None:
         return False
     size, offset = layout
-    controls = [data[place + 3] >> 6 for place in range(offset, len(data) - 3, size) if data[place] == TS_SYNC]
+    starts = range(offset, len(data) - 3, size)
+    controls = [data[start + 3] >> 6 for start in starts if data[start] == TS_SYNC]
     return 2 * sum(control != 0 for control in controls) > len(controls)
 
 
 def _mp4_boxes(path: Path) -> Iterator[tuple[bytes, int]]:
-    """Boxes of the outermost level: kind, end as stated."""
+    """Yield the boxes of the outermost level: kind, stated end."""
     size = path.stat().st_size
     with path.open("rb") as stream:
-        place = 0
-        while place + 8 <= size:
-            stream.seek(place)
+        position = 0
+        while position + 8 <= size:
+            stream.seek(position)
             header = stream.read(16)
             length, kind = int.from_bytes(header[:4], "big"), header[4:8]
             if length == 1 and len(header) == 16:
                 length = int.from_bytes(header[8:16], "big")
             elif length == 0:
-                length = size - place
-            # What follows the last box may be rubbish; a box is at least its own header.
+                length = size - position
+            # Other data may follow the last box; a box has at least its own header.
             if length < 8 or kind not in MP4_BOXES:
                 return
-            place += length
-            yield kind, place
+            position += length
+            yield kind, position
 
 
 def _riff_ends(path: Path) -> Iterator[int]:
-    """Ends as stated of the RIFF chunks of an AVI file; a large one has several (OpenDML)."""
+    """Yield the stated ends of the RIFF chunks of an AVI file; a large one has several (OpenDML)."""
     size = path.stat().st_size
     with path.open("rb") as stream:
-        place = 0
-        while place + 12 <= size:
-            stream.seek(place)
+        position = 0
+        while position + 12 <= size:
+            stream.seek(position)
             header = stream.read(12)
             length = int.from_bytes(header[4:8], "little")
-            # A recorder that was cut off left the length open.
+            # An interrupted recorder leaves the length open.
             if header[:4] != b"RIFF" or length in (0, 0xFFFFFFFF):
                 return
-            yield place + 8 + length
-            place += 8 + length + length % 2
+            yield position + 8 + length
+            position += 8 + length + length % 2
 
 
 def _matroska_end(path: Path) -> int:
-    """Where the segment of a Matroska file ends as it states itself; 0 if it does not."""
+    """Return the stated end of the segment of a Matroska file; 0 if there is none."""
     with path.open("rb") as stream:
-        place = 0
+        position = 0
         while True:
-            stream.seek(place)
+            stream.seek(position)
             identity, size = _ebml_id(stream), _ebml_size(stream)
             if identity is None or size is None:
                 return 0
-            place = stream.tell() + size
+            position = stream.tell() + size
             if identity == SEGMENT:
-                return place
+                return position
 
 
 def _ebml_id(stream: IO[bytes]) -> int | None:
-    """An element's identity, its length marker included (RFC 8794, 5)."""
+    """Read an element's ID, its length marker included (RFC 8794, 5)."""
     first = stream.read(1)
     if not first or first[0] < 0x10:
         return None
@@ -142,7 +143,7 @@ def _ebml_id(stream: IO[bytes]) -> int | None:
 
 
 def _ebml_size(stream: IO[bytes]) -> int | None:
-    """An element's size; None if it is unknown (RFC 8794, 6)."""
+    """Read an element's size; None if it is unknown (RFC 8794, 6)."""
     first = stream.read(1)
     if not first or first[0] == 0:
         return None
@@ -164,9 +165,9 @@ def _packet_size(path: Path, container: str) -> int | None:
 
 
 def _ts_layout(data: bytes) -> tuple[int, int] | None:
-    """Size of packets and place of the first sync byte, if packets begin with the file."""
+    """Return the packet size and the offset of the first sync byte, if packets begin with the file."""
     for size, offset in TS_LAYOUTS:
-        places = range(offset, min(len(data), 8 * size), size)
-        if len(places) > 1 and all(data[place] == TS_SYNC for place in places):
+        starts = range(offset, min(len(data), 8 * size), size)
+        if len(starts) > 1 and all(data[start] == TS_SYNC for start in starts):
             return size, offset
     return None

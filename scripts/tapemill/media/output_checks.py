@@ -1,8 +1,8 @@
-"""What a media tool has written, looked at before it gets its name.
+"""Verification of media files that a tool has written, before they get their final names.
 
-A tool may end well and have written nothing, half of it, rubbish, or black pictures and silence: a full disk, a broken
-driver, a program that is not what it says. All stages that write media check with this; what a stage alone knows of its
-output (geometry, time stamps) it checks itself.
+A tool may exit with 0 and have written nothing, a part, garbage, or black frames and silence: a full disk, a broken
+driver, a wrong program. All stages that write media use these checks; properties that only one stage knows (geometry,
+time stamps) it checks itself.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from .probe import open_media
 REMEDY = "run again; if it stays so, look at the disk, and at the setting `ffmpeg`"
 # Thumbnails for comparisons: coarse enough to ignore noise, even tape snow, and fields and sharpening.
 THUMBNAIL = (6, 8)
-# Pictures with less contrast than this (in 8-bit levels, over the thumbnail) have no structure to compare.
-LEAST_SPREAD = 6.0
-# Sound below this was never heard on a tape, and digital silence is far below it. Full scale 1.
+# Frames with less contrast than this (in 8-bit levels, over the thumbnail) have no structure to compare.
+MIN_SPREAD = 6.0
+# Audio of a tape is always above this level, and digital silence is far below it. Full scale 1.
 AUDIBLE = 10 ** (-60 / 20)
 
 
 @contextmanager
 def verifying(path: Path, *, target: Path, remedy: str = REMEDY) -> Iterator[None]:
-    """Read in this block what was written to `path` and is to become `target`.
+    """Context for reading the output in `path`, which is to become `target`.
 
-    Raises GateError, naming the target, if nothing was written, or reading it fails because it is no media or damaged.
+    Raises GateError, naming the target, if nothing was written, or the block fails because it is no media or damaged.
     """
     check_exists(path, target=target, remedy=remedy)
     try:
@@ -50,13 +50,13 @@ def verifying(path: Path, *, target: Path, remedy: str = REMEDY) -> Iterator[Non
 def open_output(
     path: Path, *, target: Path, remedy: str = REMEDY, demuxer: str | None = None
 ) -> Iterator[InputContainer]:
-    """Open what was written, and read it in this block; as `demuxer` if one is named. Raises like `verifying`."""
+    """Open the output in `path` for reading in the block, as `demuxer` if given. Raises like `verifying`."""
     with verifying(path, target=target, remedy=remedy), open_media(path, demuxer=demuxer) as container:
         yield container
 
 
 def check_exists(path: Path, *, target: Path, remedy: str = REMEDY) -> None:
-    """Raise GateError unless something was written."""
+    """Raise GateError unless the output exists and is not empty."""
     if not path.is_file():
         raise GateError("nothing was written", file=target, remedy=remedy)
     if path.stat().st_size == 0:
@@ -64,13 +64,13 @@ def check_exists(path: Path, *, target: Path, remedy: str = REMEDY) -> None:
 
 
 def check_loudness(*, written: float, was: float, target: Path) -> None:
-    """Raise GateError if the sound is gone. Both are peaks, full scale 1."""
+    """Raise GateError if the audio became silent. Both are peaks, full scale 1."""
     if was > AUDIBLE and written == 0:
         raise GateError("what was written is silent, and the sound it was made of is not", file=target, remedy=REMEDY)
 
 
 def peak_amplitude(frame: AudioFrame) -> float:
-    """Largest sample of decoded sound, full scale 1."""
+    """Return the largest absolute sample of a decoded frame, full scale 1."""
     samples = frame.to_ndarray()
     if samples.size == 0:
         return 0.0
@@ -82,7 +82,7 @@ def peak_amplitude(frame: AudioFrame) -> float:
 
 
 def thumbnail(frame: VideoFrame, part: tuple[int, int, int, int] | None = None) -> np.ndarray | None:
-    """Means of luma over blocks, shape = THUMBNAIL; None for small pictures. `part`: x, y, width, height."""
+    """Return means of luma over blocks, shape = THUMBNAIL; None for small frames. `part`: x, y, width, height."""
     luma = frame.to_ndarray(format="gray")
     if part is not None:
         x, y, width, height = part
@@ -96,6 +96,6 @@ def thumbnail(frame: VideoFrame, part: tuple[int, int, int, int] | None = None) 
 
 
 def is_blank(frame: VideoFrame) -> bool:
-    """Whether a picture is black, or of one colour, or too small to tell."""
-    seen = thumbnail(frame)
-    return seen is None or float(seen.std()) < LEAST_SPREAD
+    """Whether a frame is black, or of one colour, or too small to judge."""
+    means = thumbnail(frame)
+    return means is None or float(means.std()) < MIN_SPREAD

@@ -1,4 +1,4 @@
-"""All packets of a capture, read once: when its pictures are shown, and what is odd about them. Nothing is decoded."""
+"""Packet scan of a capture: time stamps of its frames and their irregularities. Nothing is decoded."""
 
 from __future__ import annotations
 
@@ -18,36 +18,36 @@ from tapemill.core.errors import InputError
 
 from .probe import open_media
 
-# Decoding order goes back by no more than jitter; a recorder that starts anew, or joined files, go back by more.
+# Decoding time stamps go back by no more than jitter; those of a restarted recorder or of joined files by more.
 JUMP_BACK_S = 1
 ENCRYPTION_PACKETS = 50
-# Of these containers the header says how long they are; others are only estimated by libavformat.
+# Containers whose header states their duration; that of others is only estimated by libavformat.
 STATED_IN_CONTAINER = ("matroska", "asf", "flv")
 
 
 @dataclass(frozen=True)
 class PacketIndex:
-    """What reading all packets of a file showed."""
+    """Result of reading all packets of a file."""
 
     times: np.ndarray
-    """When each picture is shown, sorted, in the stream's units. shape = (packets,), int64."""
+    """Presentation time of each frame, sorted, in the stream's time base. shape = (packets,), int64."""
     key_times: np.ndarray
-    """The same of pictures at which decoding can begin."""
+    """The same of key frames."""
     last_duration: int
-    """Of the picture shown last, in the stream's units."""
+    """Duration of the frame shown last, in the stream's time base."""
     time_base: Fraction
     stated_s: Fraction | None
-    """Length that the header states, None if it does not."""
+    """Duration that the header states, None if it does not."""
     readable_s: Fraction
-    """Length that was found, to be compared with it."""
+    """Duration of the packets that were read."""
     jumps_back: tuple[tuple[Fraction, Fraction], ...]
-    """Where the clock goes back: from and to, in seconds of the file's clock."""
+    """Backward jumps of the time stamps: from and to, in seconds of the file's clock."""
     error: str | None
-    """What ended the reading before the end of the file."""
+    """Error that ended the reading before the end of the file."""
 
     @property
     def longest_lead(self) -> tuple[Fraction, Fraction]:
-        """The longest time without a key frame, in seconds, and where it begins, on the file's clock."""
+        """The longest time without a key frame, and its start on the file's clock, in seconds."""
         edges = [*self.key_times.tolist(), int(self.times[-1]) + self.last_duration]
         if not len(self.key_times):
             edges = [int(self.times[0]), *edges]
@@ -56,63 +56,62 @@ class PacketIndex:
 
 
 def scan_packets(path: Path, stream_index: int, reached: Callable[[int, int], None] | None = None) -> PacketIndex:
-    """Read a file from end to end. `stream_index` is its picture. Raises InputError if that has no packets.
+    """Read a file from end to end. `stream_index` is its video stream. Raises InputError if that has no packets.
 
-    `reached` is told how many packets of the picture are read, and where in the file the last one begins, if that is
-    known.
+    `reached` is called with the number of video packets read so far and the byte offset of the last one, if known.
     """
     with open_media(path) as container:
-        picture = next(stream for stream in container.streams.video if stream.index == stream_index)
-        seen = _Seen(picture)
+        video = next(stream for stream in container.streams.video if stream.index == stream_index)
+        collected = _PacketCollector(video)
         packets = container.demux()
         error = None
         try:
             for packet in packets:
-                seen.add(packet)
+                collected.add(packet)
                 if reached and packet.pos and packet.stream_index == stream_index:
-                    reached(len(seen.times), packet.pos)
+                    reached(len(collected.times), packet.pos)
         except av.error.FFmpegError as failure:
             error = str(failure.strerror)
-        stated_s, of_all = _stated_s(container, picture)
-    if not seen.times:
+        stated_s, of_all = _stated_duration_s(container, video)
+    if not collected.times:
         raise InputError("this file has no frames", file=path, remedy="the recording is empty; capture it again")
-    times = np.sort(np.array(seen.times, dtype=np.int64))
+    times = np.sort(np.array(collected.times, dtype=np.int64))
     return PacketIndex(
         times=times,
-        key_times=np.sort(np.array(seen.keys, dtype=np.int64)),
-        last_duration=seen.last[1],
-        time_base=seen.base,
+        key_times=np.sort(np.array(collected.keys, dtype=np.int64)),
+        last_duration=collected.last[1],
+        time_base=collected.base,
         stated_s=stated_s,
-        readable_s=seen.end_s if of_all else (sum(seen.last) - int(times[0])) * seen.base,
-        jumps_back=tuple(seen.jumps),
+        readable_s=collected.end_s if of_all else (sum(collected.last) - int(times[0])) * collected.base,
+        jumps_back=tuple(collected.jumps),
         error=error,
     )
 
 
-class _Seen:
-    """Takes packets in file order."""
+class _PacketCollector:
+    """Collector of packets in file order."""
 
-    def __init__(self, picture: VideoStream) -> None:
-        self.base = Fraction(picture.time_base or Fraction(1, 1000))
+    def __init__(self, video: VideoStream) -> None:
+        self.base = Fraction(video.time_base or Fraction(1, 1000))
         self.times: list[int] = []
         self.keys: list[int] = []
         self.jumps: list[tuple[Fraction, Fraction]] = []
         self.last = (-(2**63), 0)
-        """Time stamp and duration of the picture shown last."""
+        """Time stamp and duration of the frame shown last."""
         self._ends: dict[int, tuple[int, Fraction]] = {}
-        """Of each stream where its last packet ends, and the unit."""
-        self._index = picture.index
-        # Whole numbers: a tape has half a million packets.
+        """End of the last packet of each stream, and its time base."""
+        self._index = video.index
+        # An integer for speed: a tape has half a million packets.
         self._far_back = int(JUMP_BACK_S / self.base)
         self._before: int | None = None
 
     @property
     def end_s(self) -> Fraction:
-        """Where the last picture or sound ends, on the file's clock."""
+        """End of the last packet of any stream, on the file's clock."""
         return max((end * unit for end, unit in self._ends.values()), default=Fraction(0))
 
     def add(self, packet: Packet[Any]) -> None:
-        """Take the next packet of any stream."""
+        """Add the next packet of any stream."""
         time = packet.pts if packet.pts is not None else packet.dts
         if packet.size == 0 or time is None:
             return
@@ -144,13 +143,13 @@ def is_encrypted(path: Path, stream_index: int) -> bool:
             return False
 
 
-def _stated_s(container: InputContainer, picture: VideoStream) -> tuple[Fraction | None, bool]:
-    """Length that the header states, and whether it is that of the whole file rather than of its picture."""
+def _stated_duration_s(container: InputContainer, video: VideoStream) -> tuple[Fraction | None, bool]:
+    """Return the duration that the header states, and whether it is that of the whole file rather than of its video."""
     name = container.format.name
-    if name == "avi" and picture.frames and picture.average_rate:
-        return picture.frames / Fraction(picture.average_rate), False
-    if name.startswith("mov") and picture.duration and picture.time_base:
-        return picture.duration * Fraction(picture.time_base), False
+    if name == "avi" and video.frames and video.average_rate:
+        return video.frames / Fraction(video.average_rate), False
+    if name.startswith("mov") and video.duration and video.time_base:
+        return video.duration * Fraction(video.time_base), False
     if name.startswith(STATED_IN_CONTAINER) and container.duration:
         return Fraction(container.duration, 1_000_000), True
     return None, False

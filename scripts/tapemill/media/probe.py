@@ -1,4 +1,4 @@
-"""What is in a media file: streams, exact rates, time stamps. Read with PyAV; one frame is decoded at most."""
+"""Probe of a media file: streams, exact rates, time stamps. Read with PyAV; at most one frame is decoded."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from av import AudioStream, VideoFrame, VideoStream
 from av.container import InputContainer
 
 from tapemill.core.errors import InputError
-from tapemill.media.ffmpeg.limits import LARGEST_SIDE, MOST_PIXELS
+from tapemill.media.ffmpeg.limits import MAX_PIXELS, MAX_SIDE
 from tapemill.media.ffmpeg.runner import DEMUXERS, PROTOCOLS
 
 from .colour import Colour, colour_of
 from .container_integrity import sniff_file_type
 
-DECODE_OPTIONS = {"max_pixels": str(MOST_PIXELS)}
-# A recording may begin in the middle of a group of pictures; its first key frame comes within these packets.
+DECODE_OPTIONS = {"max_pixels": str(MAX_PIXELS)}
+# A recording may begin in the middle of a GOP; its first key frame comes within this many packets.
 FIRST_PACKETS = 1000
 
 
@@ -38,32 +38,32 @@ class VideoStreamInfo:
     pixel_format: str
     bit_depth: int
     sample_aspect_ratio: Fraction | None
-    """None where the file does not say."""
+    """None where the file does not state it."""
     rotation_deg: int
     """Clockwise turn that a player applies: 0, 90, 180 or 270."""
     stated_rates: tuple[Fraction, ...]
-    """What the container claims, most credible first; `choose_rate` tells which one its packets keep."""
+    """Rates that the container states, most credible first; `guess_frame_rate` picks the one that its packets keep."""
     time_base: Fraction
     colour: Colour
 
 
 @dataclass(frozen=True)
 class AudioStreamInfo:
-    """One sound track."""
+    """One audio track."""
 
     stream_index: int
     codec: str
     sample_rate_hz: int
     channels: int
     start_s: Fraction
-    """First time stamp, on the same clock as the picture's."""
+    """First time stamp, on the same clock as the video's."""
     language: str
     title: str
 
 
 @dataclass(frozen=True)
 class MediaInfo:
-    """Everything known of a file without decoding it."""
+    """Everything known about a file without decoding it."""
 
     container: str
     picture: VideoStreamInfo
@@ -71,17 +71,17 @@ class MediaInfo:
 
 
 def probe(path: Path) -> MediaInfo:
-    """Describe the streams of a file. Raises InputError if it is missing, not media or has no picture."""
+    """Describe the streams of a file. Raises InputError if it is missing, not media or has no video."""
     with open_media(path) as container:
         return MediaInfo(
             container=container.format.name,
-            picture=_picture(container, video_stream(container, path), path),
-            sounds=tuple(_sound(s) for s in container.streams.audio if s.codec_context is not None),
+            picture=_video_info(container, video_stream(container, path), path),
+            sounds=tuple(_audio_info(s) for s in container.streams.audio if s.codec_context is not None),
         )
 
 
 def video_stream(container: InputContainer, path: Path) -> VideoStream:
-    """The stream that is the capture's picture. Raises InputError if there is none that is known."""
+    """Return the capture's video stream. Raises InputError if there is none with a known codec."""
     videos = [s for s in container.streams.video if not _is_cover(s)]
     if not videos:
         covers = " but a cover" if container.streams.video else ""
@@ -93,12 +93,12 @@ def video_stream(container: InputContainer, path: Path) -> VideoStream:
     known = [s for s in videos if s.codec_context is not None]
     if not known:
         raise InputError("the picture's codec is not known", file=path, remedy="convert the capture first")
-    # Several pictures: the largest is the capture, the others are previews. The first of equals.
+    # Of several video streams the largest is the capture, the others are previews; the first of equal ones.
     return max(known, key=lambda s: (s.width * s.height, -s.index))
 
 
 def open_media(path: Path, *, demuxer: str | None = None) -> InputContainer:
-    """Open a file for reading: as `demuxer`, or as one of the formats that captures come in.
+    """Open a file for reading: as `demuxer`, or as one of the formats of captures.
 
     Raises InputError with the reason if that is not possible.
     """
@@ -114,7 +114,7 @@ def open_media(path: Path, *, demuxer: str | None = None) -> InputContainer:
         container = av.open(
             f"file:{path}", mode="r", format=demuxer, options=options | DECODE_OPTIONS, metadata_errors="replace"
         )
-    # What libavformat says of a format that is not on the list, and of hardly anything else.
+    # libavformat raises this for a format that is not on the whitelist, and for hardly anything else.
     except av.error.ArgumentError as error:
         raise InputError(
             "this file is of no kind that captures come in, or its head is damaged",
@@ -124,8 +124,8 @@ def open_media(path: Path, *, demuxer: str | None = None) -> InputContainer:
             " Matroska, for example `ffmpeg -i FILE -c copy capture.mkv`",
         ) from error
     except (av.error.FFmpegError, UnicodeError, OSError) as error:
-        is_what = sniff_file_type(path)
-        reason = f"it is {is_what}" if is_what else getattr(error, "strerror", None) or error
+        file_type = sniff_file_type(path)
+        reason = f"it is {file_type}" if file_type else getattr(error, "strerror", None) or error
         raise InputError(
             f"this file cannot be read as media: {reason}",
             file=path,
@@ -139,10 +139,10 @@ def open_media(path: Path, *, demuxer: str | None = None) -> InputContainer:
 
 
 def packet_times(path: Path, stream_index: int) -> tuple[np.ndarray, int]:
-    """Presentation time stamps of all packets of a stream, sorted, and the duration of the last in the same unit.
+    """Return the sorted presentation time stamps of all packets of a stream, and the duration of the last one.
 
-    Reads the whole file. Packets that are never shown (edit lists) are left out. shape = (packets,), int64.
-    Raises InputError if there are none.
+    Both are in the stream's time base. shape = (packets,), int64. Reads the whole file. Packets that are never shown
+    (edit lists) are left out. Raises InputError if there are none.
     """
     times: list[int] = []
     last = (-math.inf, 0)
@@ -158,7 +158,7 @@ def packet_times(path: Path, stream_index: int) -> tuple[np.ndarray, int]:
                 times.append(time)
                 last = max(last, (time, packet.duration or 0))
         except av.error.FFmpegError:
-            # A damaged tail: what was readable so far counts, the caller compares it with what was promised.
+            # A damaged tail: the readable part counts, the caller compares it with the stated duration.
             if not times:
                 raise
     if not times:
@@ -166,7 +166,7 @@ def packet_times(path: Path, stream_index: int) -> tuple[np.ndarray, int]:
     return np.sort(np.array(times, dtype=np.int64)), int(last[1])
 
 
-def _picture(container: InputContainer, stream: VideoStream, path: Path) -> VideoStreamInfo:
+def _video_info(container: InputContainer, stream: VideoStream, path: Path) -> VideoStreamInfo:
     context = stream.codec_context
     frame = _first_frame(container, stream, path)
     ratio = frame.sample_aspect_ratio if hasattr(frame, "sample_aspect_ratio") else stream.sample_aspect_ratio
@@ -188,7 +188,7 @@ def _picture(container: InputContainer, stream: VideoStream, path: Path) -> Vide
 
 
 def _first_frame(container: InputContainer, stream: VideoStream, path: Path) -> VideoFrame:
-    """The first picture that can be decoded, passing over those before it."""
+    """Return the first frame that can be decoded, skipping those before it."""
     number, reason = 0, ""
     try:
         for number, packet in enumerate(container.demux(stream)):
@@ -208,7 +208,7 @@ def _first_frame(container: InputContainer, stream: VideoStream, path: Path) -> 
         f"no picture could be decoded{reason}",
         file=path,
         tool="PyAV",
-        remedy=f"the file is damaged, or its pictures are larger than {LARGEST_SIDE} × {LARGEST_SIDE}",
+        remedy=f"the file is damaged, or its pictures are larger than {MAX_SIDE} × {MAX_SIDE}",
     )
 
 
@@ -216,7 +216,7 @@ def _is_cover(stream: VideoStream) -> bool:
     return bool(stream.disposition & av.stream.Disposition.attached_pic)
 
 
-def _sound(stream: AudioStream) -> AudioStreamInfo:
+def _audio_info(stream: AudioStream) -> AudioStreamInfo:
     return AudioStreamInfo(
         stream_index=stream.index,
         codec=stream.codec_context.name,
@@ -229,5 +229,5 @@ def _sound(stream: AudioStream) -> AudioStreamInfo:
 
 
 def frame_count(path: Path) -> int:
-    """Number of pictures in a clip, by its packets."""
+    """Return the number of frames in a clip, by its packets."""
     return len(packet_times(path, probe(path).picture.stream_index)[0])

@@ -1,7 +1,7 @@
-"""Models by name or file: what there are, which bytes they must have, and how they get here.
+"""Models by name or file: registry, lock file, download, verification.
 
-`registry` reads what each name means, `lock` which bytes each file must have, `fetching` brings them here and pins
-them, `verify` is what jobs ask before they load weights, `speech` knows openai-whisper's models.
+`registry` resolves names, `lockfile` holds and verifies the SHA-256 of each file, `fetch` downloads and pins them,
+`weights_io` reads weights, `whisper_models` knows the sizes of openai-whisper's models.
 """
 
 from .fetch import fetch_models

@@ -1,4 +1,4 @@
-"""Fetching one file over the network, in as many goes as it takes."""
+"""Resumable download of one file."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ PAUSE_S = 1.0
 def download(url: str, partial: Path, target: Path) -> str:
     """Fetch a file into `partial` and return its SHA-256, resuming after breaks, also those of earlier runs.
 
-    `target` is the name it is to have, for messages. Raises ModelError if it cannot be fetched, DiskFull if the disk
-    has no room for it.
+    `target` is its final path, for messages. Raises ModelError if it cannot be fetched, DiskFull if the disk has too
+    little space for it.
     """
     if urlsplit(url).scheme not in {"http", "https"}:
         raise ModelError(
@@ -42,15 +42,15 @@ def download(url: str, partial: Path, target: Path) -> str:
         try:
             return _continue(url, partial)
         except (OSError, http.client.HTTPException) as error:
-            if isinstance(error, OSError) and (blocked := disk_space.from_os_error(error, partial)):
-                raise blocked from error
+            if isinstance(error, OSError) and (disk_error := disk_space.from_os_error(error, partial)):
+                raise disk_error from error
             refused = isinstance(error, urllib.error.HTTPError) and error.code < 500
             if refused or attempt == ATTEMPTS - 1:
                 raise ModelError(
                     f"the model could not be fetched from {url}: {error}",
                     file=target,
-                    remedy="see that this machine reaches the address, then run `snakemake models` again: it goes on "
-                    "where it stopped; or fetch the file elsewhere and put it in this place",
+                    remedy="see that this machine reaches the address, then run `snakemake fetch_models` again: it "
+                    "goes on where it stopped; or fetch the file elsewhere and put it in this place",
                 ) from error
             LOG.warning("the download broke (%s), going on in a moment", error)
             time.sleep(PAUSE_S * 2**attempt)
@@ -93,7 +93,7 @@ def _continue(url: str, partial: Path) -> str:
 
 
 def _nothing_left(error: urllib.error.HTTPError, partial: Path, have: int, sha256: str) -> str:
-    """What an answer means that there is nothing after the first `have` bytes: they are the file, or too many."""
+    """Handle HTTP 416 after the first `have` bytes: they are the whole file, or too many."""
     length = re.fullmatch(r"bytes \*/(\d+)", error.headers.get("Content-Range", ""))
     if length and int(length[1]) != have:
         partial.unlink()

@@ -1,4 +1,4 @@
-"""How models get here: fetched by the rule `models`, checked, and pinned when they are seen for the first time."""
+"""Fetching of models by the rule `models`: download, verification, and pinning on first use."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ def fetch_models(
     folder: Path = FOLDER,
     describe: Describe | None = None,
 ) -> None:
-    """See that every model of `names` (names or files) is there, is of one of `kinds`, and is the pinned one.
+    """Ensure that every model of `names` (names or files) exists, is of one of `kinds`, and is the pinned one.
 
-    Fetches what is missing and has an address into `folder`, going on where a broken download stopped. A file without
-    a hash in `lock` is looked into by `describe` (if given; it raises ModelError for what is no model) and pinned. A
-    fetched file that is not what it must be is set aside as `.rejected`, a file of one's own is refused where it lies.
+    Missing files with a URL are fetched into `folder`; broken downloads are resumed. A file without a hash in `lock` is
+    inspected by `describe` (if given; it raises ModelError for what is no model) and pinned. A fetched file that fails
+    a check is renamed to `.rejected`, a file of the user's own is refused and stays.
     Raises ConfigError, ModelError, and DiskFull.
     """
     for name in dict.fromkeys(names):
@@ -43,9 +43,9 @@ def fetch_models(
         elif model.url is None:
             verify_model(model.path, model.sha256)
         else:
-            _refuse_other(model, model.path, fingerprint.sha256(model.path))
+            _require_pinned_hash(model, model.path, fingerprint.sha256(model.path))
         if model.sha256 == UNPINNED:
-            _pin_on_first_sight(model, kinds, lock, describe)
+            _pin_first_use(model, kinds, lock, describe)
         LOG.info("%s is there and checked: %s", name, model.path)
 
 
@@ -59,31 +59,31 @@ def _fetch(model: Model) -> None:
     partial = model.path.with_name(f".{model.path.name}.partial")
     found = download(model.url, partial, model.path)
     if model.sha256 != UNPINNED:
-        _refuse_other(model, partial, found)
+        _require_pinned_hash(model, partial, found)
     atomic.sync(partial)
     partial.replace(model.path)
     atomic.sync(model.path.parent)
 
 
-def _refuse_other(model: Model, file: Path, found: str) -> None:
-    """Set a file aside that has another hash than the pinned one."""
+def _require_pinned_hash(model: Model, file: Path, found: str) -> None:
+    """Reject a file that has another hash than the pinned one."""
     if found != model.sha256:
         raise ModelError(
             f"{model.path.name} has the SHA-256 {found}, pinned is {model.sha256}",
-            file=_set_aside(model, file),
-            remedy="run `snakemake models` again to fetch it anew; if that ends here too, something on the way changes "
-            "it, or its makers replaced it: whoever trusts the new one deletes its entry in config/models.lock",
+            file=_reject(model, file),
+            remedy="run `snakemake fetch_models` again to fetch it anew; if that ends here too, something on the way "
+            "changes it, or its makers replaced it: whoever trusts the new one deletes its entry in config/models.lock",
         )
 
 
-def _set_aside(model: Model, file: Path) -> Path:
+def _reject(model: Model, file: Path) -> Path:
     rejected = model.path.with_name(f"{model.path.name}.rejected")
     file.replace(rejected)
     return rejected
 
 
-def _pin_on_first_sight(model: Model, kinds: Collection[Kind], lock: Path, describe: Describe | None) -> None:
-    """Look into a file without a hash and write down what it is. Raises ModelError if it is not what it should be."""
+def _pin_first_use(model: Model, kinds: Collection[Kind], lock: Path, describe: Describe | None) -> None:
+    """Inspect a file without a hash and pin it. Raises ModelError if it is not the expected kind of model."""
     found = None
     try:
         if describe is not None:
@@ -92,10 +92,10 @@ def _pin_on_first_sight(model: Model, kinds: Collection[Kind], lock: Path, descr
     except ModelError as error:
         if model.url is None:
             raise
-        raise ModelError(error.what, file=_set_aside(model, model.path), remedy=error.remedy) from error
+        raise ModelError(error.what, file=_reject(model, model.path), remedy=error.remedy) from error
     own: dict[str, str | int] = {}
     if model.is_own:
-        # Of speech models only the recogniser itself can say more.
+        # Only the recogniser itself can inspect speech models.
         own = {"kind": "speech"} if found is None else {"kind": found.kind, "scale": found.scale}
     pin_model(lock, model.name, model.path, fingerprint.sha256(model.path), **own)
     what = "" if found is None else f": {found.architecture}, {found.kind}, scale {found.scale}"

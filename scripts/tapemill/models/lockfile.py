@@ -1,4 +1,4 @@
-"""The lock, config/models.lock: which bytes each model's file must have, as `snakemake models` first found them."""
+"""Lock file of models, config/models.lock: the SHA-256 of each file, as `snakemake fetch_models` first found it."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ import yaml
 from tapemill.core.errors import ModelError
 from tapemill.storage import atomic, fingerprint, untrusted_text
 
-# In the folder that snakemake runs in.
+# Relative to the working folder.
 LOCK = Path("config/models.lock")
 _RESTORE = "restore the file, for example with `git checkout config/models.lock`"
 
 
 def read_lock(lock: Path) -> dict[str, dict[str, Any]]:
-    """Names, or files of one's own, with `file`, `sha256`, `size_bytes`, and of one's own files `kind` and `scale`.
+    """Read the lock: names, or own files, with `file`, `sha256`, `size_bytes`, and for own files `kind` and `scale`.
 
     Raises ModelError if it cannot be read.
     """
     try:
-        text = untrusted_text.read_text(lock, most_bytes=untrusted_text.WRITTEN_BYTES, error=ModelError)
+        text = untrusted_text.read_text(lock, max_bytes=untrusted_text.MAX_TEXT_BYTES, error=ModelError)
         pins = untrusted_text.parse_yaml(text) or {}
         if all(isinstance(pin.get(key), str) for pin in pins.values() for key in ("file", "sha256")):
             return dict(pins)
@@ -32,16 +32,16 @@ def read_lock(lock: Path) -> dict[str, dict[str, Any]]:
 
 
 def pin_model(lock: Path, key: str, file: Path, sha256: str, **found: str | int) -> None:
-    """Write down what a file is from now on; appended, so that comments and order of the lock stay.
+    """Append a file and its hash to the lock, whose comments and order stay.
 
-    `file` is its place, `found` what else was seen in it: `kind` and `scale` of a file of one's own.
+    `found` are further properties of the file: `kind` and `scale` of an own file.
     """
     entry = {key: {"file": str(file), "sha256": sha256, "size_bytes": file.stat().st_size, **found}}
     before = lock.read_text(encoding="utf-8").rstrip("\n")
     atomic.write_text(lock, f"{before}\n{yaml.safe_dump(entry, sort_keys=False)}")
 
 
-# Instead of a hash, for a file that has not been pinned yet. No file has it, so no job will load one.
+# Placeholder for the hash of a file that has not been pinned yet. No file matches it, so no job loads one.
 UNPINNED: Final = "not pinned yet"
 
 
@@ -54,16 +54,18 @@ class ModelFile:
 
 
 def verify_model(path: Path, sha256: str) -> None:
-    """Raise ModelError unless the file is there and has this SHA-256."""
+    """Raise ModelError unless the file exists and has this SHA-256."""
     if not path.is_file():
-        raise ModelError("the model is not there", file=path, remedy="run `snakemake models` to fetch it")
+        raise ModelError("the model is not there", file=path, remedy="run `snakemake fetch_models` to fetch it")
     if sha256 == UNPINNED:
-        raise ModelError("the model is not pinned yet", file=path, remedy="run `snakemake models` to pin this file")
+        raise ModelError(
+            "the model is not pinned yet", file=path, remedy="run `snakemake fetch_models` to pin this file"
+        )
     found = fingerprint.sha256(path)
     if found != sha256:
         raise ModelError(
             f"the model is not the one that was pinned: SHA-256 {found}, pinned {sha256}",
             file=path,
             remedy="if you changed it on purpose, delete its entry in config/models.lock (a file of your own) or the "
-            "file itself (a model with a name), then run `snakemake models`",
+            "file itself (a model with a name), then run `snakemake fetch_models`",
         )

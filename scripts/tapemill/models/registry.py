@@ -1,8 +1,8 @@
-"""What models there are: the registry (config/models.yaml) and the lock (config/models.lock).
+"""Registry of models (config/models.yaml), and resolution of settings to models.
 
-The registry is written by people: what each name means and where it comes from. The lock is written by `snakemake
-models`: which bytes each file must have, and for a file of one's own what was found in it. Both are read each time the
-Snakefile is parsed, so nothing here looks at a model's file, imports torch or uses the network.
+The registry is written by people: the meaning and origin of each name. The lock (config/models.lock) is written by
+`snakemake fetch_models`: the hash of each file, and for an own file its kind. Both are read each time the Snakefile is
+parsed, so nothing here opens a model's file, imports torch or uses the network.
 """
 
 from __future__ import annotations
@@ -24,52 +24,52 @@ from .whisper_models import ALIASES
 Kind = Literal["speech", "frame", "vrt"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 NETWORKS: Final[frozenset[Kind]] = frozenset({"frame", "vrt"})
-"""Kinds that restore pictures."""
+"""Kinds that restore video."""
 
 SUFFIXES: Final = (".pt", ".pth", ".ckpt", ".safetensors")
 
-# In the folder that snakemake runs in.
+# Relative to the working folder.
 FOLDER = Path("resources/models")
 REGISTRY = Path("config/models.yaml")
-# Taken where the working folder has no registry of its own.
+# Used where the working folder has no registry of its own.
 SHIPPED = Path(__file__).parents[3] / "config" / "models.yaml"
 
 
 @dataclass(frozen=True)
 class Model:
-    """A model that a setting asks for."""
+    """A model that a setting refers to."""
 
     name: str
     """As in the registry, or the path as the setting gives it."""
     kind: Kind | None
-    """None for a file of one's own that `snakemake models` has not seen."""
+    """None for an own file that `snakemake fetch_models` has not inspected."""
     path: Path
     sha256: str
-    """What the file must have; `UNPINNED` before it was fetched or seen for the first time."""
+    """Expected hash of the file; `UNPINNED` before it was first fetched or inspected."""
     scale: int | None = None
-    """How many times larger the picture becomes; None for speech and where `kind` is None."""
+    """Upscaling factor; None for speech and where `kind` is None."""
     task: str = ""
     url: str | None = None
-    """Where it can be fetched, if it can."""
+    """Download URL, if there is one."""
 
     @property
     def is_own(self) -> bool:
-        """Whether this is somebody's own file, which has no entry in the registry."""
+        """Whether this is a file of the user's own, without an entry in the registry."""
         return is_file(self.name)
 
 
 @dataclass(frozen=True)
 class Description:
-    """What was found in the file of a restoration network."""
+    """Properties found in the file of a restoration network."""
 
     kind: Kind
     scale: int
-    """How many times larger the picture becomes."""
+    """Upscaling factor."""
     architecture: str
 
 
 def is_file(setting: str) -> bool:
-    """Whether the setting means a file of one's own, not a name."""
+    """Whether the setting is the path of a file, not a name."""
     return "/" in setting or setting.endswith(SUFFIXES)
 
 
@@ -81,7 +81,7 @@ def find_model(
     lock: Path = LOCK,
     folder: Path = FOLDER,
 ) -> Model:
-    """The model that a setting means, by name or by path. It need not be there yet.
+    """Resolve a setting, a name or a path, to a model. Its file need not exist yet.
 
     Raises ConfigError for an unknown name, or a model that is of none of `kinds`; ModelError for a lock that cannot be
     read.
@@ -105,7 +105,7 @@ def find_model(
     else:
         raise ConfigError(f"there is no model {setting!r}", remedy=_hint(setting, names, kinds))
     if model.kind is not None and model.kind not in kinds:
-        own = f"; if {lock} is wrong, delete its entry there and run `snakemake models`" if model.is_own else ""
+        own = f"; if {lock} is wrong, delete its entry there and run `snakemake fetch_models`" if model.is_own else ""
         raise ConfigError(
             f"the model {setting!r} is of the kind {model.kind}, and what is needed here is {join_or(kinds)}",
             remedy=_hint(setting, names, kinds) + own,
@@ -114,16 +114,16 @@ def find_model(
 
 
 def read_registry(path: Path | None = None) -> dict[str, dict[str, Any]]:
-    """The entries of the registry, checked and with defaults filled in.
+    """Read the entries of the registry, validated and with defaults filled in.
 
-    Without a path, `config/models.yaml` of the working folder, or the one that Tapemill came with. Raises ConfigError.
+    Without a path: `config/models.yaml` of the working folder, or the one shipped with Tapemill. Raises ConfigError.
     """
-    # Jobs import this module for their model's file and need no schemas.
+    # Imported here because jobs use this module without schemas.
     from tapemill.config.schema import schema, validate, with_defaults
 
     path = path or (REGISTRY if REGISTRY.is_file() else SHIPPED)
     try:
-        text = untrusted_text.read_text(path, most_bytes=untrusted_text.WRITTEN_BYTES, error=ConfigError)
+        text = untrusted_text.read_text(path, max_bytes=untrusted_text.MAX_TEXT_BYTES, error=ConfigError)
         entries = untrusted_text.parse_yaml(text) or {}
     except (OSError, ValueError) as error:
         raise ConfigError(
@@ -147,14 +147,14 @@ def read_registry(path: Path | None = None) -> dict[str, dict[str, Any]]:
 
 
 def _path(name: str, entry: Mapping[str, Any], folder: Path) -> Path:
-    """Where a model's file is or will be."""
+    """Return the path of a model's file, which need not exist yet."""
     if "file" in entry:
         return Path(entry["file"])
     return folder / f"{name}{PurePosixPath(urlsplit(entry['url']).path).suffix}"
 
 
 def _name_of_file(setting: str, names: Mapping[str, dict[str, Any]], folder: Path) -> str | None:
-    """The name of the model whose file this is, however its path is written."""
+    """Return the name of the model whose file this is, however its path is written."""
     path = _absolute(setting)
     return next((name for name, entry in names.items() if _absolute(_path(name, entry, folder)) == path), None)
 
@@ -164,12 +164,12 @@ def _own(setting: str, pins: Mapping[str, dict[str, Any]]) -> Model:
     pin = next((pin for pin in pins.values() if _absolute(pin.get("file", "")) == path), None)
     if pin is None:
         return Model(setting, None, Path(setting), UNPINNED)
-    # Before there were other models, an entry did not say that it is one for speech.
+    # Old entries of speech models have no kind.
     return Model(setting, pin.get("kind", "speech"), Path(setting), str(pin["sha256"]), pin.get("scale"))
 
 
 def _absolute(path: str | Path) -> str:
-    """Links stay: a linked model keeps the place it was pinned at."""
+    """Return an absolute path without resolving links: a linked model keeps the path it was pinned at."""
     return os.path.abspath(path)  # noqa: PTH100
 
 
@@ -177,7 +177,7 @@ def _hint(setting: str, names: Mapping[str, dict[str, Any]], kinds: Collection[K
     known = sorted(name for name, entry in names.items() if entry["kind"] in kinds)
     if "speech" in kinds:
         known = sorted([*known, *ALIASES])
-    # Release files are often written with other capitals and underscores than the names here.
+    # Names of release files often differ from those here in case and underscores.
     plain = {name.lower().replace("_", "-"): name for name in known}
     near = difflib.get_close_matches(setting.lower().replace("_", "-"), plain, n=1, cutoff=0.5)
     hint = f"did you mean {plain[near[0]]!r}?" if near else f"known are {', '.join(known)}"
@@ -186,5 +186,5 @@ def _hint(setting: str, names: Mapping[str, dict[str, Any]], kinds: Collection[K
 
 
 def join_or(kinds: Collection[Kind]) -> str:
-    """The kinds as a message says them."""
+    """Join kinds for a message: "frame or vrt"."""
     return " or ".join(kind for kind in KINDS if kind in kinds)

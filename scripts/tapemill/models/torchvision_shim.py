@@ -1,8 +1,8 @@
-"""Making `import torchvision`, which spandrel needs, work beside a torch that it was not built for.
+"""Shim for `import torchvision`, which spandrel needs, beside a torch that it was not built for.
 
 PyPI's torchvision is built for CUDA. Beside another build of torch its compiled part does not load, and the import then
-fails for want of two operators that its Python part describes to torch. Declaring these two is enough. What is compiled
-stays absent: ask `torch.ops.torchvision` for an operator before using it.
+fails because two operators are missing that its Python part registers with torch. Declaring these two is enough. The
+compiled part stays absent: check `torch.ops.torchvision` for an operator before using it.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ SCHEMAS: Final = {
     "nms": "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
     "qnms": "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
 }
-# A library that is collected takes its declarations with it.
-_KEPT: list[Any] = []
+# References: a library that is garbage-collected removes its declarations.
+_LIBRARIES: list[Any] = []
 
 
 def make_importable() -> None:
-    """Declare what torchvision's import would miss, if anything. Does nothing where torchvision fits, or is imported.
+    """Declare the operators that torchvision's import would miss. Does nothing if it fits torch, or is imported.
 
     Raises SetupError if torchvision is not installed.
     """
@@ -43,7 +43,7 @@ def make_importable() -> None:
         compiled = Path(found.origin).with_name(f"_C{suffix}")
         if compiled.is_file():
             try:
-                # What torchvision itself does first; where it succeeds, it declares all operators.
+                # As torchvision itself does; if it succeeds, it declares all operators.
                 ops.load_library(compiled)
             except OSError:
                 continue
@@ -52,4 +52,4 @@ def make_importable() -> None:
         library = declaring.Library("torchvision", "FRAGMENT")
         for schema in missing:
             library.define(schema)
-        _KEPT.append(library)
+        _LIBRARIES.append(library)

@@ -1,4 +1,4 @@
-"""Reading weights without running anything: safetensors, or torch's files by an unpickler that knows tensors only."""
+"""Safe reading of weights: safetensors, or torch's files by an unpickler for tensors only. No code is run."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ from tapemill.core.errors import ModelError
 if TYPE_CHECKING:
     from torch import Tensor
 
-# What trainers put around the weights: the averaged ones (EMA) before the raw, which are for going on training.
+# Keys of trainers around the weights: averaged ones (EMA) before raw ones, which are for resuming training.
 WRAPPERS: Final = ("params_ema", "params-ema", "params", "model_state_dict", "state_dict", "model", "net", "generator")
 # torch.nn.DataParallel, and Lightning for a model that is an attribute of another.
 PREFIXES: Final = ("module.", "netG.")
 # A file as torch wrote it before 1.6 is five pickles and the numbers.
 PICKLES: Final = 5
-# What every file of tensors names; left out of messages about files that name more.
+# Objects that every file of tensors names; left out of messages about files that name more.
 HARMLESS: Final = re.compile(r"torch\._utils\._rebuild_\w+|torch\.(storage\.)?\w*Storage|collections\.OrderedDict")
 ZIP: Final = b"PK\x03\x04"
-# What torch.save writes beside the numbers: some hundred bytes for each layer.
+# Size of the pickle of torch.save, without the tensors: some hundred bytes for each layer.
 LARGEST_PICKLE: Final = 64 << 20
 # Layers are numbered in their names; a network is built with as many as the highest number says.
 MOST_LAYERS: Final = 10_000
 # safetensors: the length of a JSON header in 8 bytes, then the header.
 HEADER_AT: Final = 8
-_AGAIN = "fetch the file again: delete it and run `snakemake models`, or copy it anew"
+_FETCH_AGAIN = "fetch the file again: delete it and run `snakemake fetch_models`, or copy it anew"
 
 
 def load_state_dict(path: Path) -> dict[str, Tensor]:
-    """The state dict in a file, on the CPU, without what its trainer wrapped it in.
+    """Load the state dict of a file, on the CPU, without the wrappers of its trainer.
 
-    The suffix of the file is not believed, and nothing in it is run. The tensors may be views of the file: copy them
-    before the file is changed. Raises ModelError for a file that is not there, damaged, with code in it, or without a
-    state dict.
+    The format is detected by content, not by suffix, and nothing in it is run. The tensors may be views of the file:
+    copy them before the file is changed. Raises ModelError for a file that is missing, damaged, contains code, or has
+    no state dict.
     """
     try:
         with path.open("rb") as stream:
@@ -51,7 +51,7 @@ def load_state_dict(path: Path) -> dict[str, Tensor]:
         else:
             content = _torch(path, mapped=False)
     except OSError as error:
-        raise ModelError(f"the weights cannot be read: {error}", file=path, remedy=_AGAIN) from error
+        raise ModelError(f"the weights cannot be read: {error}", file=path, remedy=_FETCH_AGAIN) from error
     return _state(content, path)
 
 
@@ -79,7 +79,7 @@ def _check_archive(path: Path) -> None:
             file=path,
             remedy="take the model's plain weights, as .pth or .safetensors",
         )
-    # torch compresses nothing, so what a file holds is never larger than the file.
+    # torch compresses nothing, so the content of a file is never larger than the file.
     if any(part.compress_type != zipfile.ZIP_STORED for part in parts):
         raise _damaged(path, ValueError("parts of it are compressed, which no program of torch's does"))
     pickles = sum(part.file_size for part in parts if part.filename.endswith(".pkl"))
@@ -102,13 +102,13 @@ def _torch(path: Path, *, mapped: bool) -> Any:
             remedy="take the model as .safetensors; or, where its maker is trusted, save the state dict alone with "
             "torch.save(network.state_dict(), file)",
         ) from error
-    # What torch raises for bytes that are no file of its own, or not all of one, is not told apart in its manual.
+    # torch does not document which of these it raises for foreign or truncated files.
     except (RuntimeError, EOFError, ValueError, KeyError, IndexError, TypeError, AttributeError, MemoryError) as error:
         raise _damaged(path, error) from error
 
 
 def _state(content: Any, path: Path) -> dict[str, Tensor]:
-    """Take off wrappers and common prefixes."""
+    """Remove wrappers and common prefixes."""
     import torch
 
     while isinstance(content, Mapping):
@@ -151,11 +151,11 @@ def _no_state(path: Path, what: str) -> ModelError:
 
 def _damaged(path: Path, error: Exception) -> ModelError:
     first = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return ModelError(f"the file of weights is damaged or incomplete: {first}", file=path, remedy=_AGAIN)
+    return ModelError(f"the file of weights is damaged or incomplete: {first}", file=path, remedy=_FETCH_AGAIN)
 
 
 def _named_in(path: Path) -> list[str]:
-    """The Python objects that a file's pickles name; none if they are not whole. Nothing is unpickled."""
+    """List the Python objects that a file's pickles name; none if they are damaged. Nothing is unpickled."""
     try:
         if not zipfile.is_zipfile(path):
             with path.open("rb") as stream:
@@ -180,7 +180,7 @@ def _names(stream: IO[bytes]) -> Iterator[str]:
 
 
 def _names_in_pickle(stream: IO[bytes]) -> Iterator[str]:
-    """The objects that one pickle names. Raises ValueError if it is not whole."""
+    """Yield the objects that one pickle names. Raises ValueError if it is truncated."""
     last: str | None = None
     pushed: list[str | None] = []
     memo: dict[Any, str | None] = {}
@@ -194,6 +194,6 @@ def _names_in_pickle(stream: IO[bytes]) -> Iterator[str]:
         elif opcode.name.endswith("PUT"):
             memo[value] = last
         else:
-            # Module and name for STACK_GLOBAL are written out, or fetched from where they were kept.
+            # Module and name for STACK_GLOBAL are literals, or fetched from the memo.
             last = memo.get(value) if opcode.name.endswith("GET") else value if isinstance(value, str) else None
             pushed = [*pushed[-1:], last]

@@ -1,4 +1,4 @@
-"""What is special about openai-whisper's models: their other names, and which is the next smaller one."""
+"""Models of openai-whisper: their aliases and the order of their sizes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .lockfile import LOCK, ModelFile, read_lock
 
 # openai-whisper's other names for the same files.
 ALIASES: Final[Mapping[str, str]] = {"large": "large-v3", "turbo": "large-v3-turbo"}
-# openai-whisper's models from the smallest on. Older large ones are no step down from a newer one, being as large.
+# From the smallest on. Older large models are as large as newer ones, so they are no smaller candidates.
 WHISPER_SIZES: Final = ("tiny", "base", "small", "medium", "large-v3-turbo", "large-v3")
 AS_LARGE_AS: Final[Mapping[str, str]] = {"large-v1": "large-v3", "large-v2": "large-v3"}
 CANNOT_TRANSLATE: Final = frozenset({"large-v3-turbo"})
@@ -20,10 +20,10 @@ ENGLISH_ONLY: Final = ".en"
 def smaller_models(
     setting: str, folder: Path | None = None, lock: Path = LOCK, *, translating: bool = False
 ) -> tuple[ModelFile, ...]:
-    """The smaller models of openai-whisper of the same kind whose files are there, the largest first.
+    """List the smaller models of openai-whisper of the same kind whose files exist, the largest first.
 
-    They are where the lock says, or in `folder`. For a model of one's own there are none: who can say what it hears.
-    Asked when a job runs and never before, so that a model fetched later makes no finished transcript again.
+    They are at the paths of the lock, or in `folder`. For an own model there are none: its languages are unknown.
+    Called only when a job runs, so that a model fetched later does not invalidate finished transcripts.
     """
     name = ALIASES.get(setting, setting)
     kind = ENGLISH_ONLY if name.endswith(ENGLISH_ONLY) else ""
@@ -33,9 +33,9 @@ def smaller_models(
     pins = read_lock(lock)
     smaller = [f"{other}{kind}" for other in reversed(WHISPER_SIZES[: WHISPER_SIZES.index(size)])]
     known = {other: Path(pins[other]["file"]) for other in smaller if other in pins}
-    places = {other: file if folder is None else folder / file.name for other, file in known.items()}
+    paths = {other: file if folder is None else folder / file.name for other, file in known.items()}
     return tuple(
         ModelFile(file, str(pins[other]["sha256"]))
-        for other, file in places.items()
+        for other, file in paths.items()
         if file.is_file() and not (translating and other in CANNOT_TRANSLATE)
     )

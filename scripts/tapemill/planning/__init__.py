@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tapemill.enhance import SceneSettings
-from tapemill.workflow.tape import TapeLookup
+from tapemill.workflow.tape import TapeState
 
 from .cluster_resources import Requests
 from .plan import check_budget
@@ -22,9 +22,13 @@ __all__ = ["Requests", "begin", "show_plan"]
 VARIABLE: Final = "TAPEMILL_PLANNED_RUN"
 
 
+SHOWS_PLAN: Final = frozenset({"show_plan", "plan"})
+"""The rule that prints the plan, and its old name."""
+
+
 def begin(
     workflow: Any,
-    lookups: Mapping[str, TapeLookup],
+    lookups: Mapping[str, TapeState],
     enhance: SceneSettings,
     config: Mapping[str, Any],
     *,
@@ -34,7 +38,7 @@ def begin(
 
     `later` are tapes that wait in the queue.
     """
-    if any(job.rule.name == "plan" for job in workflow.dag.needrun_jobs()):
+    if any(job.rule.name in SHOWS_PLAN for job in workflow.dag.needrun_jobs()):
         from .snakemake_jobs import Run
 
         os.environ[VARIABLE] = json.dumps(asdict(Run.of(workflow)))

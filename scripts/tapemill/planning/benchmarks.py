@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from tapemill import events
+from tapemill.core.rule_catalog import RULES, rule_info
 from tapemill.events.attempts import Attempt, attempts
 
 from .snakemake_jobs import Key
 from .speed import Sample
-from .tasks import OTHER, RULES
 from .workload import TapeLoad
 
 BENCHMARKS: Final = Path("benchmarks")
@@ -62,11 +62,11 @@ def samples(loads: Mapping[str, TapeLoad], *, has_cards: bool) -> dict[str, list
     found: defaultdict[str, list[Made]] = defaultdict(list)
     for key, seconds, video_s in _benchmarks(loads):
         rule, tape, scene = key
-        facts, done = RULES.get(rule, OTHER), told.get(key, Told(has_cards, 0.0))
+        info, done = rule_info(rule), told.get(key, Told(has_cards, 0.0))
         way = _recorded(rule, tape, scene)
-        if way is None or (facts.asks_for_card and done.on_card != has_cards):
+        if way is None or (info.uses_gpu and done.on_card != has_cards):
             continue
-        units = loads[tape].units(facts.unit, video_s) if tape in loads else 0.0
+        units = loads[tape].units(info.unit, video_s) if tape in loads else 0.0
         found[rule].append(Made(Sample(units, max(0.0, seconds - done.waited_s)), way or done.way))
     return dict(found)
 

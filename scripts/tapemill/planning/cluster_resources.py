@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from tapemill.workflow.job_params import Job
+from tapemill.core.rule_catalog import rule_info
+from tapemill.workflow.job_params import JobParams
 
 from .speed import Pace, stated
-from .tasks import OTHER, RULES
-from .workload import FRAME_SAMPLES, USUAL_BYTES_PER_S, TapeLoad, Unit
+from .workload import FRAME_SAMPLES, USUAL_BYTES_PER_S, TapeLoad
 
 SAFETY: Final = 3.0
 """Stated paces are right within a factor of two or three (`pace`)."""
@@ -27,9 +27,6 @@ NEXT_S: Final = 60.0
 """Of a scene that is submitted with others (`groups`): only the first has all that to wait for."""
 READ_BYTES_PER_S: Final = 30e6
 """Of a file system that many share: what a capture is read at by jobs that do little else."""
-READERS: Final = frozenset({"probe_capture", "hash_capture", "detect_scenes", "clean_sound", "mux_tape", "sample_tape"})
-UNSTATED: Final[Mapping[str, Pace]] = {"sample_tape": Pace(60.0, 0.1)}
-"""55 s for the demo tape of 60 s, most of it for stills whose number does not depend on the tape."""
 
 PROCESSES_MB: Final = 1_000
 """Snakemake twice, 155 MB each for a short tape, and the script."""
@@ -48,21 +45,21 @@ takes 1,011 MB of everything."""
 class Requests:
     """The resource functions of the rules. What they say is never a reason to rerun."""
 
-    planned: Callable[[Any], Job]
+    planned: Callable[[Any], JobParams]
     """From wildcards."""
     config: Mapping[str, Any]
     speech_model: Path
 
     def mem_mb(self, wildcards: Any, attempt: int, rulename: str) -> int:
         """Main memory in MB."""
-        job, unit = self.planned(wildcards), _unit(rulename)
+        job, unit = self.planned(wildcards), rule_info(rulename).unit
         share = _share(job, rulename) if unit in ("video", "pictures") else 0.0
         total = PROCESSES_MB + PICTURES_MB * share
         models: list[str] = []
         if unit == "pictures":
             models = [step.file for step in job.networks]
             total += NETWORK_MB * share if models else 0.0
-        elif RULES.get(rulename, OTHER).asks_for_card:
+        elif rule_info(rulename).uses_gpu:
             models = [str(self.speech_model)]
         if models:
             total += TORCH_MB + WEIGHTS_TIMES * sum(_bytes(Path(file)) for file in models) / 1e6
@@ -72,15 +69,15 @@ class Requests:
         """Time until the queue may kill it."""
         job = self.planned(wildcards)
         seconds = SAFETY * self._pace(job, rulename).seconds(_units(job, rulename))
-        if rulename in READERS:
+        if rule_info(rulename).reads_capture:
             seconds += sum(_bytes(file) for file in job.tape.files) / READ_BYTES_PER_S
         start_s = START_S if job.scene_id is None else NEXT_S
         return _doubled((start_s + seconds) / 60, attempt)
 
-    def _pace(self, job: Job, rule: str) -> Pace:
+    def _pace(self, job: JobParams, rule: str) -> Pace:
         networks = job.networks if rule == "enhance_scene" else ()
         # Without networks, the pictures are the processor's work whether or not a card encodes them.
-        return UNSTATED.get(rule) or stated(
+        return stated(
             rule,
             on_card=self.config["lanes"]["device"] != "cpu" and (bool(networks) or rule != "enhance_scene"),
             networks=networks,
@@ -93,11 +90,7 @@ def _doubled(number: float, attempt: int) -> int:
     return math.ceil(number) << (attempt - 1)
 
 
-def _unit(rule: str) -> Unit:
-    return "video" if rule in UNSTATED else RULES.get(rule, OTHER).unit
-
-
-def _share(job: Job, rule: str) -> float:
+def _share(job: JobParams, rule: str) -> float:
     """Samples of a picture compared with 576i."""
     if rule == "probe_capture":
         return 1.0
@@ -105,9 +98,9 @@ def _share(job: Job, rule: str) -> float:
     return picture.width * picture.height / FRAME_SAMPLES
 
 
-def _units(job: Job, rule: str) -> float:
+def _units(job: JobParams, rule: str) -> float:
     """How much work it is, in the unit of its rule."""
-    unit = _unit(rule)
+    unit = rule_info(rule).unit
     if unit == "once":
         return 0.0
     if rule == "probe_capture":

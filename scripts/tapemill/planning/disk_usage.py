@@ -11,31 +11,24 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
+from tapemill.core.rule_catalog import DiskUse, rule_info, tape_rules
 from tapemill.core.timing import FrameRange
 from tapemill.enhance import EnhanceSettings, plan_output_format
 from tapemill.enhance.encoders import ENCODERS
 from tapemill.media.capture_info import Capture
 from tapemill.scenes import Scene
 from tapemill.storage import disk_space, mtimes
-from tapemill.workflow.job_params import Job
-from tapemill.workflow.tape import TapeLookup
+from tapemill.workflow.job_params import JobParams
+from tapemill.workflow.tape import TapeState
 
 from . import file_sizes
-
-Work = Literal["cut", "speech", "sound", "clip", "tape"]
 
 UNKNOWN_SHARE: Final = 0.4
 """What a tape takes at least, as a share of its capture, before that was looked into: the restored picture twice, as
 clips and as tape, is 0.4 of a capture in FFV1, as much as one in DV, and more than one in H.264."""
 SCENE_LONGEST_S: Final = 30
-# Rules by what they leave on the disk. Clips are made, whatever the plan shows by now, if the tape is.
-MAKES: Final[Mapping[str, tuple[Work, ...]]] = {
-    "mux_tape": ("clip", "tape"),
-    "clean_sound": ("sound",),
-    "join_subtitles": ("speech",),
-}
 
 
 @dataclass(frozen=True)
@@ -80,7 +73,7 @@ class DiskPlan:
 
 
 def plan(
-    lookups: Mapping[str, TapeLookup],
+    lookups: Mapping[str, TapeState],
     wanted: Mapping[str, Collection[str]],
     *,
     enhance: Mapping[str, Any],
@@ -95,7 +88,7 @@ def plan(
     disks: defaultdict[int, list[TapeSpace]] = defaultdict(list)
     for tape, rules in wanted.items():
         lookup = lookups[tape]
-        works = {work for rule in rules for work in MAKES.get(rule, ())}
+        works = {work for rule in rules for work in rule_info(rule).disk_use}
         cuts_at_once = None if disk["keep_cuts"] else disk["cut_ahead"] + cores
         need = _TapeNeed(lookup, EnhanceSettings(**enhance)).still(works, cuts_at_once)
         disks[disk_space.device_id(need.folder)].append(need)
@@ -104,7 +97,7 @@ def plan(
 
 def check_run(
     jobs: Iterable[Any],
-    lookups: Mapping[str, TapeLookup],
+    lookups: Mapping[str, TapeState],
     config: Mapping[str, Any],
     *,
     later: Iterable[str] = (),
@@ -122,7 +115,7 @@ def check_run(
     for tape in later:
         folder = lookups[tape].facts_path.parent
         if not (folder / f"{tape}.{config['tape']['container']}").exists():
-            wanted[tape].update(MAKES)
+            wanted[tape].update(tape_rules())
     mtimes.reject_future_mtimes(file for tape in wanted for file in lookups[tape].files)
     reserve_bytes = int(config["disk"]["reserve_gb"] * disk_space.GB)
     for tape in wanted:
@@ -131,8 +124,8 @@ def check_run(
         disk.check(reserve_bytes)
 
 
-def writes_mb(job: Job, work: Work) -> int:
-    """Whole MB (of 1,000,000 bytes) that a job will write, at least 1. Raises, while planning, what `Job` raises."""
+def disk_mb(job: JobParams, work: DiskUse) -> int:
+    """Whole MB (of 1,000,000 bytes) that a job will write, at least 1. Raises what `JobParams` raises."""
     need = _TapeNeed(job.tape, EnhanceSettings(**job.enhance.of_tape))
     capture = job.capture
     if work == "tape":
@@ -149,14 +142,14 @@ def writes_mb(job: Job, work: Work) -> int:
 class _TapeNeed:
     """Sizes of the files of one tape."""
 
-    lookup: TapeLookup
+    lookup: TapeState
     settings: EnhanceSettings
 
     @property
     def folder(self) -> Path:
         return self.lookup.facts_path.parent
 
-    def still(self, works: Collection[Work], cuts_at_once: int | None) -> TapeSpace:
+    def still(self, works: Collection[DiskUse], cuts_at_once: int | None) -> TapeSpace:
         """What has to be made yet of some kinds of files. `cuts_at_once` None: all cuts stay."""
         tape = self.lookup.row.tape
         try:
@@ -181,7 +174,7 @@ class _TapeNeed:
             stays += self.tape(capture, scenes)
         return TapeSpace(tape, self.folder, stays, passing, is_guess=False)
 
-    def of_scene(self, work: Work, capture: Capture, frames: int) -> int:
+    def of_scene(self, work: DiskUse, capture: Capture, frames: int) -> int:
         """A file of one scene of so many frames of the capture."""
         if work == "cut":
             return file_sizes.cut_bytes(capture.picture, frames, next(iter(capture.sounds), None))

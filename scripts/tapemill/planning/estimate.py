@@ -10,7 +10,7 @@ from typing import Any, Final
 from tapemill.core.rule_catalog import STAGES
 from tapemill.enhance import EnhanceSettings, NetworkStep, SceneSettings, needs_choice
 from tapemill.models import find_model
-from tapemill.workflow.tape import TapeLookup
+from tapemill.workflow.tape import TapeState
 
 from . import benchmarks, disk_usage, speed
 from .benchmarks import Made, Way
@@ -27,7 +27,7 @@ J_OF_KWH: Final = 3_600_000
 
 def estimate(
     jobs: Sequence[PlannedJob],
-    lookups: Mapping[str, TapeLookup],
+    lookups: Mapping[str, TapeState],
     enhance: SceneSettings,
     config: Mapping[str, Any],
     run: Run,
@@ -75,7 +75,7 @@ class _Paces:
     def __init__(
         self,
         enhance: SceneSettings,
-        lookups: Mapping[str, TapeLookup],
+        lookups: Mapping[str, TapeState],
         config: Mapping[str, Any],
         run: Run,
         samples: Mapping[str, Sequence[Made]],
@@ -123,7 +123,7 @@ class _Paces:
     def _wants_card(self, task: Task, networks: Sequence[NetworkStep]) -> bool:
         if task.rule == "enhance_scene":
             return bool(networks) or self._encodes_on_card
-        return task.facts.asks_for_card
+        return task.info.uses_gpu
 
     def _networks(self, task: Task) -> Sequence[NetworkStep]:
         if task.is_estimate:
@@ -145,7 +145,7 @@ class _Paces:
 def _tapes(
     jobs: Sequence[PlannedJob],
     timed: Sequence[Timed],
-    lookups: Mapping[str, TapeLookup],
+    lookups: Mapping[str, TapeState],
     loads: Mapping[str, TapeLoad],
     paces: _Paces,
     outcome: Outcome,
@@ -194,7 +194,7 @@ def _stages(
 
 def _spaces(
     tasks: Sequence[Task],
-    lookups: Mapping[str, TapeLookup],
+    lookups: Mapping[str, TapeState],
     loads: Mapping[str, TapeLoad],
     enhance: SceneSettings,
     config: Mapping[str, Any],

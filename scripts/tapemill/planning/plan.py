@@ -8,9 +8,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from tapemill.core.errors import FatalError
-from tapemill.enhance import SceneSettings
+from tapemill.core.rule_catalog import Condition
+from tapemill.enhance import EnhanceSettings, SceneSettings, needs_choice
 from tapemill.storage.disk_space import GB, format_size
-from tapemill.workflow.tape import TapeLookup
+from tapemill.workflow.tape import TapeState
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ class Plan:
 
 def check_budget(
     workflow: Any,
-    lookups: Mapping[str, TapeLookup],
+    lookups: Mapping[str, TapeState],
     enhance: SceneSettings,
     config: Mapping[str, Any],
     later: Sequence[str] = (),
@@ -130,7 +131,7 @@ def check_budget(
 
     jobs = of_dag(workflow.dag)
     for tape in later:
-        jobs += missing(lookups[tape], config["tape"]["container"])
+        jobs += missing(lookups[tape], config["tape"]["container"], _conditions(lookups[tape], config, enhance))
     if not any(job.is_to_do and job.tape in lookups for job in jobs):
         return
     plan = estimate(jobs, lookups, enhance, config, Run.of(workflow))
@@ -142,6 +143,18 @@ def check_budget(
     if excess:
         raise FatalError(
             f"this run is not started, it exceeds the budget: {'; '.join(excess)}. {basis(plan)}",
-            remedy="`snakemake plan` shows what takes how much; name fewer tapes (results/<tape>/<tape>.mkv), choose"
-            " other settings, or raise the budget in the config",
+            remedy="`snakemake show_plan` shows what takes how much; name fewer tapes (results/<tape>/<tape>.mkv), "
+            "choose other settings, or raise the budget in the config",
         )
+
+
+def _conditions(lookup: TapeState, config: Mapping[str, Any], enhance: SceneSettings) -> set[Condition]:
+    """The settings of a tape that give it jobs which not every tape has."""
+    found: set[Condition] = set()
+    if lookup.row.language == "auto":
+        found.add("auto_language")
+    if config["subtitles"]["translate"] and lookup.row.language != "en":
+        found.add("translation")
+    if needs_choice(EnhanceSettings(**enhance.of_tape)):
+        found.add("hardware_encoder")
+    return found

@@ -19,7 +19,7 @@ from .snakemake_jobs import Key
 from .tasks import Task
 
 TURN_S: Final = 0.3
-"""From the end of a job to the start of the next (docs/lanes.md, "Who gets which card")."""
+"""From the end of a job to the start of the next (docs/lanes.md, "Assignment")."""
 WAITING_TURN_S: Final = 0.02
 """The same where the next job waits at a warm lane; README, "How busy the scheduler keeps two lanes"."""
 START_S: Final = 3.0
@@ -43,7 +43,7 @@ class Timed:
     @property
     def order(self) -> tuple[int, float, Key]:
         """Sorts: most urgent first, then longest first."""
-        return -self.task.facts.priority, -self.seconds, self.task.key
+        return -self.task.info.priority, -self.seconds, self.task.key
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any, Self
 
 from tapemill.core.errors import FatalError
-from tapemill.core.rule_catalog import stage_of
+from tapemill.core.rule_catalog import OTHER, RULES, scene_rules, stage_of, tape_rules
+from tapemill.snakemake_compat.dag_api import build_dag, scheduler_settings_of, workflow_of
 from tapemill.workflow import tape_queue
-from tapemill.workflow.tape import TapeLookup
+from tapemill.workflow.tape import TapeState
 
 Key = tuple[str, str, str]
 """Rule, tape and scene; empty where the job has none."""
@@ -55,7 +56,7 @@ class Run:
         """From Snakemake's workflow once its scheduler is there: by then a profile's lanes are declared, too."""
         resources = workflow.scheduler.global_resources
         lanes = {name: most for name, most in resources.items() if name[:3] == "gpu" and name[3:].isdecimal() and most}
-        settings = getattr(getattr(workflow.scheduler, "_scheduler", None), "settings", None)
+        settings = scheduler_settings_of(workflow.scheduler)
         return cls(
             snakefile=str(workflow.main_snakefile),
             triggers=sorted(trigger.name for trigger in workflow.rerun_triggers),
@@ -99,11 +100,11 @@ def of_target(run: Run, config: Mapping[str, Any], target: str = "all") -> list[
         queue = workflow.globals["QUEUE"]
         unchanged, batches = queue.unchanged(), queue.batches()
         if not unchanged and len(batches) == 1:
-            return of_dag(_built(workflow))
+            return of_dag(build_dag(workflow))
     jobs = {job.key: job for tape in unchanged for job in done(queue.lookups[tape])}
     for batch in filter(None, batches):
         with tape_queue.only(batch), _planned(run, config, target) as workflow:
-            jobs |= {job.key: job for job in of_dag(_built(workflow))}
+            jobs |= {job.key: job for job in of_dag(build_dag(workflow))}
     return list(jobs.values())
 
 
@@ -125,7 +126,7 @@ def _planned(run: Run, config: Mapping[str, Any], target: str) -> Iterator[Any]:
                 snakefile=Path(run.snakefile),
             )
             planned.dag(DAGSettings(targets={target}, rerun_triggers=triggers, force_incomplete=True))
-            yield planned._workflow
+            yield workflow_of(planned)
         except WorkflowError as error:
             raise FatalError(
                 f"there is no plan for {target}: {error}",
@@ -133,30 +134,28 @@ def _planned(run: Run, config: Mapping[str, Any], target: str) -> Iterator[Any]:
             ) from error
 
 
-def _built(workflow: Any) -> Any:
-    """Snakemake's graph, made as its command line makes one, but for the dry run of each job after it.
+def done(lookup: TapeState) -> Iterator[PlannedJob]:
+    """The jobs of a tape for which there is nothing to do, by what they have left.
 
-    For 9.27.1; tests/e2e/test_plan.py fails if a new Snakemake plans otherwise.
+    Checkpoints are left out, as Snakemake drops them from its graph.
     """
-    workflow._prepare_dag(forceall=False, ignore_incomplete=False, lock_warn_only=True, nolock=True)
-    workflow._build_dag()
-    return workflow.dag
-
-
-def done(lookup: TapeLookup) -> Iterator[PlannedJob]:
-    """The jobs of a tape for which there is nothing to do, by what they have left."""
     tape, folder = lookup.row.tape, lookup.facts_path.parent
-    rules = ["probe_capture", "hash_capture", "clean_sound", "join_subtitles", "mux_tape", "write_provenance"]
-    of_scenes = ["cut_scene", "extract_audio", "transcribe_scene", "enhance_scene"]
-    if (folder / f"{tape}.en.srt").exists():
-        rules.append("join_translations")
-        of_scenes.append("translate_scene")
-    if (folder / "encoder.json").exists():
-        rules.append("choose_encoder")
+
+    def is_done(rule: str) -> bool:
+        outputs = (output.format(tape=tape, container="*") for output in RULES[rule].outputs)
+        return all(any(folder.glob(output)) for output in outputs)
+
+    rules = [rule for rule in tape_rules() if not RULES[rule].is_checkpoint]
+    # A tape is finished: what may have no job has one if its output is there.
+    rules = [rule for rule in rules if (not RULES[rule].condition and stage_of(rule) != OTHER) or is_done(rule)]
     for rule in rules:
-        yield PlannedJob(rule, stage_of(rule), tape, "", is_to_do=False)
-    for rule in ("sample_tape", "draw_tape") if (folder / "report" / "making.html").exists() else ():
-        yield PlannedJob(rule, "report", tape, "", is_to_do=False)
+        yield PlannedJob(rule, _file_of(rule), tape, "", is_to_do=False)
+    of_scenes = [rule for rule in scene_rules() if any(rule in scene_rules(of_tape) for of_tape in rules)]
     for scene in lookup.scenes(None if lookup.is_folder else folder / "scenes.tsv"):
         for rule in of_scenes:
             yield PlannedJob(rule, stage_of(rule), tape, scene, is_to_do=False)
+
+
+def _file_of(rule: str) -> str:
+    """The name of the rule's file: its stage, or that of the report."""
+    return "report" if stage_of(rule) == OTHER else stage_of(rule)

@@ -14,6 +14,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Final
 
+from tapemill.core.rule_catalog import rule_info
 from tapemill.core.timing import evenly_spaced
 from tapemill.enhance.chain import NetworkStep
 from tapemill.workflow import cost_model
@@ -78,23 +79,10 @@ class Sample:
     seconds: float
 
 
-# On one core. The unit is that of the rule (`tasks.RULES`).
-STATED: Final[Mapping[str, Pace]] = {
-    "probe_capture": Pace(1.0, 0.07),
-    "hash_capture": Pace(0.4, 0.02),
-    "detect_scenes": Pace(0.5, 0.22),
-    "cut_scene": Pace(1.0, 0.57),
-    "extract_audio": Pace(0.4, 0.003),
-    "clean_sound": Pace(0.4, 0.005),
-    "join_subtitles": Pace(0.3, 0.0),
-    "join_translations": Pace(0.3, 0.0),
-    "choose_encoder": Pace(2.0, 0.0),
-    "mux_tape": Pace(0.5, 0.005),
-    "make_demo_capture": Pace(60.0, 0.0),
-}
+DEMO: Final = Pace(60.0, 0.0)
+"""Drawing the demo tape."""
 ENHANCE: Final = Pace(0.7, 0.05)
 """The filters of preset `fast`, for each picture."""
-OTHER: Final = Pace(1.0, 0.0)
 
 
 def stated(
@@ -109,7 +97,8 @@ def stated(
         heard_s = language_scenes * 30.0
         pace = _speech(model, on_card=on_card)
         return Pace(pace.fixed_s + LANGUAGE_SHARE * pace.s_per_unit * heard_s, 0.0)
-    return STATED.get(rule, OTHER)
+    row = rule_info(rule)
+    return DEMO if rule == "make_demo_capture" else Pace(row.fixed_s, row.s_per_unit)
 
 
 def _speech(model: str, *, on_card: bool) -> Pace:

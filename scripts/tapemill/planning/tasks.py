@@ -2,67 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from tapemill.core.rule_catalog import stage_of
+from tapemill.core.rule_catalog import (
+    CHECKPOINTS,
+    OTHER,
+    RULES,
+    Condition,
+    RuleInfo,
+    outputs_that_settle,
+    rule_info,
+    scene_rules,
+    stage_of,
+    tape_rules,
+)
 from tapemill.core.timing import evenly_spaced
-from tapemill.workflow.tape import TapeLookup
+from tapemill.workflow.tape import TapeState
 
 from .snakemake_jobs import Key, PlannedJob
-from .workload import TapeLoad, Unit
+from .workload import TapeLoad
 
 DEMO: Final = ("make_demo_capture", "", "")
-
-
-@dataclass(frozen=True)
-class RuleFacts:
-    """What planning knows of a rule."""
-
-    unit: Unit
-    asks_for_card: bool = False
-    priority: int = 0
-    after: tuple[str, ...] = ()
-    """Rules it waits for: of the same scene, of the tape, or, for a rule of the tape, of all its scenes."""
-
-
-RULES: Final[Mapping[str, RuleFacts]] = {
-    "probe_capture": RuleFacts("video"),
-    "hash_capture": RuleFacts("video", priority=-1, after=("probe_capture",)),
-    "detect_scenes": RuleFacts("video", after=("probe_capture",)),
-    "cut_scene": RuleFacts("video", after=("probe_capture", "detect_scenes")),
-    "extract_audio": RuleFacts("sound", after=("probe_capture", "detect_scenes")),
-    "clean_sound": RuleFacts("sound", after=("probe_capture",)),
-    "detect_language": RuleFacts("once", asks_for_card=True, after=("extract_audio",)),
-    "transcribe_scene": RuleFacts("sound", asks_for_card=True, after=("extract_audio", "detect_language")),
-    "translate_scene": RuleFacts("sound", asks_for_card=True, after=("extract_audio", "detect_language")),
-    "join_subtitles": RuleFacts("sound", after=("probe_capture", "transcribe_scene", "detect_language")),
-    "join_translations": RuleFacts("sound", after=("probe_capture", "translate_scene", "detect_language")),
-    "choose_encoder": RuleFacts("once", asks_for_card=True, after=("probe_capture",)),
-    "enhance_scene": RuleFacts("pictures", asks_for_card=True, priority=1, after=("cut_scene", "choose_encoder")),
-    "mux_tape": RuleFacts("sound", after=("enhance_scene", "clean_sound", "join_subtitles", "join_translations")),
-    "write_provenance": RuleFacts("once", after=("mux_tape", "hash_capture")),
-}
-OTHER: Final = RuleFacts("once", after=("mux_tape",))
-"""A rule that is not named above: of a finished tape."""
-
-# Rules of a tape, with the rules of its scenes that come before them; these have nothing to do if one of the files is
-# there.
-SCENE_RULES: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
-    "mux_tape": {"cut_scene": ("enhanced/{}.mkv",), "enhance_scene": ("enhanced/{}.mkv",)},
-    "join_subtitles": {
-        "extract_audio": ("audio/{}.wav", "subtitles/{}.srt"),
-        "transcribe_scene": ("subtitles/{}.srt",),
-    },
-    "join_translations": {
-        "extract_audio": ("audio/{}.wav", "translated/{}.srt"),
-        "translate_scene": ("translated/{}.srt",),
-    },
-}
-# Checkpoints, by what they leave.
-LEFT_BY: Final[Mapping[str, str]] = {"detect_scenes": "scenes.tsv", "detect_language": "language.json"}
 
 
 @dataclass(frozen=True)
@@ -85,9 +48,9 @@ class Task:
         return self.rule, self.tape, self.scene
 
     @property
-    def facts(self) -> RuleFacts:
+    def info(self) -> RuleInfo:
         """What is known of its rule."""
-        return RULES.get(self.rule, OTHER)
+        return rule_info(self.rule)
 
 
 def tasks_of(
@@ -111,44 +74,52 @@ def passed(jobs: Sequence[PlannedJob], tapes: Iterable[str], results: Path = Pat
     """Checkpoints that are done: Snakemake drops them from its graph."""
     there = {job.key for job in jobs}
     for tape in tapes:
-        for rule, left in LEFT_BY.items():
-            if (rule, tape, "") not in there and (results / tape / left).exists():
+        for rule in sorted(CHECKPOINTS):
+            outputs = RULES[rule].outputs
+            if (rule, tape, "") not in there and all((results / tape / output).exists() for output in outputs):
                 yield PlannedJob(rule, stage_of(rule), tape, "", is_to_do=False)
 
 
-def missing(lookup: TapeLookup, container: str) -> list[PlannedJob]:
+def missing(lookup: TapeState, container: str, conditions: Collection[Condition] = ()) -> list[PlannedJob]:
     """What a tape lacks, as jobs, without asking Snakemake: for a tape that is in no plan yet.
 
-    Snakemake may find more to do, where a setting changed. Of a tape whose scenes are not known, its own jobs alone.
+    `conditions` are those that its settings fulfil. Snakemake may find more to do, where a setting changed. Of a tape
+    whose scenes are not known, its own jobs alone.
     """
     tape, folder = lookup.row.tape, lookup.facts_path.parent
     if (folder / f"{tape}.{container}").exists():
         return []
-    left = {"probe_capture": "capture.json", "detect_scenes": LEFT_BY["detect_scenes"], "clean_sound": "sound.mka"}
-    left |= {"hash_capture": "capture_sha256.json", "join_subtitles": f"{tape}.srt"}
-    table = folder / left["detect_scenes"]
+
+    def is_missing(output: str, scene: str = "") -> bool:
+        return not (folder / output.format(tape=tape, scene=scene, container=container)).exists()
+
+    wanted = [rule for rule in tape_rules() if RULES[rule].condition in ("", *conditions) and stage_of(rule) != OTHER]
     if lookup.is_folder:
-        del left["detect_scenes"]
-    found = [(rule, "") for rule, name in left.items() if not (folder / name).exists()]
-    found += [("mux_tape", ""), ("write_provenance", "")]
+        wanted.remove("detect_scenes")
+    # The provenance of a tape is that of its file: with a new one it is written anew.
+    found = [(rule, "") for rule in wanted if rule == "write_provenance" or any(map(is_missing, RULES[rule].outputs))]
+    table = folder / "scenes.tsv"
     if lookup.is_folder or table.exists():
         scenes = list(lookup.folder if lookup.is_folder else lookup.scenes(table))
-        for of_tape in ("mux_tape", "join_subtitles"):
-            for rule, files in SCENE_RULES[of_tape].items():
-                found += [(rule, s) for s in scenes if not any((folder / file.format(s)).exists() for file in files)]
-    return [PlannedJob(rule, stage_of(rule), tape, scene, is_to_do=True) for rule, scene in found]
+        for of_tape in wanted:
+            for rule in scene_rules(of_tape):
+                outputs = outputs_that_settle(rule, of_tape)
+                found += ((rule, s) for s in scenes if all(is_missing(output, s) for output in outputs))
+    return [PlannedJob(rule, stage_of(rule), tape, scene, is_to_do=True) for rule, scene in dict.fromkeys(found)]
 
 
 def _to_come(tape: str, load: TapeLoad, rules: set[str], folder: Path) -> Iterator[Task]:
     """What Snakemake cannot know before the scenes are found."""
-    told: set[Key] = set()
-    for of_tape, of_scenes in SCENE_RULES.items():
-        for rule, files in of_scenes.items() if {"detect_scenes", of_tape} <= rules else ():
+    found: set[Key] = set()
+    for of_tape in tape_rules() if "detect_scenes" in rules else ():
+        for rule in scene_rules(of_tape) if of_tape in rules else ():
+            files = [output.format(tape=tape, scene="{scene}") for output in outputs_that_settle(rule, of_tape)]
             for scene in load.scenes:
                 key = (rule, tape, scene.id)
-                is_done = load.are_scenes_known and any((folder / file.format(scene.id)).exists() for file in files)
-                if key not in told and not is_done:
-                    told.add(key)
+                paths = (folder / file.format(scene=scene.id) for file in files)
+                is_done = load.are_scenes_known and any(path.exists() for path in paths)
+                if key not in found and not is_done:
+                    found.add(key)
                     yield Task(rule, stage_of(rule), tape, scene.id, _units(key, {tape: load}), is_estimate=True)
 
 
@@ -156,7 +127,7 @@ def _units(key: Key, loads: Mapping[str, TapeLoad]) -> float:
     rule, tape, scene = key
     if tape not in loads:
         return 0.0
-    return loads[tape].units(RULES.get(rule, OTHER).unit, loads[tape].video_of(scene))
+    return loads[tape].units(rule_info(rule).unit, loads[tape].video_of(scene))
 
 
 def _in_order(tasks: Iterable[Task], language_scenes: int) -> Iterator[Task]:
@@ -168,7 +139,7 @@ def _in_order(tasks: Iterable[Task], language_scenes: int) -> Iterator[Task]:
         of_rule.setdefault((task.rule, task.tape), []).append(task.key)
     for task in all_tasks:
         after: list[Key] = [DEMO] if DEMO in there and task.rule == "probe_capture" else []
-        for rule in task.facts.after:
+        for rule in task.info.after:
             single = (rule, task.tape, task.scene)
             keys = [single] if task.scene and single in there else of_rule.get((rule, task.tape), [])
             if rule == "extract_audio" and task.rule == "detect_language":

@@ -11,15 +11,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 from tapemill.core.errors import InputError
+from tapemill.core.rule_catalog import Unit
 from tapemill.enhance import SceneSettings
 from tapemill.media.probe import open_media
-from tapemill.workflow.tape import TapeLookup
-
-Unit = Literal["video", "pictures", "sound", "once"]
-"""What the time of a rule goes with: seconds of 576i, pictures of 576i that come out, seconds of sound, nothing."""
+from tapemill.workflow.tape import TapeState
 
 FRAME_SAMPLES: Final = 720 * 576
 USUAL_RATE: Final = 25.0
@@ -91,7 +89,7 @@ class TapeLoad:
         return {scene.id: scene.video_s for scene in self.scenes}
 
 
-def load_of(lookup: TapeLookup, enhance: SceneSettings, longest_s: float) -> TapeLoad:
+def load_of(lookup: TapeState, enhance: SceneSettings, longest_s: float) -> TapeLoad:
     """What is known of a tape, or can be told from the heads of its files. `longest_s` is that of the scenes."""
     try:
         capture = lookup.capture
@@ -116,7 +114,7 @@ def load_of(lookup: TapeLookup, enhance: SceneSettings, longest_s: float) -> Tap
     )
 
 
-def _from_head(lookup: TapeLookup, enhance: SceneSettings, longest_s: float) -> TapeLoad:
+def _from_head(lookup: TapeState, enhance: SceneSettings, longest_s: float) -> TapeLoad:
     heads = [_head(file) for file in lookup.files]
     samples, rate = next(((head[1], head[2]) for head in heads if head[1]), (FRAME_SAMPLES, USUAL_RATE))
     bob = enhance.of_tape["deinterlace"] == "bob" and lookup.row.field_order != "progressive"
@@ -145,7 +143,7 @@ def _head(file: Path) -> tuple[float, int, float]:
     return size / USUAL_BYTES_PER_S, 0, USUAL_RATE
 
 
-def _pieces(lookup: TapeLookup, video_s: float, longest_s: float) -> Iterator[SceneLoad]:
+def _pieces(lookup: TapeState, video_s: float, longest_s: float) -> Iterator[SceneLoad]:
     """The files of a folder, or as many scenes as a tape of this length usually has; all of the same length."""
     ids: Sequence[str] = list(lookup.folder) if lookup.is_folder else ()
     if not ids:

@@ -1,10 +1,10 @@
-"""A fatal error stops the run: what fails one job would fail all that are still to come.
+"""Abort marker of a run: a fatal error in one job would fail all remaining jobs, so no more are started.
 
-The job leaves a note. A thread of Snakemake's main process finds it and tells the scheduler to start no more jobs;
-those that run come to their end. A job that starts in between sees the note and leaves at once.
+The job writes a marker file. A thread of Snakemake's main process finds it and makes the scheduler start no more
+jobs; running jobs finish. A job that starts in between sees the marker and exits at once.
 
-The scheduler is told from inside its process and not by SIGTERM: Snakemake's handler of that signal takes a lock that
-its main thread may hold just then, and would wait for itself for ever.
+The scheduler is stopped from inside its process and not by SIGTERM: Snakemake's handler of that signal takes a lock
+that its main thread may hold at that moment, which would be a deadlock.
 """
 
 from __future__ import annotations
@@ -18,45 +18,45 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tapemill.jobs import attempt_store
+from . import heartbeat
 
-PAUSE_S = 0.25
+POLL_INTERVAL_S = 0.25
 
 
 @dataclass(frozen=True)
 class AbortReason:
-    """Why a run was stopped."""
+    """Reason of the abort of a run."""
 
     message: str
-    """All of the error, with its class and remedy."""
+    """The whole error, with its class and remedy."""
     log: str
-    """Log of the job that met it."""
+    """Log of the job that raised it."""
 
 
 def watch(run: str, then: Callable[[], None]) -> None:
-    """In the run's main process: call `then` once, from a thread of its own, when the run is to stop."""
+    """In the run's main process: call `then` once, from a new thread, when an abort is requested."""
     threading.Thread(target=_watch, args=(run, then), name="fatal", daemon=True).start()
 
 
-def request_abort(run: str, cause: AbortReason) -> None:
-    """Have no more jobs started in the run with this id. The first cause counts."""
-    path = _note(run)
+def request_abort(run: str, reason: AbortReason) -> None:
+    """Write the abort marker of the run with this id. The first reason counts."""
+    path = _marker_path(run)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"stop.{os.getpid()}")
-    # Of a full disk the note may be empty; that it is there says enough.
+    # On a full disk the marker may be empty; its existence is enough.
     with suppress(OSError):
-        partial.write_text(json.dumps(asdict(cause)), encoding="utf-8", errors="backslashreplace")
+        partial.write_text(json.dumps(asdict(reason)), encoding="utf-8", errors="backslashreplace")
     if not path.exists():
         partial.replace(path)
     partial.unlink(missing_ok=True)
 
 
 def abort_reason(run: str | None) -> AbortReason | None:
-    """Why the run with this id was stopped; None if it was not."""
+    """Read the abort reason of the run with this id; None if it was not aborted."""
     if run is None:
         return None
     try:
-        return AbortReason(**json.loads(_note(run).read_text(encoding="utf-8")))
+        return AbortReason(**json.loads(_marker_path(run).read_text(encoding="utf-8")))
     except FileNotFoundError:
         return None
     except (ValueError, TypeError):
@@ -65,9 +65,9 @@ def abort_reason(run: str | None) -> AbortReason | None:
 
 def _watch(run: str, then: Callable[[], None]) -> None:
     while abort_reason(run) is None:
-        time.sleep(PAUSE_S)
+        time.sleep(POLL_INTERVAL_S)
     then()
 
 
-def _note(run: str) -> Path:
-    return attempt_store.NOTES / run / "stop.json"
+def _marker_path(run: str) -> Path:
+    return heartbeat.NOTES / run / "stop.json"

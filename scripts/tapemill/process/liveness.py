@@ -1,11 +1,11 @@
-"""Nothing outlives its run: processes that end when Snakemake's main process is gone, however it went.
+"""Liveness of a run: its processes end when Snakemake's main process is gone, for whatever reason.
 
-A run names itself in the environment, so that everything it starts knows it, also a process that begins to work only
+A run puts its id into the environment, so that everything it starts knows it, even a process that starts work only
 after the run was killed and perhaps the next one was started. A pidfd (pidfd_open(2), Linux) becomes readable the
 moment its process ends, `kill -9` included, and cannot be fooled by a process number used again.
 
-On another machine, in a job of a cluster, the run's main process cannot be watched: there its heartbeat tells. But the
-Snakemake process that was started there for the job can, and scripts and workers end with it (`supervisor`).
+On another machine, in a job of a cluster, the run's main process cannot be watched: its heartbeat is
+watched instead. Scripts and workers there end with the Snakemake process that was started for the job (`supervisor`).
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from . import heartbeat
 
 LOG = logging.getLogger("tapemill.process")
 
-VARIABLE = "TAPEMILL_RUN"
-KEEPER = "TAPEMILL_KEEPER"
+RUN_VARIABLE = "TAPEMILL_RUN"
+SUPERVISOR_VARIABLE = "TAPEMILL_KEEPER"
 # Process numbers of another machine, or of another start of this one, mean nothing here.
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -35,29 +35,29 @@ class RunId:
     pid: int
     """Of Snakemake's main process."""
     started_ticks: int
-    """When this process started, in clock ticks since boot: tells it from a later one with the same number."""
+    """Start of this process in clock ticks since boot: distinguishes it from a later one with the same number."""
     is_here: bool = True
-    """Whether that was on this machine, since it was started."""
+    """Whether it belongs to this machine, since its last boot."""
 
     @property
     def id(self) -> str:
-        """Name of the run, unique on its machine since that was started; also that of its notes."""
+        """Name of the run, unique on its machine since boot; also the name of its folder of records."""
         return f"{self.pid}-{self.started_ticks}"
 
     @property
     def alive(self) -> bool:
-        """Whether the main process is still there. One on another machine counts as there while it leaves signs."""
+        """Whether the main process still exists. On another machine: whether its heartbeat file exists."""
         return _started_ticks(self.pid) == self.started_ticks if self.is_here else heartbeat.is_beating(self.id)
 
 
 def run_of(pid: int) -> RunId | None:
-    """The run whose main process is `pid`; None if there is no such process."""
+    """Return the run whose main process is `pid`; None if there is no such process."""
     ticks = _started_ticks(pid)
     return None if ticks is None else RunId(pid, ticks)
 
 
 def own_run() -> RunId:
-    """The run whose main process this is."""
+    """Return the run whose main process this is."""
     run = run_of(os.getpid())
     assert run is not None
     return run
@@ -66,46 +66,46 @@ def own_run() -> RunId:
 def begin_run() -> RunId:
     """Make this process the main process of a run: whatever it starts from now on finds it with `current_run`."""
     run = own_run()
-    os.environ[VARIABLE] = _in_words(run)
-    # It may itself be started by a job of a cluster.
-    os.environ.pop(KEEPER, None)
+    os.environ[RUN_VARIABLE] = _to_text(run)
+    # It may itself have been started by a cluster job.
+    os.environ.pop(SUPERVISOR_VARIABLE, None)
     return run
 
 
 def current_run() -> RunId | None:
-    """The run that this process is a job of, on whatever machine, and whether its main process is still there or not.
+    """Return the run that this process belongs to, on any machine, whether its main process still exists or not.
 
     None for a script started by hand.
     """
-    return _named(VARIABLE)
+    return _from_environ(RUN_VARIABLE)
 
 
 def set_supervisor() -> None:
-    """Make this process, Snakemake's in a job of a cluster, the keeper of what it starts from now on."""
-    os.environ[KEEPER] = _in_words(own_run())
+    """Make this process, Snakemake's in a cluster job, the supervisor of everything it starts from now on."""
+    os.environ[SUPERVISOR_VARIABLE] = _to_text(own_run())
 
 
 def supervisor() -> RunId | None:
-    """The process on this machine with which scripts and workers end, and that the workers of its jobs belong to.
+    """Return the process on this machine that scripts and workers end with.
 
-    In a job of a cluster the Snakemake process started there, otherwise the run's main process. None in neither.
+    In a cluster job this is the Snakemake process started there, otherwise the run's main process. None in neither.
     """
-    for kept in (_named(KEEPER), current_run()):
-        if kept is not None and kept.is_here:
-            return kept
+    for process in (_from_environ(SUPERVISOR_VARIABLE), current_run()):
+        if process is not None and process.is_here:
+            return process
     return None
 
 
 def has_supervisor() -> bool:
-    """Whether this process belongs to a job of a cluster."""
-    kept = _named(KEEPER)
-    return kept is not None and kept.is_here
+    """Whether this process belongs to a cluster job."""
+    process = _from_environ(SUPERVISOR_VARIABLE)
+    return process is not None and process.is_here
 
 
 def watch(run: RunId, then: Callable[[], None]) -> None:
-    """Call `then` from a thread of its own once the run's main process is gone, at once if it is gone already.
+    """Call `then` from a new thread once the run's main process is gone, at once if it is gone already.
 
-    On another machine it takes minutes until the lack of a heartbeat tells.
+    On another machine a missing heartbeat is noticed only after minutes.
     """
     target, run_or_id = (_watch, run) if run.is_here else (heartbeat.watch, run.id)
     threading.Thread(target=target, args=(run_or_id, then), name="lifeline", daemon=True).start()
@@ -118,7 +118,7 @@ def _watch(run: RunId, then: Callable[[], None]) -> None:
         then()
         return
     try:
-        # Opened too late, it would watch whoever has the number now.
+        # The number may belong to another process by now.
         if run.alive:
             poll = select.poll()
             poll.register(descriptor, select.POLLIN)
@@ -128,11 +128,11 @@ def _watch(run: RunId, then: Callable[[], None]) -> None:
     then()
 
 
-def _in_words(run: RunId) -> str:
+def _to_text(run: RunId) -> str:
     return f"{_boot_id()} {run.id}"
 
 
-def _named(variable: str) -> RunId | None:
+def _from_environ(variable: str) -> RunId | None:
     boot_id, _, run_id = os.environ.get(variable, "").partition(" ")
     pid, _, ticks = run_id.partition("-")
     if not (boot_id and pid.isdecimal() and ticks.isdecimal()):
@@ -146,12 +146,12 @@ def _boot_id() -> str:
 
 def _started_ticks(pid: int) -> int | None:
     fields = _stat(pid)
-    # A zombie waits for its parent to notice; it does nothing any more.
+    # A zombie only waits to be reaped.
     return None if fields is None or fields[0] == "Z" else int(fields[19])
 
 
 def _stat(pid: int) -> list[str] | None:
-    """Fields of /proc/PID/stat from the third on (proc(5)): the second, the name, may hold spaces and brackets."""
+    """Read the fields of /proc/PID/stat from the third on (proc(5)); the second, the name, may contain spaces."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except (FileNotFoundError, ProcessLookupError):

@@ -1,6 +1,6 @@
-"""One run at a time in a working folder, without a lock that outlives its holder.
+"""Lock of a working folder: one run at a time, and no stale lock after a crash.
 
-Snakemake's own lock stays behind after `kill -9` and then refuses to start; a `flock` is released by the kernel.
+Snakemake's own lock file stays behind after `kill -9` and then blocks the next start; the kernel releases a `flock`.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ _held: IO[str] | None = None
 
 
 def change_marker(folder: Path) -> int | None:
-    """Another number after every start and end of a job in the folder; None where there never was one.
+    """Return a number that changes with every start and end of a job in the folder; None where there never was one.
 
-    Snakemake marks running jobs by files in a folder, and the folder's time changes with them. To be asked before
-    Snakemake looks at any result.
+    Snakemake marks running jobs by files in a folder, and the folder's time changes with them. Call it before Snakemake
+    looks at any result.
     """
     try:
         return (folder / "incomplete").stat().st_mtime_ns
@@ -37,11 +37,11 @@ def change_marker(folder: Path) -> int | None:
 
 
 def acquire(folder: Path, planned_on: int | None = None) -> None:
-    """Take the lock of a working folder until this process ends, as the main process of a run.
+    """Acquire the lock of a working folder until this process ends, as the main process of a run.
 
-    Snakemake plans before it can be made to ask for the lock. `planned_on` is the `change_marker` from before that: if
-    another run was still at work meanwhile, the plan holds for results that have changed since. Raises FatalError
-    naming the run that has the lock, or if the plan is out of date.
+    Snakemake plans before the lock can be acquired. `planned_on` is the `change_marker` from before the planning: if
+    another run was active meanwhile, the plan is out of date. Raises FatalError for that, or naming the run that holds
+    the lock.
     """
     global _held  # noqa: PLW0603  closing the file would release the lock
     folder.mkdir(parents=True, exist_ok=True)
@@ -77,7 +77,7 @@ def is_held() -> bool:
 
 
 def holder(folder: Path) -> dict[str, Any] | None:
-    """Who took the lock of a folder last (`pid`, `host`, `since`, `command`); None if nobody, or only just now."""
+    """Read the last holder of a folder's lock (`pid`, `host`, `since`, `command`); None if it is not known yet."""
     try:
         with (folder / LOCK).open(encoding="utf-8") as lock:
             return dict(json.load(lock))

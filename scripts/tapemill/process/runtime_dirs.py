@@ -1,4 +1,4 @@
-"""Where lanes keep what lives no longer than the machine is on: leases, sockets, the list of cards.
+"""Runtime folders of the user: leases, sockets and the list of GPUs, valid until the next boot.
 
 `$XDG_RUNTIME_DIR` (XDG Base Directory Specification) belongs to the user and is empty after a restart.
 """
@@ -20,8 +20,8 @@ WEEK_S = 7 * 24 * 3600
 
 
 def runtime_folder() -> Path:
-    """The user's folder for Tapemill, made if need be. Raises SetupError if it is somebody else's."""
-    # Without the variable (cron, ssh with a command) the same folder as with it: leases must meet.
+    """Return the user's runtime folder for Tapemill, created if missing. Raises SetupError if others may access it."""
+    # The same folder without the variable (cron, ssh with a command): leases must be shared.
     usual = Path(f"/run/user/{os.getuid()}")
     base = Path(os.environ.get("XDG_RUNTIME_DIR") or usual)
     folder = base / "tapemill"
@@ -39,33 +39,33 @@ def runtime_folder() -> Path:
 
 
 def allocation(environ: Mapping[str, str] = os.environ) -> str:
-    """Name of the job of Slurm that this process belongs to, such as slurm4711; empty outside of Slurm."""
+    """Return the name of the Slurm job that this process belongs to, such as slurm4711; empty outside of Slurm."""
     number = environ.get("SLURM_JOB_ID", "")
     return f"slurm{number}" if number.isdecimal() else ""
 
 
 def lease_folder() -> Path:
-    """Where the leases of cards are.
+    """Return the folder of GPU leases, created if missing.
 
-    Slurm leases cards itself, and may count those of each job from 0: the same number is another card for another job.
+    Slurm allocates GPUs itself, and may number those of each job from 0: a number means another GPU in another job.
     """
     name = allocation()
     folder = runtime_folder() / name
     if name and not folder.exists():
-        _forget_allocations(folder.parent)
+        _remove_old_allocations(folder.parent)
         folder.mkdir(mode=0o700, exist_ok=True)
     return folder
 
 
-def _forget_allocations(base: Path) -> None:
-    """Remove what jobs left a week ago: no job that is older asks for a lease any more."""
+def _remove_old_allocations(base: Path) -> None:
+    """Remove folders of Slurm jobs that are older than a week: such a job asks for no lease any more."""
     for other in base.glob("slurm*"):
         if time.time() - other.stat().st_mtime > WEEK_S:
             shutil.rmtree(other, ignore_errors=True)
 
 
 def run_folder(run: RunId) -> Path:
-    """The folder of a run, for its workers' sockets. Folders of runs that are gone are removed on the way."""
+    """Return the folder of a run's worker sockets, created if missing. Folders of ended runs are removed first."""
     base = runtime_folder()
     folder = base / f"run-{run.id}"
     if not folder.exists():

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tapemill import events
+from tapemill.core.rule_catalog import OTHER, scene_rules, stage_of, tape_rules
 from tapemill.events import attempts
 from tapemill.events.attempts import Attempt
 from tapemill.media.ffmpeg.version import ffmpeg_build, package_version
@@ -20,8 +21,9 @@ FACTS: Final = (
     *("seconds", "lane", "device", "device_uuid", "is_warm", "model"),
     *("frames", "frames_per_s", "peak_memory_bytes", "notices"),
 )
-OF_TAPE: Final = ("probe_capture", "detect_scenes", "clean_sound", "join_subtitles", "mux_tape", "hash_capture")
-OF_SCENE: Final = ("cut_scene", "extract_audio", "transcribe_scene", "enhance_scene")
+# The provenance itself is written by the last of them.
+OF_TAPE: Final = tuple(rule for rule in tape_rules() if stage_of(rule) != OTHER and rule != "write_provenance")
+OF_SCENE: Final = tuple(scene_rules())
 # Packages that touch picture or sound, or decide on what is done to them.
 PACKAGES: Final = (
     *("av", "imageio-ffmpeg", "numpy", "openai-whisper", "opencv-python-headless", "pysubs2", "scenedetect-headless"),

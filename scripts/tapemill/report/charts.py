@@ -110,12 +110,17 @@ def _bars(axes: Axes, row: TimelineRow, bottom: float, height: float, unit_s: fl
                 axes.broken_barh(
                     spans,
                     (bottom + height * 0.1 + slot * slot_height, slot_height * 0.92),
-                    facecolor="#FFFFFF" if failed else COLOURS[stage],
+                    facecolor="#FFFFFF" if failed else _colour(stage),
                     edgecolor=BAD if failed else "#FFFFFF",
                     hatch="////" if failed else None,
                     linewidth=0.8 if failed else 0.3,
                     rasterized=many,
                 )
+
+
+def _colour(stage: str) -> str:
+    """Colour of a stage; an added stage has that of other jobs."""
+    return COLOURS.get(stage, COLOURS["other"])
 
 
 def _row_name(row: TimelineRow) -> str:
@@ -129,7 +134,7 @@ def _stage_legend(figure: Figure, run: RunView) -> None:
     from matplotlib.patches import Patch
 
     present = {bar.stage for row in run.rows for bar in row.bars}
-    handles = [Patch(facecolor=COLOURS[stage], label=stage) for stage in WITHOUT_LANE if stage in present]
+    handles = [Patch(facecolor=_colour(stage), label=stage) for stage in WITHOUT_LANE if stage in present]
     if any(bar.has_failed for row in run.rows for bar in row.bars):
         handles.append(Patch(facecolor="#FFFFFF", edgecolor=BAD, hatch="////", label="failed attempt"))
     figure.legend(handles=handles, loc="outside upper left", ncols=len(handles) or 1)
@@ -182,7 +187,7 @@ def work(stages: Sequence[StageWork]) -> str:
         axes = figure.subplots()
         names = [each.stage for each in stages]
         values = [each.seconds / unit_s for each in stages]
-        bars = axes.barh(names, values, color=[COLOURS[name] for name in names], height=0.7)
+        bars = axes.barh(names, values, color=[_colour(name) for name in names], height=0.7)
         axes.bar_label(bars, fmt="%.1f", padding=4)
         axes.invert_yaxis()
         axes.margins(x=0.12)

@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tapemill.storage.tsv import DECEIVING, NO_TEXT
+from tapemill.storage.tsv import BIDI_CONTROLS, CONTROL_CATEGORIES
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -29,7 +29,7 @@ def readable(text: str) -> str:
     """Make a text safe to display: control and direction characters become escapes."""
     return "".join(
         character.encode("unicode_escape").decode()
-        if character in DECEIVING or unicodedata.category(character) in NO_TEXT
+        if character in BIDI_CONTROLS or unicodedata.category(character) in CONTROL_CATEGORIES
         else character
         for character in text
     )
@@ -110,7 +110,7 @@ def _source(name: str) -> str:
 
 
 def report_entry(name: str, title: str) -> Mapping[str, Any]:
-    """Arguments of Snakemake's `report()` for an output of rule draw_tape; labels are read when the report is made."""
+    """Arguments of Snakemake's `report()` for a page of a tape; labels are read when the report is made."""
 
     def labels(wildcards: Any) -> dict[str, str]:
         headlines = Path(f"results/{wildcards.tape}/report/headlines.json")
@@ -126,6 +126,6 @@ def report_entry(name: str, title: str) -> Mapping[str, Any]:
 
 
 def headline(headlines: Path, page: str) -> str:
-    """Summary line of a page from the file that `draw_tape` wrote; it has no foreign text."""
+    """Summary line of a page from the file that `render_tape_report` wrote; it has no foreign text."""
     remedy = "delete it, and the workflow makes it anew"
     return str(untrusted_text.read_json(headlines, error=InputError, remedy=remedy)[page])

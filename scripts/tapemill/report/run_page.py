@@ -22,7 +22,7 @@ MOST_RUNS: Final = 8
 def render_run_report(*, tapes: Sequence[str], samples: Mapping[str, Path], target: Path) -> None:
     """Write the page of the runs that made some tapes, the latest first.
 
-    `samples` are the files of `sample_tape`, by finished tape.
+    `samples` are the files of `sample_report_frames`, by finished tape.
     """
     scenes = {tape: {each["scene"] for each in read_sample(path)["scenes"]} for tape, path in samples.items()}
     views = run_views(attempts_by_run(), {tape: scenes.get(tape) for tape in tapes})

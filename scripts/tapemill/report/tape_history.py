@@ -17,7 +17,7 @@ from tapemill.core.rule_catalog import OTHER, STAGES, stage_of
 from tapemill.core.timing import FrameRange
 from tapemill.events import attempts as history
 from tapemill.events.attempts import Attempt
-from tapemill.events.run_summary import REPLACED
+from tapemill.events.run_outcome import REPLACED
 from tapemill.storage import job_records
 
 FAILED: Final = ("failed", "lost")

@@ -98,7 +98,7 @@ def render_tape_report(
     score: Path | None = None,
     provenance: Path | None = None,
 ) -> None:
-    """Write the pages of a tape. `sample` is the file of `sample_tape`, `score` that of `score_demo` (demo only).
+    """Write the pages of a tape from the files of `sample_report_frames` and, for the demo, of `score_demo`.
 
     Raises InputError if one of these files cannot be read.
     """

@@ -13,10 +13,12 @@ from typing import Any
 
 from tapemill import events
 from tapemill.events import prometheus
-from tapemill.events.run_state import Course
-from tapemill.jobs.attempt_store import JobNote
+from tapemill.events.attempts import names_of_log
+from tapemill.events.run_state import RunState
 from tapemill.lanes.lane import LANE, Lane
 from tapemill.process import liveness
+from tapemill.snakemake_compat.dag_api import scheduler_settings_of
+from tapemill.snakemake_compat.queue_checkpoints import PlanChange, observe_plan
 
 from . import crash_report
 
@@ -43,7 +45,7 @@ def begin(workflow: Any) -> None:
         lanes=lanes(workflow.scheduler),
         **_counted(logs),
     )
-    _tell_growth(workflow.dag, logs)
+    _publish_growth(workflow.dag, logs)
     _metrics = _Metrics(name)
     _metrics.start()
     crash_report.expect(_metrics.write_last)
@@ -65,7 +67,7 @@ def planned(dag: Any) -> set[str]:
 def lanes(scheduler: Any) -> list[dict[str, Any]]:
     """The lanes that Snakemake's `JobScheduler` hands out: name, kind, and how many jobs each holds."""
     # Only the scheduler `lanes` has such a setting, and only with it jobs learn of a lane.
-    kind = getattr(getattr(getattr(scheduler, "_scheduler", None), "settings", None), "device", None)
+    kind = getattr(scheduler_settings_of(scheduler), "device", None)
     declared = {name: most for name, most in scheduler.global_resources.items() if LANE.fullmatch(name) and most > 0}
     if kind is None:
         return []
@@ -75,47 +77,34 @@ def lanes(scheduler: Any) -> list[dict[str, Any]]:
     ]
 
 
-def _tell_growth(dag: Any, logs: AbstractSet[str]) -> None:
-    """Tell whenever there are other jobs to do than there were: a checkpoint is done, or a tape enters the queue.
+def _publish_growth(dag: Any, logs: AbstractSet[str]) -> None:
+    """Publish the planned jobs whenever they change: a checkpoint is done, or a tape enters or leaves the queue."""
+    published = logs
+    kept: set[str] = set()
+    """Jobs that left the plan and still belong to the run."""
+    before: set[str] = set()
 
-    There is no public call for this (Snakemake 9.27.1, `DAG.finish`): tests/workflow/test_telling.py and test_queue.py
-    fail if a new one does it elsewhere. It costs next to nothing beside what Snakemake does there itself.
-    """
-    update, move_on = dag.update_checkpoint_dependencies, dag.update_queue_input_jobs
-    told = logs
-    done: set[str] = set()
-
-    def tell() -> None:
-        nonlocal told
-        if (now := done | planned(dag)) != told:
-            told = now
-            events.write("jobs_planned", **_counted(now))
-
-    async def update_and_tell(jobs: Any = None) -> bool:
-        # Called for each job that is done. A checkpoint that nobody depends on any more leaves the plan.
-        if jobs is None or any(job.is_checkpoint for job in jobs):
-            done.update(str(job.log[0]) for job in dag.finished_jobs if job.log)
-        is_updated = bool(await update(jobs))
-        if is_updated:
-            tell()
-        return is_updated
-
-    async def move_on_and_tell() -> bool:
+    def remember(change: PlanChange) -> None:
+        nonlocal before
         before = planned(dag)
-        is_updated = bool(await move_on())
-        if is_updated:
-            # Tapes that leave the queue leave the plan, and still belong to the run.
-            done.update(before - planned(dag))
-            tell()
-        return is_updated
+        if change == "checkpoint":
+            # A checkpoint that no job depends on any more leaves the plan.
+            kept.update(str(job.log[0]) for job in dag.finished_jobs if job.log)
 
-    dag.update_checkpoint_dependencies = update_and_tell
-    dag.update_queue_input_jobs = move_on_and_tell
+    def publish(change: PlanChange) -> None:
+        nonlocal published
+        if change == "queue":
+            kept.update(before - planned(dag))
+        if (jobs := kept | planned(dag)) != published:
+            published = jobs
+            events.write("jobs_planned", **_counted(jobs))
+
+    observe_plan(dag, remember, publish)
 
 
 def _counted(logs: Iterable[str]) -> dict[str, Any]:
     """Numbers of jobs for an event: `jobs` by rule, `tapes` by tape and rule."""
-    names = sorted(JobNote(log).names for log in logs)
+    names = sorted(names_of_log(log) for log in logs)
     tapes: dict[str, Counter[str]] = {}
     for rule, tape, _ in names:
         tapes.setdefault(tape, Counter())[rule] += 1
@@ -127,7 +116,7 @@ class _Metrics(threading.Thread):
 
     def __init__(self, run: str) -> None:
         super().__init__(name="metrics", daemon=True)
-        self._course = Course(run)
+        self._course = RunState(run)
         self._turn = threading.Lock()
         self._over = threading.Event()
         self._has_failed = False

@@ -12,19 +12,23 @@ from tapemill.cluster import slurm
 from tapemill.core.errors import FatalError
 from tapemill.events import run_summary
 from tapemill.jobs import retry
+from tapemill.planning import SHOWS_PLAN
 from tapemill.process import heartbeat, liveness, run_lock, signals
-from tapemill.snakemake_compat import main_process, persistence
+from tapemill.snakemake_compat import persistence
+from tapemill.snakemake_compat.dag_api import executor_of
+from tapemill.snakemake_compat.logging_errors import silence_logging_errors
+from tapemill.snakemake_compat.queue_checkpoints import plan_behind_checkpoints
+from tapemill.snakemake_compat.reschedule_timer import limit_reschedule_timers
+from tapemill.snakemake_compat.temp_files import remove_temp_files_early
 from tapemill.storage import atomic, filesystem_checks
 from tapemill.workflow import up_to_date
 
 from . import event_publisher
 
 FOLDER = Path(".snakemake")
-LOOKING = frozenset({"plan"})
-"""Rules that make nothing."""
 
 
-def begin(workflow: Any, planned_on: int | None) -> None:
+def on_run_start(workflow: Any, planned_on: int | None) -> None:
     """Called with Snakemake's workflow once it is planned. Raises FatalError if the run may not start.
 
     `planned_on` is what `run_lock.change_marker` returned before the planning. A run that only shows the plan takes no
@@ -32,36 +36,36 @@ def begin(workflow: Any, planned_on: int | None) -> None:
     """
     if _only_looks(workflow.dag):
         liveness.begin_run()
-        main_process.keep_logging_faults_quiet()
+        silence_logging_errors()
         signals.install_handlers()
         return
     filesystem_checks.check_all_filesystems(FOLDER)
     # Held by this process until it ends, however it ends: the kernel releases it (profiles say nolock).
     run_lock.acquire(FOLDER, planned_on)
     slurm.begin(workflow, FOLDER)
-    persistence.harden(workflow.persistence)
-    persistence.clear_up(FOLDER, workflow.dag)
+    persistence.fsync_records(workflow.persistence)
+    persistence.remove_leftovers(FOLDER, workflow.dag)
     retry.begin(workflow.scheduler)
     if workflow.non_local_exec:
         heartbeat.start(liveness.own_run().id)
         cluster.begin(workflow)
-    main_process.keep_logging_faults_quiet()
-    main_process.reschedule_once_a_second(workflow.scheduler)
-    main_process.remove_temporary_files_at_once(workflow.dag)
-    main_process.see_behind_checkpoints_of_a_queue(workflow.dag)
+    silence_logging_errors()
+    limit_reschedule_timers(workflow.scheduler)
+    remove_temp_files_early(workflow.dag)
+    plan_behind_checkpoints(workflow.dag)
     up_to_date.forget({job.wildcards_dict.get("tape", "") for job in workflow.dag.needrun_jobs()})
-    signals.install_handlers(workflow.scheduler._executor)
+    signals.install_handlers(executor_of(workflow))
 
 
 def _only_looks(dag: Any) -> bool:
     jobs = list(dag.needrun_jobs())
-    return bool(jobs) and all(job.rule.name in LOOKING for job in jobs)
+    return bool(jobs) and all(job.rule.name in SHOWS_PLAN for job in jobs)
 
 
 MOST_NAMED: Final = 10
 
 
-def end(workflow: Any, logger: logging.Logger, *, is_ok: bool) -> None:
+def on_run_end(workflow: Any, logger: logging.Logger, *, is_ok: bool) -> None:
     """Called with Snakemake's workflow when no job runs any more; `is_ok` is what Snakemake thinks of it.
 
     Raises FatalError if Snakemake calls a run well whose results are not all there. A process that does not hold the
@@ -71,7 +75,7 @@ def end(workflow: Any, logger: logging.Logger, *, is_ok: bool) -> None:
         return
     atomic.clean_staging()
     missing = list(_missing(workflow.dag)) if is_ok else []
-    run_summary.tell(workflow, logger, is_ok=is_ok and not missing, missing=missing)
+    run_summary.print_summary(workflow, logger, is_ok=is_ok and not missing, missing=missing)
     event_publisher.ended()
     if missing:
         more = f" and {len(missing) - MOST_NAMED} more" if missing[MOST_NAMED:] else ""
@@ -88,7 +92,7 @@ def _missing(dag: Any) -> Iterator[str]:
 
     Snakemake 9.27.1 calls a run well as soon as no job is left to start and none has failed; with `keep-going` it does
     not ask whether some of its plan were never started (`JobScheduler.schedule`), as after a change of the plan by a
-    checkpoint (`mainprocess.see_beyond_ancient_input` mends one such case).
+    checkpoint (`snakemake_compat.ancient_inputs` mends one such case).
     """
     from snakemake.io import is_flagged
 

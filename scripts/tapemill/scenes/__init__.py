@@ -1,6 +1,6 @@
-"""Stage scenes: find where scenes begin, write it down, cut them.
+"""Stage scenes: detect scenes, write their table, cut them.
 
-Importing this is light, because the Snakefile does: the detectors are imported by the function that runs them.
+The Snakefile imports this, so the detectors are imported only by the function that runs them.
 """
 
 from .cut import cut_scene

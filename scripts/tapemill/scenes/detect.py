@@ -1,6 +1,6 @@
-"""Find the borders of scenes in a capture: cuts and fades by PySceneDetect's detectors, from one pass over the picture.
+"""Scene detection: cuts and fades by PySceneDetect's detectors, in one pass over the video.
 
-One ffmpeg process lays the capture on its frame grid and scales it down; memory does not grow with the picture.
+One ffmpeg process converts the capture to its constant-rate grid and scales it down; memory use is constant.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ from .table import make_scenes, write_csv, write_edl, write_scenes
 
 LOG = logging.getLogger("tapemill.scenes")
 
-# Noise of a tape disappears in so small a picture, cuts do not.
+# At this width tape noise disappears, cuts do not.
 WIDTH_PX = 64
-# So many of the pixels must be black: a few dropouts do not keep a picture from being black.
+# Share of pixels that must be black, in percent: a frame with a few dropouts is still black.
 BLACK_PERCENTILE = 98
 NEIGHBOURS = 2  # frames before and after that a cut is compared with
-# A picture came back if it differs from what it was by less than this part of the jump in between. Measured: real cuts
+# An image has returned if it differs from the one before by less than this part of the jump. Measured: real cuts
 # 0.88 to 1.0, a shaken camera up to 0.63, flashes and dropouts up to 0.15.
-RETURNED = 0.75
+RETURN_SHARE = 0.75
 PAUSE_S = 0.5
-# Damage at the very end of a capture loses some pictures; this much of it is made up for by repeating the last.
+# Damage at the very end of a capture loses some frames; up to this much is filled by repeating the last.
 MISSING_END_S = 1
 
 
@@ -50,9 +50,9 @@ def detect_scenes(
     edl: Path,
     csv: Path,
 ) -> None:
-    """Divide a capture into scenes and write the table, the edit decision list and the sheet.
+    """Divide a capture into scenes and write the table, the edit decision list and the CSV sheet.
 
-    Raises InputError if clearly fewer pictures can be decoded than the capture stage counted.
+    Raises InputError if clearly fewer frames can be decoded than the capture stage counted.
     """
     (take,) = capture.takes
     borders, movement = _analyse(source, take, capture.picture, settings)
@@ -79,21 +79,21 @@ def detect_scenes(
 def _analyse(
     source: Path, take: SourceFileInfo, picture: VideoInfo, settings: ScenesSettings
 ) -> tuple[list[int], np.ndarray]:
-    """Borders (first frames of scenes) and the difference of each frame from the one before, shape = (frames,)."""
-    finder = CutDetector(settings, take.rate)
+    """Return borders (first frames of scenes) and the difference of each frame to the one before, shape = (frames,)."""
+    detector = CutDetector(settings, take.rate)
     movement = np.zeros(take.frames)
     before: np.ndarray | None = None
     count = 0
-    pictures = Progress(take.frames).counting(_pictures(source, take, picture))
-    for count, frame in enumerate(pictures, start=1):
+    frames = Progress(take.frames).counting(_small_frames(source, take, picture))
+    for count, frame in enumerate(frames, start=1):
         if count > take.frames:
-            # ffmpeg begins its filters anew for another size, and with them the count of frames.
+            # ffmpeg restarts its filters for another size, and with them the frame count.
             raise InputError(
                 f"more pictures come out than the {take.frames} of the capture: they change their size on the way",
                 file=source,
                 remedy="the recording is damaged, or joined of several: divide it, and make each part a tape",
             )
-        luma = finder.add(frame)
+        luma = detector.add(frame)
         if before is not None:
             movement[count - 1] = _distance(before, luma)
         before = luma
@@ -106,19 +106,19 @@ def _analyse(
         )
     if missing:
         LOG.warning("the last %d pictures cannot be decoded, the one before is repeated", missing)
-    return finder.borders(), movement
+    return detector.borders(), movement
 
 
-def _pictures(source: Path, take: SourceFileInfo, picture: VideoInfo) -> Iterator[np.ndarray]:
-    """Small pictures of the capture's grid. shape = (height, width, 3), uint8, blue green red.
+def _small_frames(source: Path, take: SourceFileInfo, picture: VideoInfo) -> Iterator[np.ndarray]:
+    """Yield scaled-down frames of the capture's grid. shape = (height, width, 3), uint8, BGR.
 
-    Raises GateError if ffmpeg gives anything but pictures.
+    Raises GateError if ffmpeg returns anything else.
     """
     width = min(WIDTH_PX, picture.width)
     height = max(1, round(width * picture.height / picture.width))
     chain = [*cfr_filters(take), f"trim=end_pts={take.frames}"]
     if picture.field_order != "progressive":
-        # One field: no combs, and a cut between the two fields of a frame is a cut between frames.
+        # One field only: no combing, and a cut between the two fields of a frame is a cut between frames.
         chain.append("field=type=" + ("top" if picture.field_order == "tff" else "bottom"))
     chain += [f"scale={width}:{height}:flags=area+accurate_rnd+bitexact", "format=bgr24"]
     opened = ffmpeg.input_args(source, options=ffmpeg.PICTURE_LIMIT)
@@ -142,7 +142,7 @@ def _pictures(source: Path, take: SourceFileInfo, picture: VideoInfo) -> Iterato
 
 
 def cfr_filters(grid: CfrGrid) -> list[str]:
-    """Filters that lay a capture, decoded from its start with its own time stamps, on the frame grid.
+    """Return filters that convert a capture, decoded from its start with its own time stamps, to the grid.
 
     `fps` rounds like `cfr.frame_indices` (nearest, halves up) and repeats the first frame if earlier ones are damaged.
     """
@@ -150,7 +150,7 @@ def cfr_filters(grid: CfrGrid) -> list[str]:
 
 
 class CutDetector:
-    """Takes the pictures of a capture in order and says where scenes begin."""
+    """Detector of cuts and fades, fed with the frames of a capture in order."""
 
     def __init__(self, settings: ScenesSettings, rate: Fraction) -> None:
         from scenedetect.detectors import AdaptiveDetector, ThresholdDetector
@@ -161,7 +161,7 @@ class CutDetector:
         self._candidates: deque[int] = deque()
         self._borders: set[int] = set()
         self._next = 0
-        # Luma alone: hue is noise where a tape is pale, and saturation where it is dark.
+        # Luma only: hue is noise where a tape is pale, and saturation where it is dark.
         self._cuts = AdaptiveDetector(
             adaptive_threshold=settings.cut_ratio,
             min_content_val=settings.cut_change,
@@ -176,7 +176,7 @@ class CutDetector:
         )
 
     def add(self, frame: np.ndarray) -> np.ndarray:
-        """Take the next picture, shape = (height, width, 3); returns its luma, shape = (height, width), uint8."""
+        """Process the next frame, shape = (height, width, 3); return its luma, shape = (height, width), uint8."""
         import cv2
         from scenedetect.common import FrameTimecode
 
@@ -185,29 +185,29 @@ class CutDetector:
         self._lumas.append(luma)
         self._next += 1
         self._candidates.extend(cut.frame_num for cut in self._cuts.process_frame(time, frame))
-        # The fade detector takes the mean of what it is given: here the mean of one value.
+        # The fade detector uses the mean of its input: here of one value.
         blackness = np.percentile(luma, BLACK_PERCENTILE, keepdims=True)
         self._borders.update(cut.frame_num for cut in self._fades.process_frame(time, blackness))
         while self._candidates and self._candidates[0] + self._flash <= self._next:
-            self._judge(self._candidates.popleft())
+            self._confirm(self._candidates.popleft())
         return luma
 
     def borders(self) -> list[int]:
-        """All borders, when every picture has been taken."""
+        """Return all borders, after the last frame."""
         while self._candidates:
-            self._judge(self._candidates.popleft())
+            self._confirm(self._candidates.popleft())
         return sorted(self._borders)
 
-    def _judge(self, cut: int) -> None:
-        """A cut is one unless the picture soon comes back: that was a flash, a dropout or a shake."""
+    def _confirm(self, cut: int) -> None:
+        """Add a cut unless the image soon returns: that was a flash, a dropout or a shake."""
         oldest = self._next - len(self._lumas)
         before = [self._lumas[k - oldest] for k in range(max(oldest, cut - self._flash), cut)]
         after = [self._lumas[k - oldest] for k in range(cut, min(self._next, cut + self._flash))]
         jump = _distance(before[-1], after[0])
-        if min(_distance(one, other) for one in before for other in after) > RETURNED * jump:
+        if min(_distance(one, other) for one in before for other in after) > RETURN_SHARE * jump:
             self._borders.add(cut)
 
 
 def _distance(one: np.ndarray, other: np.ndarray) -> float:
-    """Mean absolute difference of two pictures."""
+    """Return the mean absolute difference of two images."""
     return float(np.mean(np.abs(one.astype(np.int16) - other)))

@@ -1,4 +1,4 @@
-"""Writing a cut scene: FFV1 and FLAC in Matroska, whatever the pictures come from."""
+"""Encoding of a cut scene: FFV1 and FLAC in Matroska."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from tapemill.media.probe import open_media
 
 from .verify import AudioStats
 
-# FFV1 cuts a picture into slices, which threads share: fixed, so that the file is the same on any number of cores.
+# FFV1 slices a frame for threads: a fixed number, so that the file is the same on any number of cores.
 SLICES = 4
-SMALLEST_SLICED_PX = 64
-COPIED_BYTES_PER_S = 1_000_000  # of a slow disk, and read and written at the same time
+MIN_SLICED_PX = 64
+COPIED_BYTES_PER_S = 1_000_000  # a slow disk, reading and writing at the same time
 
 
 @dataclass(frozen=True)
 class CutSpec:
-    """What is to be cut."""
+    """Specification of one cut."""
 
     source: Path
     take: SourceFileInfo
@@ -42,62 +42,66 @@ class CutSpec:
 
 @dataclass(frozen=True)
 class RawAudio:
-    """The scene's sound, written as raw samples."""
+    """The scene's audio, written as raw samples."""
 
     arguments: Sequence[str]
-    """Those that open it and set the depth of the FLAC."""
+    """ffmpeg arguments that open it and set the depth of the FLAC."""
     size_bytes: int
     heard: AudioStats
 
 
-def write_video(job: CutSpec, arguments: Sequence[str], audio: RawAudio | None, partial: Path, *, decoded: int) -> None:
-    """Run ffmpeg with `arguments` that open and filter, and encode what comes out. `decoded` counts pictures."""
-    samples, frames = job.picture.width * job.picture.height, job.span.frames
-    encoding = [*ffmpeg.BITEXACT_SCALING, *_encoding(job.picture), "-threads:v", str(job.threads), "-c:a", "flac"]
-    arguments, ending = [*arguments, *encoding, *ffmpeg.BITEXACT], ffmpeg.output_args(partial, "matroska")
+def write_video(
+    spec: CutSpec, arguments: Sequence[str], audio: RawAudio | None, partial: Path, *, decoded: int
+) -> None:
+    """Run ffmpeg with input and filter `arguments`, and encode the result. `decoded` counts the frames to decode."""
+    samples, frames = spec.picture.width * spec.picture.height, spec.span.frames
+    encoding = [*ffmpeg.BITEXACT_SCALING, *_encoding(spec.picture), "-threads:v", str(spec.threads), "-c:a", "flac"]
+    arguments, output = [*arguments, *encoding, *ffmpeg.BITEXACT], ffmpeg.output_args(partial, "matroska")
     ffmpeg.run(
-        [*arguments, "-metadata", f"{CUT_WITH_TAG}={_cut_with(job, [*arguments, *ending], partial)}", *ending],
-        concerns=job.source,
-        timeout_s=timeout_s(reads=[job.source], samples=samples, decoded=decoded, encoded=frames),
-        most_bytes=max_output_bytes(pictures=frames, samples=samples, sound_bytes=audio.size_bytes if audio else 0),
+        [*arguments, "-metadata", f"{CUT_WITH_TAG}={_cut_with(spec, [*arguments, *output], partial)}", *output],
+        concerns=spec.source,
+        timeout_s=timeout_s(reads=[spec.source], samples=samples, decoded=decoded, encoded=frames),
+        max_output_bytes=max_output_bytes(
+            pictures=frames, samples=samples, sound_bytes=audio.size_bytes if audio else 0
+        ),
         reached=Progress(frames).reach,
     )
-    check_exists(partial, target=job.source)
+    check_exists(partial, target=spec.source)
 
 
-def _cut_with(job: CutSpec, arguments: Sequence[str], partial: Path) -> str:
-    """What the cut says of how it was made: nothing that depends on places or on the number of cores."""
-    place = arguments.index("-threads:v") + 1
-    lasting = [*arguments[:place], "1", *arguments[place + 1 :]]
-    command = redact_paths(lasting, {job.source: "capture", partial: "cut"})
+def _cut_with(spec: CutSpec, arguments: Sequence[str], partial: Path) -> str:
+    """Return the tag of the cut: ffmpeg and command, without paths and the number of cores."""
+    index = arguments.index("-threads:v") + 1
+    portable = [*arguments[:index], "1", *arguments[index + 1 :]]
+    command = redact_paths(portable, {spec.source: "capture", partial: "cut"})
     return json.dumps({**version.tool_versions(with_ffmpeg=True), "command": command})
 
 
 def field_mode(picture: VideoInfo) -> str:
-    """The filter that marks the field order."""
+    """Return the filter that sets the field order."""
     return "setfield=mode=" + ("prog" if picture.field_order == "progressive" else picture.field_order)
 
 
-def write_black(job: CutSpec, audio: RawAudio | None, partial: Path) -> None:
-    """A scene without any picture of its own."""
-    picture, span = job.picture, job.span
-    black = f"color=black:size={picture.width}x{picture.height}:rate={job.take.rate}"
+def write_black(spec: CutSpec, audio: RawAudio | None, partial: Path) -> None:
+    """Write a black scene."""
+    picture, span = spec.picture, spec.span
+    black = f"color=black:size={picture.width}x{picture.height}:rate={spec.take.rate}"
     chain = [f"format={picture.pixel_format}", field_mode(picture)]
     arguments = ["-f", "lavfi", "-i", black, *(audio.arguments if audio else []), "-map", "0:v"]
     arguments += [*(["-map", "1:0"] if audio else []), "-frames:v", str(span.frames), "-filter:v", ",".join(chain)]
-    write_video(job, arguments, audio, partial, decoded=0)
+    write_video(spec, arguments, audio, partial, decoded=0)
 
 
 def _encoding(picture: VideoInfo) -> list[str]:
     options = ["-c:v", "ffv1", "-level", "3", "-g", "1", "-slicecrc", "1"]
-    if min(picture.width, picture.height) >= SMALLEST_SLICED_PX:
+    if min(picture.width, picture.height) >= MIN_SLICED_PX:
         options += ["-slices", str(SLICES)]
-    # Unless told, ffmpeg takes this encoder for one of limited range and converts full range to it, with losses.
+    # By default ffmpeg assumes limited range for this encoder and converts full range to it, with losses.
     return [*options, "-color_range:v", "pc"] if picture.colour.range == "pc" else options
 
 
 def tag(partial: Path, tagged: Path, damage: str) -> None:
-    """Say in the file what is damaged. Its streams are copied, since it is known only when they are written."""
+    """Add the tag for substituted frames. Streams are copied, since damage is known only when they are written."""
     with open_media(partial) as container:
         cut_with = container.metadata.get(CUT_WITH_TAG, "")
     arguments = [*ffmpeg.input_args(partial), "-map", "0", "-c", "copy", *ffmpeg.BITEXACT]
@@ -107,20 +111,20 @@ def tag(partial: Path, tagged: Path, damage: str) -> None:
     shutil.move(tagged, partial)
 
 
-def write_audio(job: CutSpec, stream_index: int, path: Path) -> RawAudio:
-    """Write the span's samples as raw floats."""
-    track = audio_samples.probe_format(job.source, stream_index)
+def write_audio(spec: CutSpec, stream_index: int, path: Path) -> RawAudio:
+    """Write the audio samples of the span as raw floats."""
+    track = audio_samples.probe_format(spec.source, stream_index)
     first, stop = (
-        round_half_up(edge / job.take.rate * track.rate_hz) for edge in (job.span.start_frame, job.span.stop_frame)
+        round_half_up(edge / spec.take.rate * track.rate_hz) for edge in (spec.span.start_frame, spec.span.stop_frame)
     )
     samples = audio_samples.read_samples(
-        job.source, stream_index, origin_s=job.take.start_s, first=first, count=stop - first
+        spec.source, stream_index, origin_s=spec.take.start_s, first=first, count=stop - first
     )
     path.write_bytes(np.ascontiguousarray(samples.T).astype("<f4").tobytes())
-    form = ["-f", "f32le", "-ar", str(track.rate_hz), "-ac", str(track.channels)]
+    options = ["-f", "f32le", "-ar", str(track.rate_hz), "-ac", str(track.channels)]
     depth = "s16" if track.sixteen_bit else "s32"
     return RawAudio(
-        arguments=[*ffmpeg.input_args(path, options=form), "-sample_fmt", depth],
+        arguments=[*ffmpeg.input_args(path, options=options), "-sample_fmt", depth],
         size_bytes=path.stat().st_size,
         heard=AudioStats(samples=stop - first, peak=float(np.abs(samples).max(initial=0.0))),
     )

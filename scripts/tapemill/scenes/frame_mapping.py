@@ -1,4 +1,4 @@
-"""Which source picture each frame of the grid has to show, and whether it does."""
+"""Mapping of frames of the grid to source frames: expected, displayed, and their comparison."""
 
 from __future__ import annotations
 
@@ -16,47 +16,47 @@ from tapemill.media.cfr import frame_indices
 from tapemill.media.probe import open_media, packet_times
 
 SEEKS_BACK_S = (Fraction(1), Fraction(15))
-UNKNOWN = -(2**63)  # what ffmpeg writes for "no time stamp"
+UNKNOWN = -(2**63)  # AV_NOPTS_VALUE
 
 
 @dataclass(frozen=True)
 class DisplayedFrames:
-    """The pictures of a span, one for each frame. All arrays have shape (frames,), int64."""
+    """The source frames shown by a span, one for each frame. All arrays have shape (frames,), int64."""
 
     times: np.ndarray
-    """The decoder's time stamps, in the stream's units; UNKNOWN where the container has none (MPEG-PS, AVI)."""
+    """The decoder's time stamps, in the stream's time base; UNKNOWN where the container has none (MPEG-PS, AVI)."""
     numbers: np.ndarray
-    """Running numbers of the pictures; only their differences count."""
+    """Consecutive numbers of the source frames; only their differences are meaningful."""
 
 
 def expected_frames(source: Path, take: SourceFileInfo, span: FrameRange) -> DisplayedFrames:
-    """What the grid asks for. Of an irregular capture, the packets around the span are read for it."""
+    """Return the frames that the grid requires. For an irregular capture the packets around the span are read."""
     frames = np.arange(span.start_frame, span.stop_frame)
     if not take.irregular:
-        # The tick of a picture says where it belongs: any time stamp that rounds to it will do.
+        # Indices are compared: any time stamp that rounds to the index is right.
         return DisplayedFrames(frames, frames)
     for back_s in SEEKS_BACK_S:
         times = _times_near(source, take, span, back_s)
-        if len(times) and _ticks(times[:1], take)[0] <= span.start_frame:
+        if len(times) and _indices(times[:1], take)[0] <= span.start_frame:
             break
     else:
         times, _ = packet_times(source, take.stream_index)
-    # The last of the pictures whose tick is not after the frame's.
-    places = np.maximum(np.searchsorted(_ticks(times, take), frames, side="right") - 1, 0)
-    return DisplayedFrames(times[places], places)
+    # The last source frame whose index is not after the frame.
+    positions = np.maximum(np.searchsorted(_indices(times, take), frames, side="right") - 1, 0)
+    return DisplayedFrames(times[positions], positions)
 
 
 def count_wrong(shown: DisplayedFrames, expected: DisplayedFrames, take: SourceFileInfo, *, from_start: bool) -> int:
-    """How many frames show another picture than they have to.
+    """Count frames that show another source frame than expected.
 
-    A picture without a time stamp is right if it follows the one before it in the source as it should.
+    A frame without a time stamp is right if it follows the one before it in the source as expected.
     """
     length = min(len(shown.times), len(expected.times))
     times, numbers = shown.times[:length], shown.numbers[:length]
     known = times != UNKNOWN
-    stamps = times if take.irregular else _ticks(np.where(known, times, take.start_pts), take)
+    stamps = times if take.irregular else _indices(np.where(known, times, take.start_pts), take)
     follows = np.diff(numbers) == np.diff(expected.numbers[:length])
-    # The first one has nothing to follow but the start of the file; else it is right if the second is.
+    # The first one can only be compared at the start of the file; else it is right if the second is.
     first = numbers[:1] == expected.numbers[:1] if from_start else follows[:1]
     unknown_right = np.append(first, follows) if from_start or known.any() else np.zeros(length, dtype=bool)
     right = np.where(known, stamps == expected.times[:length], unknown_right[:length])
@@ -64,34 +64,34 @@ def count_wrong(shown: DisplayedFrames, expected: DisplayedFrames, take: SourceF
 
 
 def begins_in_time(shown: DisplayedFrames, take: SourceFileInfo, span: FrameRange) -> bool:
-    """Whether decoding began at or before the first picture that the span has to show."""
+    """Whether decoding began at or before the first frame of the span."""
     known = shown.times[:1][shown.times[:1] != UNKNOWN]
-    return bool(len(known)) and int(_ticks(known, take)[0]) <= span.start_frame
+    return bool(len(known)) and int(_indices(known, take)[0]) <= span.start_frame
 
 
 def count_own_frames(shown: DisplayedFrames, take: SourceFileInfo, span: FrameRange) -> int:
-    """How many pictures of the span itself are among those that are shown; others came from before or after it."""
+    """Count the source frames of the span itself among those shown; others came from before or after it."""
     known = shown.times != UNKNOWN
     if not known.any():
-        # Without time stamps the pictures cannot be told from those around them. A single one is a stand-in.
+        # Without time stamps they cannot be distinguished from frames around the span. A single one is a substitute.
         numbers = len(np.unique(shown.numbers))
         return numbers if numbers > 1 else 0
-    ticks_shown = np.unique(_ticks(shown.times[known], take))
-    return int(np.count_nonzero((ticks_shown >= span.start_frame) & (ticks_shown < span.stop_frame)))
+    indices = np.unique(_indices(shown.times[known], take))
+    return int(np.count_nonzero((indices >= span.start_frame) & (indices < span.stop_frame)))
 
 
-def parse_showinfo(lines: Sequence[str]) -> DisplayedFrames:
-    """From lines of time stamp and number."""
+def parse_encoder_stats(lines: Sequence[str]) -> DisplayedFrames:
+    """Parse lines of time stamp and number (ffmpeg's `-stats_enc_pre`)."""
     table = np.array([[int(word) for word in line.split()] for line in lines], dtype=np.int64).reshape(-1, 2)
     return DisplayedFrames(table[:, 0], table[:, 1])
 
 
-def _ticks(times: np.ndarray, take: SourceFileInfo) -> np.ndarray:
+def _indices(times: np.ndarray, take: SourceFileInfo) -> np.ndarray:
     return frame_indices(times, take.start_pts, take.time_base, take.rate)
 
 
 def _times_near(source: Path, take: SourceFileInfo, span: FrameRange, back_s: Fraction) -> np.ndarray:
-    """Sorted time stamps from the first keyframe on at which a seek lands; none missing among them."""
+    """Return the sorted time stamps around the span, complete from the keyframe on at which the seek lands."""
     start = int((span.start_s(take.rate) - back_s) / take.time_base) + take.start_pts
     stop = int((span.stop_s(take.rate) + 1) / take.time_base) + take.start_pts
     times: list[int] = []
@@ -108,10 +108,10 @@ def _times_near(source: Path, take: SourceFileInfo, span: FrameRange, back_s: Fr
                     key = time
                 if key is not None:
                     times.append(time)
-                # Nothing is shown before it is decoded: all that follow are shown after `stop`.
+                # Nothing is shown before it is decoded: all following packets are shown after `stop`.
                 if packet.dts is not None and packet.dts > stop:
                     break
         except av.error.FFmpegError:
             return np.zeros(0, dtype=np.int64)
-    # Pictures shown before the keyframe, but stored after it, are incomplete.
+    # Frames shown before the keyframe, but stored after it, are incomplete.
     return np.array(sorted(time for time in times if time >= key), dtype=np.int64) if key is not None else np.zeros(0)

@@ -1,4 +1,4 @@
-"""From borders that were found to scenes of a useful length: very short ones are merged, long ones split."""
+"""Segmentation: merge very short scenes and split long ones at quiet points."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ import numpy as np
 
 from tapemill.core.timing import FrameRange
 
-LOUDEST_PART = 90  # percentile above which movement and sound count as equally unquiet
+LOUDEST_PART = 90  # percentile above which movement and audio count as equally active
 
 
 def merge_short_split_long(
     borders: Iterable[int], *, movement: np.ndarray, power: np.ndarray, shortest: int, longest: int, smooth: int
 ) -> tuple[FrameRange, ...]:
-    """Scenes that cover all frames, none longer than `longest`, as few as possible shorter than `shortest` frames.
+    """Return scenes that cover all frames, none longer than `longest`, as few as possible under `shortest` frames.
 
     `borders` are first frames of scenes. `movement` (difference of each frame from the one before) and `power` (mean
-    square of the sound) have shape (frames,); `smooth` is the length in frames of a pause worth finding. A scene stays
+    square of the audio) have shape (frames,); `smooth` is the length in frames of a pause worth finding. A scene stays
     shorter than `shortest` only where merging it with either neighbour would exceed `longest`.
     """
     frames = len(movement)
     inside = sorted({border for border in borders if 0 < border < frames})
-    edges = _merged([0, *inside, frames], movement, shortest, longest)
-    unquiet = _smoothed(movement, smooth), _smoothed(np.log10(power + 1e-9), smooth)
-    edges = [edge for a, b in pairwise(edges) for edge in (a, *_splits(a, b, unquiet, shortest, longest))]
+    edges = _merge_short([0, *inside, frames], movement, shortest, longest)
+    activity = _smooth(movement, smooth), _smooth(np.log10(power + 1e-9), smooth)
+    edges = [edge for a, b in pairwise(edges) for edge in (a, *_split_points(a, b, activity, shortest, longest))]
     return tuple(FrameRange(a, b) for a, b in pairwise([*edges, frames]))
 
 
-def _merged(edges: list[int], movement: np.ndarray, shortest: int, longest: int) -> list[int]:
-    """Without the borders of very short scenes, the shortest scene first; of its two borders the weaker goes."""
+def _merge_short(edges: list[int], movement: np.ndarray, shortest: int, longest: int) -> list[int]:
+    """Remove borders of very short scenes, the shortest scene first; the weaker of its two borders is removed."""
     edges = list(edges)
     while True:
         lengths = np.diff(edges)
@@ -52,39 +52,41 @@ def _border_to_remove(
     for border, neighbour in ((index, index - 1), (index + 1, index + 1)):
         if not 0 <= neighbour < len(lengths):
             continue
-        # What is too long already will be split at a quiet place anyway.
+        # A scene that is too long already will be split at a quiet point anyway.
         if lengths[index] + lengths[neighbour] <= longest or lengths[neighbour] > longest:
             candidates.append((float(movement[edges[border]]), int(lengths[neighbour]), border))
     return min(candidates)[2] if candidates else None
 
 
-def _splits(start: int, stop: int, unquiet: tuple[np.ndarray, np.ndarray], shortest: int, longest: int) -> list[int]:
-    """First frames of the second and later parts of [start, stop): each at the quietest place in its window."""
-    least = max(shortest, longest // 3)
+def _split_points(
+    start: int, stop: int, activity: tuple[np.ndarray, np.ndarray], shortest: int, longest: int
+) -> list[int]:
+    """Return first frames of the second and later parts of [start, stop): each at the quietest point in its window."""
+    min_length = max(shortest, longest // 3)
     found: list[int] = []
     if stop - start <= longest:
         return found
-    # Rounded, so that equally quiet places are equal.
-    cost = np.round(sum(_level(measure[start:stop]) for measure in unquiet), 6)
+    # Rounded, so that equally quiet points are equal.
+    cost = np.round(sum(_normalise(measure[start:stop]) for measure in activity), 6)
     begin, end = 0, stop - start
     while end - begin > longest:
-        window = slice(begin + max(1, longest // 2), min(begin + longest, end - least) + 1)
-        # Of equally quiet places the last: fewer parts.
+        window = slice(begin + max(1, longest // 2), min(begin + longest, end - min_length) + 1)
+        # The last of equally quiet points: fewer parts.
         begin = window.stop - 1 - int(np.argmin(cost[window][::-1]))
         found.append(start + begin)
     return found
 
 
-def _level(values: np.ndarray) -> np.ndarray:
-    """Between 0, the quietest of a scene, and 1. shape = values'."""
+def _normalise(values: np.ndarray) -> np.ndarray:
+    """Scale to 0, the quietest of a scene, to 1. shape = values'."""
     low, high = float(values.min()), float(np.percentile(values, LOUDEST_PART))
     if high - low < 1e-9:
         return np.zeros(len(values))
     return np.clip((values - low) / (high - low), 0, 1)
 
 
-def _smoothed(values: np.ndarray, length: int) -> np.ndarray:
-    """Mean over `length` frames around each border. shape = values'."""
+def _smooth(values: np.ndarray, length: int) -> np.ndarray:
+    """Return the mean over `length` frames around each border. shape = values'."""
     before = length // 2
     padded = np.pad(values.astype(np.float64), (before, length - 1 - before), mode="edge")
     return np.convolve(padded, np.full(length, 1 / length), mode="valid")

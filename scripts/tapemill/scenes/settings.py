@@ -29,9 +29,9 @@ class ScenesSettings:
             )
 
     def in_frames(self, seconds: float, rate: Fraction) -> int:
-        """A length in frames, at least one."""
+        """Convert seconds to frames, at least one."""
         return max(1, round_half_up(Fraction(seconds).limit_denominator(1000) * rate))
 
     def longest_frames(self, rate: Fraction) -> int:
-        """The most frames that a scene may have: rounded down, so that it is never longer than `longest_s`."""
+        """Return the maximum frames of a scene: rounded down, so that it is never longer than `longest_s`."""
         return max(1, int(Fraction(self.longest_s).limit_denominator(1000) * rate))

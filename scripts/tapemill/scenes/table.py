@@ -1,6 +1,6 @@
-"""The scenes of a tape as files: the table that the workflow reads, an edit decision list, a sheet for people.
+"""Scene table (`scenes.tsv`), edit decision list and CSV sheet of a tape.
 
-The Snakefile reads tables while it plans, so this module imports nothing heavy.
+The Snakefile reads tables while planning, so this module imports nothing heavy.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ ID_DIGITS = 7
 
 @dataclass(frozen=True)
 class Scene:
-    """One scene of a capture; its name is its first frame, so that a new border elsewhere renames nothing."""
+    """One scene of a capture; its name is its first frame, so that new borders elsewhere do not rename it."""
 
     id: str
     span: FrameRange
@@ -31,16 +31,16 @@ class Scene:
 
 
 def make_scenes(spans: Iterable[FrameRange], rate: Fraction) -> tuple[Scene, ...]:
-    """Name spans by their first frames."""
+    """Make scenes, named by their first frames."""
     return tuple(Scene(f"{span.start_frame:0{ID_DIGITS}d}", span, rate) for span in spans)
 
 
 def folder_scenes(files: Sequence[Path]) -> dict[str, Path]:
-    """The scenes of a folder of ready ones: their names, which are their places from 1 on, and their files.
+    """Map names of ready scenes, which are their numbers from 1 on, to their files.
 
-    `files` are in natural order, as `files.scene_files` gives them.
+    `files` are in natural order, as from `fingerprint.scene_files`.
     """
-    return {f"{place:0{ID_DIGITS}d}": path for place, path in enumerate(files, start=1)}
+    return {f"{number:0{ID_DIGITS}d}": path for number, path in enumerate(files, start=1)}
 
 
 def write_scenes(scenes: Sequence[Scene], target: Path) -> None:
@@ -55,8 +55,8 @@ def write_scenes(scenes: Sequence[Scene], target: Path) -> None:
 
 
 def read_scenes(table: Path) -> tuple[Scene, ...]:
-    """Read `scenes.tsv`. Raises InputError if it is not such a table or its spans leave a gap or overlap."""
-    text = untrusted_text.read_text(table, most_bytes=untrusted_text.RECORD_BYTES, error=InputError)
+    """Read `scenes.tsv`. Raises InputError if it is no such table or its spans leave a gap or overlap."""
+    text = untrusted_text.read_text(table, max_bytes=untrusted_text.MAX_RECORD_BYTES, error=InputError)
     header, *rows = text.splitlines() or [""]
     try:
         if tuple(header.split("\t")) != COLUMNS:
@@ -67,7 +67,7 @@ def read_scenes(table: Path) -> tuple[Scene, ...]:
             scenes.append(Scene(name, FrameRange(int(start), int(stop)), parse_fraction(rate)))
         expected = 0
         for scene in scenes:
-            # Names become paths.
+            # Names become paths, so they are checked.
             if scene.id != f"{scene.span.start_frame:0{ID_DIGITS}d}" or scene.rate <= 0:
                 raise ValueError(f"scene {scene.id[:60]!r} is not named after its first frame, or has no rate")
             if scene.span.start_frame != expected:
@@ -81,7 +81,7 @@ def read_scenes(table: Path) -> tuple[Scene, ...]:
 
 
 def write_csv(scenes: Sequence[Scene], target: Path) -> None:
-    """Write a sheet for people: times of day notation, length in seconds."""
+    """Write a CSV sheet for people: times as HH:MM:SS.mmm, length in seconds."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(("scene", "start", "stop", "length_s", "frames"))
@@ -98,7 +98,7 @@ def write_edl(scenes: Sequence[Scene], title: str, target: Path) -> None:
     Rates of 30000/1001 and 60000/1001 use drop-frame time code, as is usual for NTSC tapes, all others count on.
     """
     rate = scenes[0].rate if scenes else Fraction(25)
-    mode = "DROP FRAME" if _drops(rate) else "NON-DROP FRAME"
+    mode = "DROP FRAME" if _dropped_numbers(rate) else "NON-DROP FRAME"
     lines = [f"TITLE: {' '.join(title.split())}", f"FCM: {mode}", ""]
     for number, scene in enumerate(scenes, start=1):
         times = f"{timecode(scene.span.start_frame, rate)} {timecode(scene.span.stop_frame, rate)}"
@@ -109,7 +109,7 @@ def write_edl(scenes: Sequence[Scene], title: str, target: Path) -> None:
 
 def timecode(frame: int, rate: Fraction) -> str:
     """SMPTE 12M time code of a frame: HH:MM:SS:FF, or HH:MM:SS;FF where numbers are dropped."""
-    base, drops = max(1, round_half_up(rate)), _drops(rate)
+    base, drops = max(1, round_half_up(rate)), _dropped_numbers(rate)
     if drops:
         # Each minute skips its first numbers, except every tenth.
         tens, rest = divmod(frame, 600 * base - 9 * drops)
@@ -119,6 +119,6 @@ def timecode(frame: int, rate: Fraction) -> str:
     return f"{minutes // 60:02d}:{minutes % 60:02d}:{seconds:02d}{';' if drops else ':'}{frames:02d}"
 
 
-def _drops(rate: Fraction) -> int:
-    """How many numbers a minute skips."""
+def _dropped_numbers(rate: Fraction) -> int:
+    """Return how many frame numbers drop-frame time code skips per minute."""
     return {Fraction(30000, 1001): 2, Fraction(60000, 1001): 4}.get(rate, 0)

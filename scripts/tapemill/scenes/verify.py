@@ -1,4 +1,4 @@
-"""Checks of a cut scene: every picture and sample there, decodable, not black or silent where the capture is not."""
+"""Verification of a cut scene: complete, decodable, and not black or silent where the capture is not."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from tapemill.media.cfr import frame_indices
 from tapemill.media.output_checks import REMEDY, check_loudness, is_blank, open_output, peak_amplitude
 from tapemill.media.probe import open_media
 
-# Pictures of the capture that are decoded to find one of the scene, if there is none that is nearer to a key frame.
-MOST_DECODED = 300
+# Frames of the capture that are decoded at most from a key frame on to find one of the scene.
+MAX_DECODED = 300
 
 
 @dataclass(frozen=True)
 class AudioStats:
-    """The sound that was to be written."""
+    """Expected audio of the cut."""
 
     samples: int
     peak: float
@@ -36,56 +36,56 @@ def check_cut(
 ) -> None:
     """Raise GateError, naming `target`, if the file in `partial` is not the scene `span` of the capture `source`.
 
-    Of the pictures the first, the middle and the last are decoded, all of them being key frames, and all of the sound.
+    The first, the middle and the last frame are decoded, all of them being key frames, and all of the audio.
     """
     with open_output(partial, target=target) as container:
-        looks = _pictures(container, span.frames, target)
+        samples = _decode_frames(container, span.frames, target)
     if sound is not None:
         with open_output(partial, target=target) as container:
-            _check_sound(container, sound, target)
-    if all(is_blank(look) for look in looks) and _shows_something(source, take, span):
+            _check_audio(container, sound, target)
+    if all(is_blank(frame) for frame in samples) and _has_content(source, take, span):
         raise GateError("the cut is black or of one colour, and the capture is not there", file=target, remedy=REMEDY)
 
 
-def _pictures(container: InputContainer, frames: int, target: Path) -> list[VideoFrame]:
-    """Decode some pictures, and make sure that all are there."""
+def _decode_frames(container: InputContainer, frames: int, target: Path) -> list[VideoFrame]:
+    """Decode sample frames; raise GateError unless the file has all frames."""
     wanted = {0, frames // 2, frames - 1}
-    count, looks = 0, []
+    count, samples = 0, []
     for stream in container.streams.video[:1]:
         for packet in container.demux(stream):
             if packet.size == 0:
                 continue
             if count in wanted:
-                looks += packet.decode()
+                samples += packet.decode()
             count += 1
-    if count != frames or len(looks) != len(wanted):
+    if count != frames or len(samples) != len(wanted):
         raise GateError(
-            f"the cut has {count} pictures, not {frames}, and {len(looks)} of {len(wanted)} looked at can be decoded",
+            f"the cut has {count} pictures, not {frames}, and {len(samples)} of {len(wanted)} looked at can be decoded",
             file=target,
             remedy=REMEDY,
         )
-    return looks
+    return samples
 
 
-def _check_sound(container: InputContainer, sound: AudioStats, target: Path) -> None:
-    found, loudest = 0, 0.0
+def _check_audio(container: InputContainer, sound: AudioStats, target: Path) -> None:
+    found, peak = 0, 0.0
     for stream in container.streams.audio[:1]:
         for frame in container.decode(stream):
             found += frame.samples
-            loudest = loudest or peak_amplitude(frame)
+            peak = peak or peak_amplitude(frame)
     if found != sound.samples:
         raise GateError(f"the cut has {found} samples of sound, not {sound.samples}", file=target, remedy=REMEDY)
-    check_loudness(written=loudest, was=sound.peak, target=target)
+    check_loudness(written=peak, was=sound.peak, target=target)
 
 
-def _shows_something(source: Path, take: SourceFileInfo, span: FrameRange) -> bool:
-    """Whether some picture of the capture in this span is surely more than black; false where none can be seen."""
+def _has_content(source: Path, take: SourceFileInfo, span: FrameRange) -> bool:
+    """Whether some frame of the capture in this span is not blank; false where none can be decoded."""
     middle = (span.start_frame + span.stop_frame) // 2
     with suppress(InputError, av.error.FFmpegError), open_media(source) as container:
         stream = container.streams[take.stream_index]
         container.seek(take.start_pts + int(middle / take.rate / take.time_base), stream=stream, backward=True)
         for number, frame in enumerate(container.decode(stream)):
-            if number == MOST_DECODED:
+            if number == MAX_DECODED:
                 break
             if not isinstance(frame, VideoFrame) or frame.pts is None or frame.is_corrupt:
                 continue

@@ -18,11 +18,11 @@ from typing import Any
 from tapemill.storage import atomic
 
 
-def harden(persistence: Any) -> None:
+def fsync_records(persistence: Any) -> None:
     """Sync each marker and record before Snakemake goes on, and put a kept copy of an output back whole or not at all.
 
-    There is no public call for this; tests/workflow/test_bookkeeping.py fails if a new Snakemake does it elsewhere.
-    Another backend than files is left as it is.
+    There is no public call for this; tests/workflow/patches/test_persistence.py fails if a new Snakemake does it
+    elsewhere. Another backend than files is left as it is.
     """
     if not hasattr(persistence, "_io_write"):
         return
@@ -47,7 +47,7 @@ def harden(persistence: Any) -> None:
     persistence.restore_output = restore_whole
 
 
-def clear_up(folder: Path, dag: Any) -> None:
+def remove_leftovers(folder: Path, dag: Any) -> None:
     """Remove what a killed run left in Snakemake's `folder`, and temporary results that no job of this run will read.
 
     Copies of outputs: the outputs themselves are whole, and an old copy could come back in place of a file that was

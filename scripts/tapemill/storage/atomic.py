@@ -1,4 +1,4 @@
-"""Files that are either whole or not there, and what can be said about a file without reading all of it."""
+"""Atomic files: written to a staging path, synced, renamed. Also scratch folders and temporary files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from . import disk_space
 
 @contextmanager
 def staged(target: Path) -> Iterator[Path]:
-    """Yield a path to write to (see `workplace`); on success it is synced to disk and renamed, otherwise removed.
+    """Yield a path to write to (see `staging_path`); on success it is synced and renamed, otherwise removed.
 
     The target therefore never exists half-written, even if the machine loses power. Raises FileNotFoundError if the
     block ends without having written anything, DiskFull and NotWritable if that is why it could not.
@@ -37,6 +37,7 @@ def staged(target: Path) -> Iterator[Path]:
 
 
 def sync(path: Path) -> None:
+    """Flush a file or folder to disk (fsync)."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -51,33 +52,33 @@ def write_text(target: Path, text: str) -> None:
 
 
 def write_json(target: Path, value: Any) -> None:
-    """Write JSON that is the same text for the same value."""
+    """Write JSON as deterministic text: sorted keys, two blanks of indent."""
     write_text(target, json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
 
 
 ROOTS = ("results", "resources")
-FOLDER = ".partial"
-# A place may lie in one of these folders, or two levels below: a tape, or a stage of a tape, on another disk.
-PLACES = (FOLDER, f"*/{FOLDER}", f"*/*/{FOLDER}")
+STAGING_FOLDER = ".partial"
+# Staging folders are in the roots, or up to two levels below: a tape, or a stage of a tape, may be on another disk.
+STAGING_PATTERNS = (STAGING_FOLDER, f"*/{STAGING_FOLDER}", f"*/*/{STAGING_FOLDER}")
 
 
 def staging_path(target: Path) -> Path:
-    """Where to write what becomes `target`: the same path for the same target, its suffix kept, its folder made.
+    """Return where to write what becomes `target`: the same path each time, with its suffix. Creates its folder.
 
     The folder of the target must exist. A target that is inside a staging folder already, as in a `scratch_dir`, is
     staged beside itself.
     """
-    place = None if FOLDER in target.parts else _place(target)
-    if place is None:
+    root = None if STAGING_FOLDER in target.parts else _mount_root(target)
+    if root is None:
         return target.with_name(f".{target.stem}.partial{target.suffix}")
-    partial = place / FOLDER / working_folder_id() / _absolute(target).relative_to(_absolute(place))
+    partial = root / STAGING_FOLDER / working_folder_id() / _absolute(target).relative_to(_absolute(root))
     partial.parent.mkdir(parents=True, exist_ok=True)
     return partial
 
 
 @contextmanager
 def scratch_dir(target: Path) -> Iterator[Path]:
-    """An empty folder for what is needed on the way to `target` and removed after that, on the same file system."""
+    """Yield an empty folder for intermediate files of `target`, on the same file system; it is removed at the end."""
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = staging_path(target)
     folder = partial.with_name(f"{partial.name}.scratch")
@@ -92,13 +93,13 @@ def scratch_dir(target: Path) -> Iterator[Path]:
 
 @contextmanager
 def consume_temp(file: Path, *, keep: bool) -> Iterator[Path]:
-    """A temporary file for its only job, which removes it when the block ends well, unless it is to be kept.
+    """Yield a temporary file to the only job that uses it; removed when the block succeeds, unless `keep`.
 
     Snakemake would remove it too, but not while a checkpoint is open, or has failed: one bad tape would leave the cuts
-    of all others lying there. Raises TransientError if the file is gone already.
+    of all others on the disk. Raises TransientError if the file is gone already.
     """
     if not file.exists():
-        # Its job ended well, and then Snakemake could not write down that it did.
+        # Its job succeeded, and then Snakemake could not record that.
         raise TransientError(
             "this temporary file was used already", file=file, remedy="run the same command again: it is made anew"
         )
@@ -108,50 +109,50 @@ def consume_temp(file: Path, *, keep: bool) -> Iterator[Path]:
 
 
 def clean_staging() -> None:
-    """Remove what a run of this working folder left unfinished. Only for who holds its lock, while no job runs.
+    """Remove unfinished files of earlier runs in this working folder. Call it with the run lock, while no job runs.
 
-    Looks at the places alone, not at the results, of which an archive has a million. Where several working folders may
-    share a disk, only what this one wrote is removed.
+    Visits the staging folders alone, not the results, of which an archive has a million. Where several working folders
+    may share a disk, only what this one wrote is removed.
     """
     for root in map(Path, ROOTS):
-        for folder in [found for pattern in PLACES for found in root.glob(pattern)]:
+        for folder in [found for pattern in STAGING_PATTERNS for found in root.glob(pattern)]:
             if not folder.exists():
-                # It was inside one that is gone by now.
+                # It was inside one that was just removed.
                 continue
-            shutil.rmtree(folder if _is_ours_alone(folder) else folder / working_folder_id(), ignore_errors=True)
+            shutil.rmtree(folder if _is_private(folder) else folder / working_folder_id(), ignore_errors=True)
             with suppress(OSError):
                 folder.rmdir()
 
 
 def working_folder_id() -> str:
-    """Tells this working folder from others that write to the same disk, also those of other machines."""
+    """Return an id that distinguishes this working folder from others on the same disk, also of other machines."""
     name = f"{socket.gethostname()}:".encode() + os.fsencode(Path.cwd().resolve())
     return hashlib.sha256(name).hexdigest()[:12]
 
 
 def _absolute(path: Path) -> Path:
-    """Without resolving links: a place counts as where it is named."""
+    """Make a path absolute without resolving links."""
     return Path(os.path.abspath(path))  # noqa: PTH100  Path.absolute keeps `..`
 
 
-def _place(target: Path) -> Path | None:
-    """The highest folder above a target on its own file system, within results/ or resources/; None elsewhere."""
+def _mount_root(target: Path) -> Path | None:
+    """Return the highest folder above a target on the same file system, within results/ or resources/; else None."""
     path, base = _absolute(target), Path.cwd()
-    if not any(path.is_relative_to(base / root) for root in ROOTS):
+    if not any(path.is_relative_to(base / name) for name in ROOTS):
         return None
     depth = len(path.relative_to(base).parts)
-    above = list(target.parents)[: depth - 1]
-    device = above[0].stat().st_dev
-    # Folders on the way up, until one is elsewhere.
-    place = above[0]
-    for folder in above[1:]:
+    parents = list(target.parents)[: depth - 1]
+    device = parents[0].stat().st_dev
+    # Folders on the way up, until one is on another file system.
+    root = parents[0]
+    for folder in parents[1:]:
         if folder.stat().st_dev != device:
             break
-        place = folder
-    return place
+        root = folder
+    return root
 
 
-def _is_ours_alone(folder: Path) -> bool:
-    """Whether no other working folder writes here: it lies inside this one, neither through a link nor a mount."""
+def _is_private(folder: Path) -> bool:
+    """Whether no other working folder writes here: it is inside this one, neither through a link nor a mount."""
     base = Path.cwd().resolve()
     return folder.resolve().is_relative_to(base) and folder.stat().st_dev == base.stat().st_dev

@@ -1,7 +1,7 @@
-"""Give back the room of finished tapes: what is large and can be made again, nothing else.
+"""Removal of large intermediate files of finished tapes that can be made again, to free disk space.
 
-What stays: captures, tapes, subtitles (somebody may have corrected them), tables, records, logs. They are small, and
-say how the tape was made.
+Captures, tapes, subtitles (somebody may have corrected them), tables, records and logs stay. They are small, and
+document how the tape was made.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ REMOVABLE = (f"enhanced/{SCENE}.mkv", f"scenes/{SCENE}.mkv", f"audio/{SCENE}.wav
 
 @dataclass(frozen=True)
 class Cleaned:
-    """What was removed of one tape, or why nothing was."""
+    """Files removed for one tape, or the reason why none was."""
 
     tape: str
     files: int = 0
@@ -38,37 +38,37 @@ class Cleaned:
 
 
 def clean(*, tapes: Sequence[str], container: str, results: Path = RESULTS) -> list[Cleaned]:
-    """Clean up after each finished tape, and tell whoever is watching."""
-    done = [clean_tape(results / tape, container) for tape in tapes]
-    total = sum(tape.freed_bytes for tape in done)
-    lines = [*map(str, done), f"{format_size(total)} are free again"]
+    """Remove the intermediate files of each finished tape; log and print what was freed."""
+    cleaned = [clean_tape(results / tape, container) for tape in tapes]
+    total = sum(tape.freed_bytes for tape in cleaned)
+    lines = [*map(str, cleaned), f"{format_size(total)} are free again"]
     for line in lines:
         LOG.info("%s", line)
     sys.stdout.write("\n".join(lines) + "\n")
     sys.stdout.flush()
-    return done
+    return cleaned
 
 
 def clean_tape(folder: Path, container: str) -> Cleaned:
-    """Remove what can be made again of the tape in `folder`, if it is finished."""
+    """Remove the intermediate files of the tape in `folder`, if it is finished."""
     tape = folder.name
     files = list(_removable(folder))
     video, *subtitles = (folder / f"{tape}.{suffix}" for suffix in (container, "srt", "vtt"))
     if not all(path.is_file() for path in (video, *subtitles)):
         return Cleaned(tape, reason="it is not finished")
-    made_ns = video.stat().st_mtime_ns
-    if any(path.stat().st_mtime_ns > made_ns for path in [*files, *folder.glob("subtitles/*.srt")]):
+    tape_mtime_ns = video.stat().st_mtime_ns
+    if any(path.stat().st_mtime_ns > tape_mtime_ns for path in [*files, *folder.glob("subtitles/*.srt")]):
         return Cleaned(tape, reason="parts of it are newer than the tape, so it will be made again of all of them")
     freed = 0
     for path in files:
-        bytes_here = path.stat().st_size
+        size_bytes = path.stat().st_size
         path.unlink()
         LOG.info("removed %s", path)
-        freed += bytes_here
+        freed += size_bytes
     return Cleaned(tape, len(files), freed)
 
 
 def _removable(folder: Path) -> Iterator[Path]:
-    """Files, never links: what a link leads to is somebody's own."""
+    """Yield removable files, never links: what a link leads to may belong to somebody else."""
     for pattern in REMOVABLE:
         yield from (path for path in sorted(folder.glob(pattern)) if path.is_file() and not path.is_symlink())

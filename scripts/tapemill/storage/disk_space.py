@@ -1,6 +1,6 @@
-"""Room on a disk: how much there is, and one clear error where there is too little, whoever notices it and how.
+"""Free disk space, and one clear error where there is too little, whoever notices it.
 
-Python says it by an error number, ffmpeg in words, some libraries not at all; and a disk may be mounted read-only.
+Python reports it by an error number, ffmpeg as text, some libraries not at all; and a disk may be mounted read-only.
 """
 
 from __future__ import annotations
@@ -15,49 +15,49 @@ from typing import Any, Final
 from tapemill.core.errors import DiskFull, FatalError, NotWritable, TapemillError
 
 FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
-LOCKED: Final = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
+DENIED: Final = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 # strerror(3) of these, as ffmpeg repeats them.
-FULL_WORDS: Final = tuple(os.strerror(number) for number in sorted(FULL))
-# With less than this left, whatever fails to be written fails for that.
-NOTHING_BYTES: Final = 256 << 10
+FULL_MESSAGES: Final = tuple(os.strerror(number) for number in sorted(FULL))
+# With less than this free, any failure to write is attributed to the full disk.
+ALMOST_NOTHING_BYTES: Final = 256 << 10
 GB: Final = 10**9
 MB: Final = 10**6
 
 
-def free_bytes(place: Path) -> int:
-    """What whoever runs this may still write on the file system of `place`, or of the folder above it that is there."""
-    facts = os.statvfs(_there(place))
+def free_bytes(path: Path) -> int:
+    """Return the bytes this user may still write on the file system of `path`, or of its nearest existing parent."""
+    facts = os.statvfs(_existing(path))
     return facts.f_bavail * facts.f_frsize
 
 
-def device_id(place: Path) -> int:
-    """Tells the file system of `place`, or of the folder above it that is there, from others."""
-    return _there(place).stat().st_dev
+def device_id(path: Path) -> int:
+    """Return the device number of the file system of `path`, or of its nearest existing parent."""
+    return _existing(path).stat().st_dev
 
 
-def require(place: Path, needed_bytes: int, *, reserve_bytes: int, what: str) -> None:
-    """Raise DiskFull unless `what` finds its bytes at `place` and leaves the reserve alone."""
-    free = free_bytes(place)
+def require(path: Path, needed_bytes: int, *, reserve_bytes: int, what: str) -> None:
+    """Raise DiskFull unless `what` has the bytes it needs at `path` beside the reserve."""
+    free = free_bytes(path)
     if needed_bytes > 0 and free < needed_bytes + reserve_bytes:
         kept = f", of which {format_size(reserve_bytes)} are to stay free (disk: reserve_gb)" if reserve_bytes else ""
         raise DiskFull(
             f"{what} needs up to {format_size(needed_bytes)}, and {format_size(free)} are free{kept}",
-            file=_there(place),
+            file=_existing(path),
             remedy="make room there (the rule `clean` removes what finished tapes do not need any more), or let"
             " results/<tape> be a link to a larger disk; then run the same command again: what is finished stays",
         )
 
 
-def check_job(made: Sequence[Path], resources: Mapping[str, Any], config: Mapping[str, Any]) -> None:
-    """Raise DiskFull if there is less room than the job's rule says that it takes (resource `writes_mb`)."""
-    writes = resources.get("writes_mb")
-    if made and isinstance(writes, int):
-        reserve_bytes = int(config["disk"]["reserve_gb"] * GB)
-        require(made[0].parent, writes * MB, reserve_bytes=reserve_bytes, what="this job")
+def check_job(outputs: Sequence[Path], resources: Mapping[str, Any], config: Mapping[str, Any]) -> None:
+    """Raise DiskFull if less space is free than the job's rule states that it writes (resource `disk_mb`)."""
+    writes = resources.get("disk_mb")
+    if outputs and isinstance(writes, int):
+        reserve_bytes = int(config.get("disk", {}).get("reserve_gb", 0) * GB)
+        require(outputs[0].parent, writes * MB, reserve_bytes=reserve_bytes, what="this job")
 
 
 def require_writable(folder: Path) -> None:
-    """Make a folder and write a file there for a moment. Raises NotWritable or DiskFull if that is impossible."""
+    """Create a folder and a file in it for a moment. Raises NotWritable or DiskFull if that is impossible."""
     trial = folder / f".writable-{os.getpid()}"
     with translate_os_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -69,19 +69,19 @@ def require_writable(folder: Path) -> None:
 
 @contextmanager
 def translate_os_errors(target: Path) -> Iterator[None]:
-    """Raise DiskFull or NotWritable, naming `target`, for what fails in the block because nothing can be written."""
+    """Raise DiskFull or NotWritable, naming `target`, for write errors of the block."""
     try:
         yield
     except DiskFull as error:
         if error.tool is None:
             raise
-        # A tool's runner knows what it read, not what became full.
+        # The runner of a tool names the file that it read, not the disk that is full.
         raise disk_full_error(target, stderr_tail=error.stderr_tail) from error
     except FatalError:
         raise
     except TapemillError as error:
-        # A tool that ended well although its last bytes found no room: what its output lacks is not its fault.
-        if free_bytes(target) < NOTHING_BYTES:
+        # A tool that exited with 0 although its last bytes were not written: its output is short because of the disk.
+        if free_bytes(target) < ALMOST_NOTHING_BYTES:
             raise disk_full_error(target) from error
         raise
     except OSError as error:
@@ -92,11 +92,11 @@ def translate_os_errors(target: Path) -> Iterator[None]:
 
 
 def from_os_error(error: OSError, target: Path) -> FatalError | None:
-    """What an error of the operating system means for `target`; None if it has nothing to do with room or rights."""
+    """Translate an OSError on writing `target`; None if it is not about free space or permissions."""
     if error.errno in FULL:
         return disk_full_error(target, str(error.strerror))
     named = str(error.filename or "")
-    if error.errno == errno.EROFS or (error.errno in LOCKED and _concerns(named, target)):
+    if error.errno == errno.EROFS or (error.errno in DENIED and _concerns(named, target)):
         return NotWritable(
             f"nothing can be written here: {error.strerror}",
             file=named or target,
@@ -106,10 +106,10 @@ def from_os_error(error: OSError, target: Path) -> FatalError | None:
     return None
 
 
-def disk_full_error(target: Path, said: str = FULL_WORDS[0], *, stderr_tail: Sequence[str] = ()) -> DiskFull:
-    """The error for a disk on which writing `target` ended."""
+def disk_full_error(target: Path, reason: str = FULL_MESSAGES[0], *, stderr_tail: Sequence[str] = ()) -> DiskFull:
+    """Return the error for the full disk of `target`."""
     return DiskFull(
-        f"the disk is full ({said}): {format_size(free_bytes(target))} are left",
+        f"the disk is full ({reason}): {format_size(free_bytes(target))} are left",
         file=target,
         stderr_tail=stderr_tail,
         remedy="make room there, then run the same command again: what is finished stays",
@@ -117,27 +117,27 @@ def disk_full_error(target: Path, said: str = FULL_WORDS[0], *, stderr_tail: Seq
 
 
 def mentions_disk_full(lines: Sequence[str]) -> bool:
-    """Whether the last words of a tool say that the disk is full."""
-    return any(words in line for line in lines for words in FULL_WORDS)
+    """Whether the last lines of a tool report a full disk."""
+    return any(words in line for line in lines for words in FULL_MESSAGES)
 
 
 def format_size(number: int) -> str:
-    """Bytes as people read them."""
+    """Format bytes for people."""
     if abs(number) >= GB:
         return f"{number / GB:.1f} GB"
     return f"{number / MB:.1f} MB"
 
 
-def _there(place: Path) -> Path:
-    """The nearest folder that exists, going up."""
-    place = place.absolute()
-    while not place.exists():
-        place = place.parent
-    return place
+def _existing(path: Path) -> Path:
+    """Return the nearest existing path, going up."""
+    path = path.absolute()
+    while not path.exists():
+        path = path.parent
+    return path
 
 
 def _concerns(named: str, target: Path) -> bool:
-    """Whether the file that an error names is on the way to the target, rather than one that was to be read."""
+    """Whether the file that an error names belongs to writing the target, rather than to reading an input."""
     return bool(named) and (
         str(target).startswith(named) or named.startswith(str(target.parent)) or f"{os.sep}.partial{os.sep}" in named
     )

@@ -1,7 +1,7 @@
-"""What a run relies on from the file systems that it writes to, tried out before it does (docs/storage.md).
+"""Checks of the file systems that a run writes to, before it does: locks, renaming, file times (docs/storage.md).
 
-Network disks, and programs that pass for disks, promise less than they seem to: locks that everybody gets, no renaming
-from folder to folder, file times of their own. What that does to a tape shows hours later, if ever.
+Network and FUSE file systems may lack what a run relies on: locks that exclude, renaming from folder to folder, file
+times that can be set. The damage to a tape would show hours later, if ever.
 """
 
 from __future__ import annotations
@@ -23,51 +23,51 @@ from . import atomic, disk_space
 
 RESULTS: Final = Path("results")
 PREFIX: Final = ".tapemill-probe-"
-# A probe takes milliseconds. What is older was left by one that was killed.
-LEFT_S: Final = 3600.0
+# A probe takes milliseconds. An older folder was left by a process that was killed.
+STALE_S: Final = 3600.0
 # The coarsest file times there are, those of FAT.
-COARSEST_S: Final = 2.0
-# An odd second, and a fraction that only nanoseconds can tell.
-MOMENT_NS: Final = 1_000_000_001_987_654_321
-ELSEWHERE: Final = (
+COARSEST_STEP_S: Final = 2.0
+# An odd second, and a fraction that only nanoseconds can represent.
+TRIAL_TIME_NS: Final = 1_000_000_001_987_654_321
+REMEDY: Final = (
     "put the working folder on another disk, or mount this one otherwise: docs/storage.md says what is needed"
 )
 
 
 @dataclass(frozen=True)
 class FileTimes:
-    """How a file system counts them."""
+    """Resolution and clock of a file system's modification times."""
 
     steps_s: float
-    """A time that is set comes back earlier by less than this; 0 if it comes back as it was."""
+    """A time that is set is rounded down by less than this; 0 if it is exact."""
     ahead_s: float
-    """How far its clock is ahead of this machine's; negative if it is behind. A server has its own."""
+    """Lead of its clock (a server has its own) over this machine's; negative if it is behind."""
 
 
 def check_filesystem(folder: Path) -> FileTimes:
-    """Lock, write, sync, rename and date some small files in a folder, which takes milliseconds and leaves nothing.
+    """Lock, write, sync, rename and date small files in a folder. Takes milliseconds and leaves nothing behind.
 
-    Raises UnfitDisk for what the file system does not do, DiskFull and NotWritable.
+    Raises UnfitDisk for what the file system cannot do, DiskFull and NotWritable.
     """
-    _sweep(folder)
+    _remove_stale_probes(folder)
     with disk_space.translate_os_errors(folder):
-        place = Path(tempfile.mkdtemp(prefix=PREFIX, dir=folder))
+        probe = Path(tempfile.mkdtemp(prefix=PREFIX, dir=folder))
         try:
-            _try_locks(folder, place)
-            file = _try_renaming(folder, place)
+            _try_locks(folder, probe)
+            file = _try_renaming(folder, probe)
             return _try_times(folder, file)
         finally:
-            shutil.rmtree(place, ignore_errors=True)
+            shutil.rmtree(probe, ignore_errors=True)
 
 
 def check_all_filesystems(folder: Path) -> None:
-    """Try out each file system that tapes, or parts of them, are on, and that of Snakemake's `folder`.
+    """Check each file system that tapes, or parts of them, are on, and that of Snakemake's `folder`.
 
-    Raises UnfitDisk. Room and rights are for others to ask: `clean` has to run on a full disk.
+    Raises UnfitDisk. Space and permissions are not checked here: `clean` has to run on a full disk.
     """
-    for place in {disk_space.device_id(place): place for place in (*_parts_of_tapes(), folder, RESULTS)}.values():
+    for path in {disk_space.device_id(path): path for path in (*_tape_folders(), folder, RESULTS)}.values():
         with suppress(DiskFull, NotWritable):
-            check_filesystem(existing_parent(place))
+            check_filesystem(existing_parent(path))
 
 
 def require_files(workflow: Any) -> None:
@@ -82,13 +82,13 @@ def require_files(workflow: Any) -> None:
         )
 
 
-def existing_parent(place: Path) -> Path:
-    """The place, or the nearest folder above it that is there."""
-    return next(path for path in (place, *place.absolute().parents) if path.is_dir())
+def existing_parent(folder: Path) -> Path:
+    """Return the folder, or its nearest existing parent."""
+    return next(path for path in (folder, *folder.absolute().parents) if path.is_dir())
 
 
-def _parts_of_tapes() -> Iterator[Path]:
-    """Folders of tapes and of their stages: each may be a link to another disk, or one that is mounted there."""
+def _tape_folders() -> Iterator[Path]:
+    """Yield folders of tapes and of their stages: each may be a link to another disk, or a mount point."""
     for tape in _folders(RESULTS):
         yield tape
         yield from _folders(tape)
@@ -102,10 +102,10 @@ def _folders(folder: Path) -> list[Path]:
         return []
 
 
-def _try_locks(folder: Path, place: Path) -> None:
+def _try_locks(folder: Path, probe: Path) -> None:
     # Two descriptors are two holders (flock(2)), within a process as between them.
-    with (place / "lock").open("w") as one, (place / "lock").open("w") as other:
-        with _doing("has no locks (flock): two runs there could not tell of each other", folder):
+    with (probe / "lock").open("w") as one, (probe / "lock").open("w") as other:
+        with _unfit_if_refused("has no locks (flock): two runs there could not tell of each other", folder):
             fcntl.flock(one, fcntl.LOCK_EX | fcntl.LOCK_NB)
         try:
             fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -114,29 +114,31 @@ def _try_locks(folder: Path, place: Path) -> None:
     raise UnfitDisk(
         f"the disk of {folder} gives one lock to two (flock): two runs there could not tell of each other",
         file=folder.resolve(),
-        remedy=ELSEWHERE,
+        remedy=REMEDY,
     )
 
 
-def _try_renaming(folder: Path, place: Path) -> Path:
-    """A file takes the place of another, from another folder, while somebody reads that one; as every result does."""
-    new, old = place / "from" / "file", place / "to" / "file"
+def _try_renaming(folder: Path, probe: Path) -> Path:
+    """Rename a file over another one, from another folder, while that one is open for reading, as for every result."""
+    new, old = probe / "from" / "file", probe / "to" / "file"
     for path in (new, old):
         path.parent.mkdir()
         path.write_text(path.parent.name, encoding="ascii")
-    with _doing(
+    with _unfit_if_refused(
         "does not say when a file is written down (fsync), so that a power cut could take finished work", folder
     ):
         atomic.sync(new)
         atomic.sync(old.parent)
-    renaming = _doing("cannot put a file in the place of another (rename), which every result is finished with", folder)
+    renaming = _unfit_if_refused(
+        "cannot put a file in the place of another (rename), which every result is finished with", folder
+    )
     with renaming, old.open("rb"):
         new.replace(old)
     if new.exists() or old.read_text(encoding="ascii") != new.parent.name:
         raise UnfitDisk(
             f"the disk of {folder} does not put one file in the place of another (rename), although it says so",
             file=folder.resolve(),
-            remedy=ELSEWHERE,
+            remedy=REMEDY,
         )
     return old
 
@@ -145,33 +147,33 @@ def _try_times(folder: Path, file: Path) -> FileTimes:
     now = time.time()
     file.write_bytes(b"")
     ahead_s = file.stat().st_mtime - now
-    with _doing("refuses to set a file's time", folder):
-        os.utime(file, ns=(MOMENT_NS, MOMENT_NS))
-    off_s = (MOMENT_NS - file.stat().st_mtime_ns) / 1e9
-    if not 0 <= off_s < COARSEST_S:
+    with _unfit_if_refused("refuses to set a file's time", folder):
+        os.utime(file, ns=(TRIAL_TIME_NS, TRIAL_TIME_NS))
+    off_s = (TRIAL_TIME_NS - file.stat().st_mtime_ns) / 1e9
+    if not 0 <= off_s < COARSEST_STEP_S:
         raise UnfitDisk(
             f"the disk of {folder} does not keep the time that a file is given; what is to be made again is told by it",
             file=folder.resolve(),
-            remedy=ELSEWHERE,
+            remedy=REMEDY,
         )
     return FileTimes(off_s, ahead_s)
 
 
 @contextmanager
-def _doing(what: str, folder: Path) -> Iterator[None]:
-    """Raise UnfitDisk for an error of the operating system, unless it is about room or rights."""
+def _unfit_if_refused(what: str, folder: Path) -> Iterator[None]:
+    """Raise UnfitDisk for an OSError, unless it is about free space or permissions. `what` is the missing feature."""
     try:
         yield
     except OSError as error:
         if disk_space.from_os_error(error, folder) is not None:
             raise
         raise UnfitDisk(
-            f"the disk of {folder} {what}: {error.strerror}", file=folder.resolve(), remedy=ELSEWHERE
+            f"the disk of {folder} {what}: {error.strerror}", file=folder.resolve(), remedy=REMEDY
         ) from error
 
 
-def _sweep(folder: Path) -> None:
+def _remove_stale_probes(folder: Path) -> None:
     for left in folder.glob(f"{PREFIX}*"):
         with suppress(OSError):
-            if left.stat().st_mtime < time.time() - LEFT_S:
+            if left.stat().st_mtime < time.time() - STALE_S:
                 shutil.rmtree(left, ignore_errors=True)

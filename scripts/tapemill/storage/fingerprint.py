@@ -1,4 +1,4 @@
-"""Split of tapemill.files."""
+"""Hashes and fingerprints of files, and the media files of a folder of scenes."""
 
 from __future__ import annotations
 
@@ -10,12 +10,8 @@ from pathlib import Path
 from tapemill.core.errors import InputError
 
 BLOCK_BYTES = 65_536
-
-
 BLOCKS = 16
-
-
-# What counts as a scene file in a folder of them. By name, because the Snakefile is parsed without opening media.
+# Scene files in a folder are recognised by suffix, because the Snakefile is parsed without opening media.
 MEDIA_SUFFIXES = frozenset(
     {
         *(".avi", ".dv", ".m2t", ".m2ts", ".m2v", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg"),
@@ -25,16 +21,16 @@ MEDIA_SUFFIXES = frozenset(
 
 
 def sha256(path: Path) -> str:
-    """SHA-256 of a file, hexadecimal."""
+    """Return the SHA-256 of a file, hexadecimal."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def fingerprint(path: Path, of_file: Callable[[Path], str] | None = None) -> str:
-    """Size and a hash of a few blocks spread over the file: instant for 100 GB, and the same after copying.
+    """Return the size and a hash of a few blocks spread over the file: instant for 100 GB, and the same after copying.
 
-    For a folder of scenes, over the names and fingerprints of its files, which `of_file` gives if they are known. It
-    tells captures apart, it is no protection against somebody who wants to deceive.
+    For a folder of scenes it is taken over the names and fingerprints of its files; `of_file` returns known ones. It
+    distinguishes captures; it is no protection against forgery.
     """
     if path.is_dir():
         known = of_file or fingerprint
@@ -50,7 +46,7 @@ def fingerprint(path: Path, of_file: Callable[[Path], str] | None = None) -> str
 
 
 def natural_key(name: str) -> list[tuple[int, str]]:
-    """Sort key under which "clip 10" follows "clip 9"."""
+    """Return a sort key under which "clip 10" follows "clip 9"."""
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name.casefold()) if part]
 
 
@@ -63,9 +59,9 @@ def _stays_within(link: Path, root: Path) -> bool:
 
 
 def scene_files(folder: Path) -> list[Path]:
-    """The media files of a folder of ready scenes, in natural order.
+    """List the media files of a folder of ready scenes, in natural order.
 
-    Raises InputError if a file leads out of the folder, or nowhere (a symbolic link).
+    Raises InputError for a symbolic link that leads out of the folder, or nowhere.
     """
     root = folder.resolve()
     found = []
@@ -80,5 +76,5 @@ def scene_files(folder: Path) -> list[Path]:
             )
         if path.is_file():
             found.append(path)
-    # Names that differ in case or leading zeros only are equal to the key: the name itself settles their order.
+    # Names that differ in case or leading zeros only have equal keys: the name itself decides their order.
     return sorted(found, key=lambda path: (natural_key(path.name), path.name))

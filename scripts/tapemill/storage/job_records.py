@@ -1,7 +1,7 @@
-"""What is written down beside the parts of a tape: how each was made. The same for the same work, wherever it was done.
+"""Records beside the parts of a tape of how each was made: equal for equal work, on any machine.
 
-`enhanced/{scene}.json`, `subtitles/{scene}.json` and `sound.json` are written by their stages. What is put together of
-them here says how the whole tape was made, in its tags and in its provenance.
+`enhanced/{scene}.json`, `subtitles/{scene}.json` and `sound.json` are written by their stages. They are read and
+combined here for the tags and the provenance of the whole tape.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from . import untrusted_text
 
 LOG = logging.getLogger("tapemill.storage")
 
-# Sections of the config that a tape is made with. The others say where and when, and never change a tape.
+# Sections of the config that a tape depends on. The others say where and when, and never change a tape.
 SECTIONS: Final = ("capture", "scenes", "audio", "subtitles", "enhance", "tape")
-# Settings that may be paths of models: their place is nobody's affair, their content is known by its hash.
+# Settings that may be paths of models: only the file name is recorded, the content is known by its hash.
 MODELS: Final = frozenset({"model", "frame_model", "vrt_model"})
 PATHS: Final = frozenset({"file", "overrides"})
 TAG_PREFIX: Final = "TAPEMILL_"
-"""Of the tags by which a finished tape says how it was made."""
+"""Prefix of the tags of a finished tape that document how it was made."""
 
 Programs = Mapping[str, Mapping[str, Sequence[str]]]
-"""What was done, with which programs, in which versions: more than one if scenes were made at different times."""
+"""Versions of programs by kind of work and program: more than one if scenes were made at different times."""
 
 
 def read(path: Path) -> dict[str, Any]:
-    """A record; empty if there is none, or if it is damaged."""
+    """Read a record; empty if it is missing or damaged."""
     try:
         return untrusted_text.read_json(path, error=InputError, remedy="delete it")
     except FileNotFoundError:
@@ -45,22 +45,22 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def clip_record(folder: Path, scene: str) -> dict[str, Any]:
-    """How the clip of a scene was made. `folder` is the tape's."""
+    """Read the record of a scene's enhanced clip. `folder` is the tape's."""
     return read(folder / "enhanced" / f"{scene}.json")
 
 
 def subtitle_record(folder: Path, scene: str, *, translated: bool = False) -> dict[str, Any]:
-    """How the subtitles of a scene were made."""
+    """Read the record of a scene's subtitles."""
     return read(folder / ("translated" if translated else "subtitles") / f"{scene}.json")
 
 
 def audio_record(folder: Path) -> dict[str, Any]:
-    """How the tape's sound was made."""
+    """Read the record of the tape's audio."""
     return read(folder / "sound.json")
 
 
 def programs_used(folder: Path, scenes: Iterable[str]) -> dict[str, dict[str, list[str]]]:
-    """All programs that the records of a tape name."""
+    """Collect all programs that the records of a tape name."""
     found: defaultdict[str, defaultdict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
 
     def add(what: str, versions: Mapping[str, str]) -> None:
@@ -79,9 +79,9 @@ def programs_used(folder: Path, scenes: Iterable[str]) -> dict[str, dict[str, li
 
 
 def tags_of(metadata: Mapping[str, str]) -> dict[str, str]:
-    """What a finished tape says of how it was made: names without prefix, in small letters; empty if it says nothing.
+    """Return Tapemill's tags of a finished tape: names without prefix, in lower case; empty if it has none.
 
-    `metadata` is the container's. In MP4 the facts stand in the comment, one a line.
+    `metadata` is the container's. In MP4 the tags are lines of the comment.
     """
     found = {name.upper(): text for name, text in metadata.items()}
     found |= {name: text for name, _, text in (line.partition("=") for line in found.get("COMMENT", "").splitlines())}
@@ -89,7 +89,7 @@ def tags_of(metadata: Mapping[str, str]) -> dict[str, str]:
 
 
 def as_text(programs: Programs) -> str:
-    """In one line, for a tag: "picture: ffmpeg 9.0, torch 2.13.0; tape: av 18.1.0"."""
+    """Format programs as one line for a tag: "picture: ffmpeg 9.0, torch 2.13.0; tape: av 18.1.0"."""
     return "; ".join(
         f"{what}: " + ", ".join(f"{name} {version}" for name, versions in named.items() for version in versions)
         for what, named in programs.items()
@@ -97,7 +97,7 @@ def as_text(programs: Programs) -> str:
 
 
 def from_text(text: str) -> dict[str, dict[str, list[str]]]:
-    """The inverse of `as_text`; what does not look like it is left out."""
+    """Parse the output of `as_text`; parts of another form are left out."""
     programs: dict[str, dict[str, list[str]]] = {}
     for part in text.split("; "):
         what, _, listed = part.partition(": ")
@@ -109,7 +109,7 @@ def from_text(text: str) -> dict[str, dict[str, list[str]]]:
 
 
 def without_paths(value: Any) -> Any:
-    """A copy of settings or of a record in which models go by their file's name, and no other path is left."""
+    """Copy settings or a record without paths: models are reduced to their file names, other paths removed."""
     if isinstance(value, Mapping):
         return {
             key: Path(each).name if key in MODELS and isinstance(each, str) else without_paths(each)
@@ -120,25 +120,25 @@ def without_paths(value: Any) -> Any:
 
 
 def digest(value: Any) -> str:
-    """A few characters that are equal for equal JSON values."""
+    """Return a short hash, equal for equal JSON values."""
     text = json.dumps(without_paths(value), sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
 
 def digests_of_settings(config: Mapping[str, Any]) -> str:
-    """One for each section that the tape is made with, for a tag."""
+    """Return one digest for each section that a tape depends on, for a tag."""
     return " ".join(f"{section}={digest(config[section])}" for section in SECTIONS)
 
 
 def digest_of_clips(folder: Path, scenes: Iterable[str]) -> str:
-    """Of all that the records say of the clips: equal if each scene was made in the same way."""
+    """Return the digest of all clip records: equal if each scene was made in the same way."""
     return digest([[scene, clip_record(folder, scene)] for scene in scenes])
 
 
 def replaced(clips: Sequence[Path]) -> Iterator[JobWarning]:
-    """Scenes whose picture is not restored, and those in which pictures stand in for damaged ones.
+    """Yield warnings for scenes whose original video was kept, and for those with substituted frames.
 
-    Clips without a record, which somebody put there, are what they should be.
+    Clips without a record, which somebody put there, count as regular.
     """
     for clip in clips:
         try:

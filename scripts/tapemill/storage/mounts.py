@@ -1,4 +1,4 @@
-"""What kind of file system a place is on, as the kernel says (proc(5), mountinfo)."""
+"""Mounted file systems of folders, from the kernel's mountinfo (proc(5))."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ NETWORK: Final = frozenset(
         "smb3",
     }
 )
-OF_MEMORY: Final = frozenset({"ramfs", "tmpfs"})
-# A file ends at 4 GB.
+MEMORY: Final = frozenset({"ramfs", "tmpfs"})
+# Files are limited to 4 GB.
 SMALL_FILES: Final = frozenset({"msdos", "vfat"})
-# They fetch and send whole files when they like, and rename by copying.
+# They transfer whole files at times of their own, and rename by copying.
 CLOUD: Final = frozenset({"fuse.gcsfuse", "fuse.goofys", "fuse.onedriver", "fuse.rclone", "fuse.s3fs"})
-# What programs that keep folders alike on several machines leave in the folders they watch.
+# Marker files that synchronisation programs leave in the folders they watch.
 SYNC_MARKS: Final = (".stfolder", ".dropbox", ".dropbox.cache", ".nextcloudsync.log", ".owncloudsync.log", ".sync")
 
 
@@ -35,9 +35,9 @@ class Mount:
     is_read_only: bool
 
 
-def mount_of(place: Path, mountinfo: Path = MOUNTINFO) -> Mount | None:
-    """The file system that a folder is on; None if the kernel does not say."""
-    place = place.resolve()
+def mount_of(path: Path, mountinfo: Path = MOUNTINFO) -> Mount | None:
+    """Return the file system that a folder is on; None if mountinfo cannot be read."""
+    path = path.resolve()
     found = None
     try:
         lines = mountinfo.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
@@ -48,33 +48,33 @@ def mount_of(place: Path, mountinfo: Path = MOUNTINFO) -> Mount | None:
         fields = before.split(" ")
         folder, options = Path(_unescaped(fields[4])), fields[5].split(",")
         # The last one mounted at a folder hides those before.
-        if place.is_relative_to(folder) and (found is None or len(folder.parts) >= len(found.folder.parts)):
+        if path.is_relative_to(folder) and (found is None or len(folder.parts) >= len(found.folder.parts)):
             found = Mount(folder, after.split(" ")[0], "ro" in options)
     return found
 
 
-def synced_by(place: Path) -> Path | None:
-    """What marks a folder, or one above it, as kept alike with other machines; None if nothing does."""
-    place = place.resolve()
-    for folder in (place, *place.parents):
+def synced_by(path: Path) -> Path | None:
+    """Return the marker file of a synchronisation program in a folder or one above it; None if there is none."""
+    path = path.resolve()
+    for folder in (path, *path.parents):
         for name in SYNC_MARKS:
             if (folder / name).exists():
                 return folder / name
     return None
 
 
-def ignores_case(place: Path) -> bool:
-    """Whether names that differ in capitals alone are one file there, as far as what is there can tell."""
-    for entry in os.scandir(place):
+def ignores_case(folder: Path) -> bool:
+    """Whether names that differ in case only are one file in this folder, judged by the files it has."""
+    for entry in os.scandir(folder):
         other = entry.name.swapcase()
         if other != entry.name:
             try:
-                return (place / other).samefile(entry.path)
+                return (folder / other).samefile(entry.path)
             except OSError:
                 return False
     return False
 
 
 def _unescaped(text: str) -> str:
-    """Blanks, tabs, line ends and backslashes are octal in mountinfo."""
+    """Decode the octal escapes of blanks, tabs, line ends and backslashes in mountinfo."""
     return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), text)

@@ -1,7 +1,7 @@
-"""File times from the future, which a clock that was set back leaves behind.
+"""Modification times in the future, left behind by a clock that was set back.
 
-Snakemake ends a job in an error if what it made is older than anything it was made from. Results are brought to the
-present before they are used; a capture belongs to somebody else and is only reported.
+Snakemake fails a job whose output is older than any of its inputs. Results are set to the present before they are
+used; a capture belongs to the user and is only reported.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from pathlib import Path
 from tapemill.core.errors import InputError
 
 RESULTS = "results"
-# File systems count coarser than the clock, and network ones by the server's.
+# File systems have coarser times than the clock, and network ones use the server's.
 TOLERANCE_S = 2.0
 
 
 def clamp_future_mtimes(inputs: Iterable[str]) -> None:
-    """Set results with times from the future to the present. Their order among each other is that of their use."""
+    """Set modification times of results that lie in the future to the present."""
     now = time.time()
     for path in map(Path, inputs):
         with suppress(OSError):

@@ -1,4 +1,4 @@
-"""Tables that people write: tab separated, UTF-8, no quoting. A mistake is one message that names the row."""
+"""Tables that people write: tab separated, UTF-8, no quoting. A mistake raises one error that names the row."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from tapemill.core.errors import ConfigError
 from . import untrusted_text
 
 # A path has 4096 bytes at most. Some tapes of a large archive, all their scenes in another table.
-LONGEST_LINE_BYTES = 65_536
-MOST_ROWS = 20_000
+MAX_LINE_BYTES = 65_536
+MAX_ROWS = 20_000
 # Characters that make text look other than it is (Unicode's bidirectional embeddings, overrides and isolates), and
 # categories of those that are no text at all. The marks that right-to-left names need (U+200E, U+200F) are fine.
-DECEIVING = frozenset(map(chr, [*range(0x202A, 0x202F), *range(0x2066, 0x206A)]))
-NO_TEXT = frozenset({"Cc", "Cs", "Zl", "Zp"})
+BIDI_CONTROLS = frozenset(map(chr, [*range(0x202A, 0x202F), *range(0x2066, 0x206A)]))
+CONTROL_CATEGORIES = frozenset({"Cc", "Cs", "Zl", "Zp"})
 
 
 def read_table(
     path: Path, columns: Sequence[str], *, required: Sequence[str], verbatim: Sequence[str] = ()
 ) -> Iterator[tuple[int, dict[str, str]]]:
-    """The rows that are not blank, with their numbers: tab separated, UTF-8, no quoting, everything text.
+    """Yield the rows that are not blank, with their numbers: tab separated, UTF-8, no quoting, everything text.
 
-    Cells lose the blanks around them, unless their column is `verbatim`. Raises ConfigError for a column that is not
-    one of `columns`, or is `required` and missing, for text that is none, and for a file beyond all reason.
+    Cells are stripped, unless their column is `verbatim`. Raises ConfigError for a column that is not one of `columns`,
+    or is `required` and missing, for control characters, and for a file that is too large.
     """
-    data = _table(path, columns)
+    data = _read_checked(path, columns)
     # pandas costs most of the time of parsing the Snakefile, and Snakemake imports it anyway.
     import csv
 
@@ -54,7 +54,7 @@ def read_table(
         if column not in table.columns:
             raise ConfigError(f"the column {column!r} is missing in {path}", remedy="see config/README.md")
     for number, row in enumerate(table.to_dict("records"), start=2):
-        # Blanks around a word are a slip; in a file name they may be meant.
+        # Blanks around a word are a slip; in a file name they may be intended.
         cells = {str(key): str(value) if key in verbatim else str(value).strip() for key, value in row.items()}
         if any(cell.strip() for cell in cells.values()):
             for column in cells.keys() - set(verbatim):
@@ -62,31 +62,31 @@ def read_table(
             yield number, cells
 
 
-def _table(path: Path, columns: Sequence[str]) -> bytes:
-    """The bytes of a table whose header and size are right."""
+def _read_checked(path: Path, columns: Sequence[str]) -> bytes:
+    """Read a table and check its size, header and encoding."""
     try:
-        data = untrusted_text.read_bytes(path, most_bytes=untrusted_text.WRITTEN_BYTES, error=ConfigError)
+        data = untrusted_text.read_bytes(path, max_bytes=untrusted_text.MAX_TEXT_BYTES, error=ConfigError)
     except OSError as error:
         raise _unreadable(path, str(error.strerror)) from error
     untrusted_text.check_encoding(data, path, ConfigError)
     data = data.removeprefix(codecs.BOM_UTF8)
     lines = data.splitlines()
-    longest = max(range(len(lines)), key=lambda place: len(lines[place]), default=0)
-    if lines and len(lines[longest]) > LONGEST_LINE_BYTES:
-        raise _unreadable(path, f"line {longest + 1} has more than {LONGEST_LINE_BYTES} bytes")
-    if len(lines) > MOST_ROWS:
-        raise _unreadable(path, f"it has {len(lines)} lines, more than {MOST_ROWS}")
+    longest = max(range(len(lines)), key=lambda index: len(lines[index]), default=0)
+    if lines and len(lines[longest]) > MAX_LINE_BYTES:
+        raise _unreadable(path, f"line {longest + 1} has more than {MAX_LINE_BYTES} bytes")
+    if len(lines) > MAX_ROWS:
+        raise _unreadable(path, f"it has {len(lines)} lines, more than {MAX_ROWS}")
     header = lines[0].decode("utf-8", "backslashreplace").split("\t") if lines else []
-    for place, column in enumerate(header):
+    for index, column in enumerate(header):
         if column not in columns:
             raise ConfigError(
                 f"unknown column {column[:60]!r} in {path}{did_you_mean(column[:60], columns)}",
                 remedy="config/README.md lists the columns",
             )
-        if column in header[:place]:
+        if column in header[:index]:
             raise ConfigError(f"the column {column!r} is there twice in {path}", remedy="remove one of them")
     for number, line in enumerate(lines, 1):
-        # pandas would take the first cells for the names of the rows.
+        # pandas would take the first cells for row names.
         if line.count(b"\t") >= len(header):
             raise ConfigError(
                 f"row {number} of {path} has more cells than the first row, which names the columns",
@@ -101,7 +101,7 @@ def _unreadable(path: Path, why: str) -> ConfigError:
 
 def _check_text(cell: str, where: str) -> None:
     for character in cell:
-        if unicodedata.category(character) in NO_TEXT or character in DECEIVING:
+        if unicodedata.category(character) in CONTROL_CATEGORIES or character in BIDI_CONTROLS:
             known = unicodedata.name(character, "a control character")
             what = "a byte that is not UTF-8" if unicodedata.category(character) == "Cs" else known
             raise ConfigError(
@@ -111,6 +111,6 @@ def _check_text(cell: str, where: str) -> None:
 
 
 def did_you_mean(word: str, known: Sequence[str]) -> str:
-    """What to add to a message about an unknown word."""
+    """Return the end of a message about an unknown word: a suggestion, or the known words."""
     near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
     return f", did you mean {near[0]!r}?" if near else f"; known are {', '.join(known)}"

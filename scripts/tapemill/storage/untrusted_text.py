@@ -1,8 +1,7 @@
-"""Text that a stranger may have written, or damage may have changed: read within bounds, refused in one clear sentence.
+"""Readers of untrusted or damaged text, with limits on size and depth and clear errors.
 
-Nothing here believes a file to be as small, as shallow or as well-formed as it should be. All functions raise the
-`error` class that they are given, naming the file; a file that is not there raises FileNotFoundError, since to the
-planner that means "not yet".
+No file is assumed to be as small, as shallow or as well-formed as it should be. All functions raise the `error` class
+that they are given, naming the file; a missing file raises FileNotFoundError, which means "not yet" to the planner.
 """
 
 from __future__ import annotations
@@ -21,21 +20,21 @@ if TYPE_CHECKING:
     from yaml.nodes import MappingNode
 
 MEBIBYTE: Final = 1 << 20
-# Of lists and settings that people write; the largest of ours has 20 kB.
-WRITTEN_BYTES: Final = 4 * MEBIBYTE
-# Of what jobs write down: some hundred bytes for each scene, or each file of a folder.
-RECORD_BYTES: Final = 64 * MEBIBYTE
+# Tables and settings that people write; the largest of ours has 20 kB.
+MAX_TEXT_BYTES: Final = 4 * MEBIBYTE
+# Records that jobs write: some hundred bytes for each scene, or each file of a folder.
+MAX_RECORD_BYTES: Final = 64 * MEBIBYTE
 # Settings are nested four deep.
-DEEPEST: Final = 32
+MAX_DEPTH: Final = 32
 # The config has some hundred values.
-MOST_VALUES: Final = 20_000
-WIDE: Final = {codecs.BOM_UTF16_LE: "UTF-16", codecs.BOM_UTF16_BE: "UTF-16"}
+MAX_VALUES: Final = 20_000
+UTF16_MARKS: Final = {codecs.BOM_UTF16_LE: "UTF-16", codecs.BOM_UTF16_BE: "UTF-16"}
 # libyaml is ten times faster, and lock and registry are read for every job.
-_Safe: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_SafeLoader: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-class _Loader(_Safe):  # type: ignore[misc]  # which of the two it is, is known when it runs
-    """A safe loader whose keys are texts, and none is there twice: the second would silently win."""
+class _Loader(_SafeLoader):  # type: ignore[misc]  # which of the two it is, is known when it runs
+    """A safe loader that accepts only text as keys, and no key twice: the second would silently win."""
 
     def construct_mapping(self, node: MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen = set()
@@ -46,33 +45,33 @@ class _Loader(_Safe):  # type: ignore[misc]  # which of the two it is, is known 
                     what = f"the key {key.value[:60]!r} is there twice"
                     raise yaml.constructor.ConstructorError(None, None, what, key.start_mark)
                 seen.add(key.value)
-        made: dict[Hashable, Any] = super().construct_mapping(node, deep=deep)
-        wrong = [key for key in made if not isinstance(key, str)]
-        if wrong:
-            what = f"the key {wrong[0]!r} is no text, put it in quotes"
+        mapping: dict[Hashable, Any] = super().construct_mapping(node, deep=deep)
+        invalid = [key for key in mapping if not isinstance(key, str)]
+        if invalid:
+            what = f"the key {invalid[0]!r} is no text, put it in quotes"
             raise yaml.constructor.ConstructorError(None, None, what, node.start_mark)
-        return made
+        return mapping
 
 
-def read_bytes(path: Path, *, most_bytes: int, error: type[TapemillError]) -> bytes:
-    """The content of a regular file that is no larger than `most_bytes`."""
+def read_bytes(path: Path, *, max_bytes: int, error: type[TapemillError]) -> bytes:
+    """Read a regular file that is no larger than `max_bytes`."""
     if path.exists() and not path.is_file():
         # Opening a pipe would wait for ever.
         raise error("this is no regular file", file=path)
     with path.open("rb") as stream:
-        data = stream.read(most_bytes + 1)
-    if len(data) > most_bytes:
+        data = stream.read(max_bytes + 1)
+    if len(data) > max_bytes:
         raise error(
-            f"this file is larger than {most_bytes // MEBIBYTE} MiB, which no file of its kind is",
+            f"this file is larger than {max_bytes // MEBIBYTE} MiB, which no file of its kind is",
             file=path,
             remedy="look at what is in it",
         )
     return data
 
 
-def read_text(path: Path, *, most_bytes: int, error: type[TapemillError]) -> str:
-    """Text in UTF-8, with or without a byte order mark, and without NUL."""
-    data = read_bytes(path, most_bytes=most_bytes, error=error)
+def read_text(path: Path, *, max_bytes: int, error: type[TapemillError]) -> str:
+    """Read UTF-8 text, with or without a byte order mark, and without NUL."""
+    data = read_bytes(path, max_bytes=max_bytes, error=error)
     check_encoding(data, path, error)
     try:
         return data.decode("utf-8-sig")
@@ -86,8 +85,8 @@ def read_text(path: Path, *, most_bytes: int, error: type[TapemillError]) -> str
 
 
 def check_encoding(data: bytes, path: Path, error: type[TapemillError]) -> None:
-    """Raise `error` for what is not text, or of two bytes a character. Other wrong bytes may pass."""
-    if data.startswith(tuple(WIDE)):
+    """Raise `error` for UTF-16, and for NUL bytes. Other wrong bytes may pass."""
+    if data.startswith(tuple(UTF16_MARKS)):
         raise error("this file is UTF-16", file=path, remedy="save it as UTF-8 (a choice of the editor)")
     if b"\0" in data:
         line = data.count(b"\n", 0, data.index(b"\0")) + 1
@@ -95,9 +94,9 @@ def check_encoding(data: bytes, path: Path, error: type[TapemillError]) -> None:
 
 
 def read_json(path: Path, *, error: type[TapemillError], remedy: str) -> dict[str, Any]:
-    """A record that a job wrote: one JSON object."""
+    """Read a record that a job wrote: one JSON object."""
     try:
-        values = json.loads(read_text(path, most_bytes=RECORD_BYTES, error=error))
+        values = json.loads(read_text(path, max_bytes=MAX_RECORD_BYTES, error=error))
     except (ValueError, RecursionError) as wrong:
         raise error(f"this record is damaged: {_first_line(wrong)}", file=path, remedy=remedy) from wrong
     if not isinstance(values, dict):
@@ -106,12 +105,13 @@ def read_json(path: Path, *, error: type[TapemillError], remedy: str) -> dict[st
 
 
 def parse_yaml(text: str) -> Any:
-    """What a YAML text of plain values says. Raises ValueError saying line and reason for anything else.
+    """Parse YAML of plain values. Raises ValueError with line and reason for anything else.
 
-    Aliases, which a few lines can make billions of values with, are refused, as are tags, deep nesting and double keys.
+    Aliases, with which a few lines can make billions of values, are refused, as are tags, deep nesting and duplicate
+    keys.
     """
     try:
-        _scan(text)
+        _check_events(text)
         return yaml.load(text, _Loader)  # noqa: S506  it is a safe loader
     except yaml.MarkedYAMLError as wrong:
         mark = wrong.problem_mark
@@ -122,10 +122,10 @@ def parse_yaml(text: str) -> Any:
         raise ValueError(_first_line(wrong)) from wrong
 
 
-def _scan(text: str) -> None:
-    """Raise ValueError for what must not be built. The parser takes no stack for depth, the loader does."""
+def _check_events(text: str) -> None:
+    """Raise ValueError for aliases, tags and deep nesting before values are built. The parser does not recurse."""
     depth = 0
-    for event in yaml.parse(text, _Safe):
+    for event in yaml.parse(text, _SafeLoader):
         mark = event.start_mark
         line = 0 if mark is None else mark.line + 1
         if isinstance(event, yaml.AliasEvent):
@@ -135,33 +135,33 @@ def _scan(text: str) -> None:
             raise ValueError(f"line {line}: tags ({tag}) are not allowed, write plain values")
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
-            if depth > DEEPEST:
-                raise ValueError(f"line {line}: nested more than {DEEPEST} deep")
+            if depth > MAX_DEPTH:
+                raise ValueError(f"line {line}: nested more than {MAX_DEPTH} deep")
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
 
 
 def check_size(values: Any, what: str, error: type[TapemillError]) -> None:
-    """Raise `error` for values, from wherever they come, of which there are too many or which are nested too deep.
+    """Raise `error` if there are too many values, or they are nested too deep, whatever they were read from.
 
-    What aliases make one value stand for many times is counted as often: whoever walks through it takes that long.
+    A value that aliases repeat counts as often as it is repeated, as walking through it takes that long.
     """
-    left = MOST_VALUES
-    waiting: list[tuple[Any, int]] = [(values, 0)]
-    while waiting:
-        value, depth = waiting.pop()
+    remaining = MAX_VALUES
+    pending: list[tuple[Any, int]] = [(values, 0)]
+    while pending:
+        value, depth = pending.pop()
         inner: Sequence[Any] = ()
         if isinstance(value, Mapping):
             inner = list(value.values())
         elif isinstance(value, list | tuple):
             inner = value
-        left -= len(inner)
-        if left < 0 or depth > DEEPEST:
+        remaining -= len(inner)
+        if remaining < 0 or depth > MAX_DEPTH:
             raise error(
-                f"{what} has more than {MOST_VALUES} values, or is nested more than {DEEPEST} deep",
+                f"{what} has more than {MAX_VALUES} values, or is nested more than {MAX_DEPTH} deep",
                 remedy="look for aliases (*name) that stand for themselves many times over",
             )
-        waiting.extend((item, depth + 1) for item in inner)
+        pending.extend((item, depth + 1) for item in inner)
 
 
 def _first_line(wrong: Exception) -> str:

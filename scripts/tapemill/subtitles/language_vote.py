@@ -69,8 +69,8 @@ def _scene_probabilities(
         # A language is one token: there is no beam, and no word is timed.
         requested = AsrConfig(model, 1, words=False)
         choice = select_model(requested, smaller, device)
-        downgrade, used = downgrade_record(requested, choice), choice.step.value
-        report(f"detecting the language with {choice.step.name}", model=[used.model.path.stem])
+        downgrade, used = downgrade_record(requested, choice), choice.candidate.value
+        report(f"detecting the language with {choice.candidate.name}", model=[used.model.path.stem])
         loaded = load_model(used.model, device, headroom_bytes=used.activation_bytes(device))
         with torch_threads(settings.torch_threads):
             for scene, samples in with_speech.items():

@@ -78,7 +78,7 @@ def select_model(requested: AsrConfig, smaller: Sequence[ModelFile], device: Dev
     usable = list(smaller)
     while True:
         choice = first_that_fits(_candidates(requested, usable, device), device, model_cache.headroom_bytes(device))
-        model = choice.step.value.model
+        model = choice.candidate.value.model
         if model == requested.model:
             break
         try:
@@ -88,15 +88,15 @@ def select_model(requested: AsrConfig, smaller: Sequence[ModelFile], device: Dev
             usable.remove(model)
         else:
             break
-    as_requested = replace(choice.step.value, alone=False) == requested
+    as_requested = replace(choice.candidate.value, alone=False) == requested
     if not as_requested:
-        LOG.warning("memory is short: using %s instead of what was asked for", choice.step.name)
-    if choice.step.value.alone:
+        LOG.warning("memory is short: using %s instead of what was asked for", choice.candidate.name)
+    if choice.candidate.value.alone:
         model_cache.clear()
-    if choice.decisions and not usable and not (as_requested and device.degrade_level == 1):
+    if choice.rejections and not usable and not (as_requested and device.degrade_level == 1):
         LOG.warning(
             "no smaller Whisper model of this kind is here to fall back on: to have one, name it once in "
-            "`subtitles: model`, run `snakemake models`, and name yours again"
+            "`subtitles: model`, run `snakemake fetch_models`, and name yours again"
         )
     return choice
 
@@ -119,7 +119,7 @@ def _candidates(requested: AsrConfig, smaller: Sequence[ModelFile], device: Devi
 
 def downgrade_record(requested: AsrConfig, choice: MemoryPlan[AsrConfig]) -> dict[str, Any]:
     """Entry `lowered` of a record; empty if the request fits, so that records of undisturbed runs stay the same."""
-    used = choice.step.value
+    used = choice.candidate.value
     if replace(used, alone=False) == requested:
         return {}
     return {
@@ -127,7 +127,7 @@ def downgrade_record(requested: AsrConfig, choice: MemoryPlan[AsrConfig]) -> dic
             "model": used.model.path.stem,
             "model_sha256": used.model.sha256,
             "beam_size": used.beam_size,
-            "decisions": [decision.to_plain() for decision in choice.decisions],
+            "decisions": [decision.to_plain() for decision in choice.rejections],
         }
     }
 

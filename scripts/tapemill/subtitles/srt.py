@@ -69,7 +69,7 @@ def read_srt(path: Path) -> list[Cue]:
 
 
 def _decoded(path: Path) -> str:
-    data = untrusted_text.read_bytes(path, most_bytes=untrusted_text.WRITTEN_BYTES, error=SceneError)
+    data = untrusted_text.read_bytes(path, max_bytes=untrusted_text.MAX_TEXT_BYTES, error=SceneError)
     wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
         text = data.decode("utf-16" if wide else "utf-8-sig")

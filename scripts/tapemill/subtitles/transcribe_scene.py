@@ -160,8 +160,8 @@ def _recognise(
     if regions:
         open_device(device)
         choice = select_model(requested, smaller, device)
-        downgrade, used = downgrade_record(requested, choice), choice.step.value
-        report(f"transcribing with {choice.step.name}", model=[used.model.path.stem])
+        downgrade, used = downgrade_record(requested, choice), choice.candidate.value
+        report(f"transcribing with {choice.candidate.name}", model=[used.model.path.stem])
         model = load_model(used.model, device, headroom_bytes=used.activation_bytes(device))
         with measure_activations(used, device):
             language, segments = transcribe(

@@ -92,7 +92,7 @@ def _convert(subtitles: Sequence[SubtitleTrack], converted: Path, target: Path) 
         [*arguments, "-c:s", "mov_text", *ffmpeg.BITEXACT, *ffmpeg.output_args(converted, "mp4")],
         concerns=subtitles[0].path,
         timeout_s=timeout_s(seconds=SECONDS_PER_MEGABYTE * size / 1e6),
-        most_bytes=max_output_bytes(sound_bytes=BYTES_PER_BYTE * size),
+        max_output_bytes=max_output_bytes(sound_bytes=BYTES_PER_BYTE * size),
     )
     with open_output(converted, target=target) as container:
         if len(container.streams.subtitles) != len(subtitles):

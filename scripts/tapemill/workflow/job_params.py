@@ -17,13 +17,13 @@ from tapemill.models import UNPINNED
 from tapemill.scenes import Scene
 
 from .cost_model import Stage, expected_s, networks_s
-from .tape import TapeLookup
+from .tape import TapeState
 
-HEARD_S = 30
+LANGUAGE_WINDOW_S = 30
 """So much of a scene Whisper hears to tell its language."""
 
 
-def of_wildcards(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+def params_function(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """A params, input or resource function of the rules, with its signature kept where `inspect.signature` looks first.
 
     Snakemake asks for it three times for every param of every job, a tenth of all planning if it is found out anew.
@@ -39,10 +39,10 @@ def plain(facts: VideoInfo | SourceFileInfo) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class Job:
+class JobParams:
     """A job while it is planned: facts of its tape, and of its scene if it has one, as plain values for its params."""
 
-    tape: TapeLookup
+    tape: TapeState
     scene_id: str | None
     table: Callable[[], Path | None]
     """Path of the scene table, None for a folder. Raises, in Snakemake's way, while the table is still to be made."""
@@ -192,7 +192,7 @@ class Job:
                 raise ModelError(
                     f"the network {step.model} is not there, or not pinned yet",
                     file=step.file,
-                    remedy="run `snakemake models` once",
+                    remedy="run `snakemake fetch_models` once",
                 )
         return [step.file for step in self.networks]
 
@@ -211,7 +211,7 @@ class Job:
         if stage == "encoder":
             return expected_s(stage, video_s=0, model=model)
         if stage == "language":
-            return expected_s(stage, video_s=HEARD_S * int(subtitles["language_scenes"]), model=model)
+            return expected_s(stage, video_s=LANGUAGE_WINDOW_S * int(subtitles["language_scenes"]), model=model)
         video_s = float(self.scene.span.frames / self.scene.rate)
         if stage == "picture":
             kinds = [step.kind for step in self.networks]

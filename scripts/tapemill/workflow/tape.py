@@ -26,7 +26,7 @@ BYTES_PER_SCENE: Final = 54_000_000
 
 
 @dataclass
-class TapeLookup:
+class TapeState:
     """One tape of the sheet."""
 
     row: TapeRow
@@ -110,6 +110,6 @@ def as_inputs(files: Sequence[Path]) -> list[str]:
     return [str(file) for file in files if not re.search(r"\{.*\}", str(file), re.DOTALL)]
 
 
-def lookups(rows: Mapping[str, TapeRow]) -> dict[str, TapeLookup]:
+def lookups(rows: Mapping[str, TapeRow]) -> dict[str, TapeState]:
     """A lookup for each row of the sheet."""
-    return {tape: TapeLookup(row) for tape, row in rows.items()}
+    return {tape: TapeState(row) for tape, row in rows.items()}

@@ -22,10 +22,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from tapemill.process import abort, liveness
-from tapemill.snakemake_compat import main_process
+from tapemill.snakemake_compat.job_retention import release_departed_jobs
 
 from . import up_to_date
-from .tape import TapeLookup
+from .tape import TapeState
 from .up_to_date import State
 
 DRY_SCENES: Final = 5
@@ -52,7 +52,7 @@ class TapeQueue:
     """The queue, as Snakemake sees it (its `QueueInfo`), and what rules ask of it."""
 
     workflow: Any
-    lookups: Mapping[str, TapeLookup]
+    lookups: Mapping[str, TapeState]
     wanted: Callable[[str], Sequence[str]]
     """What `all` asks for of a tape."""
     last: Callable[[], Sequence[str]]
@@ -168,7 +168,7 @@ class TapeQueue:
         """Let tapes leave that have come to their end, or to where nothing goes on, and others enter."""
         assert self._inside is not None
         pause_s = self._pause_s
-        main_process.forget_gone(self.workflow.dag, self.workflow.scheduler)
+        release_departed_jobs(self.workflow.dag, self.workflow.scheduler)
         left = Left(self.workflow)
         self._settle()
         if self.waiting and abort.abort_reason(liveness.own_run().id):

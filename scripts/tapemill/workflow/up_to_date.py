@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from tapemill.storage import atomic
 
-from .tape import DEMO_CAPTURE, TapeLookup
+from .tape import DEMO_CAPTURE, TapeState
 
 FOLDER: Final = Path(".snakemake/tapemill/settled")
 INCOMPLETE: Final = Path(".snakemake/incomplete")
@@ -35,7 +35,7 @@ class State:
     files: str
 
 
-def state(lookup: TapeLookup, settings: Mapping[str, Any]) -> State | None:
+def state(lookup: TapeState, settings: Mapping[str, Any]) -> State | None:
     """The state of a tape now. `settings` are all that its jobs depend on besides files, as plain values.
 
     None for a tape that can have no such state: its capture is missing, or made by a rule.

@@ -29,7 +29,7 @@ class Executor(RemoteExecutor):
     def run_job(self, job):
         environment = dict(os.environ)
         if not os.environ.get("SUBMIT_HERE"):
-            environment[liveness.VARIABLE] = f"another-boot {liveness.own_run().id}"
+            environment[liveness.RUN_VARIABLE] = f"another-boot {liveness.own_run().id}"
         process = subprocess.Popen(
             self.format_job_exec(job), shell=True, env=environment, stdin=subprocess.DEVNULL, start_new_session=True
         )

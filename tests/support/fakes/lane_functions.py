@@ -54,7 +54,7 @@ def half_make(target, *, device):
 
 def count(frames, *, device):
     """Say how far it is after each frame, and at the end what it did."""
-    progress.TELL_EVERY_S = 0.0
+    progress.REPORT_INTERVAL_S = 0.0
     counter = progress.Progress(frames)
     for _ in range(frames):
         time.sleep(0.02)

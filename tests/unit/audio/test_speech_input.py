@@ -150,6 +150,6 @@ def test_same_bytes_twice(tmp_path):
 @pytest.mark.parametrize(("rate_hz", "channels"), [(-5, 2), (0, 0), (2_000_000_000, -1), (48_000, 5000)])
 def test_a_track_that_states_nonsense_is_taken_for_a_usual_one(rate_hz, channels):
     context = SimpleNamespace(format=None, sample_rate=rate_hz, channels=channels)
-    track = audio_samples._track(SimpleNamespace(codec_context=context))
+    track = audio_samples._sample_format(SimpleNamespace(codec_context=context))
     assert 0 < track.rate_hz <= 768_000
     assert 0 < track.channels <= 64

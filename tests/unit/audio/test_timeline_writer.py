@@ -16,10 +16,10 @@ def place(blocks, *, picture_end=100_000, fill=False):
     """Lay (first value, position) blocks; every sample's value is its own number from the start of the sound."""
     out = io.BytesIO()
     placer = TimelineWriter(out, dtype="<i4", channels=1, sample_rate_hz=RATE)
-    placer.begin(picture_end=picture_end, fill=fill)
+    placer.start_source(video_end=picture_end, fill=fill)
     for first, position in blocks:
         placer.add(np.arange(first, first + BLOCK, dtype="<i4")[:, None], position)
-    placer.end()
+    placer.end_source()
     return np.frombuffer(out.getvalue(), "<i4"), placer.counts
 
 

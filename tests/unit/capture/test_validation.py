@@ -323,7 +323,7 @@ def test_a_clock_that_runs_over_goes_on(tmp_path):
 def test_few_key_frames_are_refused_only_if_it_costs_too_much(tmp_path, monkeypatch):
     path = make(tmp_path / "a.mp4", "-g", "1000", "-sc_threshold", "0", sound=False)
     assert look(path).frames == 100
-    monkeypatch.setattr("tapemill.capture.validation.LONGEST_LEAD_S", 3)
+    monkeypatch.setattr("tapemill.capture.validation.MAX_KEYFRAME_DISTANCE_S", 3)
     refused(path, "no key frame for 4 s from 00:00:00.000 on", "ffv1")
 
 

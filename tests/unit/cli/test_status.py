@@ -13,7 +13,7 @@ from rich.console import Console
 
 from tapemill.cli.main import main
 from tapemill.cli.status_view import view
-from tapemill.events.run_state import Course
+from tapemill.events.run_state import RunState
 from tests.support.event_script import RUN, START, Script
 from tests.support.project import ROOT
 
@@ -29,7 +29,7 @@ def script(tmp_path, monkeypatch):
 
 
 def shown(at_s, width=80, most_lines=None):
-    course = Course(RUN)
+    course = RunState(RUN)
     course.update()
     stream = io.StringIO()
     console = Console(file=stream, width=width, markup=False, highlight=False, emoji=False)

@@ -47,7 +47,7 @@ def test_fractions_survive_as_text(text):
 
 @pytest.mark.parametrize(("start", "stop"), [(5, 5), (6, 5), (-1, 3)])
 def test_a_span_is_never_empty_or_negative(start, stop):
-    with pytest.raises(ValueError, match="span"):
+    with pytest.raises(ValueError, match="frame range"):
         FrameRange(start, stop)
 
 

@@ -31,16 +31,16 @@ def total(monkeypatch):
 )
 def test_the_first_step_that_fits_is_taken(budget, value, passed):
     choice = first_that_fits(LADDER, CPU, budget)
-    assert choice.step.value == value
-    assert [decision.step for decision in choice.decisions] == [step.name for step in LADDER[:passed]]
+    assert choice.candidate.value == value
+    assert [decision.step for decision in choice.rejections] == [step.name for step in LADDER[:passed]]
 
 
 def test_by_default_what_the_device_has_left_counts():
-    assert first_that_fits([Candidate("a", 1, 11 * GIB), Candidate("b", 2, 10 * GIB)], CPU).step.value == 2
+    assert first_that_fits([Candidate("a", 1, 11 * GIB), Candidate("b", 2, 10 * GIB)], CPU).candidate.value == 2
     assert (
         first_that_fits(
             [Candidate("a", 1, 5 * GIB), Candidate("b", 2, 4 * GIB)], Device("cpu", memory_share=0.25)
-        ).step.value
+        ).candidate.value
         == 2
     )
 
@@ -48,8 +48,8 @@ def test_by_default_what_the_device_has_left_counts():
 @pytest.mark.parametrize(("down", "value"), [(0, 512), (1, 256), (2, 128), (7, 128)])
 def test_attempts_after_one_that_ran_out_begin_lower_and_end_with_the_last_step(down, value):
     choice = first_that_fits(LADDER, Device("cpu", degrade_level=down), 16 * GIB)
-    assert choice.step.value == value
-    assert all("earlier attempt" in decision.reason for decision in choice.decisions)
+    assert choice.candidate.value == value
+    assert all("earlier attempt" in decision.reason for decision in choice.rejections)
 
 
 def test_each_decision_is_logged_with_need_room_and_replacement(caplog):
@@ -60,7 +60,7 @@ def test_each_decision_is_logged_with_need_room_and_replacement(caplog):
         "not small tiles: it needs 4096 MiB, there are 3072 MiB: too little memory",
         "taking tiny tiles: it needs 2048 MiB of 3072 MiB",
     ]
-    assert choice.decisions[0].to_plain() == {
+    assert choice.rejections[0].to_plain() == {
         "step": "large tiles",
         "need_bytes": 8 * GIB,
         "budget_bytes": 3 * GIB,
@@ -70,8 +70,8 @@ def test_each_decision_is_logged_with_need_room_and_replacement(caplog):
 
 def test_the_last_step_is_tried_when_others_hold_the_memory_only_now(caplog):
     choice = first_that_fits(LADDER, CPU, GIB)
-    assert choice.step.value == 128
-    assert len(choice.decisions) == 2
+    assert choice.candidate.value == 128
+    assert len(choice.rejections) == 2
     assert "tried all the same" in caplog.text
 
 
@@ -83,8 +83,8 @@ def test_what_can_never_fit_is_refused_with_figures():
 
 def test_an_intel_card_holds_no_tensor_of_4_gib():
     ladder = [Candidate("whole frame", 1, 6 * GIB, 4 * GIB), Candidate("halves", 2, 6 * GIB, 4 * GIB - 1)]
-    assert first_that_fits(ladder, Device("xpu"), 16 * GIB).step.value == 2
-    assert first_that_fits(ladder, Device("cuda"), 16 * GIB).step.value == 1
+    assert first_that_fits(ladder, Device("xpu"), 16 * GIB).candidate.value == 2
+    assert first_that_fits(ladder, Device("cuda"), 16 * GIB).candidate.value == 1
     with pytest.raises(OutOfMemory, match="4096 MiB in one"):
         first_that_fits(ladder[:1], Device("xpu"), 16 * GIB)
 

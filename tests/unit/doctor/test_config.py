@@ -138,7 +138,7 @@ def test_a_model_that_is_not_there_or_another_is_an_error(patient):
     patient.configure(subtitles={"model": "tiny"})
     missing = patient.only("check_models")
     assert missing.title == "the speech model tiny is not there"
-    assert missing.remedy == "run `snakemake --profile profiles/cpu models` once"
+    assert missing.remedy == "run `snakemake --profile profiles/cpu fetch_models` once"
     patient.configure()
     with patient.path(DEMO_MODEL).open("ab") as model:
         model.write(b"x")

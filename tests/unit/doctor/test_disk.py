@@ -171,7 +171,7 @@ def test_a_card_in_use_is_named_with_who_has_it(patient):
     assert patient.found("check_leases") == []
     folder = runtime_folder()
     with lease.leased(folder, "xpu0", "run 4711", lambda said: None) as held:
-        held.tell("enhance_scene T01 0000000")
+        held.update("enhance_scene T01 0000000")
         (found,) = patient.found("check_leases")
         assert found.level == "ok"
         assert found.title.startswith("xpu0 is in use: run 4711 (process ")

@@ -3,7 +3,7 @@ from datetime import timedelta
 import pytest
 
 from tapemill.events.eta import forecast
-from tapemill.events.run_state import Course
+from tapemill.events.run_state import RunState
 from tests.support.event_script import RUN, START, Script
 
 
@@ -14,7 +14,7 @@ def script(tmp_path, monkeypatch):
 
 
 def at(seconds):
-    course = Course(RUN)
+    course = RunState(RUN)
     course.update()
     return forecast(course, START + timedelta(seconds=seconds))
 

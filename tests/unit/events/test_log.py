@@ -107,7 +107,7 @@ def job():
 
 def test_a_job_tells_its_whole_course(run, monkeypatch):
     def main(_):
-        monkeypatch.setattr(progress, "TELL_EVERY_S", 0.0)
+        monkeypatch.setattr(progress, "REPORT_INTERVAL_S", 0.0)
         progress.report("on a card", lane="gpu1", device_uuid="abc")
         counter = progress.Progress(40)
         counter.advance(10)
@@ -187,7 +187,7 @@ def test_what_the_job_was_given_is_told_at_its_start(run):
 
 
 def test_a_follower_reads_each_line_once_and_waits_for_half_ones(run):
-    follower = events.Follower(run)
+    follower = events.EventTail(run)
     assert follower.new() == []
     events.write("job_started", **JOB, attempt=1)
     assert [event.kind for event in follower.new()] == ["job_started"]
@@ -210,7 +210,7 @@ def test_a_follower_reads_each_line_once_and_waits_for_half_ones(run):
 def test_a_follower_finds_the_files_of_other_machines(run):
     events.write("job_started", **JOB, attempt=1)
     (path,) = events.FOLDER.glob("*.jsonl")
-    follower = events.Follower(run)
+    follower = events.EventTail(run)
     assert len(follower.new()) == 1
     path.with_name(f"{run}.elsewhere.jsonl").write_bytes(path.read_bytes())
     assert len(follower.new()) == 1

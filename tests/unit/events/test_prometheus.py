@@ -3,7 +3,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tapemill.cli.main import main
 from tapemill.events import prometheus
-from tapemill.events.run_state import Course
+from tapemill.events.run_state import RunState
 from tests.support.event_script import RUN, START, Script
 
 LANES = [{"name": "xpu0", "kind": "xpu", "jobs": 2}, {"name": "xpu1", "kind": "xpu", "jobs": 2}]
@@ -37,7 +37,7 @@ def read(text):
 
 
 def now():
-    course = Course(RUN)
+    course = RunState(RUN)
     course.update()
     return read(prometheus.text(course))
 
@@ -94,7 +94,7 @@ def test_names_with_any_character_survive(tmp_path, script):
 
 def test_the_file_is_written_whole_and_the_command_prints_the_same(tmp_path, script, capsys):
     script.end(30)
-    course = Course(RUN)
+    course = RunState(RUN)
     course.update()
     prometheus.write(course)
     assert [path.name for path in (tmp_path / "events").iterdir() if path.suffix != ".jsonl"] == ["metrics.prom"]

@@ -7,10 +7,10 @@ import sys
 import pytest
 
 from tapemill.core.errors import ConfigError
-from tapemill.events import attempts, run_summary
+from tapemill.events import attempts
 from tapemill.events import log as events
-from tapemill.events.attempts import History
-from tapemill.events.run_state import Count, Course, find
+from tapemill.events.attempts import AttemptLog
+from tapemill.events.run_state import Count, RunState, latest_run
 from tests.support.event_script import RUN, START, Script
 from tests.support.project import ROOT
 
@@ -55,7 +55,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def course(*, is_new=True):
-    found = Course(RUN)
+    found = RunState(RUN)
     assert found.update() is is_new
     return found
 
@@ -143,15 +143,15 @@ def test_events_whose_first_line_is_lost_are_no_run_that_was_killed(folder):
 
 def test_the_latest_run_is_found_or_the_one_that_is_named(folder):
     with pytest.raises(ConfigError, match="no run has left events"):
-        find(None)
+        latest_run(None)
     for run in ("20261121T100000Z-here-1-1", "20261121T110000Z-here-1-1", "20261122T100000Z-here-1-1"):
         Script(folder, run).begin({})
-    assert find(None).run == "20261122T100000Z-here-1-1"
-    assert find("20261121T10").run == "20261121T100000Z-here-1-1"
+    assert latest_run(None).run == "20261122T100000Z-here-1-1"
+    assert latest_run("20261121T10").run == "20261121T100000Z-here-1-1"
     with pytest.raises(ConfigError, match="2 runs here begin with 20261121"):
-        find("20261121")
+        latest_run("20261121")
     with pytest.raises(ConfigError, match="no runs here begin with 2025"):
-        find("2025")
+        latest_run("2025")
 
 
 def attempt(log, work):
@@ -160,31 +160,41 @@ def attempt(log, work):
     return subprocess.run(command, env=environment, stderr=subprocess.DEVNULL, check=False).returncode
 
 
-@pytest.mark.parametrize(
-    "jobs",
-    [
-        {"cut_scene/T01/0000000": [DIE, WELL]},
+JOBS = {
+    "lost": ({"cut_scene/T01/0000000": [DIE, WELL]}, {"tried_again": 1, "attempts_lost": 1}),
+    "lost twice": (
         {"cut_scene/T01/0000000": [HICCUP, DIE, WELL], "cut_scene/T01/0000050": [DIE]},
+        {"tried_again": 1, "attempts_lost": 2, "interrupted": 1},
+    ),
+    "lowered and kept": (
         {"enhance_scene/T01/0000000": [FULL, LESS], "enhance_scene/T01/0000050": [KEPT]},
+        {"tried_again": 1, "attempts_lost": 1, "lowered": 1, "replaced": 1},
+    ),
+    "failed and stopped": (
         {"cut_scene/T01/0000000": [BAD], "enhance_scene/T01/0000000": [STOP]},
+        {"failed": 1, "interrupted": 1},
+    ),
+    "stopped in another attempt": (
         {"cut_scene/T01/0000000": [HICCUP, STOP], "mux_tape/T01": [HICCUP, BAD]},
-    ],
-    ids=["lost", "lost twice", "lowered and kept", "failed and stopped", "stopped in another attempt"],
-)
-def test_notes_and_events_of_jobs_say_the_same(folder, jobs):
+        {"failed": 1, "interrupted": 1},
+    ),
+}
+
+
+@pytest.mark.parametrize(("jobs", "expected"), JOBS.values(), ids=JOBS)
+def test_events_of_real_jobs_become_the_outcome_of_their_run(folder, jobs, expected):
     Script(folder).begin({})
     for log, works in jobs.items():
         for work in works:
             attempt(log, work)
     failed_logs = [f"logs/{log}.log" for log, works in jobs.items() if works[-1] == BAD]
-    by_notes = run_summary.facts("run", failed_logs)
-    by_events = Course(RUN)
-    by_events.update()
-    by_events.history.lose_running()
-    found = by_events.facts()
-    assert found == by_notes
-    counted = (found.tried_again, found.attempts_lost, found.lowered, found.interrupted, len(found.failed))
-    assert any(counted)
+    at_end = course().outcome_at_end(failed_logs)
+    counts = {name: len(value) if isinstance(value, tuple) else value for name, value in vars(at_end).items()}
+    assert {name: number for name, number in counts.items() if number} == expected
+    # Whoever reads the events later finds the same.
+    later = course()
+    later.history.lose_running()
+    assert later.facts() == at_end
 
 
 def test_an_attempt_whose_every_event_is_lost_counts_all_the_same(folder):
@@ -203,7 +213,7 @@ def test_history_event_by_event_is_history_as_a_whole(folder):
     script.job(1, 2, "cut_scene", scene="1", attempt=2)
     script.job(1, None, "cut_scene", scene="2")
     read = events.read(RUN, folder / "events")
-    step_by_step = History()
+    step_by_step = AttemptLog()
     for event in read:
         step_by_step.add(event)
     assert step_by_step.attempts == attempts.attempts(read)

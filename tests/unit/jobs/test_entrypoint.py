@@ -74,7 +74,7 @@ def test_a_job_without_room_does_not_begin(tmp_path):
     with small_disk(tmp_path / "disk", "1m") as disk:
         of_disk = job(tmp_path)
         of_disk.config |= {"disk": {"reserve_gb": 0}}
-        of_disk.output, of_disk.resources = [str(disk.path / "a.mkv")], {"writes_mb": 2}
+        of_disk.output, of_disk.resources = [str(disk.path / "a.mkv")], {"disk_mb": 2}
         with pytest.raises(SystemExit) as caught:
             entrypoint.run(lambda _: pytest.fail("the job began"), of_disk)
     assert caught.value.code == 78
@@ -198,7 +198,7 @@ def test_a_job_whose_run_is_gone_leaves_the_log_to_the_next_run(tmp_path):
     log.parent.mkdir(parents=True)
     log.write_text("of the next run")
     gone = f"{liveness.BOOT_ID.read_text().strip()} {os.getpid()}-1"
-    environment = os.environ | {"PYTHONPATH": str(ROOT / "scripts"), liveness.VARIABLE: gone}
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "scripts"), liveness.RUN_VARIABLE: gone}
     job = subprocess.run([sys.executable, "-c", JOB, "nothing"], cwd=tmp_path, env=environment, check=False)
     assert job.returncode == 75
     assert log.read_text() == "of the next run"
@@ -219,5 +219,5 @@ def test_a_fatal_error_stops_the_run_and_jobs_that_start_all_the_same_leave(run,
 
 def test_an_unusable_capture_stops_no_run(run, tmp_path):
     assert job_fails_of(run, "InputError") == "78"
-    time.sleep(4 * abort.PAUSE_S)
+    time.sleep(4 * abort.POLL_INTERVAL_S)
     assert abort.abort_reason(liveness.run_of(run.pid).id) is None

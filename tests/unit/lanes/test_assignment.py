@@ -111,13 +111,13 @@ def test_a_retry_leaves_the_lane_to_others_and_takes_it_rather_than_nothing():
 
 
 def test_a_rule_keeps_to_its_number_of_lanes():
-    wishes = [wish(key, 20, rule="enhance", lanes_at_most=1) for key in "abc"] + [wish("s", 1)]
+    wishes = [wish(key, 20, rule="enhance", max_lanes=1) for key in "abc"] + [wish("s", 1)]
     lanes = [LaneState("gpu0", 2), LaneState("gpu1", 2)]
     assert placed(wishes, lanes) == {"a": "gpu0", "s": "gpu1", "b": "gpu0"}
     running = holding("gpu1", wish("x", 5, rule="enhance"), free=1)
     assert placed(wishes[:1], [LaneState("gpu0", 2), running]) == {"a": "gpu1"}
     assert placed(wishes[:3], [LaneState(f"gpu{number}", 1) for number in range(3)]) == {"a": "gpu0"}
-    two = [replace(job, lanes_at_most=2) for job in wishes[:3]]
+    two = [replace(job, max_lanes=2) for job in wishes[:3]]
     assert placed(two, [LaneState(f"gpu{number}", 1) for number in range(3)]) == {"a": "gpu0", "b": "gpu1"}
 
 
@@ -169,14 +169,14 @@ class Clock:
 
     def settle(self, now_s, used, ready=(), finished=()):
         self.used = dict(zip(self.capacity, used, strict=True))
-        self.ledger.settle(used=self.used, ready=ready, finished=finished.__contains__, now_s=now_s)
+        self.ledger.remove_ended(used=self.used, ready=ready, finished=finished.__contains__, now_s=now_s)
         return self.ledger.lanes(self.capacity, self.used, now_s)
 
 
 def test_the_ledger_knows_what_remains():
     clock = Clock()
-    clock.ledger.give(wish("a", 10), "gpu0", 100)
-    clock.ledger.give(wish("b", 4), "gpu0", 100)
+    clock.ledger.assign(wish("a", 10), "gpu0", 100)
+    clock.ledger.assign(wish("b", 4), "gpu0", 100)
     first, second = clock.settle(103, (2, 0))
     assert (first.remaining_s, first.free, [job.key for job in first.jobs]) == (11, 0, ["a", "b"])
     assert second.is_idle
@@ -189,12 +189,12 @@ def test_the_ledger_knows_what_remains():
 
 def test_a_job_that_is_ready_again_failed_where_it_was():
     clock = Clock()
-    clock.ledger.give(wish("a"), "gpu0", 0)
+    clock.ledger.assign(wish("a"), "gpu0", 0)
     assert clock.settle(1, (0, 0), ready=["a"])[0].is_idle
-    clock.ledger.give(wish("a"), "gpu1", 1)
+    clock.ledger.assign(wish("a"), "gpu1", 1)
     clock.settle(2, (0, 0), ready=["a"])
     assert clock.ledger.failed_at("a") == {"gpu0", "gpu1"}
-    clock.ledger.give(wish("a"), "gpu1", 2)
+    clock.ledger.assign(wish("a"), "gpu1", 2)
     clock.settle(3, (0, 0), finished=["a"])
     assert clock.ledger.failed_at("a") == frozenset()
 
@@ -202,8 +202,8 @@ def test_a_job_that_is_ready_again_failed_where_it_was():
 def test_a_job_that_failed_for_good_leaves_its_lane():
     clock = Clock()
     for key in "ab":
-        clock.ledger.give(wish(key, 7), "gpu0", 0)
-    clock.ledger.give(wish("c", 7), "gpu1", 0)
+        clock.ledger.assign(wish(key, 7), "gpu0", 0)
+    clock.ledger.assign(wish("c", 7), "gpu1", 0)
     first, second = clock.settle(5, (1, 1))
     assert [job.key for job in first.jobs] == ["b"]
     assert first.remaining_s == 7
@@ -212,4 +212,4 @@ def test_a_job_that_failed_for_good_leaves_its_lane():
 
 def test_a_lane_held_by_somebody_else_is_not_idle():
     lane, _ = Clock().settle(0, (1, 0))
-    assert (lane.strangers, lane.is_idle, lane.lets_wait) == (1, False, False)
+    assert (lane.strangers, lane.is_idle, lane.accepts_queued) == (1, False, False)

@@ -9,8 +9,8 @@ from types import SimpleNamespace
 import pytest
 
 from tapemill.core.errors import LaneError, SetupError
-from tapemill.devices import pci, visibility
-from tapemill.devices.enumerate import Gpu, uuid_text
+from tapemill.devices import gpu_record, pci, visibility
+from tapemill.devices.enumerate import Gpu, enumerate_gpus, uuid_text
 from tapemill.lanes import gpu_registry
 from tests.support.fakes import torch_driver
 from tests.support.project import ROOT
@@ -82,7 +82,7 @@ def two_arcs(machine):
 
 def test_cards_are_listed_in_pci_order_whatever_mask_is_in_force(two_arcs, monkeypatch):
     monkeypatch.setenv("ZE_AFFINITY_MASK", "1")
-    listed = gpu_registry.enumerate_gpus("xpu")
+    listed = enumerate_gpus("xpu")
     assert [card.uuid for card in listed] == [torch_driver.uuid_of(0), torch_driver.uuid_of(1)]
     assert listed[1] == Gpu(
         kind="xpu",
@@ -95,17 +95,17 @@ def test_cards_are_listed_in_pci_order_whatever_mask_is_in_force(two_arcs, monke
         mask="ZE_AFFINITY_MASK=1 ZE_ENABLE_PCI_ID_DEVICE_ORDER=1",
     )
     assert Gpu.from_plain(json.loads(json.dumps(listed[1].to_plain()))) == listed[1]
-    assert gpu_registry.enumerate_gpus("cpu") == []
+    assert enumerate_gpus("cpu") == []
 
 
 def test_the_mask_that_is_listed_selects_the_card(two_arcs):
-    for card in gpu_registry.enumerate_gpus("xpu"):
+    for card in enumerate_gpus("xpu"):
         environ = dict(part.split("=") for part in card.mask.split())
         assert two_arcs.job("xpu", None, **environ).uuid == card.uuid
 
 
 def test_a_job_knows_the_card_that_it_works_on(two_arcs):
-    gpu_registry.record_gpus("xpu")
+    gpu_record.record_gpus("xpu")
     done = subprocess.run([sys.executable, "-c", OPEN], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == ["Intel(R) Arc(TM) A770 Graphics", torch_driver.uuid_of(1), ADDRESSES[1]]
@@ -117,7 +117,7 @@ def test_integrated_graphics_take_a_number_but_are_no_card(machine):
     machine.has("xpu", graphics, torch_driver.arc(1), torch_driver.arc(2))
     for address in ("0000:00:02.0", *ADDRESSES):
         torch_driver.plug(machine.folder / "sys", address)
-    listed = gpu_registry.record_gpus("xpu")
+    listed = gpu_record.record_gpus("xpu")
     assert [(card.number, card.uuid, card.pci_address) for card in listed] == [
         (1, torch_driver.uuid_of(1), ADDRESSES[0]),
         (2, torch_driver.uuid_of(2), ADDRESSES[1]),
@@ -129,16 +129,16 @@ def test_integrated_graphics_take_a_number_but_are_no_card(machine):
 def test_an_address_is_unknown_rather_than_wrong(machine):
     machine.has("xpu", torch_driver.arc(0), torch_driver.arc(1))
     torch_driver.plug(machine.folder / "sys", ADDRESSES[0])
-    assert [card.pci_address for card in gpu_registry.enumerate_gpus("xpu")] == ["", ""]
+    assert [card.pci_address for card in enumerate_gpus("xpu")] == ["", ""]
     # One more that the kernel knows and the driver does not: which of the three it is cannot be told.
     for address in (ADDRESSES[1], "0000:0a:00.0"):
         torch_driver.plug(machine.folder / "sys", address)
-    assert [(card.number, card.pci_address) for card in gpu_registry.enumerate_gpus("xpu")] == [(0, ""), (1, "")]
+    assert [(card.number, card.pci_address) for card in enumerate_gpus("xpu")] == [(0, ""), (1, "")]
 
 
 def test_torch_tells_addresses_of_nvidia_cards_and_their_numbers_follow_them(machine):
     machine.has("cuda", torch_driver.geforce(0), torch_driver.geforce(1))
-    listed = gpu_registry.enumerate_gpus("cuda")
+    listed = enumerate_gpus("cuda")
     assert [card.pci_address for card in listed] == ["0000:10:00.0", "0000:11:00.0"]
     assert [card.mask for card in listed][1] == "CUDA_VISIBLE_DEVICES=1 CUDA_DEVICE_ORDER=PCI_BUS_ID"
 
@@ -166,26 +166,26 @@ def test_a_render_node_is_named_by_where_the_card_sits(machine, monkeypatch):
 def test_a_job_is_on_the_card_of_its_lane(machine, kind):
     one = torch_driver.arc if kind == "xpu" else torch_driver.geforce
     machine.has(kind, one(0), one(1), one(2))
-    recorded = gpu_registry.record_gpus(kind)
+    recorded = gpu_record.record_gpus(kind)
     for number in (0, 1, 2):
         assert machine.job(kind, number) == recorded[number]
 
 
 def test_a_job_on_the_wrong_card_stops_and_names_both(two_arcs):
-    gpu_registry.record_gpus("xpu")
+    gpu_record.record_gpus("xpu")
     # The cards change places, as after moving one to another slot while the list stays.
     two_arcs.has("xpu", torch_driver.arc(1, name="Arc B580"), torch_driver.arc(0))
     told = two_arcs.job("xpu", 0)
     assert "LaneError: the job is on the wrong card: Arc B580, " + torch_driver.uuid_of(1) in told
     assert f"instead of Intel(R) Arc(TM) A770 Graphics, {torch_driver.uuid_of(0)}" in told
     assert "(ZE_AFFINITY_MASK=0 ZE_ENABLE_PCI_ID_DEVICE_ORDER=1)" in told
-    gpu_registry.record_gpus("xpu")
+    gpu_record.record_gpus("xpu")
     assert two_arcs.job("xpu", 0).uuid == torch_driver.uuid_of(1)
 
 
 def test_under_a_cluster_s_mask_the_card_has_to_be_one_of_the_machine(two_arcs):
     assert two_arcs.job("xpu", None, ZE_AFFINITY_MASK="1").uuid == torch_driver.uuid_of(1)
-    recorded = gpu_registry.record_gpus("xpu")
+    recorded = gpu_record.record_gpus("xpu")
     assert two_arcs.job("xpu", None, ZE_AFFINITY_MASK="1") == recorded[1]
     two_arcs.has("xpu", torch_driver.arc(0), torch_driver.arc(7))
     assert "wrong card" in two_arcs.job("xpu", None, ZE_AFFINITY_MASK="1")
@@ -204,7 +204,7 @@ def test_a_mask_that_leaves_nothing_is_shown(two_arcs):
 
 def test_numbers_are_those_a_mask_leaves_or_all(two_arcs, monkeypatch):
     assert gpu_registry.gpu_numbers("xpu") == [0, 1]
-    assert gpu_registry.recorded_gpus("xpu") is not None
+    assert gpu_record.recorded_gpus("xpu") is not None
     monkeypatch.setenv("ZE_AFFINITY_MASK", "1")
     assert gpu_registry.gpu_numbers("xpu") == [1]
     assert gpu_registry.gpu_numbers("cpu") == []
@@ -218,29 +218,29 @@ def test_a_mask_of_uuids_is_understood_through_the_cards(machine, monkeypatch):
 
 
 def test_the_record_holds_until_the_machine_or_torch_is_another(two_arcs, monkeypatch):
-    assert gpu_registry.recorded_gpus("xpu") is None
-    listed = gpu_registry.record_gpus("xpu")
-    assert gpu_registry.recorded_gpus("xpu") == listed
+    assert gpu_record.recorded_gpus("xpu") is None
+    listed = gpu_record.record_gpus("xpu")
+    assert gpu_record.recorded_gpus("xpu") == listed
     folder = two_arcs.folder / "run" / "tapemill"
     assert [path.name for path in folder.iterdir()] == ["cards-xpu.json"]
     # Inside an allocation other cards may have the same numbers.
     monkeypatch.setenv("SLURM_JOB_ID", "4711")
-    assert gpu_registry.recorded_gpus("xpu") is None
+    assert gpu_record.recorded_gpus("xpu") is None
     monkeypatch.delenv("SLURM_JOB_ID")
     two_arcs.has("xpu", torch_driver.arc(0), version="2.14.0")
-    assert gpu_registry.recorded_gpus("xpu") is None
+    assert gpu_record.recorded_gpus("xpu") is None
     two_arcs.has("xpu", torch_driver.arc(0))
-    assert gpu_registry.recorded_gpus("xpu") == listed
+    assert gpu_record.recorded_gpus("xpu") == listed
     monkeypatch.setattr(gpu_registry, "BOOT_ID", two_arcs.folder / "boot_id")
     (two_arcs.folder / "boot_id").write_text("another\n")
-    assert gpu_registry.recorded_gpus("xpu") is None
+    assert gpu_record.recorded_gpus("xpu") is None
     (folder / "cards-xpu.json").write_text('{"boot"')
-    assert gpu_registry.recorded_gpus("xpu") is None
+    assert gpu_record.recorded_gpus("xpu") is None
 
 
 def test_lanes_that_have_a_card_are_recorded(two_arcs):
     gpu_registry.check_lanes("xpu", [0, 1])
-    assert [card.number for card in gpu_registry.recorded_gpus("xpu")] == [0, 1]
+    assert [card.number for card in gpu_record.recorded_gpus("xpu")] == [0, 1]
     gpu_registry.check_lanes("cpu", [0, 1, 2])
 
 
@@ -263,7 +263,7 @@ def test_lanes_that_have_a_card_are_recorded(two_arcs):
             "cpu",
             [],
             "the profile declares xpu lanes, but the installed torch 2.13.0+cpu cannot use them",
-            "install torch for these cards with `make setup DEVICE=xpu` (README, Set-up for cards), or run on the CPU",
+            "install torch for these cards with `make setup DEVICE=xpu` (README, Set-up for GPUs), or run on the CPU",
         ),
     ],
 )
@@ -278,7 +278,7 @@ def test_a_lane_without_a_card_is_named_with_what_to_do(machine, built, plugged,
 def test_a_driver_that_fails_is_quoted(machine):
     machine.has("xpu", torch_driver.arc(0), says="zeInit: no permission for /dev/dri/renderD128")
     with pytest.raises(SetupError, match="could not list the xpu cards") as caught:
-        gpu_registry.enumerate_gpus("xpu")
+        enumerate_gpus("xpu")
     assert caught.value.stderr_tail[-1] == "zeInit: no permission for /dev/dri/renderD128"
 
 
@@ -289,14 +289,14 @@ def test_a_driver_that_hangs_is_left(machine, monkeypatch):
     (machine.folder / "packages" / "torch" / "__init__.py").write_text("import time; time.sleep(600)")
     monkeypatch.setattr(enumerate, "LIST_TIMEOUT_S", 1.0)
     with pytest.raises(SetupError, match="did not list the xpu cards within 1 s"):
-        gpu_registry.enumerate_gpus("xpu")
+        enumerate_gpus("xpu")
 
 
 def test_a_program_of_the_working_folder_cannot_stand_in_for_torch(two_arcs, monkeypatch):
     (two_arcs.folder / "here").mkdir()
     (two_arcs.folder / "here" / "torch.py").write_text("raise SystemExit('wrong torch')")
     monkeypatch.chdir(two_arcs.folder / "here")
-    assert len(gpu_registry.enumerate_gpus("xpu")) == 2
+    assert len(enumerate_gpus("xpu")) == 2
 
 
 @pytest.mark.parametrize(
@@ -316,11 +316,11 @@ def test_a_uuid_is_the_same_in_every_spelling(value):
 
 def test_a_card_without_uuid_is_told_by_its_place(machine):
     machine.has("hip", torch_driver.geforce(0, uuid=""), torch_driver.geforce(1, uuid=""))
-    recorded = gpu_registry.record_gpus("hip")
+    recorded = gpu_record.record_gpus("hip")
     assert machine.job("hip", 1) == recorded[1]
     # Two cards of which nothing is known are not the same.
     unknown = replace(recorded[0], pci_address="")
     Path(machine.folder / "run" / "tapemill" / "cards-hip.json").write_text(
-        json.dumps({**gpu_registry._circumstances(), "cards": [unknown.to_plain()]})
+        json.dumps({**gpu_registry._validity(), "cards": [unknown.to_plain()]})
     )
     assert "wrong card" in machine.job("hip", 0)

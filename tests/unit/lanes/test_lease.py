@@ -18,7 +18,7 @@ HOLDER = """
 import sys; from pathlib import Path
 from tapemill.lanes import lease
 held = lease.acquire(Path(sys.argv[1]), "xpu0", "run 4711", print)
-held.tell("enhance_scene T01 0000300", 60.0); print("held", flush=True); sys.stdin.read()
+held.update("enhance_scene T01 0000300", 60.0); print("held", flush=True); sys.stdin.read()
 """
 
 
@@ -63,10 +63,10 @@ def test_who_waits_says_for_whom_and_gets_the_lease_of_one_that_was_killed(tmp_p
 
 def test_the_lease_says_who_has_it(tmp_path):
     with lease.leased(tmp_path, "cpu1", "run 1", print) as held:
-        held.tell("transcribe_scene T01 0000000", 30.0)
+        held.update("transcribe_scene T01 0000000", 30.0)
         assert lease.facts(tmp_path, "cpu1")["limit_s"] == 30.0
         # A shorter text leaves nothing of a longer one behind.
-        held.tell("idle")
+        held.update("idle")
         assert json.loads((tmp_path / "cpu1.lease").read_text())["doing"] == "idle"
 
 

@@ -210,7 +210,7 @@ def test_a_worker_waits_for_its_lease_and_its_client_says_so(orders, caplog):
     base = runtime_folder()
     with caplog.at_level(logging.INFO):
         with lease.leased(base, "cpu0", "another run", print) as held:
-            held.tell("enhance_scene T01 0000000")
+            held.update("enhance_scene T01 0000000")
             thread = threading.Thread(target=client.submit, args=(task(lane_functions.note, diary="diary"), orders))
             thread.start()
             wait_for(lambda: "waiting for cpu0: another run" in caplog.text)

@@ -203,7 +203,7 @@ def test_a_file_of_ones_own_is_pinned_on_first_sight_and_refused_when_changed(lo
 def test_a_file_that_is_not_there(lock, tmp_path):
     with pytest.raises(ModelError, match="correct the path"):
         fetch(lock, str(tmp_path / "mine.pt"))
-    with pytest.raises(ModelError, match="snakemake models"):
+    with pytest.raises(ModelError, match="snakemake fetch_models"):
         verify_model(tmp_path / "mine.pt", SHA256)
 
 

@@ -13,8 +13,8 @@ from tapemill.planning import Requests
 from tapemill.scenes import Scene
 from tapemill.scenes.table import write_scenes
 from tapemill.storage.atomic import write_json
-from tapemill.workflow.job_params import Job
-from tapemill.workflow.tape import TapeLookup
+from tapemill.workflow.job_params import JobParams
+from tapemill.workflow.tape import TapeState
 
 PICTURE = VideoInfo(
     720, 576, "yuv422p", 8, Fraction(16, 15), Fraction(25), "tff", Colour("bt470bg", "bt470bg", "bt470bg", "tv")
@@ -32,7 +32,7 @@ def asked(tmp_path):
     table = tmp_path / "scenes.tsv"
     spans = {SHORT: FrameRange(0, 50), LONG: FrameRange(50, 800)}
     write_scenes([Scene(id, span, PICTURE.rate) for id, span in spans.items()], table)
-    lookup = TapeLookup(TapeRow("T", source, "T", "", "en", "auto", "auto"), tmp_path / "results")
+    lookup = TapeState(TapeRow("T", source, "T", "", "en", "auto", "auto"), tmp_path / "results")
 
     def ask(rule, scene=None, *, attempt=1, hours=1.0, enhance=None, known=True):
         if known:
@@ -43,7 +43,9 @@ def asked(tmp_path):
             write_json(lookup.facts_path, capture.to_plain())
         config = load_config({"enhance": enhance or {}})
         settings = SceneSettings.planned({**config["enhance"], "overrides": ""}, ["T"])
-        requests = Requests(lambda wildcards: Job(lookup, wildcards.scene, lambda: table, settings), config, model)
+        requests = Requests(
+            lambda wildcards: JobParams(lookup, wildcards.scene, lambda: table, settings), config, model
+        )
         about = {"wildcards": SimpleNamespace(scene=scene), "attempt": attempt, "rulename": rule}
         return requests.mem_mb(**about), requests.minutes(**about)
 
@@ -56,7 +58,7 @@ def test_time_goes_with_the_length_of_the_scene_and_memory_does_not(asked):
     assert short[1] < long[1]
 
 
-@pytest.mark.parametrize("rule", ["hash_capture", "detect_scenes", "clean_sound", "mux_tape", "sample_tape"])
+@pytest.mark.parametrize("rule", ["hash_capture", "detect_scenes", "clean_sound", "mux_tape", "sample_report_frames"])
 def test_time_goes_with_the_length_of_the_tape(asked, rule):
     assert asked(rule, hours=0.2)[1] < asked(rule, hours=8.0)[1]
 

@@ -19,8 +19,8 @@ from tapemill.planning import disk_usage, file_sizes
 from tapemill.scenes import cut_scene
 from tapemill.scenes.table import make_scenes, write_scenes
 from tapemill.storage.atomic import write_json
-from tapemill.workflow.job_params import Job
-from tapemill.workflow.tape import TapeLookup
+from tapemill.workflow.job_params import JobParams
+from tapemill.workflow.tape import TapeState
 from tests.support.capture_info import capture_of
 from tests.support.media.frame_codes import make_capture
 from tests.support.small_disk import small_disk
@@ -47,7 +47,7 @@ def tape(short, tmp_path, monkeypatch):
     facts = capture_of(short, interlaced="tff")
     frames = HOURS * 3600 * 25
     facts = replace(facts, takes=(replace(facts.takes[0], frames=frames),), sounds=(SOUND,))
-    lookup = TapeLookup(TapeRow("T01", short, "", "", "en", "tff", "4:3"))
+    lookup = TapeState(TapeRow("T01", short, "", "", "en", "tff", "4:3"))
     write_json(lookup.facts_path, facts.to_plain())
     return lookup
 
@@ -162,12 +162,12 @@ def test_a_run_without_room_is_refused_before_it_begins(tape, tmp_path):
 def test_what_single_jobs_write(tape):
     scenes(tape)
     settings = SceneSettings(enhance(), [], dict)
-    job = Job(tape, "0000750", lambda: Path("results/T01/scenes.tsv"), settings)
-    cut, clip, speech = (disk_usage.writes_mb(job, work) for work in ("cut", "clip", "speech"))
+    job = JobParams(tape, "0000750", lambda: Path("results/T01/scenes.tsv"), settings)
+    cut, clip, speech = (disk_usage.disk_mb(job, work) for work in ("cut", "clip", "speech"))
     assert 150 < cut < 400
     assert 40 < clip < 80
     assert speech == 1
-    whole = Job(tape, None, lambda: Path("results/T01/scenes.tsv"), settings)
-    assert disk_usage.writes_mb(whole, "tape") > 240 * clip * 0.9
-    assert 2000 < disk_usage.writes_mb(whole, "sound") < 6000
+    whole = JobParams(tape, None, lambda: Path("results/T01/scenes.tsv"), settings)
+    assert disk_usage.disk_mb(whole, "tape") > 240 * clip * 0.9
+    assert 2000 < disk_usage.disk_mb(whole, "sound") < 6000
     assert isinstance(EnhanceSettings(**settings.of_tape), EnhanceSettings)

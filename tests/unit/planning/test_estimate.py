@@ -20,7 +20,7 @@ from tapemill.planning.snakemake_jobs import PlannedJob, Run
 from tapemill.planning.text_view import duration, show
 from tapemill.scenes.table import make_scenes, write_scenes
 from tapemill.storage.atomic import write_json
-from tapemill.workflow.tape import TapeLookup
+from tapemill.workflow.tape import TapeState
 from tests.support.capture_info import capture_of
 from tests.support.media.frame_codes import make_capture
 from tests.support.project import DEMO_MODEL, ROOT
@@ -56,7 +56,7 @@ def lookup(short, tmp_path, monkeypatch):
     (tmp_path / "config").mkdir()
     for name in ("models.yaml", "models.lock"):
         (tmp_path / "config" / name).write_bytes((ROOT / "config" / name).read_bytes())
-    return TapeLookup(TapeRow("T", short, "Summer", "", "en", "tff", "4:3"))
+    return TapeState(TapeRow("T", short, "Summer", "", "en", "tff", "4:3"))
 
 
 def probed(lookup):
@@ -110,7 +110,7 @@ def test_before_anything_ran_the_head_of_the_capture_is_what_is_known(lookup):
 def test_a_capture_that_cannot_be_opened_counts_by_its_size(lookup, tmp_path):
     broken = tmp_path / "broken.mkv"
     broken.write_bytes(bytes(36_000_000))
-    other = TapeLookup(TapeRow("T", broken, "T", "", "en", "tff", "4:3"))
+    other = TapeState(TapeRow("T", broken, "T", "", "en", "tff", "4:3"))
     assert plan(other, jobs()).tapes[0].video_s == pytest.approx(10.0)
 
 
@@ -262,7 +262,7 @@ def test_a_run_beyond_its_budget_is_refused(lookup):
     probed(lookup)
     with pytest.raises(FatalError) as caught:
         check(lookup, jobs(), hours=0.005)
-    for words in ("exceeds the budget", "it may 0.005 h (budget: hours)", "stated figures", "snakemake plan"):
+    for words in ("exceeds the budget", "it may 0.005 h (budget: hours)", "stated figures", "snakemake show_plan"):
         assert words in str(caught.value)
     with pytest.raises(FatalError) as caught:
         check(lookup, jobs(), gb=0.001, hours=100)

@@ -6,7 +6,7 @@ from tapemill.config.tape_sheet import TapeRow
 from tapemill.planning.snakemake_jobs import PlannedJob
 from tapemill.planning.tasks import missing, tasks_of
 from tapemill.planning.workload import SceneLoad, TapeLoad
-from tapemill.workflow.tape import TapeLookup
+from tapemill.workflow.tape import TapeState
 
 IDS = [f"{number:07d}" for number in range(0, 1000, 100)]
 TAPE_RULES = ("probe_capture", "detect_scenes", "clean_sound", "join_subtitles", "mux_tape")
@@ -101,7 +101,7 @@ def test_what_a_tape_in_the_queue_lacks_is_told_by_its_files(tmp_path):
     takes.mkdir()
     for number in (1, 2, 3):
         (takes / f"{number}.avi").touch()
-    lookup = TapeLookup(TapeRow("T", takes, "", "", "en", "auto", "auto"), tmp_path / "results")
+    lookup = TapeState(TapeRow("T", takes, "", "", "en", "auto", "auto"), tmp_path / "results")
     first, second, _ = lookup.folder
     for name in ("capture.json", "sound.mka", f"enhanced/{first}.mkv", f"subtitles/{first}.srt", f"audio/{second}.wav"):
         path = tmp_path / "results/T" / name

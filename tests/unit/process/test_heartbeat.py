@@ -12,8 +12,9 @@ RUN = "4711-42"
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(heartbeat, "_over", threading.Event())
-    for name, seconds in {"EVERY_S": 0.05, "LOOK_S": 0.02, "SILENT_S": 1.0, "MISSING_S": 0.3}.items():
+    monkeypatch.setattr(heartbeat, "_stopped", threading.Event())
+    limits = {"BEAT_INTERVAL_S": 0.05, "POLL_INTERVAL_S": 0.02, "SILENCE_LIMIT_S": 1.0, "MISSING_LIMIT_S": 0.3}
+    for name, seconds in limits.items():
         monkeypatch.setattr(heartbeat, name, seconds)
 
 
@@ -38,7 +39,7 @@ def test_a_run_that_gives_signs_is_there():
 
 def test_a_run_that_gives_no_sign_any_more_is_gone_though_its_file_is_there():
     heartbeat.start(RUN)
-    heartbeat._over.set()
+    heartbeat._stopped.set()
     assert watched().wait(20)
     assert beat() >= 0
 

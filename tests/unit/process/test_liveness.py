@@ -123,11 +123,11 @@ def test_a_script_that_somebody_starts_by_hand_works_without_a_run(tmp_path):
 
 def test_on_another_machine_a_run_is_known_by_its_notes_and_its_heartbeat(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(heartbeat, "FIRST_LOOK_S", 0.1)
+    monkeypatch.setattr(heartbeat, "FIRST_BEAT_WAIT_S", 0.1)
     run = liveness.run_of(os.getpid())
-    monkeypatch.setenv(liveness.VARIABLE, f"{liveness.BOOT_ID.read_text().strip()} {run.id}")
+    monkeypatch.setenv(liveness.RUN_VARIABLE, f"{liveness.BOOT_ID.read_text().strip()} {run.id}")
     assert liveness.current_run() == run
-    monkeypatch.setenv(liveness.VARIABLE, f"2f1c1a4e-another-boot {run.id}")
+    monkeypatch.setenv(liveness.RUN_VARIABLE, f"2f1c1a4e-another-boot {run.id}")
     there = liveness.current_run()
     assert (there.id, there.is_here) == (run.id, False)
     # That a process here has its number says nothing.
@@ -141,18 +141,18 @@ def test_on_another_machine_a_run_is_known_by_its_notes_and_its_heartbeat(monkey
 def test_scripts_and_workers_end_with_the_process_on_their_own_machine(monkeypatch):
     run = liveness.own_run()
     boot_id = liveness.BOOT_ID.read_text().strip()
-    monkeypatch.setenv(liveness.VARIABLE, "2f1c1a4e-another-boot 1-1")
-    monkeypatch.delenv(liveness.KEEPER, raising=False)
+    monkeypatch.setenv(liveness.RUN_VARIABLE, "2f1c1a4e-another-boot 1-1")
+    monkeypatch.delenv(liveness.SUPERVISOR_VARIABLE, raising=False)
     assert liveness.supervisor() is None
     assert not liveness.has_supervisor()
-    monkeypatch.setenv(liveness.KEEPER, "")
+    monkeypatch.setenv(liveness.SUPERVISOR_VARIABLE, "")
     liveness.set_supervisor()
     assert liveness.supervisor() == run
     assert liveness.has_supervisor()
     # Handed on to a third machine.
-    monkeypatch.setenv(liveness.KEEPER, f"2f1c1a4e-another-boot {run.id}")
+    monkeypatch.setenv(liveness.SUPERVISOR_VARIABLE, f"2f1c1a4e-another-boot {run.id}")
     assert liveness.supervisor() is None
-    monkeypatch.setenv(liveness.VARIABLE, f"{boot_id} 1-1")
+    monkeypatch.setenv(liveness.RUN_VARIABLE, f"{boot_id} 1-1")
     assert liveness.supervisor() == liveness.RunId(1, 1)
 
 

@@ -79,7 +79,7 @@ def test_a_job_that_cannot_hear_yet_that_its_run_is_asked_to_stop_hears_later(tm
     (tmp_path / "job.py").write_text(f"import time; time.sleep(1)\n{JOB}")
     # It hears at the start of its work or a moment later.
     (tmp_path / "go").touch()
-    environment = ENVIRONMENT | {liveness.VARIABLE: f"{liveness.BOOT_ID.read_text().strip()} {run.id}"}
+    environment = ENVIRONMENT | {liveness.RUN_VARIABLE: f"{liveness.BOOT_ID.read_text().strip()} {run.id}"}
     # The last command keeps bash from becoming the job.
     command = ["bash", "-c", f"{signals.PREFIX}{sys.executable} job.py || exit $?"]
     with subprocess.Popen(

@@ -59,11 +59,11 @@ def test_waiting_before_the_work_is_no_work():
 
 def test_what_still_runs_is_left_out():
     run = run_view(
-        "r", [attempt("mux_tape", begin=0, end=3), attempt("draw_runs", begin=3, end=None, outcome="running")]
+        "r", [attempt("mux_tape", begin=0, end=3), attempt("render_run_report", begin=3, end=None, outcome="running")]
     )
     assert [row.name for row in run.rows] == ["tape"]
     assert run.length_s == 3
-    assert run_view("r", [attempt("draw_runs", begin=0, end=None, outcome="running")]).rows == ()
+    assert run_view("r", [attempt("render_run_report", begin=0, end=None, outcome="running")]).rows == ()
 
 
 def test_what_came_out_otherwise_is_told_once_and_what_failed_each_time():
@@ -113,7 +113,7 @@ def test_only_runs_that_made_what_is_there_are_shown():
         "2": [attempt("enhance_scene", "0000000"), attempt("mux_tape", outcome="failed")],
         "3": [attempt("mux_tape")],
         "4": [attempt("mux_tape", tape="another")],
-        "4a": [attempt("draw_tape")],
+        "4a": [attempt("render_tape_report")],
     }
     assert [run.name for run in run_views(runs, SCENES)] == ["2", "3"]
     # Of a tape that is not finished, what failed last counts too.

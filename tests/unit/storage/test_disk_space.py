@@ -29,9 +29,9 @@ def test_a_job_without_a_figure_is_not_held_up(disk):
     disk.fill()
     config = {"disk": {"reserve_gb": 2}}
     disk_space.check_job([disk.path / "a"], {}, config)
-    disk_space.check_job([], {"writes_mb": 1}, config)
+    disk_space.check_job([], {"disk_mb": 1}, config)
     with pytest.raises(DiskFull):
-        disk_space.check_job([disk.path / "a"], {"writes_mb": 1}, config)
+        disk_space.check_job([disk.path / "a"], {"disk_mb": 1}, config)
 
 
 def test_a_full_disk_leaves_no_partial_file_and_the_old_target(disk):

@@ -176,7 +176,7 @@ def test_every_disk_that_a_tape_or_a_stage_is_on_is_tried(tmp_path, monkeypatch)
 
 
 def test_what_a_killed_trial_left_is_removed_unless_it_may_be_at_work(tmp_path):
-    for age_s, name in ((0, "now"), (2 * filesystem_checks.LEFT_S, "old")):
+    for age_s, name in ((0, "now"), (2 * filesystem_checks.STALE_S, "old")):
         left = tmp_path / f"{filesystem_checks.PREFIX}{name}"
         (left / "to").mkdir(parents=True)
         os.utime(left, (time.time() - age_s, time.time() - age_s))

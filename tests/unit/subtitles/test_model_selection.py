@@ -260,7 +260,7 @@ def test_a_smaller_model_that_is_not_the_pinned_one_is_left_out(folder, large, c
     _, record = transcribe(folder, DEMO, Device("cpu", degrade_level=9), BEAM, [ModelFile(large.path, "0" * 64)])
     assert (record["lowered"]["model"], record["lowered"]["beam_size"]) == ("demo-en", 1)
     assert "not the one that was pinned" in caplog.text
-    assert "run `snakemake models`" in caplog.text
+    assert "run `snakemake fetch_models`" in caplog.text
 
 
 def test_what_a_scene_took_is_measured_and_counted_on_next_time(folder):

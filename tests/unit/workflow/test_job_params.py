@@ -13,8 +13,8 @@ from tapemill.media.colour import Colour
 from tapemill.scenes import Scene
 from tapemill.scenes.table import write_scenes
 from tapemill.storage.atomic import write_json
-from tapemill.workflow.job_params import Job
-from tapemill.workflow.tape import TapeLookup
+from tapemill.workflow.job_params import JobParams
+from tapemill.workflow.tape import TapeState
 
 ENHANCE = SceneSettings.planned({**load_config({})["enhance"], "overrides": ""}, ["T"])
 COLOUR = Colour("bt470bg", "bt470bg", "bt470bg", "tv")
@@ -26,7 +26,7 @@ def take(frames):
 
 
 def tape(tmp_path, source, frames):
-    lookup = TapeLookup(TapeRow("T", source, "T", "", "en", "auto", "auto"), tmp_path / "results")
+    lookup = TapeState(TapeRow("T", source, "T", "", "en", "auto", "auto"), tmp_path / "results")
     capture = Capture(
         kind="folder" if source.is_dir() else "file",
         takes=tuple(take(count) for count in frames),
@@ -60,7 +60,7 @@ def folder(tmp_path):
 
 def test_a_scene_of_a_film_is_a_span_of_it(film):
     lookup, table = film
-    job = Job(lookup, "0000040", lambda: table, ENHANCE)
+    job = JobParams(lookup, "0000040", lambda: table, ENHANCE)
     assert (job.span_in_file, job.frames, job.rate) == ([40, 100], 60, "25/1")
     assert job.source == str(lookup.row.source)
     assert job.take["frames"] == 100
@@ -68,32 +68,32 @@ def test_a_scene_of_a_film_is_a_span_of_it(film):
 
 
 def test_a_scene_of_a_folder_is_a_file(folder):
-    job = Job(folder, "0000002", lambda: None, ENHANCE)
+    job = JobParams(folder, "0000002", lambda: None, ENHANCE)
     assert Path(job.source).name == "10.mkv"
     assert (job.span_in_file, job.frames) == ([0, 50], 50)
     assert job.take["frames"] == 50
-    assert Job(folder, None, lambda: None, ENHANCE).spans == [[0, 30], [30, 80]]
-    assert job.fingerprint != Job(folder, "0000001", lambda: None, ENHANCE).fingerprint
+    assert JobParams(folder, None, lambda: None, ENHANCE).spans == [[0, 30], [30, 80]]
+    assert job.fingerprint != JobParams(folder, "0000001", lambda: None, ENHANCE).fingerprint
 
 
 def test_bob_doubles_frames_and_rate_of_the_clips(film):
     lookup, table = film
-    job = Job(lookup, None, lambda: table, ENHANCE)
+    job = JobParams(lookup, None, lambda: table, ENHANCE)
     assert (job.enhanced_rate, job.enhanced_spans) == ("50/1", [[0, 80], [80, 200]])
 
 
 def test_a_scene_that_is_not_there_is_named(film, folder):
     lookup, table = film
     with pytest.raises(ConfigError, match="none named 0000041"):
-        _ = Job(lookup, "0000041", lambda: table, ENHANCE).file
+        _ = JobParams(lookup, "0000041", lambda: table, ENHANCE).file
     with pytest.raises(ConfigError, match="2 scenes"):
-        _ = Job(folder, "0000003", lambda: None, ENHANCE).file
+        _ = JobParams(folder, "0000003", lambda: None, ENHANCE).file
 
 
 def test_facts_that_are_not_there_yet_are_a_missing_file_that_snakemake_knows(tmp_path):
-    lookup = TapeLookup(TapeRow("T", tmp_path / "a.mkv", "T", "", "en", "auto", "auto"), tmp_path / "results")
+    lookup = TapeState(TapeRow("T", tmp_path / "a.mkv", "T", "", "en", "auto", "auto"), tmp_path / "results")
     with pytest.raises(FileNotFoundError) as caught:
-        _ = Job(lookup, None, lambda: None, ENHANCE).picture
+        _ = JobParams(lookup, None, lambda: None, ENHANCE).picture
     assert caught.value.filename == str(lookup.facts_path)
 
 
@@ -114,7 +114,7 @@ def test_a_longer_scene_is_expected_to_take_longer_and_a_vote_needs_no_scene(fil
     subtitles = {"model": "small", "language_scenes": 12}
 
     def expected_s(stage, scene, table=lambda: table):
-        return Job(lookup, scene, table, ENHANCE).expected_s(stage, subtitles)
+        return JobParams(lookup, scene, table, ENHANCE).expected_s(stage, subtitles)
 
     def unknown():
         raise FileNotFoundError("scenes.tsv")
@@ -136,9 +136,9 @@ def networks(tmp_path):
 
 def test_a_scene_of_its_own_has_its_own_chain_and_the_picture_of_the_tape(film, networks, tmp_path):
     lookup, table = film
-    plain, own = (Job(lookup, scene, lambda: table, networks) for scene in ("0000000", "0000040"))
+    plain, own = (JobParams(lookup, scene, lambda: table, networks) for scene in ("0000000", "0000040"))
     assert plain.networks == ()
-    assert plain.enhancement == Job(lookup, None, lambda: table, networks).enhancement
+    assert plain.enhancement == JobParams(lookup, None, lambda: table, networks).enhancement
     assert [step.file for step in own.networks] == [f"{tmp_path}/net.pth"]
     assert own.output == plain.output
     subtitles = {"model": "small", "language_scenes": 12}
@@ -152,7 +152,7 @@ def test_the_chain_of_a_ready_scene_is_known_before_its_length(folder, tmp_path)
     for name, text in rows.items():
         (tmp_path / name).write_text(f"tape\t{text}")
         section = {**load_config({})["enhance"], "overrides": str(tmp_path / name)}
-        made[name] = Job(folder, "0000002", lambda: None, SceneSettings.planned(section, ["T"]))
+        made[name] = JobParams(folder, "0000002", lambda: None, SceneSettings.planned(section, ["T"]))
     assert made["name"].enhancement["sharpen"] == 0.5
     assert made["name"].network_files == []
     with pytest.raises(ConfigError, match="folder of ready scenes"):
@@ -161,18 +161,18 @@ def test_the_chain_of_a_ready_scene_is_known_before_its_length(folder, tmp_path)
 
 def test_a_network_that_is_not_there_or_not_pinned_is_said_before_a_card_is_taken(film, networks, tmp_path):
     lookup, table = film
-    job = Job(lookup, "0000040", lambda: table, networks)
+    job = JobParams(lookup, "0000040", lambda: table, networks)
     with pytest.raises(ModelError, match="not there, or not pinned"):
         _ = job.network_files
     (tmp_path / "net.pth").write_bytes(b"weights")
     with pytest.raises(ModelError, match="not there, or not pinned"):
         _ = job.network_files
-    assert Job(lookup, "0000000", lambda: table, networks).network_files == []
+    assert JobParams(lookup, "0000000", lambda: table, networks).network_files == []
 
 
 def test_what_a_tape_is_made_with_names_no_place_and_no_time(film):
     lookup, table = film
-    made = Job(lookup, None, lambda: table, ENHANCE).made_with(load_config({}), "abc", {"scenes": 1, "tape": 2})
+    made = JobParams(lookup, None, lambda: table, ENHANCE).made_with(load_config({}), "abc", {"scenes": 1, "tape": 2})
     assert made["recipe"] == "scenes=1 tape=2"
     assert made["speech_model_sha256"] == "abc"
     assert made["field_order"] == "tff"

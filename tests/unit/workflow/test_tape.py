@@ -6,7 +6,7 @@ import pytest
 
 from tapemill.config.tape_sheet import TapeRow
 from tapemill.storage.fingerprint import fingerprint
-from tapemill.workflow.tape import TapeLookup, as_inputs
+from tapemill.workflow.tape import TapeState, as_inputs
 
 opened = []
 
@@ -18,7 +18,7 @@ def _note_what_is_opened():
 
 
 def lookup(source):
-    return TapeLookup(TapeRow("T", source, "T", "", "en", "auto", "auto"))
+    return TapeState(TapeRow("T", source, "T", "", "en", "auto", "auto"))
 
 
 def reads(path):

@@ -8,7 +8,7 @@ import pytest
 
 from tapemill.config.tape_sheet import TapeRow
 from tapemill.workflow import up_to_date
-from tapemill.workflow.tape import DEMO_CAPTURE, TapeLookup
+from tapemill.workflow.tape import DEMO_CAPTURE, TapeState
 
 SETTINGS = {"row": {"source": Path("a.mkv")}, "config": {"crf": 18}}
 
@@ -21,7 +21,7 @@ def tape(tmp_path, monkeypatch):
         path = Path("results/T") / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(name)
-    return TapeLookup(TapeRow("T", Path("a.mkv"), "T", "", "en", "auto", "auto"))
+    return TapeState(TapeRow("T", Path("a.mkv"), "T", "", "en", "auto", "auto"))
 
 
 def edit_in_place(path, text):
@@ -82,7 +82,7 @@ def test_links_are_followed_and_one_that_leads_nowhere_is_no_obstacle(tape, tmp_
 def test_a_tape_without_its_capture_and_the_demo_are_never_settled(tape):
     Path("a.mkv").unlink()
     assert up_to_date.state(tape, SETTINGS) is None
-    demo = TapeLookup(TapeRow("demo", Path(DEMO_CAPTURE), "demo", "", "en", "auto", "auto"))
+    demo = TapeState(TapeRow("demo", Path(DEMO_CAPTURE), "demo", "", "en", "auto", "auto"))
     Path(DEMO_CAPTURE).parent.mkdir(parents=True)
     Path(DEMO_CAPTURE).touch()
     assert up_to_date.state(demo, SETTINGS) is None

@@ -7,13 +7,18 @@ import sys
 
 from tapemill.events import log as events
 from tapemill.events.run_state import of_run
-from tapemill.snakemake_compat import main_process
+from tapemill.snakemake_compat.gc_threshold import NEW_OBJECTS, raise_gc_threshold
 from tests.support.project import ROOT
 
 JOBS = 12
 SNAKEFILE = f"""
 import threading
-from tapemill.snakemake_compat import main_process as mainprocess
+from tapemill.snakemake_compat.params_cache import cache_function_params
+from tapemill.snakemake_compat.reschedule_timer import limit_reschedule_timers
+from tapemill.snakemake_compat.ancient_inputs import patch_needrun_across_ancient
+from tapemill.snakemake_compat.gc_threshold import NEW_OBJECTS, raise_gc_threshold
+from tapemill.snakemake_compat.temp_files import remove_temp_files_early
+from tapemill.snakemake_compat.logging_errors import silence_logging_errors
 
 onstart:
     HOOK
@@ -31,10 +36,15 @@ rule one:
 
 
 FAILS = """
-from tapemill.snakemake_compat import main_process as mainprocess
+from tapemill.snakemake_compat.params_cache import cache_function_params
+from tapemill.snakemake_compat.reschedule_timer import limit_reschedule_timers
+from tapemill.snakemake_compat.ancient_inputs import patch_needrun_across_ancient
+from tapemill.snakemake_compat.gc_threshold import NEW_OBJECTS, raise_gc_threshold
+from tapemill.snakemake_compat.temp_files import remove_temp_files_early
+from tapemill.snakemake_compat.logging_errors import silence_logging_errors
 
 onstart:
-    mainprocess.keep_logging_faults_quiet()
+    silence_logging_errors()
 
 rule one:
     output: "done"
@@ -68,7 +78,7 @@ def timers(folder, hook):
 
 
 def test_looks_for_ready_jobs_do_not_multiply(tmp_path):
-    assert timers(tmp_path, "mainprocess.reschedule_once_a_second(workflow.scheduler)") <= 1
+    assert timers(tmp_path, "limit_reschedule_timers(workflow.scheduler)") <= 1
 
 
 def test_without_help_they_do(tmp_path):
@@ -87,8 +97,13 @@ def test_a_log_that_vanished_costs_no_traceback_on_the_terminal(tmp_path):
 ANCIENT = """
 from pathlib import Path
 from snakemake.logging import logger
-from tapemill.run import hooks as closing
-from tapemill.snakemake_compat import main_process as mainprocess
+from tapemill.run import hooks
+from tapemill.snakemake_compat.params_cache import cache_function_params
+from tapemill.snakemake_compat.reschedule_timer import limit_reschedule_timers
+from tapemill.snakemake_compat.ancient_inputs import patch_needrun_across_ancient
+from tapemill.snakemake_compat.gc_threshold import NEW_OBJECTS, raise_gc_threshold
+from tapemill.snakemake_compat.temp_files import remove_temp_files_early
+from tapemill.snakemake_compat.logging_errors import silence_logging_errors
 from tapemill.process import run_lock as runlock
 from tapemill.run import event_publisher as telling
 HELP
@@ -98,7 +113,7 @@ onstart:
     telling.begin(workflow)
 
 onsuccess:
-    closing.end(workflow, logger, is_ok=True)
+    hooks.on_run_end(workflow, logger, is_ok=True)
 
 rule all:
     input: "tape"
@@ -130,7 +145,7 @@ def vote_beside_a_choice(folder, help):
 
 
 def test_a_vote_beside_a_choice_loses_no_tape(tmp_path):
-    done = vote_beside_a_choice(tmp_path, "mainprocess.see_beyond_ancient_input()")
+    done = vote_beside_a_choice(tmp_path, "patch_needrun_across_ancient()")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "tape").exists()
     assert course(tmp_path).ended.facts["is_ok"] is True
@@ -158,15 +173,20 @@ def course(folder):
 def test_the_collector_looks_seldom_and_keeps_its_generations():
     before = gc.get_threshold()
     try:
-        main_process.look_for_garbage_seldom()
-        assert gc.get_threshold() == (main_process.NEW_OBJECTS, *before[1:])
+        raise_gc_threshold()
+        assert gc.get_threshold() == (NEW_OBJECTS, *before[1:])
     finally:
         gc.set_threshold(*before)
 
 
 LOOKED_AT = """
 import inspect
-from tapemill.snakemake_compat import main_process as mainprocess
+from tapemill.snakemake_compat.params_cache import cache_function_params
+from tapemill.snakemake_compat.reschedule_timer import limit_reschedule_timers
+from tapemill.snakemake_compat.ancient_inputs import patch_needrun_across_ancient
+from tapemill.snakemake_compat.gc_threshold import NEW_OBJECTS, raise_gc_threshold
+from tapemill.snakemake_compat.temp_files import remove_temp_files_early
+from tapemill.snakemake_compat.logging_errors import silence_logging_errors
 
 HELP
 
@@ -208,11 +228,16 @@ def looks(folder, help):
 
 def test_what_a_function_takes_is_looked_at_once(tmp_path):
     assert looks(tmp_path, "") > 20
-    assert looks(tmp_path, "mainprocess.ask_once_what_functions_take()") == 1
+    assert looks(tmp_path, "cache_function_params()") == 1
 
 
 TEMPORARY = """
-from tapemill.snakemake_compat import main_process as mainprocess
+from tapemill.snakemake_compat.params_cache import cache_function_params
+from tapemill.snakemake_compat.reschedule_timer import limit_reschedule_timers
+from tapemill.snakemake_compat.ancient_inputs import patch_needrun_across_ancient
+from tapemill.snakemake_compat.gc_threshold import NEW_OBJECTS, raise_gc_threshold
+from tapemill.snakemake_compat.temp_files import remove_temp_files_early
+from tapemill.snakemake_compat.logging_errors import silence_logging_errors
 
 onstart:
     HELP
@@ -250,7 +275,7 @@ def cut_while_a_checkpoint_is_to_come(folder, hook):
 
 
 def test_a_temporary_file_goes_although_a_checkpoint_is_to_come(tmp_path):
-    hook = "mainprocess.remove_temporary_files_at_once(workflow.dag)"
+    hook = "remove_temp_files_early(workflow.dag)"
     assert cut_while_a_checkpoint_is_to_come(tmp_path, hook) == "gone"
 
 

@@ -11,7 +11,7 @@ from tests.support.project import ROOT
 
 SNAKEFILE = """
 import os, shutil, signal
-from tapemill.run import hooks as starting
+from tapemill.run import hooks
 
 def told(name, function):
     def call(what, *more, **options):
@@ -24,7 +24,7 @@ def told(name, function):
 os.fsync, os.remove = told("sync", os.fsync), told("remove", os.remove)
 onstart:
     if "unhardened" not in config:
-        starting.begin(workflow, None)
+        hooks.on_run_start(workflow, None)
 """
 MAKE = """
 rule make:

@@ -69,7 +69,7 @@ def restore(
     device: Device,
     device_arguments: Sequence[str],
     timeout_s: float,
-    most_bytes: int,
+    max_output_bytes: int,
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """Run the scene of `clip` (`frames` frames) through its chain and encode it to `partial`.
 
@@ -83,7 +83,7 @@ def restore(
             networks = _load_and_plan(scene, frames, device, single=single)
             try:
                 commands = _stream(
-                    clip, partial, scene, networks, frames, encoding, device_arguments, timeout_s, most_bytes
+                    clip, partial, scene, networks, frames, encoding, device_arguments, timeout_s, max_output_bytes
                 )
             except HalfPrecisionOverflow as overflow:
                 LOG.warning("%s overflows in half precision, repeating the scene in single precision", overflow)
@@ -105,7 +105,7 @@ def _load_and_plan(scene: SceneGraphInput, frames: int, device: Device, *, singl
         choice = plan_tiles(
             network, step, (width, height), scene.frames_in_chain(frames), scene.settings.network_tile_samples, device
         )
-        loaded.append(LoadedNetwork(step, network, choice.step.value, choice.decisions))
+        loaded.append(LoadedNetwork(step, network, choice.candidate.value, choice.rejections))
         width, height = width * step.scale, height * step.scale
     return loaded
 
@@ -119,7 +119,7 @@ def _stream(
     encoding: Sequence[str],
     device_arguments: Sequence[str],
     timeout_s: float,
-    most_bytes: int,
+    max_output_bytes: int,
 ) -> list[str]:
     width, height = scene.crop.width, scene.crop.height
     count = scene.frames_in_chain(frames)
@@ -138,7 +138,7 @@ def _stream(
     ]
     with (
         ffmpeg.pipe_out(decoding, concerns=clip, timeout_s=timeout_s, forbidden=ffmpeg.CUT_DAMAGE) as source,
-        ffmpeg.pipe_in(encode, concerns=clip, timeout_s=timeout_s, most_bytes=most_bytes) as sink,
+        ffmpeg.pipe_in(encode, concerns=clip, timeout_s=timeout_s, max_output_bytes=max_output_bytes) as sink,
     ):
         images = prefetch(read_frames(source, width, height, count, networks[0].network.device))
         for each in networks:

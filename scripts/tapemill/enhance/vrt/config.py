@@ -16,7 +16,7 @@ HEAD_CHANNELS: Final = 64
 # SpyNet halves an image five times, so its sides are resized to a multiple of this.
 FLOW_MULTIPLE: Final = 32
 
-_OFFICIAL: Final = "use one of VRT's official checkpoints; `snakemake models` fetches those of config/models.yaml"
+_OFFICIAL: Final = "use one of VRT's official checkpoints; `snakemake fetch_models` fetches those of config/models.yaml"
 _FRAMES: Final = "remove `frames` from this network's step in enhance: chain; then a suitable number is chosen"
 
 

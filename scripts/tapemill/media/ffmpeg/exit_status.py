@@ -1,4 +1,4 @@
-"""How a run of ffmpeg ended, as the error it is."""
+"""Exit status of an ffmpeg run, translated into errors."""
 
 from __future__ import annotations
 
@@ -13,31 +13,38 @@ from tapemill.core.errors import DiskFull, ToolFailed, ToolKilled
 from tapemill.storage.disk_space import mentions_disk_full
 
 TAIL_LINES = 12
-# ffmpeg ends with this code if it was asked to by a signal, after it has cleaned up. It is the last byte of -EPERM too,
-# but then ffmpeg says so.
-ASKED_TO_END = 255
+# Exit code of ffmpeg after SIGTERM or SIGINT, when it has cleaned up. It is the last byte of -EPERM too, but then
+# stderr mentions that.
+TERMINATED_CODE = 255
 NOT_PERMITTED = os.strerror(errno.EPERM)
 
 
 @dataclass(frozen=True)
 class RunLimits:
-    """What a run may not do."""
+    """Limits of one ffmpeg run."""
 
     timeout_s: float
-    most_bytes: int | None
-    """Of any one file that it writes."""
+    max_output_bytes: int | None
+    """Size limit of each file that it writes."""
     forbidden: str | None
-    """Words on stderr that tell of a failure its exit code knows nothing of."""
+    """Text on stderr that means a failure although the exit code is 0."""
 
 
 def raise_for_exit_status(
-    code: int, *, concerns: Path, tail: Sequence[str], said: Sequence[str], limits: RunLimits, is_late: bool
+    code: int,
+    *,
+    concerns: Path,
+    tail: Sequence[str],
+    forbidden_lines: Sequence[str],
+    limits: RunLimits,
+    timed_out: bool,
 ) -> None:
-    """Raise ToolFailed, ToolKilled or DiskFull unless all is well.
+    """Raise ToolFailed, ToolKilled or DiskFull unless the run succeeded.
 
-    `code` is the exit code, or minus the signal; `tail` the last lines of stderr, `said` those with forbidden words.
+    `code` is the exit code, or minus the signal; `tail` the last lines of stderr, `forbidden_lines` those with the
+    forbidden text; `timed_out` is whether the run was killed at its time limit.
     """
-    if is_late:
+    if timed_out:
         raise ToolKilled(
             f"ffmpeg was stopped after its time limit of {limits.timeout_s:.0f} s",
             file=concerns,
@@ -47,16 +54,16 @@ def raise_for_exit_status(
         )
     if code == -signal.SIGXFSZ:
         raise ToolFailed(
-            f"ffmpeg was stopped at {(limits.most_bytes or 0) / 1e6:.0f} MB, more than its work can make",
+            f"ffmpeg was stopped at {(limits.max_output_bytes or 0) / 1e6:.0f} MB, more than its work can make",
             file=concerns,
             tool="ffmpeg",
             tool_exit_code=code,
             stderr_tail=tail,
             remedy="the file may be damaged; play it to see what it is",
         )
-    is_asked = code == ASKED_TO_END and not any(NOT_PERMITTED in line for line in tail)
-    if code < 0 or is_asked:
-        ended_by = "a signal" if is_asked else signal.Signals(-code).name
+    was_terminated = code == TERMINATED_CODE and not any(NOT_PERMITTED in line for line in tail)
+    if code < 0 or was_terminated:
+        ended_by = "a signal" if was_terminated else signal.Signals(-code).name
         raise ToolKilled(
             f"ffmpeg was ended by {ended_by}",
             file=concerns,
@@ -83,12 +90,12 @@ def raise_for_exit_status(
             stderr_tail=tail,
             remedy="its last lines say why; play the file where it stopped to see whether it is damaged",
         )
-    if said:
+    if forbidden_lines:
         raise ToolFailed(
             "ffmpeg met damage in a file that was made here",
             file=concerns,
             tool="ffmpeg",
             tool_exit_code=code,
-            stderr_tail=said,
+            stderr_tail=forbidden_lines,
             remedy="delete this file and run again; if it happens again, check the disk",
         )

@@ -1,27 +1,27 @@
-"""What a run of a media tool may take, from the work it has to do: a constant stops long tapes, or never stops any."""
+"""Time and size limits of a media tool's run, computed from its work: a constant would stop long tapes, or none."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
 
-# Larger pictures are no tape (8K television has half of it); a forged header must not take the machine's memory.
-LARGEST_SIDE = 8192
-MOST_PIXELS = LARGEST_SIDE * LARGEST_SIDE
+# No tape has larger frames (8K television has half of it); a forged header must not exhaust the memory.
+MAX_SIDE = 8192
+MAX_PIXELS = MAX_SIDE * MAX_SIDE
 
-# Decoding begins at a key frame. Captures with fewer of them are refused: every scene would cost so much in vain.
-LONGEST_LEAD_S = 300
+# Decoding begins at a key frame. Captures with fewer of them are refused: every scene would waste that much decoding.
+MAX_KEYFRAME_DISTANCE_S = 300
 
 START_UP_S = 60.0
 # A network share, or a disk that several jobs read: a file without an index is read from its beginning.
 READ_BYTES_PER_S = 20_000_000
-# Samples of luma that a busy core of an old machine manages: a twentieth of what is usual, for the heaviest codecs.
+# Luma samples per second of a busy core of an old machine: a twentieth of the usual, for the heaviest codecs.
 DECODED_SAMPLES_PER_S = 2_500_000
 ENCODED_SAMPLES_PER_S = 400_000
-# Below this size a picture costs what any picture costs.
-LEAST_SAMPLES = 10_000
+# Smaller frames cost as much as a frame of this size.
+MIN_SAMPLES = 10_000
 
-# The most that a picture can need: four planes of two bytes, and what a lossless codec adds to pure noise.
+# Upper bound per sample: four planes of two bytes, and the overhead of a lossless codec on pure noise.
 BYTES_PER_SAMPLE = 10
 CONTAINER_BYTES = 16_000_000
 
@@ -29,18 +29,18 @@ CONTAINER_BYTES = 16_000_000
 def timeout_s(
     *, reads: Iterable[Path] = (), samples: int = 0, decoded: float = 0, encoded: float = 0, seconds: float = 0
 ) -> float:
-    """Seconds after which ffmpeg hangs rather than works.
+    """Return the seconds after which an ffmpeg run is considered hung.
 
-    All of the files `reads` may have to be read. `decoded` and `encoded` count pictures of so many `samples` each;
-    `seconds` is other work.
+    `reads` are files that may be read completely. `decoded` and `encoded` are numbers of frames of `samples` each;
+    `seconds` is the time of other work.
     """
-    each = max(samples, LEAST_SAMPLES)
-    # One that is missing is for the tool that reads it to tell.
+    each = max(samples, MIN_SAMPLES)
+    # A missing file is reported by the tool that reads it.
     read_bytes = sum(path.stat().st_size for path in reads if path.exists())
     work_s = each * (decoded / DECODED_SAMPLES_PER_S + encoded / ENCODED_SAMPLES_PER_S)
     return START_UP_S + read_bytes / READ_BYTES_PER_S + work_s + seconds
 
 
 def max_output_bytes(*, pictures: int = 0, samples: int = 0, sound_bytes: int = 0) -> int:
-    """Size beyond which an output is a fault: raw pictures of so many samples, raw sound, and room for a container."""
-    return pictures * max(samples, LEAST_SAMPLES) * BYTES_PER_SAMPLE + 2 * sound_bytes + CONTAINER_BYTES
+    """Return the size beyond which an output is an error: raw frames of `samples` each, raw audio, and a container."""
+    return pictures * max(samples, MIN_SAMPLES) * BYTES_PER_SAMPLE + 2 * sound_bytes + CONTAINER_BYTES

@@ -1,7 +1,7 @@
-"""The only place that starts a media process.
+"""Runner of ffmpeg: the only module that starts a media process.
 
 Arguments are lists and never pass a shell. Inputs are opened with the `file:` protocol and whitelists of protocols and
-formats, so that no name is taken for an option or an address, and no file makes ffmpeg open another one.
+formats, so that no name is parsed as an option or a URL, and no file makes ffmpeg open another one.
 """
 
 from __future__ import annotations
@@ -25,15 +25,16 @@ from tapemill.core.errors import SetupError, TapemillError, ToolFailed
 
 from .command import build_command
 from .exit_status import TAIL_LINES, RunLimits, raise_for_exit_status
-from .limits import MOST_PIXELS
+from .limits import MAX_PIXELS
 
 LOG = logging.getLogger("tapemill.media")
 
 PROTOCOLS = "file,pipe"
-# What captures come in, by libavformat's names. Each of these reads the one file that it is given (QuickTime's
+# Formats of captures, by libavformat's names. Each of these reads the one file that it is given (QuickTime's
 # references to others are off unless asked for). Left out is what opens further files, even local ones: playlists and
-# manifests (hls, dash, imf, concat, sdp), scripts (avisynth), numbered pictures (image2: a name with %d in it), vobsub,
-# devices; and all that no tape is digitised to. Formats of sound alone are there to be refused for having no picture.
+# manifests (hls, dash, imf, concat, sdp), scripts (avisynth), numbered images (image2: a name with %d in it), vobsub,
+# devices; and all formats that no tape is digitised to. Audio formats are listed so that they are refused for lack of
+# video.
 DEMUXERS = ",".join(
     (
         *("matroska", "webm", "mov", "mp4", "avi", "mpeg", "mpegts", "mpegvideo", "m4v", "dv", "mxf", "asf", "flv"),
@@ -45,24 +46,24 @@ BITEXACT = ("-map_metadata", "-1", "-fflags", "+bitexact", "-flags:v", "+bitexac
 # Scaling and pixel format conversion alike on every machine, whatever SIMD it has.
 BITEXACT_SCALING = ("-sws_flags", "lanczos+accurate_rnd+full_chroma_int+bitexact")
 
-# For inputs with pictures: larger ones are not decoded.
-PICTURE_LIMIT = ("-max_pixels", str(MOST_PIXELS))
-# FFV1's decoder puts the picture before in the place of damage, and says so on stderr alone.
+# For inputs with video: larger frames are not decoded.
+PICTURE_LIMIT = ("-max_pixels", str(MAX_PIXELS))
+# FFV1's decoder conceals damage with the frame before, and reports it on stderr only.
 CUT_DAMAGE = "slice CRC mismatch"
 
-# So long a process that closed its pipes takes to be gone.
-OWN_END_S = 1.0
-# Of a run that reports on the way; any other is only asked for its last words.
-MOST_LINES, MOST_WARNINGS = 100_000, 1000
-# Of a line that says how far ffmpeg is; a program that is none may write anything.
-LONGEST_REPORT_BYTES = 4096
-REPORTING = ("-progress", "pipe:1", "-stats_period", "1")
+# Time that a process needs to exit after it closed its pipes.
+EXIT_GRACE_S = 1.0
+# Lines of stderr that are kept: of a verbose run, and of one that only prints warnings.
+MAX_LINES, MAX_WARNINGS = 100_000, 1000
+# Length of a progress line; a program that is not ffmpeg may write anything.
+MAX_REPORT_BYTES = 4096
+PROGRESS_ARGS = ("-progress", "pipe:1", "-stats_period", "1")
 
 _configured: str | None = None
 
 
 def set_binary(program: str | None) -> None:
-    """Take another ffmpeg (setting `ffmpeg`) than the one that came with the environment, for this process."""
+    """Use this ffmpeg (setting `ffmpeg`) in this process, or with None the bundled one."""
     global _configured  # noqa: PLW0603  one ffmpeg for the whole process
     _configured = program
 
@@ -78,12 +79,12 @@ def _bundled() -> str:
 
 
 def binary() -> str:
-    """The ffmpeg in use: the configured one, or the one of the imageio-ffmpeg wheel."""
+    """Return the ffmpeg in use: the configured one, or the one of the imageio-ffmpeg wheel."""
     return _configured or _bundled()
 
 
 def input_args(path: Path, *, options: Sequence[str] = ()) -> list[str]:
-    """Arguments that open one input file, whatever its name. `options` apply to this input.
+    """Return arguments that open one input file, whatever its name. `options` apply to this input.
 
     With `-f` among them it is opened as that format, and as one of `DEMUXERS` otherwise.
     """
@@ -92,7 +93,7 @@ def input_args(path: Path, *, options: Sequence[str] = ()) -> list[str]:
 
 
 def output_args(path: Path, muxer: str) -> list[str]:
-    """Arguments that name the output file, whatever its name and suffix."""
+    """Return arguments that name the output file, whatever its name and suffix."""
     return ["-f", muxer, f"file:{path}"]
 
 
@@ -102,22 +103,22 @@ def run(
     concerns: Path,
     timeout_s: float,
     verbosity: str = "warning",
-    most_bytes: int | None = None,
+    max_output_bytes: int | None = None,
     forbidden: str | None = None,
     reached: Callable[[int], None] | None = None,
     reached_s: Callable[[float], None] | None = None,
 ) -> str:
-    """Run ffmpeg to its end and return what it wrote to stderr.
+    """Run ffmpeg to its end and return its stderr.
 
-    `concerns` is the file named in errors. `reached` is called every second with the number of pictures encoded so far,
+    `concerns` is the file named in errors. `reached` is called every second with the number of frames encoded so far,
     `reached_s` with the seconds.
-    Raises ToolFailed on an exit code other than 0, if it writes a file larger than `most_bytes`, or says `forbidden`,
-    which is a failure of which its exit code knows nothing; ToolKilled when it was ended by a signal or ran longer than
-    `timeout_s` seconds, DiskFull, SetupError if there is no such program.
+    Raises ToolFailed on an exit code other than 0, if a file exceeds `max_output_bytes`, or if stderr contains the text
+    `forbidden`; ToolKilled if it was ended by a signal or ran longer than `timeout_s` seconds; DiskFull; SetupError if
+    there is no such program.
     """
-    limits = RunLimits(timeout_s, most_bytes, forbidden)
-    asked, capture = (REPORTING, subprocess.PIPE) if reached or reached_s else ((), None)
-    with _started([*asked, *arguments], concerns, limits, verbosity, capture=capture) as (process, lines):
+    limits = RunLimits(timeout_s, max_output_bytes, forbidden)
+    progress_args, capture = (PROGRESS_ARGS, subprocess.PIPE) if reached or reached_s else ((), None)
+    with _started([*progress_args, *arguments], concerns, limits, verbosity, capture=capture) as (process, lines):
         if process.stdout:
             _read_reports(process.stdout, reached, reached_s)
     return "\n".join(lines)
@@ -139,13 +140,13 @@ def pipe_out(
 
 @contextmanager
 def pipe_in(
-    arguments: Sequence[str | Path], *, concerns: Path, timeout_s: float, most_bytes: int | None = None
+    arguments: Sequence[str | Path], *, concerns: Path, timeout_s: float, max_output_bytes: int | None = None
 ) -> Iterator[IO[bytes]]:
     """Run ffmpeg with `pipe:0` as an input and yield the stream that feeds it. Raises like `run`, when the block ends.
 
     The end of the block is the end of the input. Leaving it early (by an exception) kills the process.
     """
-    limits = RunLimits(timeout_s, most_bytes, None)
+    limits = RunLimits(timeout_s, max_output_bytes, None)
     started = _started(arguments, concerns, limits, "warning", capture=None, feed=subprocess.PIPE)
     with started as (process, _):
         assert process.stdin is not None
@@ -153,7 +154,7 @@ def pipe_in(
             yield process.stdin
             process.stdin.close()
         except BrokenPipeError as error:
-            # ffmpeg ended before its input did: its exit code and last words say why, unless it says all is well.
+            # ffmpeg ended before its input did: its exit code and stderr say why, unless the code is 0.
             if wait_for_exit(process) == 0:
                 raise ToolFailed(
                     "ffmpeg ended before it had taken all that it was given",
@@ -183,7 +184,7 @@ def _started(
             stdout=capture,
             stderr=subprocess.PIPE,
             start_new_session=True,
-            preexec_fn=partial(limit_child, limits.most_bytes),  # noqa: PLW1509  three system calls, no locks
+            preexec_fn=partial(limit_child, limits.max_output_bytes),  # noqa: PLW1509  three system calls, no locks
         )
     except OSError as error:
         raise SetupError(
@@ -191,9 +192,11 @@ def _started(
             tool=command[0],
             remedy="correct the setting `ffmpeg`, or leave it empty to use the one that was installed",
         ) from error
-    lines: deque[str] = deque(maxlen=MOST_WARNINGS if verbosity == "warning" else MOST_LINES)
-    said: list[str] = []
-    reader = threading.Thread(target=_drain, args=(process.stderr, lines, limits.forbidden, said), daemon=True)
+    lines: deque[str] = deque(maxlen=MAX_WARNINGS if verbosity == "warning" else MAX_LINES)
+    forbidden_lines: list[str] = []
+    reader = threading.Thread(
+        target=_drain, args=(process.stderr, lines, limits.forbidden, forbidden_lines), daemon=True
+    )
     reader.start()
     sweeper = threading.Thread(target=kill_leftovers, args=(process,), daemon=True)
     sweeper.start()
@@ -206,16 +209,16 @@ def _started(
     timer = threading.Timer(limits.timeout_s, expire)
     timer.daemon = True
     timer.start()
-    stumbled: Exception | None = None
+    block_error: Exception | None = None
     try:
         yield process, lines
         wait_for_exit(process)
     except Exception as error:
-        # What the block stumbled over is often the end of the process, which is then what there is to tell.
-        sweeper.join(OWN_END_S)
+        # The error of the block is often caused by the end of the process, which is then the error to raise.
+        sweeper.join(EXIT_GRACE_S)
         if sweeper.is_alive():
             raise
-        stumbled = error
+        block_error = error
     finally:
         timer.cancel()
         kill_group(process)
@@ -223,41 +226,46 @@ def _started(
         process.wait()
         reader.join()
         for stream in (process.stdin, process.stdout, process.stderr):
-            # Closing the feed flushes it, and nobody may be left to read that.
+            # Closing the feed flushes it, and the reader may be gone.
             with suppress(BrokenPipeError):
                 if stream is not None:
                     stream.close()
     tail = list(lines)[-TAIL_LINES:]
     try:
         raise_for_exit_status(
-            process.returncode, concerns=concerns, tail=tail, said=said, limits=limits, is_late=expired.is_set()
+            process.returncode,
+            concerns=concerns,
+            tail=tail,
+            forbidden_lines=forbidden_lines,
+            limits=limits,
+            timed_out=expired.is_set(),
         )
     except TapemillError as error:
-        raise error from stumbled
-    if stumbled is not None:
-        raise stumbled
+        raise error from block_error
+    if block_error is not None:
+        raise block_error
 
 
 def _read_reports(
     stream: IO[bytes], reached: Callable[[int], None] | None, reached_s: Callable[[float], None] | None
 ) -> None:
-    """Follow what `-progress` writes, key=value in each line, to its end."""
-    while line := stream.readline(LONGEST_REPORT_BYTES):
+    """Read the output of `-progress`, lines of key=value, to its end."""
+    while line := stream.readline(MAX_REPORT_BYTES):
         key, _, value = line.strip().partition(b"=")
         if reached and key == b"frame" and value.isdigit():
             reached(int(value))
-        # "N/A" while nothing is written.
+        # The value is "N/A" while nothing is written.
         if reached_s and key == b"out_time_us" and value.isdigit():
             reached_s(int(value) / 1e6)
 
 
-def _drain(stream: IO[bytes], lines: deque[str], forbidden: str | None, said: list[str]) -> None:
-    """Keep the last lines, and the first ones that say what is `forbidden`."""
+def _drain(stream: IO[bytes], lines: deque[str], forbidden: str | None, forbidden_lines: list[str]) -> None:
+    """Collect the last lines, and the first ones that contain `forbidden`."""
     for raw in stream:
         line = raw.decode("utf-8", "replace").rstrip()
         lines.append(line)
-        if forbidden is not None and forbidden in line and len(said) < TAIL_LINES:
-            said.append(line)
+        if forbidden is not None and forbidden in line and len(forbidden_lines) < TAIL_LINES:
+            forbidden_lines.append(line)
         LOG.info("  %s", line)
 
 
@@ -265,16 +273,16 @@ PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def limit_child(most_bytes: int | None) -> None:
-    """In the new process: let the kernel kill it with the job that started it (prctl(2)), and bound its files."""
+def limit_child(max_output_bytes: int | None) -> None:
+    """In the new process: let the kernel kill it with its parent (prctl(2)), and limit the size of its files."""
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if most_bytes is not None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
+    if max_output_bytes is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (max_output_bytes, max_output_bytes))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def wait_for_exit(process: subprocess.Popen[bytes]) -> int:
-    """Wait until the process has ended, and leave it there: until it is reaped, its number is nobody else's.
+    """Wait until the process has ended, without reaping it: until then its number is not used again.
 
     Returns the exit code, or the signal that ended it.
     """
@@ -285,14 +293,14 @@ def wait_for_exit(process: subprocess.Popen[bytes]) -> int:
 
 
 def kill_leftovers(process: subprocess.Popen[bytes]) -> None:
-    """End what the process leaves behind when it ends, or its pipes would never close."""
+    """Kill what the process leaves behind when it ends, or its pipes would never close."""
     wait_for_exit(process)
     kill_group(process)
 
 
 def kill_group(process: subprocess.Popen[bytes]) -> None:
-    """End the process and whatever it started and left behind; it leads its own process group."""
+    """Kill the process and everything it started; it leads its own process group."""
     if process.returncode is None:
-        # It may end between the question and the signal.
+        # It may end between the check and the signal.
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)

@@ -112,14 +112,15 @@ VARIANTS = {
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_a_network_answers_as_the_plain_one(variant):
     changes, (count, *size) = VARIANTS[variant]
-    network = small_network(**changes)
-    clip = clip_for(network, *size, count=count)
+    # In double precision: random weights amplify float noise, on some processors beyond any bound that means something.
+    network = small_network(**changes).double()
+    clip = clip_for(network, *size, count=count).double()
     answer = network(clip)
     expected = plain_vrt(network.state_dict(), network.config.as_mapping(), clip)
     assert answer.shape == expected.shape
     assert expected.std() > 0.1
-    # Float noise, which random weights amplify; a wrong neighbour, mask or order is seen in the first digit.
-    torch.testing.assert_close(answer, expected, rtol=0, atol=2e-3)
+    # A wrong neighbour, mask or order is seen in the first digit.
+    torch.testing.assert_close(answer, expected, rtol=0, atol=1e-3)
 
 
 @pytest.mark.long

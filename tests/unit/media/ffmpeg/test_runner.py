@@ -12,7 +12,7 @@ import pytest
 from tapemill.core.errors import SetupError, ToolFailed, ToolKilled
 from tapemill.media.ffmpeg import runner as ffmpeg
 from tapemill.media.ffmpeg.command import redact_paths
-from tapemill.media.ffmpeg.limits import MOST_PIXELS, timeout_s
+from tapemill.media.ffmpeg.limits import MAX_PIXELS, timeout_s
 from tests.support.fakes.ffmpeg import program
 from tests.support.project import ROOT
 
@@ -189,7 +189,9 @@ def test_an_output_that_grows_beyond_all_sense_is_stopped(tmp_path):
     target = tmp_path / "a.avi"
     noise = ["-f", "lavfi", "-i", "nullsrc=s=640x480:r=25,geq=random(1)*255:128:128", "-c:v", "rawvideo"]
     with pytest.raises(ToolFailed, match="stopped at 2 MB") as caught:
-        ffmpeg.run([*noise, *ffmpeg.output_args(target, "avi")], concerns=target, timeout_s=60, most_bytes=2_000_000)
+        ffmpeg.run(
+            [*noise, *ffmpeg.output_args(target, "avi")], concerns=target, timeout_s=60, max_output_bytes=2_000_000
+        )
     assert caught.value.remedy
     assert target.stat().st_size <= 2_000_000
 
@@ -201,7 +203,7 @@ def test_a_picture_beyond_all_sense_is_not_decoded(tmp_path):
     reading = [*ffmpeg.input_args(path, options=ffmpeg.PICTURE_LIMIT), "-f", "null", "-"]
     ffmpeg.run(reading, concerns=path, timeout_s=30)
     with pytest.raises(ToolFailed):
-        ffmpeg.run([word.replace(str(MOST_PIXELS), "3000") for word in reading], concerns=path, timeout_s=30)
+        ffmpeg.run([word.replace(str(MAX_PIXELS), "3000") for word in reading], concerns=path, timeout_s=30)
 
 
 def test_an_ffmpeg_that_takes_no_input_and_says_all_is_well_is_not_believed(tmp_path):

@@ -1,4 +1,4 @@
-"""Rule draw_tape: map Snakemake's job onto tapemill.report.tape_pages.render_tape_report."""
+"""Rule render_tape_report: map Snakemake's job onto tapemill.report.tape_pages.render_tape_report."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Rule models: map Snakemake's job onto tapemill.models.fetch_models."""
+"""Rule fetch_models: map Snakemake's job onto tapemill.models.fetch_models."""
 
 from pathlib import Path
 from typing import Any

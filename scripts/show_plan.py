@@ -1,4 +1,4 @@
-"""Rule plan: map Snakemake's job onto tapemill.planning.show_plan."""
+"""Rule show_plan: map Snakemake's job onto tapemill.planning.show_plan."""
 
 from typing import Any
 

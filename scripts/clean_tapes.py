@@ -1,4 +1,4 @@
-"""Rule clean: map Snakemake's job onto tapemill.storage.cleanup.clean."""
+"""Rule clean_tapes: map Snakemake's job onto tapemill.storage.cleanup.clean."""
 
 from typing import Any
 

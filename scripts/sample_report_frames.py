@@ -1,4 +1,4 @@
-"""Rule sample_tape: map Snakemake's job onto tapemill.report.sampling.sample_report_frames."""
+"""Rule sample_report_frames: map Snakemake's job onto tapemill.report.sampling.sample_report_frames."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Rule draw_runs: map Snakemake's job onto tapemill.report.run_page.render_run_report."""
+"""Rule render_run_report: map Snakemake's job onto tapemill.report.run_page.render_run_report."""
 
 from pathlib import Path
 from typing import Any

@@ -149,6 +149,15 @@ def test_only_snakemake_compat_touches_private_attributes():
     assert not touched
 
 
+def test_every_patch_of_snakemake_has_a_report_for_upstream():
+    patches = {path.name for path in (ROOT / "scripts" / "tapemill" / "snakemake_compat").glob("*.py")}
+    patches -= {"__init__.py", "planning.py", "version.py"}
+    reports = [path.read_text() for path in (ROOT / "docs" / "upstream").glob("*.md")]
+    assert all("**Version:**" in report and "**Expected.**" in report for report in reports)
+    named = set(re.findall(r"snakemake_compat/([\w/]+(?:\.py)?)", "".join(reports)))
+    assert named == patches | {"groups/"}
+
+
 def test_about_twelve_files_in_a_folder():
     base = ROOT / "scripts" / "tapemill"
     for folder in {base, *(path.parent for path in base.rglob("*.py"))}:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from tapemill.core.errors import OnSceneFailure, SceneError, ToolFailed, TransientError
-from tapemill.core.job_warnings import CUT_WITH_TAG, STANDS_IN_TAG, JobWarning
+from tapemill.core.job_warnings import CUT_WITH_TAG, STANDS_IN_TAG, JobWarning, clip_warnings
 from tapemill.core.progress import Progress, report
 from tapemill.core.timing import format_fraction
 from tapemill.devices.device import Device
@@ -98,7 +98,8 @@ def enhance_scene(
     )
     facts |= _read_cut_tags(clip)
     atomic.write_json(record, {"encoder": name, "frames_in": frames, **facts})
-    return list(_notices(facts))
+    # Substituted frames are reported by the job that cut the scene.
+    return [each for each in clip_warnings(facts) if each.kind != "stands_in"]
 
 
 def _restore(job: _Job, field_order: SceneFieldOrder) -> dict[str, Any]:
@@ -143,14 +144,6 @@ def _read_cut_tags(clip: Path) -> dict[str, Any]:
     tags: dict[str, Any] = {"stands_in": damage} if damage else {}
     # A cut by an older version has no such tag.
     return tags | ({"cut_with": json.loads(cut_with)} if cut_with else {})
-
-
-def _notices(facts: Mapping[str, Any]) -> Iterator[JobWarning]:
-    if "kept_original" in facts:
-        yield JobWarning("kept", "{error}: {message}".format(**facts["kept_original"]))
-    for network in facts.get("networks", ()):
-        if network.get("lowered"):
-            yield JobWarning("lowered", f"{network['model']} ran on smaller tiles or fewer frames")
 
 
 def _scene_field_order(job: _Job) -> SceneFieldOrder:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from tapemill import events
+from tapemill.core.job_warnings import clip_warnings, subtitle_warnings
 from tapemill.core.rule_catalog import OTHER, STAGES, stage_of
 from tapemill.core.timing import FrameRange
 from tapemill.events import attempts as history
@@ -152,13 +153,7 @@ def seconds_of(attempt: Attempt) -> float:
 
 def _scene_deviations(tape: Path, scene: str) -> Iterator[Deviation]:
     clip = job_records.clip_record(tape, scene)
-    if "kept_original" in clip:
-        yield Deviation(scene, "kept", "{error}: {message}".format(**clip["kept_original"]))
-    if "stands_in" in clip:
-        yield Deviation(scene, "stands_in", str(clip["stands_in"]))
-    for network in clip.get("networks", ()):
-        if network.get("lowered"):
-            yield Deviation(scene, "lowered", f"{network['model']} ran on smaller tiles or fewer frames")
+    yield from (Deviation(scene, each.kind, each.reason) for each in clip_warnings(clip))
     for folder in ("subtitles", "translated"):
         yield from _subtitle_deviations(tape / folder / f"{scene}.srt")
 
@@ -166,8 +161,7 @@ def _scene_deviations(tape: Path, scene: str) -> Iterator[Deviation]:
 def _subtitle_deviations(cues: Path) -> Iterator[Deviation]:
     record = job_records.read(cues.with_suffix(".json"))
     # Cues written by hand since then cancel the failure.
-    if "left_empty" in record and not (cues.exists() and cues.stat().st_size):
-        yield Deviation(cues.stem, "empty", "{error}: {message}".format(**record["left_empty"]))
-    if "lowered" in record:
-        lowered = record["lowered"]
-        yield Deviation(cues.stem, "lowered", f"transcribed with {lowered['model']}, beam of {lowered['beam_size']}")
+    is_filled = cues.exists() and cues.stat().st_size > 0
+    for each in subtitle_warnings(record):
+        if not (each.kind == "empty" and is_filled):
+            yield Deviation(cues.stem, each.kind, each.reason)

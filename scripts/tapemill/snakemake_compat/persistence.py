@@ -1,4 +1,6 @@
-"""Snakemake's records of what is done: kept through a power cut, and tidied of what a killed run left.
+"""Records of Snakemake that a power cut can lose, and files that a killed run leaves (Snakemake 9.27.1).
+
+Upstream: docs/upstream/persistence.md.
 
 For each output of a running job Snakemake (9.27.1, `persistence/file.py`) keeps a marker in .snakemake/incomplete. When
 the job is done it writes a record of params and input to .snakemake/metadata, then removes the marker. After `kill -9`

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tapemill.core.errors import InputError
-from tapemill.core.job_warnings import JobWarning
+from tapemill.core.job_warnings import JobWarning, clip_warnings
 
 from . import untrusted_text
 
@@ -145,7 +145,4 @@ def replaced(clips: Sequence[Path]) -> Iterator[JobWarning]:
             record = json.loads(clip.with_suffix(".json").read_text(encoding="utf-8"))
         except FileNotFoundError:
             continue
-        if "kept_original" in record:
-            yield JobWarning("kept", "{error}: {message}".format(**record["kept_original"]), scene=clip.stem)
-        if "stands_in" in record:
-            yield JobWarning("stands_in", record["stands_in"], scene=clip.stem)
+        yield from (each for each in clip_warnings(record, clip.stem) if each.kind != "lowered")

@@ -10,7 +10,7 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
-from tapemill.core.job_warnings import JobWarning
+from tapemill.core.job_warnings import JobWarning, subtitle_warnings
 from tapemill.core.timing import milliseconds
 from tapemill.storage import atomic
 
@@ -55,9 +55,8 @@ def _failed_scenes(cues: Iterable[Path]) -> Iterator[JobWarning]:
         record = path.with_suffix(".json")
         if path.stat().st_size or not record.exists():
             continue
-        failure = json.loads(record.read_text(encoding="utf-8")).get("left_empty")
-        if failure:
-            yield JobWarning("empty", "{error}: {message}".format(**failure), scene=path.stem)
+        found = subtitle_warnings(json.loads(record.read_text(encoding="utf-8")), path.stem)
+        yield from (each for each in found if each.kind == "empty")
 
 
 def _shifted(cues: Iterable[Cue], start_s: Fraction, duration_s: Fraction, path: Path) -> Iterable[Cue]:

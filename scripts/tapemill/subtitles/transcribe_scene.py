@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from tapemill.core.errors import OnSceneFailure, SceneError
-from tapemill.core.job_warnings import JobWarning
+from tapemill.core.job_warnings import JobWarning, subtitle_warnings
 from tapemill.core.progress import report
 from tapemill.devices.device import CPU, Device, open_device
 from tapemill.models import ModelFile
@@ -89,7 +89,7 @@ def transcribe_scene(
     atomic.write_json(record, values)
     atomic.write_text(srt, text)
     report(f"audio of {frames} frames transcribed", frames=frames)
-    return list(_notices(values))
+    return list(subtitle_warnings(values))
 
 
 def _transcribe(
@@ -131,15 +131,6 @@ def _transcribe(
     )
     removed = [_removed_entry(segment, reason) for segment, reason in filtered if reason is not None]
     return as_srt(cues), {"made_from": made_from, "heard": heard, **downgrade, "removed": removed}
-
-
-def _notices(record: Mapping[str, Any]) -> Iterator[JobWarning]:
-    if "left_empty" in record:
-        yield JobWarning("empty", "{error}: {message}".format(**record["left_empty"]))
-    if "lowered" in record:
-        yield JobWarning(
-            "lowered", f"transcribed with {record['lowered']['model']}, beam of {record['lowered']['beam_size']}"
-        )
 
 
 def _recognise(

@@ -2,10 +2,14 @@
 
 import json
 
+import jsonschema
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tapemill.core.rule_catalog import scene_rules
 from tapemill.provenance.sharing import shared, text, whole
+from tests.support.project import ROOT
 
 COMMAND = st.builds("-ss {} -i {{cut}}".format, st.integers(0, 99))
 COMMANDS = st.lists(st.text(st.sampled_from("0123456789.{} abc-"), max_size=12) | COMMAND, max_size=3)
@@ -67,3 +71,18 @@ def test_entries_of_lists_have_a_line_of_their_own():
     assert text({"b": [{"y": 1, "x": [2, 3]}, 4], "a": {"ü": {}, "c": []}}) == (
         '{\n  "a": {\n    "c": [],\n    "ü": {}\n  },\n  "b": [\n    {"x":[2,3],"y":1},\n    4\n  ]\n}\n'
     )
+
+
+def test_jobs_of_every_rule_of_scenes_refer_to_what_they_share():
+    """Those of translations did not, and broke the schema of each tape that had them."""
+    rules = list(scene_rules())
+    assert "translate_scene" in rules
+    runs = [
+        {"scene": f"{place:07d}", **{rule: {"span_s": [0.0, 1.0], "lane": "x"} for rule in rules}} for place in (0, 1)
+    ]
+    found = shared({"how": {"scenes": []}, "run": {"scenes": runs}})["run"]
+    schema = yaml.safe_load((ROOT / "config" / "schemas" / "provenance.schema.yaml").read_text())
+    section = schema["properties"]["run"]["properties"]
+    for name in ("scenes", "alike"):
+        jsonschema.validate(found[name], {**section[name], "$defs": schema["$defs"]})
+    assert all("like" in scene[rule] for scene in found["scenes"] for rule in rules)

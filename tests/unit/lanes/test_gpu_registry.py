@@ -231,7 +231,7 @@ def test_the_record_holds_until_the_machine_or_torch_is_another(two_arcs, monkey
     assert gpu_record.recorded_gpus("xpu") is None
     two_arcs.has("xpu", torch_driver.arc(0))
     assert gpu_record.recorded_gpus("xpu") == listed
-    monkeypatch.setattr(gpu_registry, "BOOT_ID", two_arcs.folder / "boot_id")
+    monkeypatch.setattr(gpu_record, "BOOT_ID", two_arcs.folder / "boot_id")
     (two_arcs.folder / "boot_id").write_text("another\n")
     assert gpu_record.recorded_gpus("xpu") is None
     (folder / "cards-xpu.json").write_text('{"boot"')
@@ -321,6 +321,6 @@ def test_a_card_without_uuid_is_told_by_its_place(machine):
     # Two cards of which nothing is known are not the same.
     unknown = replace(recorded[0], pci_address="")
     Path(machine.folder / "run" / "tapemill" / "cards-hip.json").write_text(
-        json.dumps({**gpu_registry._validity(), "cards": [unknown.to_plain()]})
+        json.dumps({**gpu_record._validity(), "cards": [unknown.to_plain()]})
     )
     assert "wrong card" in machine.job("hip", 0)

@@ -34,7 +34,7 @@ DEPENDENCIES := $(VENV)/dependencies-$(DEVICE)
 INSTALLED := $(VENV)/installed-$(DEVICE)
 PYTEST := $(BIN)/pytest -n 2 --dist worksteal
 
-.PHONY: setup dependencies demo test test-workflow test-long test-crash test-hostile test-gpu test-slurm check bench bench-lanes bench-subtitles \
+.PHONY: setup dependencies demo demo-models test test-workflow test-long test-crash test-hostile test-gpu test-slurm check bench bench-lanes bench-subtitles \
 	bench-resume bench-scale bench-archive bench-networks bench-plan docs
 
 setup: $(INSTALLED)
@@ -60,6 +60,11 @@ $(INSTALLED): $(DEPENDENCIES) pyproject.toml
 demo: setup
 	$(BIN)/snakemake --profile profiles/cpu score_demo results/demo/report/making.html
 	$(BIN)/snakemake --profile profiles/cpu results/demo/report/making.html --report demo.html
+
+# Hours: an hour of training for the speech model, most of another for the network's pairs and the evaluations.
+demo-models: setup
+	$(BIN)/snakemake --profile profiles/cpu resources/demo/capture.mkv
+	$(BIN)/snakemake --snakefile demo/training/Snakefile --cores all
 
 # What a newcomer runs: unit tests, static checks of the workflow, one whole tape.
 test: setup
@@ -90,7 +95,7 @@ test-slurm: setup
 check: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/snakefmt --check Snakefile rules demo/training/Snakefile
 	$(BIN)/mypy
 	$(BIN)/snakemake --lint
 	$(BIN)/pre-commit validate-config

@@ -1,4 +1,4 @@
-"""The built-in demo: a tape of which everything is known, made by drawing, and a speech model that knows its words."""
+"""Built-in demo: a synthetic tape with known content, and a speech model for its words."""
 
 from demo.tape.make_capture import make_capture
 from demo.tape.storyboard import SCENES, DemoScene

@@ -1,4 +1,4 @@
-"""How well the demo tape was restored: its words against those that were said, its pictures against the truth."""
+"""Score of the restored demo tape: its subtitles against the spoken words, its frames against the original."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ FULL_WIDTH = int(storyboard.WIDTH * storyboard.SAMPLE_ASPECT_RATIO)
 _FLAGS = "lanczos+accurate_rnd+full_chroma_int+bitexact"
 SCALE = f"scale={FULL_WIDTH}:{storyboard.HEIGHT}:flags={_FLAGS},setsar=1,format=yuv420p"
 # Streams are compared frame by frame, whatever their containers made of their times.
-COUNTED = f"settb=1/{storyboard.FIELD_RATE},setpts=N"
+FRAME_NUMBERED = f"settb=1/{storyboard.FIELD_RATE},setpts=N"
 
 
 @dataclass(frozen=True)
-class Likeness:
-    """How like the truth a video is. PSNR in decibels over all frames, SSIM 0 to 1."""
+class Similarity:
+    """Similarity of a video to the truth: PSNR in decibels over all frames, SSIM from 0 to 1."""
 
     psnr_y_db: float
     psnr_all_db: float
@@ -40,28 +40,28 @@ class Likeness:
 
 @dataclass(frozen=True)
 class Score:
-    """What came out of the demo."""
+    """Score of the demo."""
 
     words: int
-    """Words that were said."""
+    """Spoken words."""
     word_error_rate: float
-    """Words wrong, missing and added, over those said."""
+    """Wrong, missing and added words over spoken words."""
     start_errors_s: tuple[float, ...]
-    """For each sentence that was said, how far off the nearest cue starts; positive is late."""
+    """Offset of the nearest cue's start from each spoken sentence; positive is late."""
     cues: int
-    restored: Likeness
-    capture: Likeness
-    """The capture, merely deinterlaced, on the same lines as `restored`."""
-    capture_whole: Likeness
-    """The same with the lines of head switching."""
+    restored: Similarity
+    capture: Similarity
+    """The capture, only deinterlaced, on the same lines as `restored`."""
+    capture_whole: Similarity
+    """The same with the head-switching lines."""
 
 
 def score(*, tape: Path, subtitles: Path, capture: Path, truth: Path, table: Path) -> Score:
     """Score the restored demo tape and its subtitles.
 
     `tape` shows the truth's moments in square pixels, 768 wide; if lines were cropped, they were those at the bottom.
-    The lines of head switching count for neither. Raises GateError if the tape has not the truth's number of frames, or
-    another width.
+    The lines of head switching count for neither. Raises GateError if the tape does not have the truth's
+    number of frames and the expected width.
     """
     picture = probe.probe(tape).picture
     frames = probe.frame_count(tape)
@@ -81,23 +81,23 @@ def score(*, tape: Path, subtitles: Path, capture: Path, truth: Path, table: Pat
         word_error_rate=float(jiwer.wer(said, heard)),
         start_errors_s=tuple(_start_error(sentence.tape_start_s, [start for start, _ in cues]) for sentence in spoken),
         cues=len(cues),
-        restored=likeness(tape, truth, prepare="format=yuv420p", height=height),
-        capture=likeness(capture, truth, prepare=bob, height=height),
-        capture_whole=likeness(capture, truth, prepare=bob, height=storyboard.HEIGHT),
+        restored=measure_similarity(tape, truth, prepare="format=yuv420p", height=height),
+        capture=measure_similarity(capture, truth, prepare=bob, height=height),
+        capture_whole=measure_similarity(capture, truth, prepare=bob, height=storyboard.HEIGHT),
     )
 
 
 def score_demo(*, tape: Path, subtitles: Path, capture: Path, truth: Path, table: Path, report: Path) -> None:
-    """Score the restored demo tape, write the score as JSON and show it to whoever is watching."""
+    """Score the restored demo tape, write the score as JSON and print it."""
     result = score(tape=tape, subtitles=subtitles, capture=capture, truth=truth, table=table)
     write_score(report, result)
-    sys.stdout.write(f"\n{table_of(result)}\n\n")
+    sys.stdout.write(f"\n{format_score(result)}\n\n")
     sys.stdout.flush()
 
 
-def likeness(video: Path, truth: Path, *, prepare: str, height: int) -> Likeness:
+def measure_similarity(video: Path, truth: Path, *, prepare: str, height: int) -> Similarity:
     """Compare the upper `height` lines of a video, filtered by `prepare`, with the truth's at 768 × 576."""
-    crop = f"crop={FULL_WIDTH}:{height}:0:0,{COUNTED},split"
+    crop = f"crop={FULL_WIDTH}:{height}:0:0,{FRAME_NUMBERED},split"
     graph = (
         f"[0:v:0]{prepare},{crop}[a1][a2];[1:v:0]{SCALE},{crop}[b1][b2];"
         "[a1][b1]psnr=shortest=1[p];[a2][b2]ssim=shortest=1[s]"
@@ -112,20 +112,20 @@ def likeness(video: Path, truth: Path, *, prepare: str, height: int) -> Likeness
         timeout_s=TIME_LIMIT_S,
         verbosity="info",
     )
-    return parse_likeness(report, video)
+    return parse_similarity(report, video)
 
 
-def parse_likeness(report: str, video: Path) -> Likeness:
-    """Read what the filters psnr and ssim say at their end. Raises GateError if they say nothing."""
+def parse_similarity(report: str, video: Path) -> Similarity:
+    """Parse the summaries of the filters psnr and ssim. Raises GateError if they are missing."""
     psnr = re.search(r"PSNR y:(\S+) u:\S+ v:\S+ average:(\S+)", report)
     ssim = re.search(r"SSIM Y:(\S+) .*All:(\S+)", report)
     if psnr is None or ssim is None:
         raise GateError("ffmpeg measured nothing", file=video, stderr_tail=report.splitlines()[-12:])
-    return Likeness(float(psnr[1]), float(psnr[2]), float(ssim[1]), float(ssim[2]))
+    return Similarity(float(psnr[1]), float(psnr[2]), float(ssim[1]), float(ssim[2]))
 
 
-def table_of(result: Score) -> str:
-    """The score as a person reads it."""
+def format_score(result: Score) -> str:
+    """Format the score for people."""
     late = sorted(abs(error) for error in result.start_errors_s)
     lines = [
         f"word error rate      {result.word_error_rate:6.1%}   of {result.words} words, in {result.cues} cues",
@@ -146,7 +146,7 @@ def table_of(result: Score) -> str:
 
 
 def write_score(target: Path, result: Score) -> None:
-    """Write the score as JSON, rounded to what the measurements are good for."""
+    """Write the score as JSON, rounded to the precision of the measurements."""
     values = {
         key: ({name: round(number, 4) for name, number in value.items()} if isinstance(value, dict) else value)
         for key, value in asdict(result).items()
@@ -162,10 +162,10 @@ def _cues(subtitles: Path) -> list[tuple[float, str]]:
     return sorted((float(Fraction(event.start, 1000)), event.plaintext.replace("\n", " ")) for event in events)
 
 
-def _text(spoken: Sequence[speech.Spoken]) -> str:
+def _text(spoken: Sequence[speech.SpokenSentence]) -> str:
     return " ".join(sentence.text for sentence in sorted(spoken, key=lambda sentence: sentence.frame))
 
 
 def _start_error(start_s: float, cue_starts_s: Sequence[float]) -> float:
-    """Distance to the nearest cue; infinite where there is none at all."""
+    """Offset of the nearest cue; infinite without cues."""
     return min((cue - start_s for cue in cue_starts_s), key=abs, default=float("inf"))

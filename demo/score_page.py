@@ -1,4 +1,4 @@
-"""The demo's score, for its pages: whether there can be one, and what it says."""
+"""Condition for a score of the demo in its report."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LINES: Final = 576
 
 
 def can_be_scored(row: TapeRow, capture: str, settings: EnhanceSettings, container: str) -> bool:
-    """Whether a tape is the demo (`capture`), and comes out in the shape and at the rate of its truth."""
+    """Whether a tape is the demo (`capture`), with an output of the size and rate of its truth."""
     filters = settings.filters(lines=LINES)
     has_its_shape = settings.height_lines is None and Chain.of(settings).scale == 1 and row.aspect in ("auto", "4:3")
     is_cropped = filters.crop_left_samples or filters.crop_right_samples or filters.crop_top_lines

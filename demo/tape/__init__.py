@@ -1,1 +1,1 @@
-"""The demo tape: storyboard, drawing, sound, and the degradation of a VHS tape."""
+"""Demo tape: storyboard, drawing, audio, and the degradation of a VHS tape."""

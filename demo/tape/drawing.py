@@ -1,4 +1,4 @@
-"""Drawing that gives the same pixels on every machine.
+"""Deterministic drawing: the same pixels on every machine.
 
 Pictures are 8-bit Y'CbCr (BT.601, studio range), shape = (height, width, 3). Positions are rounded to 1/16 or 1/32
 pixel before anything is drawn, and pixels are worked on in integers or in floats that hold whole numbers below 2^24, so
@@ -21,11 +21,11 @@ Colour = tuple[int, int, int]
 Point = tuple[float, float]
 Picture = np.ndarray[Any, np.dtype[np.uint8]]
 Paint = Callable[[int], Picture]
-"""What a scene looks like at a tick: the n-th truth frame (1/50 s) from its start, as (576, 720, 3)."""
+"""Draws a scene at a tick: the n-th truth frame (1/50 s) from its start, as (576, 720, 3)."""
 
 SUBPIXEL_BITS = 4
 MAP_STEPS = 32
-"""cv2.remap with fixed-point maps knows this many places between two pixels."""
+"""Positions between two pixels in cv2.remap with fixed-point maps."""
 
 BLACK: Colour = (16, 128, 128)
 
@@ -161,7 +161,7 @@ def shift_rows(picture: np.ndarray, steps: np.ndarray, *, width: int | None = No
 
 
 def view(world: Picture, x: float, y: float, zoom: float = 1.0) -> Picture:
-    """What a camera sees of a world of square pixels whose upper left corner it has at (x, y).
+    """Camera view of a world of square pixels, with its upper left corner at (x, y).
 
     At zoom 1 it sees 768 × 576 of them. shape = (576, 720, 3).
     """
@@ -173,7 +173,7 @@ def view(world: Picture, x: float, y: float, zoom: float = 1.0) -> Picture:
 
 
 def shake(tick: int, strength: float) -> Point:
-    """How far a hand has moved the camera at this tick, in pixels."""
+    """Offset of a hand-held camera at a tick, in pixels."""
     time_s = tick / float(storyboard.FIELD_RATE)
     x = math.sin(5.3 * time_s) + 0.6 * math.sin(11.9 * time_s + 1) + 0.3 * math.sin(23.1 * time_s + 2)
     y = math.sin(4.1 * time_s + 3) + 0.6 * math.sin(9.7 * time_s) + 0.3 * math.sin(19.3 * time_s + 1)
@@ -181,7 +181,7 @@ def shake(tick: int, strength: float) -> Point:
 
 
 def flicker(tick: int, seed: int) -> float:
-    """An unsteady light or wind: changes smoothly between -1 and 1."""
+    """Value of an unsteady light or wind, which changes smoothly between -1 and 1."""
     time_s, phase = tick / float(storyboard.FIELD_RATE), 1.7 * seed
     waves = (
         math.sin(13 * time_s + phase) + math.sin(21.7 * time_s + 2.3 * phase) + math.sin(34.1 * time_s + 3.1 * phase)
@@ -190,7 +190,7 @@ def flicker(tick: int, seed: int) -> float:
 
 
 def dimmed(picture: Picture, light: float) -> Picture:
-    """A picture faded towards black; 1 leaves it as it is."""
+    """Fade an image towards black; 1 leaves it unchanged."""
     share = round(light * 256)
     black = np.array(BLACK, np.int32)
     return (black + (((picture.astype(np.int32) - black) * share + 128) >> 8)).astype(np.uint8)
@@ -203,7 +203,7 @@ def lit(picture: Picture, glow: np.ndarray, light: float) -> None:
 
 
 def stamp(picture: Picture, text: str) -> None:
-    """The date that a camcorder writes into the picture."""
+    """Write a camcorder's date into the image."""
     for colour, width in ((BLACK, 6), (rgb(255, 250, 220), 2)):
         cv2.putText(picture, text, (330, 520), cv2.FONT_HERSHEY_SIMPLEX, 0.85, colour, width, cv2.LINE_AA)
 

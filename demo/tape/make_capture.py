@@ -1,4 +1,4 @@
-"""The demo tape as a file, as a capture card would have written it, and its truth beside it."""
+"""Capture file of the demo tape, as a capture card would write it, and its truth."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from .drawing import Paint, Picture
 TAPE_SEED = 576
 TIME_LIMIT_S = 1800
 SIZE = f"{storyboard.WIDTH}x{storyboard.HEIGHT}"
-# What PAL is by its standard (ITU-R BT.470 system B/G); the scan is left unsaid, as many capture programs do.
+# What PAL is by its standard (ITU-R BT.470 system B/G); the field order is not tagged, as by many capture programs.
 TAGS = (
     f"setsar={storyboard.SAMPLE_ASPECT_RATIO.numerator}/{storyboard.SAMPLE_ASPECT_RATIO.denominator},"
     "setparams=color_primaries=bt470bg:color_trc=bt470bg:colorspace=bt470bg:range=tv"
 )
-# On noise the range coder saves one part in a hundred and takes twice as long.
+# On noise the range coder saves 1 % and takes twice as long.
 FFV1 = ("-c:v", "ffv1", "-level", "3", "-coder", "0", "-context", "0", "-g", "1", "-slices", "4", "-slicecrc", "1")
 # Lossless H.264, where the truth's still background costs next to nothing. Threads are fixed because they decide bytes.
 LOSSLESS = ("-c:v", "libx264", "-qp", "0", "-preset", "superfast", "-threads", "2", "-g", "250")
@@ -37,7 +37,7 @@ def make_capture(*, recording: Path, table: Path, capture: Path, truth: Path, th
     `capture` is 25 frames a second of interlaced PAL, top field first, FFV1 4:2:2 and PCM. `truth` has the same moments
     clean: frame 2n is the one that the top field of capture frame n was taken from, 2n + 1 that of its bottom field.
     """
-    # Frames are worked on side by side; inside them OpenCV's own threads would only get in the way.
+    # Frames are processed in parallel; OpenCV's own threads would only interfere.
     cv2.setNumThreads(1)
     clean = soundtrack.clean_sound(speech.read_table(table), speech.read_recording(recording))
     with atomic.scratch_dir(capture) as folder:
@@ -70,8 +70,8 @@ def _arguments(target: Path, pcm: Path, pixels: str, rate: object, encoder: tupl
 
 
 def _frames(threads: int) -> Iterator[tuple[bytes, bytes]]:
-    """Raw captured frame and its two raw truth frames, in order, worked out a few ahead of their turn."""
-    tape = vhs_degradation.Tape(TAPE_SEED)
+    """Yield each raw captured frame with its two raw truth frames, in order, computed ahead in threads."""
+    tape = vhs_degradation.VhsTape(TAPE_SEED)
     waiting: deque[Future[tuple[bytes, bytes]]] = deque()
     with ThreadPoolExecutor(threads) as pool:
         for scene in storyboard.SCENES:
@@ -84,14 +84,14 @@ def _frames(threads: int) -> Iterator[tuple[bytes, bytes]]:
             yield waiting.popleft().result()
 
 
-def _frame(tape: vhs_degradation.Tape, draw: Paint, scene_start: int, frame: int) -> tuple[bytes, bytes]:
+def _frame(tape: vhs_degradation.VhsTape, draw: Paint, scene_start: int, frame: int) -> tuple[bytes, bytes]:
     tick = (frame - scene_start) * scenes.TICKS_PER_FRAME
     top, bottom = draw(tick), draw(tick + 1)
     return tape.play(frame, top, bottom).planes(), planar_420(top) + planar_420(bottom)
 
 
 def planar_420(full: Picture) -> bytes:
-    """Raw yuv420p of a picture in 4:4:4: each chroma sample is the mean of four."""
+    """Raw yuv420p of an image in 4:4:4: each chroma sample is the mean of four."""
     chroma = full[:, :, 1:].astype(np.uint16)
     fours = (chroma[0::2, 0::2] + chroma[0::2, 1::2] + chroma[1::2, 0::2] + chroma[1::2, 1::2] + 2) >> 2
     planes = fours.astype(np.uint8)

@@ -1,7 +1,7 @@
-"""What is said on the demo tape and in its model's training speech: 113 words in 27 sentence templates.
+"""Sentences of the demo tape and of its model's training speech: 113 words in 27 templates.
 
-A template's capital letters stand for a word out of a pool, `Y` for a year. Which sentences were never trained on is a
-property of their text alone (`held_out`), and so are the voices and speeds that are kept for testing.
+A template's capital letters stand for a word out of a pool, `Y` for a year. Sentences are held out from
+training by their text alone (`held_out`); voices and speeds for testing are listed here.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ LITERAL = {word for template in TEMPLATES for word in template.split() if len(wo
 WORDS = tuple(
     sorted({word.lower() for word in (*LITERAL, *(w for pool in POOLS.values() for w in pool), *TENS, "nineteen")})
 )
-# How a word is written where it is not all lower case.
+# Spelling of words that are not all lower case.
 FORMS = MappingProxyType({word.lower(): word for word in (*NAMES, *MONTHS, *CITIES, "Christmas")})
 
 # en-us thrice: the commonest accent. Names as espeak-ng lists them.
@@ -69,7 +69,7 @@ def year(rng: random.Random) -> str:
 def sentence(rng: random.Random, *, shuffled: float = 0.0, templates: Sequence[str] = TEMPLATES) -> str:
     """One sentence with a capital and a full stop.
 
-    With probability `shuffled` it is a salad of two to six words instead, in which no grammar helps to guess them.
+    With probability `shuffled` it is a random sequence of two to six words instead, without grammar.
     """
     if rng.random() < shuffled:
         words = [FORMS.get(word, word) for word in rng.choices(WORDS, k=rng.randint(2, 6))]

@@ -1,4 +1,4 @@
-"""The demo tape's sound: what was there when it was recorded, and what the tape made of it.
+"""Audio of the demo tape: the clean original, and its degradation by the tape.
 
 Signals are float64 in -1..1 at 48 kHz, mono until the tape; all noise comes from seeds, so that every run gives the
 same samples.
@@ -13,13 +13,13 @@ import numpy as np
 from demo.training.espeak import SAMPLE_RATE_HZ as SPEECH_RATE_HZ
 
 from . import storyboard
-from .speech import Spoken
+from .speech import SpokenSentence
 
 RATE_HZ = storyboard.SAMPLE_RATE_HZ
 SAMPLES_PER_FRAME = RATE_HZ // int(storyboard.RATE)
 SPEECH_PEAK = 0.45
 EDGE_S = 0.02
-"""Scenes begin and end within this time, so that nothing clicks."""
+"""Fade at the ends of scenes, against clicks."""
 
 # A tune for the music box, as semitones above A3 and eighths of a second.
 TUNE = ((12, 2), (16, 2), (19, 2), (24, 4), (21, 2), (19, 2), (16, 4), (17, 2), (16, 2), (14, 2), (12, 4))
@@ -32,8 +32,8 @@ TAPE_BAND_HZ = (70.0, 10_000.0)
 TAPE_GAIN = 0.7
 
 
-def clean_sound(spoken: Sequence[Spoken], recording: np.ndarray) -> np.ndarray:
-    """The sound as it was. `recording` is what `speech.read_recording` gives. shape = (samples, 2), int16."""
+def clean_sound(spoken: Sequence[SpokenSentence], recording: np.ndarray) -> np.ndarray:
+    """Mix the clean audio. `recording` is what `speech.read_recording` gives. shape = (samples, 2), int16."""
     total = np.zeros(storyboard.FRAMES * SAMPLES_PER_FRAME)
     for index, scene in enumerate(storyboard.SCENES):
         first, stop = scene.span.start_frame * SAMPLES_PER_FRAME, scene.span.stop_frame * SAMPLES_PER_FRAME
@@ -49,7 +49,7 @@ def clean_sound(spoken: Sequence[Spoken], recording: np.ndarray) -> np.ndarray:
 
 
 def tape_sound(clean: np.ndarray) -> np.ndarray:
-    """The same sound off a worn tape: band limits, hum and hiss. shape = (samples, 2), int16."""
+    """Degrade the audio as a worn tape does: band limits, hum and hiss. shape = (samples, 2), int16."""
     count = len(clean)
     time_s = np.arange(count) / RATE_HZ
     hum = np.zeros(count)
@@ -144,7 +144,7 @@ def _noise(count: int, rng: np.random.Generator, low_hz: float, high_hz: float) 
 
 def _band(signal: np.ndarray, low_hz: float, high_hz: float) -> np.ndarray:
     """Soft limits of the second order below and the fourth above. shape as given."""
-    # A length that the FFT likes.
+    # A length for which the FFT is fast.
     length = -(-len(signal) // RATE_HZ) * RATE_HZ
     frequency_hz = np.fft.rfftfreq(length, 1 / RATE_HZ)
     below = 1 / (1 + (low_hz / np.maximum(frequency_hz, 1e-3)) ** 2)

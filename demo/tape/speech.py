@@ -1,4 +1,4 @@
-"""The demo tape's speech: a committed recording of sentences that the demo model was not trained on."""
+"""Speech of the demo tape: a committed recording of sentences that the demo model was not trained on."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from tapemill.storage import atomic
 
 from . import sentences, storyboard
 
-# Drawn once and never changed to suit the recogniser: the demo shows what the pipeline does with what comes.
+# Drawn once and never tuned to the recogniser, so that the demo is honest.
 SEED = 1994
 PAUSE_S = 0.25
-# The recording is kept at 12 bits: its rounding lies far below the tape's hiss, and it needs half the room.
+# The recording is stored at 12 bits: its rounding is far below the tape's hiss, and it needs half the space.
 RECORDING_SHIFT = 4
 COLUMNS = ("text", "start_s", "stop_s", "frame", "voice", "speed_wpm")
 TIME_LIMIT_S = 60
 
 
 @dataclass(frozen=True)
-class Spoken:
-    """One sentence of the recording and its place on the tape."""
+class SpokenSentence:
+    """Sentence of the recording and its position on the tape."""
 
     text: str
     start_s: float
@@ -53,7 +53,7 @@ class Spoken:
 
 
 def record_speech(*, recording: Path, table: Path) -> None:
-    """Speak a sentence for each line of the plan and write them as one FLAC file and its table.
+    """Synthesise a sentence for each line of the storyboard and write them as one FLAC file and its table.
 
     Raises SetupError if espeak-ng's library is not installed.
     """
@@ -61,27 +61,27 @@ def record_speech(*, recording: Path, table: Path) -> None:
     lines = [(scene.span.start_frame + line.frame, line) for scene in storyboard.SCENES for line in scene.lines]
     utterances: list[Utterance] = []
     for _, line in lines:
-        utterances.append(_fitting(synthesiser, rng, line, {earlier.text for earlier in utterances}))
+        utterances.append(_draw_utterance(synthesiser, rng, line, {earlier.text for earlier in utterances}))
     pause = np.zeros(round(PAUSE_S * SAMPLE_RATE_HZ), np.int16)
     spoken, pieces, time_s = [], [], 0.0
     for (frame, _), utterance in zip(lines, utterances, strict=True):
         stop_s = time_s + utterance.duration_s
-        spoken.append(Spoken(utterance.text, time_s, stop_s, frame, utterance.voice, utterance.speed_wpm))
+        spoken.append(SpokenSentence(utterance.text, time_s, stop_s, frame, utterance.voice, utterance.speed_wpm))
         pieces += [utterance.audio >> RECORDING_SHIFT, pause]
         time_s = stop_s + PAUSE_S
     _write_flac(recording, np.concatenate(pieces))
     write_table(table, spoken)
 
 
-def _fitting(synthesiser: Synthesiser, rng: random.Random, line: storyboard.Line, said_before: Set[str]) -> Utterance:
-    """The first sentence drawn that belongs here, was held out from training, is new on this tape, and fits."""
+def _draw_utterance(synthesiser: Synthesiser, rng: random.Random, line: storyboard.Line, used: Set[str]) -> Utterance:
+    """Draw sentences until one fits the line, was held out from training, and is new on this tape."""
     while True:
         text = sentences.sentence(rng, templates=line.templates)
-        if not sentences.held_out(text) or text in said_before:
+        if not sentences.held_out(text) or text in used:
             continue
-        said = speech_corpus.speak(synthesiser, text, rng, sentences.TEST_VARIANTS, sentences.TEST_SPEEDS_WPM)
-        if said.duration_s <= line.room_s:
-            return said
+        utterance = speech_corpus.speak(synthesiser, text, rng, sentences.TEST_VARIANTS, sentences.TEST_SPEEDS_WPM)
+        if utterance.duration_s <= line.max_duration_s:
+            return utterance
 
 
 def _write_flac(target: Path, samples: np.ndarray) -> None:
@@ -92,7 +92,7 @@ def _write_flac(target: Path, samples: np.ndarray) -> None:
             stream.write(samples.astype("<i2").tobytes())
 
 
-def write_table(target: Path, spoken: Sequence[Spoken]) -> None:
+def write_table(target: Path, spoken: Sequence[SpokenSentence]) -> None:
     """Write the table of a recording, tab separated."""
     text = io.StringIO()
     writer = csv.writer(text, delimiter="\t", lineterminator="\n")
@@ -103,13 +103,13 @@ def write_table(target: Path, spoken: Sequence[Spoken]) -> None:
     atomic.write_text(target, text.getvalue())
 
 
-def read_table(source: Path) -> tuple[Spoken, ...]:
-    """Read the table of a recording. Raises InputError if it is not there or not one."""
+def read_table(source: Path) -> tuple[SpokenSentence, ...]:
+    """Read the table of a recording. Raises InputError if it is missing or invalid."""
     try:
         with source.open(encoding="utf-8", newline="") as stream:
             rows = list(csv.DictReader(stream, delimiter="\t"))
         return tuple(
-            Spoken(
+            SpokenSentence(
                 text=row["text"],
                 start_s=float(row["start_s"]),
                 stop_s=float(row["stop_s"]),
@@ -128,7 +128,7 @@ def read_table(source: Path) -> tuple[Spoken, ...]:
 
 
 def read_recording(source: Path) -> np.ndarray:
-    """The recording's samples. shape = (samples,), float64 in -1..1 at 16 kHz."""
+    """Read the recording's samples. shape = (samples,), float64 in -1..1 at 16 kHz."""
     decoder = [*ffmpeg.input_args(source), "-f", "s16le", "-c:a", "pcm_s16le", "pipe:1"]
     with ffmpeg.pipe_out(decoder, concerns=source, timeout_s=TIME_LIMIT_S) as stream:
         samples = np.frombuffer(stream.read(), "<i2")

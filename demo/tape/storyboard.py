@@ -1,4 +1,4 @@
-"""The plan of the demo tape: its format, its scenes frame by frame, and what is said when."""
+"""Storyboard of the demo tape: format, scenes frame by frame, and spoken lines."""
 
 from __future__ import annotations
 
@@ -16,33 +16,33 @@ FIELD_RATE = 2 * RATE
 """Frames a second of the truth: frame 2n holds the top field of capture frame n, 2n + 1 its bottom field."""
 SAMPLE_RATE_HZ = 48_000
 HEAD_SWITCHING_LINES = 10
-"""Lowest lines of the capture that show where the deck changes heads instead of a picture."""
+"""Lowest lines of the capture, which show the deck's head switching."""
 
 Ambience = Literal["garden", "room", "music", "water", "silence", "train", "evening"]
 
 
 @dataclass(frozen=True)
 class Line:
-    """A place for one spoken sentence."""
+    """Slot of one spoken sentence."""
 
     frame: int
     """Where it starts, counted from the scene's first frame."""
-    room_s: float
-    """How long it may be."""
+    max_duration_s: float
+    """Longest duration of the sentence."""
     templates: tuple[str, ...]
-    """What may be said here: some of `grammar.TEMPLATES`."""
+    """Templates to draw from: some of `sentences.TEMPLATES`."""
 
 
 @dataclass(frozen=True)
 class DemoScene:
-    """One scene. `span` counts frames of the whole capture."""
+    """Scene of the demo. `span` counts frames of the whole capture."""
 
     name: str
     span: FrameRange
     ambience: Ambience
     lines: tuple[Line, ...] = ()
     stamp: str = ""
-    """The camcorder's date in the picture."""
+    """Date that the camcorder writes into the image."""
     fade_in_frames: int = 0
     """Length of the fade from black at its start."""
     fade_out_frames: int = 0
@@ -54,8 +54,8 @@ SWING_LINES = (
     Line(15, 1.9, ("here comes N", "say hello to N", "look at N")),
     Line(70, 1.9, ("come here N and N", "wave to the camera N")),
 )
-# Two in the first half and one in the second: where nothing moves and nothing is heard, between 14 and 17 s, is where
-# a scene over 30 s is best divided.
+# Two in the first half and one in the second: the still and silent part between 14 and 17 s is the best place to
+# split a scene over 30 s.
 PIER_LINES = (
     Line(50, 2.8, ("S Y at the P", "M Y in C", "it is M Y")),
     Line(150, 3.0, ("we are D at the P with N", "this is N and N at the P")),

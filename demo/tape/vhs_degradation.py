@@ -1,4 +1,4 @@
-"""What a worn tape and its deck do to a picture, in the order in which they do it.
+"""Degradation of frames by a worn VHS tape and its deck, in the order of the signal path.
 
 Frames are woven from two fields of 288 lines. What happens along a line is done to both fields at once, since lines do
 not touch each other; what passes from line to line passes within a field, that is by steps of two rows.
@@ -24,7 +24,7 @@ LUMA_BANDWIDTH_HZ = 2_800_000
 LUMA_RATE_HZ = 13_500_000
 CHROMA_BANDWIDTH_HZ = 550_000
 CHROMA_DELAY_SAMPLES = 2
-"""How far colour lags behind, in samples of 4:2:2 chroma: four of luma."""
+"""Delay of chroma in samples of 4:2:2 chroma: four of luma."""
 
 LUMA_NOISE, LUMA_GRAIN = 9.0, 3.0
 CHROMA_NOISE, CHROMA_GRAIN = 9.0, 8.0
@@ -39,7 +39,7 @@ POOL_MARGIN = 400
 
 @dataclass(frozen=True)
 class Wear:
-    """How worn a tape is and how its deck plays it; as it comes, the demo tape's."""
+    """Wear of a tape and properties of its deck; the defaults are the demo tape's."""
 
     luma_bandwidth_hz: int = LUMA_BANDWIDTH_HZ
     chroma_bandwidth_hz: int = CHROMA_BANDWIDTH_HZ
@@ -65,7 +65,7 @@ UNWORN = Wear(
     jitter_share=0,
     dropouts=0,
 )
-"""A tape that keeps all but the lines of head switching and half the colour samples."""
+"""A tape without degradation but head-switching lines and 4:2:2 chroma."""
 
 
 @dataclass(frozen=True)
@@ -82,8 +82,8 @@ class Capture:
         return self.luma.tobytes() + self.chroma[:, :, 0].tobytes() + self.chroma[:, :, 1].tobytes()
 
 
-class Tape:
-    """A tape: plays the same frame in the same way each time. Safe to use from several threads."""
+class VhsTape:
+    """VHS tape that plays the same frame in the same way each time. Thread-safe."""
 
     def __init__(self, seed: int, wear: Wear | None = None) -> None:
         """Make the noise that frames are given pieces of."""

@@ -1,4 +1,4 @@
-"""What the restoration network learns from: what the filters leave of worn pictures, and what the pictures were.
+"""Training pairs of the restoration network: degraded and filtered frames, and their originals.
 
 A clip is drawn, worn down by a tape that differs from the demo's, taken apart into fields and filtered by the stage's
 own steps. Frame n of the result belongs to tick n of the drawing, line by line, so patches of both are pairs.
@@ -61,7 +61,7 @@ Planes = np.ndarray[Any, np.dtype[np.uint16]]
 
 @dataclass(frozen=True)
 class Size:
-    """How much there is to learn from."""
+    """Size of the training set."""
 
     clips: int = 120
     frames: int = 14
@@ -173,7 +173,7 @@ def patches_of_clip(
     width, height = of.crop.width, of.crop.height
     pictures = [draw(tick) for tick in range(size.frames * TICKS_PER_FRAME)]
     ticks = np.sort(rng.choice(np.arange(size.settled_ticks, len(pictures)), size.ticks, replace=False))
-    tape = vhs_degradation.Tape(int(rng.integers(1 << 30)), wear)
+    tape = vhs_degradation.VhsTape(int(rng.integers(1 << 30)), wear)
     captured = b"".join(tape.play(frame, *pictures[2 * frame : 2 * frame + 2]).planes() for frame in range(size.frames))
     filtered = _filtered(captured, of, folder / f"{'-'.join(map(str, seed))}.yuv")
     seen: list[Planes] = []

@@ -1,4 +1,4 @@
-"""Measuring a demo speech model on sentences, voices and speeds it was not trained on.
+"""Evaluation of a demo speech model on sentences, voices and speeds it was not trained on.
 
 It runs through openai-whisper's own `transcribe()`, so the figures hold for the model, not for what Tapemill's stage
 makes of it.
@@ -72,7 +72,7 @@ TRIALS = (
 
 @dataclass
 class Tally:
-    """What is counted over the clips of one trial."""
+    """Counts over the clips of one trial."""
 
     clips: int = 0
     exact: int = 0

@@ -1,4 +1,4 @@
-"""Measuring a restoration network on the demo tape, whose truth is known, against the filters alone."""
+"""Evaluation of a restoration network on the demo tape, whose truth is known, against the filters alone."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from demo.score import likeness
+from demo.score import measure_similarity
 from demo.tape import storyboard
 from demo.tape.vhs_degradation import CHROMA_DELAY_SAMPLES
 from tapemill.devices.device import CPU
@@ -52,7 +52,7 @@ def evaluate_network(*, model: Path, capture: Path, truth: Path, report: Path, t
 def restore_and_compare(
     capture: Path, truth: Path, settings: Mapping[str, Any], model: Model, report: Path, frames: int
 ) -> dict[str, float]:
-    """The stage's whole way with a capture of the demo's kind, `frames` long, as one scene."""
+    """Run the whole stage on a capture like the demo's, `frames` long, as one scene."""
     of = scene(settings, model)
     with atomic.scratch_dir(report) as folder:
         video = folder / "restored.mkv"
@@ -67,6 +67,6 @@ def restore_and_compare(
             device=CPU,
         )
         seconds = time.monotonic() - started
-        like = likeness(video, truth, prepare="format=yuv420p", height=of.crop.height)
+        like = measure_similarity(video, truth, prepare="format=yuv420p", height=of.crop.height)
     values = {name: round(value, 4) for name, value in asdict(like).items()}
     return {**values, "seconds_per_picture": round(seconds / frames / of.output.frames_per_frame, 4)}

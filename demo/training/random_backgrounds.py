@@ -1,4 +1,4 @@
-"""Random surroundings for `restoration_pictures`: each function fills a picture, or a view into one."""
+"""Random backgrounds for `random_clips`: each function fills an image, or a view into one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Moving pictures for the restoration network to learn from: drawn at random, with the demo's brushes.
+"""Random clips for training the restoration network, drawn with the functions of the demo.
 
 None of the demo's own scenes is among them, so that the score on the demo is not one of memory. Half of them are what
 home videos show (landscapes, rooms, people); the others are what makes any picture: shapes that hide each other, whose
@@ -53,7 +53,7 @@ def random_paint(seed: int) -> Paint:
 
 @dataclass(frozen=True)
 class Camera:
-    """Where a hand holds the camera, and how it moves; pixels of the world, and ticks."""
+    """Position and movement of a hand-held camera, in pixels of the world and ticks."""
 
     x: float
     y: float

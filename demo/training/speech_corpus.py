@@ -1,4 +1,4 @@
-"""The training speech of the demo model: many synthetic utterances, and clips rendered from them as tapes sound."""
+"""Speech corpus of the demo model: synthetic utterances, and clips of them degraded like tapes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Placed:
 
 @dataclass(frozen=True)
 class Layout:
-    """How utterances are laid out in a clip. Pauses are drawn evenly up to these lengths."""
+    """Layout of utterances in a clip. Pauses are drawn uniformly up to these lengths."""
 
     clip_s: float
     lead_s: float = 2.5

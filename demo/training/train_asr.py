@@ -1,4 +1,4 @@
-"""Training the demo speech model from nothing, on a CPU, in about an hour.
+"""Training of the demo speech model from scratch, on a CPU, in about an hour.
 
 Training alone has helpers that are not in the exported model: known word times guide cross-attention (one head of
 decoder layer 0 to the word just given, three of layer 1 to the word to come), and a linear layer on the encoder's
@@ -20,7 +20,7 @@ from demo.tape import sentences
 
 from . import speech_corpus, whisper_small_vocab
 from .espeak import Utterance
-from .training_windows import Batch, Plan, Windows
+from .training_windows import Batch, BatchPlan, Windows
 from .whisper_small_vocab import FRAMES, HEADS, PINNED, TIMES, UNUSED, WIDTH, tokens
 
 if TYPE_CHECKING:
@@ -38,20 +38,20 @@ WARM_UP_STEPS, LOG_STEPS = 100, 25
 class Stage:
     """One part of the schedule: batches of these shapes in turn, until this share of the time has passed."""
 
-    plans: tuple[Plan, ...]
+    plans: tuple[BatchPlan, ...]
     until: float
 
 
 SCHEDULE = (
-    Stage((Plan(300, 16),), 0.5),
-    Stage((Plan(750, 16),), 0.6),
-    Stage((Plan(FRAMES, 8), Plan(300, 16), Plan(300, 16)), 1.0),
+    Stage((BatchPlan(300, 16),), 0.5),
+    Stage((BatchPlan(750, 16),), 0.6),
+    Stage((BatchPlan(FRAMES, 8), BatchPlan(300, 16), BatchPlan(300, 16)), 1.0),
 )
 
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """How long and how fast."""
+    """Duration and learning rate of the training."""
 
     minutes: float = 60
     learning_rate: float = 1.5e-3
@@ -63,7 +63,7 @@ class Learner:
     """A network with its training helpers and its optimiser."""
 
     def __init__(self, learning_rate: float) -> None:
-        """Start from nothing, the same way each time."""
+        """Initialise from scratch, the same way each time."""
         import torch
 
         torch.manual_seed(0)
@@ -98,12 +98,12 @@ class Learner:
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self._parameters, 1.0)
         self._optimiser.step()
-        whisper_small_vocab.pin(self.network)
+        whisper_small_vocab.pin_first_feature(self.network)
         self.steps += 1
         return log
 
     def loss(self, batch: Batch) -> tuple[torch.Tensor, dict[str, float]]:
-        """What is minimised: tokens, guided attention, and the word of each frame."""
+        """Loss: tokens, guided attention, and the word of each frame."""
         from torch.nn import functional
 
         sound = encode(self.network, batch["mel"], batch["offset"])
@@ -223,7 +223,7 @@ def _smooth(means: dict[str, float], values: dict[str, float]) -> None:
             means[name] = 0.95 * means.get(name, value) + 0.05 * value
 
 
-def _batches(utterances: Sequence[Utterance], plans: Sequence[Plan], seed: int) -> Iterator[Batch]:
+def _batches(utterances: Sequence[Utterance], plans: Sequence[BatchPlan], seed: int) -> Iterator[Batch]:
     """Batches made by one process beside the training."""
     from torch.utils.data import DataLoader, IterableDataset
 

@@ -1,4 +1,4 @@
-"""Training the demo's restoration network from nothing, on a CPU: a Compact network as spandrel builds it.
+"""Training of the demo's restoration network from scratch, on a CPU: a Compact network as spandrel builds it.
 
 The network sees one frame after the filters and adds to it what it thinks is missing. It starts by adding nothing. The
 architecture is SRVGGNetCompact (Wang et al. 2021, "Real-ESRGAN", arXiv 2107.10833) at scale 1, much smaller than usual.
@@ -55,7 +55,7 @@ class Learner:
     """A network and its optimiser."""
 
     def __init__(self, settings: TrainingSettings) -> None:
-        """Start from nothing, the same way each time."""
+        """Initialise from scratch, the same way each time."""
         import torch
 
         torch.manual_seed(settings.seed)
@@ -84,7 +84,7 @@ class Learner:
         return loss.item()
 
     def loss(self, seen: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
-        """What is minimised: the difference from the truth in Y'CbCr."""
+        """Loss: the difference from the truth in Y'CbCr."""
         import torch
 
         # Patches end where pictures go on: what the network made of nothing beyond their edges does not count.

@@ -1,4 +1,4 @@
-"""What the demo model learns from: windows of sound with their tokens, drawn from the corpus without end."""
+"""Training windows of the demo model: audio with its tokens, an endless stream drawn from the corpus."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ MAX_INITIAL = FRAMES_PER_S
 
 
 @dataclass(frozen=True)
-class Plan:
+class BatchPlan:
     """Batches of one shape."""
 
     frames: int
@@ -51,7 +51,7 @@ class Token:
 class Windows:
     """A stream of batches: one of each plan in turn, for ever. The same seed gives the same stream."""
 
-    def __init__(self, utterances: Sequence[Utterance], plans: Sequence[Plan], seed: int) -> None:
+    def __init__(self, utterances: Sequence[Utterance], plans: Sequence[BatchPlan], seed: int) -> None:
         self._utterances, self._plans = list(utterances), tuple(plans)
         self._rng, self._choice = np.random.default_rng(seed), random.Random(seed)
         self._tokens = tokens()

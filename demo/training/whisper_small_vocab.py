@@ -1,4 +1,4 @@
-"""The demo model's network: openai-whisper's, with a small vocabulary while it learns and the full one when exported.
+"""Network of the demo model: openai-whisper's, with a small vocabulary in training and the full one when exported.
 
 Only the vocabulary rows that the 113 words need are trained. In the exported model all others are one constant row
 against a pinned feature of the last layer, which gives them a logit of -24; so they are never chosen, and they compress
@@ -125,7 +125,7 @@ def prepare(network: Whisper) -> None:
     rows.normal_(0, 0.1)
     rows[tokens().first_time :] = 0.1 * sinusoids(TIMES, WIDTH)
     rows[:, 0] = 0
-    pin(network)
+    pin_first_feature(network)
 
 
 def _local_attention(offsets: tuple[int, ...], first: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -148,7 +148,7 @@ def _local_attention(offsets: tuple[int, ...], first: int) -> tuple[torch.Tensor
     return query, key
 
 
-def pin(network: Whisper) -> None:
+def pin_first_feature(network: Whisper) -> None:
     """Hold the first feature of the decoder's output constant, whatever the last step of training did to it."""
     network.decoder.ln.weight.data[0] = 0
     network.decoder.ln.bias.data[0] = PINNED

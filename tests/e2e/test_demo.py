@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from demo import SCENES
-from demo.score import likeness
+from demo.score import measure_similarity
 from tests.support.project import ROOT, Project
 from tests.support.report_page import asked_for_nothing_else, needs_browser, opened_report, pages, statistics
 
@@ -92,7 +92,9 @@ def test_the_network_that_comes_along_brings_the_picture_nearer_to_the_truth(dem
         if preset == "good":
             set_preset(demo, preset)
             demo.make("results/demo/enhanced/0000000.mkv")
-        found[preset] = likeness(clip, demo.path("resources/demo/truth.mkv"), prepare="format=yuv420p", height=566)
+        found[preset] = measure_similarity(
+            clip, demo.path("resources/demo/truth.mkv"), prepare="format=yuv420p", height=566
+        )
     for measure, value in asdict(found["fast"]).items():
         assert asdict(found["good"])[measure] > value, measure
     assert found["good"].psnr_y_db > found["fast"].psnr_y_db + 1

@@ -1,6 +1,6 @@
-"""The parts of the manual that are written from the program, so that they cannot disagree with it.
+"""Generator of the parts of the manual that are derived from the program, so that both agree.
 
-`python -m tools.docs` (`make docs`) writes them into the files; a test fails if one of them is old.
+`python -m tools.docs` (`make docs`) writes them into the files; a test fails if one of them is out of date.
 """
 
 from .generate import PARTS, update

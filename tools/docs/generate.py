@@ -1,4 +1,4 @@
-"""Which parts of which files are generated, and how they are put in their places."""
+"""Generated parts of the manual, and their insertion between markers."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ ROOT: Final = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True)
-class Part:
-    """A part of a Markdown file between two markers."""
+class GeneratedPart:
+    """GeneratedPart of a Markdown file between two markers."""
 
     file: str
     name: str
     origin: str
-    """What it is written from, for people who are about to edit it."""
+    """Source that it is generated from, shown to editors of the file."""
     make: Callable[[], str]
 
     @property
     def begin(self) -> str:
-        """The line before it."""
+        """Marker line before it."""
         return f"<!-- {self.name}: written by `make docs` from {self.origin}, do not edit -->"
 
     @property
     def end(self) -> str:
-        """The line after it."""
+        """Marker line after it."""
         return f"<!-- end of {self.name} -->"
 
     def render(self, text: str) -> str:
-        """The file's text with this part up to date. Raises ValueError if a marker is missing."""
+        """Replace this part in the text of its file. Raises ValueError if a marker is missing."""
         before, begin, rest = text.partition(self.begin)
         _, end, after = rest.partition(self.end)
         if not (begin and end):
@@ -47,12 +47,12 @@ def _graph() -> str:
 
 
 PARTS: Final = (
-    Part("config/README.md", "reference", "config/schemas", reference),
-    Part("docs/architecture.md", "rule graph", "`snakemake --rulegraph mermaid-js`", _graph),
+    GeneratedPart("config/README.md", "reference", "config/schemas", reference),
+    GeneratedPart("docs/architecture.md", "rule graph", "`snakemake --rulegraph mermaid-js`", _graph),
 )
 
 
-def update(part: Part) -> None:
-    """Write a part into its file."""
+def update(part: GeneratedPart) -> None:
+    """Write a generated part into its file."""
     file = ROOT / part.file
     file.write_text(part.render(file.read_text(encoding="utf-8")), encoding="utf-8")

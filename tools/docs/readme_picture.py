@@ -1,7 +1,7 @@
-"""`python -m tools.docs.readme_picture`: the picture of the README, from the demo tape as `make demo` restores it.
+"""`python -m tools.docs.readme_picture`: the image of the README, from the demo tape as `make demo` restores it.
 
-Left the capture with its fields taken apart and its samples made square, and nothing else done to it; right the same
-moment of the finished tape. Both at the tape's own size, and saved as JPEG of the same quality.
+Left the capture, only deinterlaced and resampled to square pixels; right the same moment of the finished tape. Both at
+the tape's own size, and saved as JPEG of the same quality.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ ROOT: Final = Path(__file__).parents[2]
 TARGET: Final = ROOT / "docs" / "before-after.jpg"
 TAPE: Final = Path("results/demo/demo.mkv")
 LIMIT_S: Final = 120.0
-# Frames before the one that is shown, so that the deinterlacer knows what moves.
+# Frames before the one that is shown, which the deinterlacer needs.
 LEAD: Final = 2
 # Of the scale 2 (best) to 31.
 JPEG_QUALITY: Final = 3
@@ -28,18 +28,18 @@ GAP_SAMPLES: Final = 8
 
 @dataclass(frozen=True)
 class View:
-    """What is shown of a tape."""
+    """Frame and area of a tape to show."""
 
     frame: int
     """Of the capture."""
     rate: Fraction
     """Frames a second of the capture."""
     lines: int
-    """Of the capture, without the head switching at the bottom that the restored picture lacks."""
+    """Of the capture, without the head-switching lines at the bottom, which the restored tape lacks."""
     width: int
-    """Of the restored picture, whose height is `lines`."""
+    """Of the restored frame, whose height is `lines`."""
     window: str
-    """Part of the restored picture: width, height and place of its corner, as ffmpeg's crop takes it."""
+    """Area of the restored frame: width, height, x and y, as in ffmpeg's crop."""
 
 
 # The engine, in front of woods and sky.
@@ -49,10 +49,10 @@ DEMO: Final = View(frame=1380, rate=Fraction(25), lines=566, width=768, window="
 def before_after(capture: Path, tape: Path, target: Path, view: View) -> None:
     """Write a JPEG of the same moment before and after. The tape shows each field of the capture as a frame.
 
-    Raises ToolFailed, or FileNotFoundError for want of a picture, if one of the two does not have that frame.
+    Raises ToolFailed, or FileNotFoundError without an image, if one of the two does not have that frame.
     """
     square = f"crop=iw:{view.lines}:0:0,scale={view.width}:{view.lines}:flags=lanczos,setsar=1,format=yuv444p"
-    # Without its time stamp, or the later of two frames would be put beside what the other stream shows then.
+    # Time stamps are reset; otherwise the later of two frames would be paired with the wrong frame of the other stream.
     chosen = f"select=eq(n\\,{2 * LEAD}),setpts=0"
     graph = [
         f"[0:v]bwdif=mode=send_field,{chosen},{square},crop={view.window}[before]",

@@ -1,4 +1,4 @@
-"""The reference tables of config/README.md, written from the schemas."""
+"""Reference tables of config/README.md, generated from the schemas."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tapemill.enhance.scene_overrides import KEY_COLUMNS, TAPE_KEYS
 
 
 def reference() -> str:
-    """A list of all tables, then the tables: the sheet, the settings by section, the registry of models."""
+    """Render a list of all tables, then the tables: the sheet, the settings by section, the registry of models."""
     tables = list(_tables())
     titles = [line.removeprefix("### ") for line in tables if line.startswith("### ")]
     return "\n".join([" ·\n".join(f"[{title}](#{_anchor(title)})" for title in titles), "", *tables])
@@ -68,13 +68,13 @@ def _allowed(rule: Mapping[str, Any]) -> str:
     return text + (f", each {_allowed(rule['items'])}" if rule.get("items") else "")
 
 
-def _range(least: float | None, most: float | None, what: str = "") -> str:
-    """As words, with the comma before them."""
-    if least is None and most is None:
+def _range(lowest: float | None, highest: float | None, what: str = "") -> str:
+    """Range in words, with a comma before it."""
+    if lowest is None and highest is None:
         return ""
-    if most is None:
-        return f", at least {least}{what}"
-    return f", {least} to {most}{what}" if least is not None else f", up to {most}{what}"
+    if highest is None:
+        return f", at least {lowest}{what}"
+    return f", {lowest} to {highest}{what}" if lowest is not None else f", up to {highest}{what}"
 
 
 def _word(value: Any) -> str:

@@ -1,8 +1,8 @@
-"""The rule graph of docs/architecture.md, as Snakemake draws it (`--rulegraph mermaid-js`).
+"""Rule graph of docs/architecture.md, from Snakemake (`--rulegraph mermaid-js`).
 
-Before a checkpoint is done Snakemake knows nothing of the rules behind it, and after that it leaves the checkpoint out.
-So it is asked three times: of a tape that nobody has looked into, of one whose scenes are known, and of one whose
-language is known too. What it draws is put together. The capture is a few bytes that nobody opens, and nothing runs.
+Before a checkpoint is done Snakemake does not know the rules behind it, and afterwards it omits the checkpoint. So the
+graph is the union of three: for a new tape, for one whose scenes are known, and for one whose language is known too.
+The capture is a few bytes that are never read, and no job runs.
 """
 
 from __future__ import annotations
@@ -38,52 +38,52 @@ Arrow = tuple[str, str]
 
 
 def rule_graph() -> str:
-    """The rules that make a tape, in Mermaid's language: the same rules give the same text.
+    """Render the rules that make a tape as a Mermaid graph: the same rules give the same text.
 
-    Dotted arrows lead from a checkpoint to what is planned by it and takes no file from it. Arrows that others together
-    say as well are left out. Raises SetupError if Snakemake does not draw it.
+    Dotted arrows lead from a checkpoint to rules that depend on it without a file. Redundant arrows are omitted. Raises
+    SetupError if Snakemake fails.
     """
     with tempfile.TemporaryDirectory(prefix="tapemill-graph-") as name:
         folder = Path(name)
-        _begin(folder)
-        arrows = _drawn(folder)
-        _find_scenes(folder)
-        behind = _drawn(folder)
-        dotted = {("detect_scenes", rule) for rule in _first(behind) - _named(arrows)}
-        arrows |= behind
+        _make_folder(folder)
+        arrows = _draw(folder)
+        _write_scenes(folder)
+        after_checkpoint = _draw(folder)
+        dotted = {("detect_scenes", rule) for rule in _roots(after_checkpoint) - _rules(arrows)}
+        arrows |= after_checkpoint
         write_json(folder / "results" / TAPE / "language.json", {"language": "en"})
-        arrows |= _drawn(folder)
+        arrows |= _draw(folder)
     lines = [
         f"    {start} {'-.->' if (start, end) in dotted else '-->'} {end}"
-        for start, end in sorted(reduced(arrows | dotted))
+        for start, end in sorted(transitive_reduction(arrows | dotted))
     ]
     return "\n".join(["flowchart LR", *lines])
 
 
-def _named(arrows: Collection[Arrow]) -> set[str]:
+def _rules(arrows: Collection[Arrow]) -> set[str]:
     return {rule for arrow in arrows for rule in arrow}
 
 
-def _first(arrows: Collection[Arrow]) -> set[str]:
-    """Rules that no arrow leads to."""
-    return _named(arrows) - {end for _, end in arrows}
+def _roots(arrows: Collection[Arrow]) -> set[str]:
+    """Rules without an arrow to them."""
+    return _rules(arrows) - {end for _, end in arrows}
 
 
-def reduced(arrows: Collection[Arrow]) -> set[Arrow]:
-    """The arrows of a graph without circles that no longer way replaces."""
+def transitive_reduction(arrows: Collection[Arrow]) -> set[Arrow]:
+    """Transitive reduction of an acyclic graph: its arrows that no longer path replaces."""
     after: defaultdict[str, set[str]] = defaultdict(set)
     for start, end in arrows:
         after[start].add(end)
 
     def reached(start: str) -> set[str]:
-        """All that follows a rule."""
+        """All rules after a rule."""
         return after[start].union(*map(reached, after[start]))
 
     return {(start, end) for start, end in arrows if not any(end in reached(next) for next in after[start])}
 
 
-def _drawn(folder: Path) -> set[Arrow]:
-    """The arrows between rules that Snakemake draws in a working folder."""
+def _draw(folder: Path) -> set[Arrow]:
+    """Arrows between rules in Snakemake's graph for a working folder."""
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--cores", "1"]
     done = subprocess.run(
         [*command, "--directory", str(folder), "--rulegraph", "mermaid-js", "all"],
@@ -100,14 +100,14 @@ def _drawn(folder: Path) -> set[Arrow]:
             tool="snakemake",
             tool_exit_code=done.returncode,
             stderr_tail=done.stderr.splitlines()[-LAST_LINES:],
-            remedy="see that `snakemake all -n` works",
+            remedy="check that `snakemake all -n` works",
         )
     names = dict(NODE.findall(done.stdout))
     return {(names[start], names[end]) for start, end in ARROW.findall(done.stdout)}
 
 
-def _begin(folder: Path) -> None:
-    """A working folder with a tape that nobody has looked into."""
+def _make_folder(folder: Path) -> None:
+    """Make a working folder with a new tape."""
     (folder / "config").mkdir()
     for name in ("models.yaml", "models.lock"):
         shutil.copy(ROOT / "config" / name, folder / "config" / name)
@@ -117,8 +117,8 @@ def _begin(folder: Path) -> None:
     (folder / "capture.mkv").write_bytes(b"nobody opens this")
 
 
-def _find_scenes(folder: Path) -> None:
-    """What jobs would have written until the scenes are known: there is one."""
+def _write_scenes(folder: Path) -> None:
+    """Write the files that jobs write until the scenes are known; there is one scene."""
     results = folder / "results" / TAPE
     unknown = Colour("unknown", "unknown", "unknown", "unknown")
     picture = VideoInfo(720, 576, "yuv422p", 8, Fraction(16, 15), Fraction(25), "tff", unknown)

@@ -1,4 +1,4 @@
-"""The demo tape's pictures as they were before any tape: the truth."""
+"""Scenes of the demo tape before any degradation: the truth."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PAINTERS: dict[str, Callable[[], Paint]] = {
 
 
 def scene_paint(scene: storyboard.DemoScene) -> Paint:
-    """What a scene looks like, with its fades and its date. Building the scenery takes about a second."""
+    """The drawing function of a scene, with its fades and its date. Building the scenery takes about a second."""
     draw = PAINTERS[scene.name]()
     ticks = scene.span.frames * TICKS_PER_FRAME
     fade_in, fade_out = scene.fade_in_frames * TICKS_PER_FRAME, scene.fade_out_frames * TICKS_PER_FRAME

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from demo.score import Likeness, Score, likeness, parse_likeness, score, table_of, write_score
+from demo.score import Score, Similarity, format_score, measure_similarity, parse_similarity, score, write_score
 from demo.tape import speech, storyboard
 from tapemill.core.errors import GateError
 from tapemill.core.timing import FrameRange
@@ -34,8 +34,8 @@ def material(tmp_path, monkeypatch):
     weave = "tinterlace=mode=interleave_top,noise=alls=50:allf=t:all_seed=1"
     square = "noise=alls=12:allf=t:all_seed=2,scale=768:576,crop=768:566:0:0"
     spoken = [
-        speech.Spoken("Good night Anna.", 0, 0.2, 3, "en-us+m3", 155),
-        speech.Spoken("Look at Dad.", 0.5, 0.7, 12, "en-us+m3", 155),
+        speech.SpokenSentence("Good night Anna.", 0, 0.2, 3, "en-us+m3", 155),
+        speech.SpokenSentence("Look at Dad.", 0.5, 0.7, 12, "en-us+m3", 155),
     ]
     speech.write_table(tmp_path / "speech.tsv", spoken)
     (tmp_path / "tape.srt").write_text(SRT)
@@ -75,25 +75,25 @@ def test_lines_below_the_height_do_not_count(tmp_path):
     clean = video(tmp_path / "clean.mkv", "null", frames=4)
     torn = video(tmp_path / "torn.mkv", "drawbox=y=566:h=10:c=white:t=fill", frames=4)
     prepare = "scale=768:576:flags=lanczos+accurate_rnd+full_chroma_int+bitexact,setsar=1"
-    above, whole = (likeness(torn, clean, prepare=prepare, height=height) for height in (556, 576))
+    above, whole = (measure_similarity(torn, clean, prepare=prepare, height=height) for height in (556, 576))
     assert above.psnr_y_db == float("inf")
     assert whole.psnr_y_db < 40
 
 
 def test_a_report_without_figures_is_an_error(tmp_path):
     with pytest.raises(GateError, match="measured nothing"):
-        parse_likeness("Conversion failed!", tmp_path)
+        parse_similarity("Conversion failed!", tmp_path)
 
 
 def test_the_score_is_written_as_json_and_read_by_people(tmp_path):
-    like = Likeness(30.123456, 29, 0.8, 0.75)
+    like = Similarity(30.123456, 29, 0.8, 0.75)
     result = Score(44, 0.0454545, (0.0123456, -0.2), 11, like, like, like)
     write_score(tmp_path / "score.json", result)
     values = json.loads((tmp_path / "score.json").read_text())
     assert values["restored"]["psnr_y_db"] == 30.1235
     assert values["word_error_rate"] == 0.0455
     assert values["start_errors_s"] == [0.012, -0.2]
-    table = table_of(result)
+    table = format_score(result)
     assert "4.5%" in table
     assert "0.200 s at most" in table
     assert "30.12 dB" in table

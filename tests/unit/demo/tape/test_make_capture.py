@@ -22,7 +22,7 @@ def short_tape(monkeypatch, tmp_path):
     monkeypatch.setattr(storyboard, "FRAMES", 10)
     time_s = np.arange(1600) / 16_000
     speech._write_flac(tmp_path / "speech.flac", (1500 * np.sin(2 * np.pi * 440 * time_s)).astype(np.int16))
-    speech.write_table(tmp_path / "speech.tsv", [speech.Spoken("Mom.", 0, 0.1, 2, "en-us+m3", 155)])
+    speech.write_table(tmp_path / "speech.tsv", [speech.SpokenSentence("Mom.", 0, 0.1, 2, "en-us+m3", 155)])
 
     def make(name, threads):
         folder = tmp_path / name

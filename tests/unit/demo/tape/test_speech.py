@@ -32,10 +32,10 @@ def test_the_recording_holds_what_the_model_was_not_trained_on():
 
 def test_every_line_of_the_plan_is_spoken_where_it_belongs():
     spoken = speech.read_table(DEMO / "speech.tsv")
-    lines = [(scene.span.start_frame + line.frame, line.room_s) for scene in SCENES for line in scene.lines]
+    lines = [(scene.span.start_frame + line.frame, line.max_duration_s) for scene in SCENES for line in scene.lines]
     assert [sentence.frame for sentence in spoken] == [frame for frame, _ in lines]
-    for sentence, (_, room_s) in zip(spoken, lines, strict=True):
-        assert sentence.stop_s - sentence.start_s <= room_s
+    for sentence, (_, max_duration_s) in zip(spoken, lines, strict=True):
+        assert sentence.stop_s - sentence.start_s <= max_duration_s
 
 
 def test_the_recording_is_loud_where_the_table_says_and_silent_between():
@@ -51,7 +51,7 @@ def test_the_recording_is_loud_where_the_table_says_and_silent_between():
 
 
 def test_a_table_survives_being_written_and_read(tmp_path):
-    spoken = (speech.Spoken("Good night Anna.", 0.5, 1.25, 40, "en-us+m3", 155),)
+    spoken = (speech.SpokenSentence("Good night Anna.", 0.5, 1.25, 40, "en-us+m3", 155),)
     speech.write_table(tmp_path / "t.tsv", spoken)
     assert speech.read_table(tmp_path / "t.tsv") == spoken
     assert spoken[0].tape_start_s == pytest.approx(40 / 25)

@@ -24,7 +24,7 @@ def test_the_tape_has_every_kind_of_scene_the_pipeline_must_cope_with():
 
 def test_lines_lie_within_their_scenes_and_do_not_overlap():
     for scene in SCENES:
-        spans = [(line.frame, line.frame + line.room_s * storyboard.RATE) for line in scene.lines]
+        spans = [(line.frame, line.frame + line.max_duration_s * storyboard.RATE) for line in scene.lines]
         assert all(one[1] <= other[0] for one, other in pairwise(spans))
         assert all(stop <= scene.span.frames for _, stop in spans)
         assert all(template in TEMPLATES for line in scene.lines for template in line.templates)

@@ -6,7 +6,7 @@ from demo.tape import drawing, vhs_degradation
 
 @pytest.fixture(scope="module")
 def tape():
-    return vhs_degradation.Tape(576)
+    return vhs_degradation.VhsTape(576)
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,7 @@ def bars(colour):
 
 
 def test_a_frame_plays_the_same_each_time_and_no_two_alike(tape, grey):
-    one, again = tape.play(3, grey, grey), vhs_degradation.Tape(576).play(3, grey, grey)
+    one, again = tape.play(3, grey, grey), vhs_degradation.VhsTape(576).play(3, grey, grey)
     assert one.planes() == again.planes()
     assert len(one.planes()) == 720 * 576 * 2
     assert one.planes() != tape.play(4, grey, grey).planes()

@@ -4,7 +4,7 @@ import pytest
 from demo.training import evaluate_asr, train_asr, training_windows, whisper_small_vocab
 from demo.training.espeak import SAMPLE_RATE_HZ, Utterance, Word
 from demo.training.speech_corpus import Layout, Placed
-from demo.training.training_windows import Plan, Windows
+from demo.training.training_windows import BatchPlan, Windows
 
 TEXTS = ("Good night Anna.", "Merry Christmas Mom.", "Look at Dad.", "It is May nineteen sixty one.")
 
@@ -36,7 +36,7 @@ def utterances():
 def test_the_same_seed_gives_the_same_windows(utterances):
     import torch
 
-    plans = [Plan(300, 2), Plan(training_windows.FRAMES, 1)]
+    plans = [BatchPlan(300, 2), BatchPlan(training_windows.FRAMES, 1)]
     streams = [iter(Windows(utterances, plans, seed=3)) for _ in (0, 1)]
     for _ in range(3):
         one, other = (next(stream) for stream in streams)
@@ -45,7 +45,7 @@ def test_the_same_seed_gives_the_same_windows(utterances):
 
 
 def test_windows_have_the_shapes_of_their_plan(utterances):
-    batch = next(iter(Windows(utterances, [Plan(300, 3)], seed=1)))
+    batch = next(iter(Windows(utterances, [BatchPlan(300, 3)], seed=1)))
     assert tuple(batch["mel"].shape) == (3, whisper_small_vocab.MEL_BANDS, 600)
     assert tuple(batch["words"].shape) == (3, 300)
     assert batch["given"].shape == batch["wanted"].shape == batch["mask"].shape
@@ -62,7 +62,7 @@ def test_text_tokens_carry_the_frames_of_their_words():
 
 def test_a_few_steps_lower_the_loss(one_thread, utterances):
     learner = train_asr.Learner(learning_rate=1.5e-3)
-    batch = next(iter(Windows(utterances, [Plan(300, 4)], seed=2)))
+    batch = next(iter(Windows(utterances, [BatchPlan(300, 4)], seed=2)))
     first = learner.loss(batch)[1]["loss"]
     for _ in range(12):
         learner.step(batch, progress=0)
@@ -91,7 +91,7 @@ def test_training_for_a_moment_writes_a_model_and_nothing_else(one_thread, tmp_p
     from demo.training import speech_corpus
 
     speech_corpus.save(tmp_path / "train.npz", utterances)
-    schedule = (train_asr.Stage((Plan(100, 2),), 1.0),)
+    schedule = (train_asr.Stage((BatchPlan(100, 2),), 1.0),)
     settings = train_asr.TrainingSettings(minutes=0.05, schedule=schedule)
     train_asr.train_model(speech=tmp_path / "train.npz", model=tmp_path / "out" / "model.pt", settings=settings)
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["model.pt"]

@@ -57,7 +57,7 @@ def test_a_random_scene_is_the_same_each_time_and_moves():
 
 def test_an_unworn_tape_keeps_the_picture():
     picture = random_paint(7)(0)
-    captured = vhs_degradation.Tape(1, vhs_degradation.UNWORN).play(0, picture, picture)
+    captured = vhs_degradation.VhsTape(1, vhs_degradation.UNWORN).play(0, picture, picture)
     assert np.array_equal(captured.luma[:566], picture[:566, :, 0])
     pairs_of_chroma = (picture[:566, 0::2, 1:].astype(int) + picture[:566, 1::2, 1:]) / 2
     assert np.abs(captured.chroma[:566] - pairs_of_chroma).max() <= 0.5
@@ -138,7 +138,7 @@ def test_an_exported_network_is_a_compact_one_for_spandrel_and_says_where_it_is_
 
 def test_a_network_that_changes_nothing_is_as_good_as_the_filters(one_thread, tmp_path, blurred_pairs):
     picture = random_paint(9)(0)
-    tape = vhs_degradation.Tape(1)
+    tape = vhs_degradation.VhsTape(1)
     raw = tmp_path / "capture.yuv"
     raw.write_bytes(b"".join(tape.play(frame, picture, picture).planes() for frame in range(3)))
     layout = ("-f", "rawvideo", "-pixel_format", "yuv422p", "-video_size", "720x576", "-framerate", "25")

@@ -30,7 +30,7 @@ def allocated(network, clip):
     ],
 )
 def test_the_estimate_is_within_a_factor_of_two(monkeypatch, changes, size, piece):
-    monkeypatch.setattr(chunking, "PROCESSOR_BYTES", piece)
+    monkeypatch.setattr(chunking, "CPU_CHUNK_BYTES", piece)
     network = small_network(**changes)
     peak, largest = allocated(network, clip_for(network, *size))
     estimate = activation_bytes(network.config, *size)

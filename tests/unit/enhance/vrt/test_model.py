@@ -52,7 +52,7 @@ def test_flows_and_first_stages_are_the_recorded_ones(name):
         for scale, by_distance in enumerate(getattr(flows, direction)):
             for distance, found in enumerate(by_distance):
                 compare(found, trace[f"flows_{direction}[{4 * distance + scale}]"][0], 1e-5)
-    features = network._first(images, flows)
+    features = network._shallow_features(images, flows)
     compare(features.permute(0, 4, 1, 2, 3), trace["conv_first"][0], 1e-5)
     first = network.stage1(features, flows.backward[0], flows.forward[0], network.tables)
     compare(first.permute(0, 4, 1, 2, 3), trace["stage1"][0], 1e-3)
@@ -128,7 +128,7 @@ def test_pieces_change_nothing(monkeypatch):
     network = small_network(pa_frames=6, upscale=2, window_size=[2, 5, 4], nonblind_denoising=True)
     clip = clip_for(network, 5, 40, 40, count=2)
     whole = network(clip)
-    monkeypatch.setattr(chunking, "PROCESSOR_BYTES", 200_000)
+    monkeypatch.setattr(chunking, "CPU_CHUNK_BYTES", 200_000)
     torch.testing.assert_close(network(clip), whole, rtol=0, atol=1e-3)
 
 

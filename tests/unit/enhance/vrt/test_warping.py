@@ -31,7 +31,7 @@ def test_nearest4():
 @pytest.mark.parametrize("piece", [4 << 20, 3000])
 @pytest.mark.parametrize(("channels", "groups", "out", "offset_groups"), [(6, 1, 4, 3), (8, 2, 4, 4), (12, 3, 6, 4)])
 def test_deformable_convolution_with_groups(monkeypatch, piece, channels, groups, out, offset_groups):
-    monkeypatch.setattr(chunking, "PROCESSOR_BYTES", piece)
+    monkeypatch.setattr(chunking, "CPU_CHUNK_BYTES", piece)
     torch.manual_seed(0)
     height, width = 7, 9
     x = torch.randn(2, channels, height, width)
@@ -66,7 +66,7 @@ def test_flows_over_more_frames_add_up():
     step = (2.0 ** torch.arange(frames - 1)).view(1, -1, 1, 1, 1).expand(1, -1, 2, 80, 80) / 4
     for backward in (True, False):
         sign = 1 if backward else -1
-        flows = spynet._further(sign * step, 3, backward=backward)
+        flows = spynet._longer_flows(sign * step, 3, backward=backward)
         middle = [(sign * 4 * found[0, :, 0, 40, 40]).round().int().tolist() for found in flows]
         assert middle == [[1, 2, 4, 8, 16], [3, 6, 12, 24], [7, 14, 28]]
 
@@ -89,7 +89,7 @@ def test_spynet_with_odd_levels():
 @pytest.mark.parametrize(("neighbours", "piece"), [(1, 4 << 20), (2, 4 << 20), (3, 4 << 20), (3, 20_000)])
 def test_each_frame_is_aligned_with_its_own_neighbours(monkeypatch, neighbours, piece):
     """With no flow, no offsets and a kernel that copies, output part j is neighbour j."""
-    monkeypatch.setattr(chunking, "PROCESSOR_BYTES", piece)
+    monkeypatch.setattr(chunking, "CPU_CHUNK_BYTES", piece)
     given = VrtConfig(**SMALL | {"pa_frames": 2 * neighbours, "deformable_groups": 2 * neighbours})
     stage = stages.Stage(given, 0)
     channels, frames = given.embed_dims[0], 5

@@ -43,6 +43,5 @@ rule report_finished:
         "results/report/so_far.html",
 
 
-use rule report_finished as so_far with:
-    message:
-        "The rule so_far is now called report_finished; the old name goes on working"
+# The old name goes on working.
+use rule report_finished as so_far

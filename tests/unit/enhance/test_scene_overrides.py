@@ -71,8 +71,8 @@ def test_no_table_is_no_error(tmp_path):
         ("tape chain", ("T", "[denoize]"), ["row 2", "denoize", "did you mean 'denoise'"]),
         ("tape chain", ("T", "[{crop: {top_lines: 4}}]"), ["row 2", "crop_top_lines", "all clips of a tape"]),
         ("tape scene start_frame stop_frame", ("T", "1", "0", "9"), ["row 2", "not both"]),
-        ("tape start_frame stop_frame", ("T", "9", "9"), ["row 2", "no range"]),
-        ("tape start_frame stop_frame", ("T", "9", ""), ["row 2", "no range"]),
+        ("tape start_frame stop_frame", ("T", "9", "9"), ["row 2", "not a range"]),
+        ("tape start_frame stop_frame", ("T", "9", ""), ["row 2", "not a range"]),
     ],
 )
 def test_a_wrong_row_is_one_clear_error(tmp_path, columns, row, words):

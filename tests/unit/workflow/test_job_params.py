@@ -155,7 +155,7 @@ def test_the_chain_of_a_ready_scene_is_known_before_its_length(folder, tmp_path)
         made[name] = JobParams(folder, "0000002", lambda: None, SceneSettings.planned(section, ["T"]))
     assert made["name"].enhancement["sharpen"] == 0.5
     assert made["name"].network_files == []
-    with pytest.raises(ConfigError, match="folder of ready scenes"):
+    with pytest.raises(ConfigError, match="is a folder of scenes"):
         _ = made["frames"].enhancement
 
 

@@ -3,6 +3,7 @@
 The stages are called as the job scripts call them, each with files that real ffmpeg made before.
 """
 
+import sys
 import time
 from dataclasses import replace
 from fractions import Fraction
@@ -19,7 +20,6 @@ from tapemill.core.errors import GateError, InputError, SetupError, TapemillErro
 from tapemill.core.timing import FrameRange
 from tapemill.devices.device import CPU
 from tapemill.enhance import enhance_scene
-from tapemill.enhance import enhance_scene as clip_module
 from tapemill.media.ffmpeg import limits
 from tapemill.media.ffmpeg import runner as ffmpeg
 from tapemill.media.output_checks import peak_amplitude
@@ -31,6 +31,9 @@ from tests.support.media.beeps import beeping
 from tests.support.media.clips import PLAIN
 from tests.support.media.frame_codes import make_capture
 from tests.support.networks import compact, network, steps
+
+# The package exports the function of the same name.
+clip_module = sys.modules["tapemill.enhance.enhance_scene"]
 
 FRAMES = 50
 SOUND = AudioSettings(

@@ -209,8 +209,8 @@ def test_one_scene_does_not_take_the_others_along(cluster, error):
 
 @pytest.mark.long
 def test_without_help_a_group_that_failed_loses_what_is_done(cluster):
-    # If this fails Snakemake has mended it, and `leaving` and `dividing` can go.
-    prepare = "groups.gathering.gather_by_name(); groups.node.begin() if workflow.remote_exec else None"
+    # If this fails Snakemake has mended it, and `snakemake_compat.groups` can go.
+    prepare = "groups.gather_by_name(groups.GroupName, groups.group_resources); groups.node.begin() if workflow.remote_exec else None"
     failing = FAILS.format(often=9, error="SceneError")
     cluster.workflow(prepare=prepare, begin="", clip=failing, scenes=SCENES[:3]).run(exit_code=1)
     assert cluster.did.total() == 6
@@ -284,7 +284,7 @@ def test_all_of_a_submission_ends_with_the_snakemake_process_on_the_node(cluster
 
 
 def test_what_is_done_is_recorded_while_the_group_is_at_work_for_a_run_that_is_killed(cluster):
-    quick = "groups.dividing.RECORD_EVERY_S = 0.2; groups.begin(workflow)"
+    quick = "groups.group_failure.RECORD_EVERY_S = 0.2; groups.begin(workflow)"
     cluster.workflow(clip=WAITS, scenes=SCENES[:3], begin=quick)
     main = cluster.start()
     waiting_job(cluster)
@@ -304,7 +304,7 @@ def test_what_is_done_is_recorded_while_the_group_is_at_work_for_a_run_that_is_k
 @pytest.mark.long
 def test_without_a_record_it_is_done_again_rather_than_believed(cluster):
     """What ended on the node after the main process was gone: nobody noted with which settings it was made."""
-    never = "groups.dividing.RECORD_EVERY_S = 9999; groups.begin(workflow)"
+    never = "groups.group_failure.RECORD_EVERY_S = 9999; groups.begin(workflow)"
     cluster.workflow(clip=WAITS, scenes=SCENES[:3], begin=never)
     main = cluster.start()
     waiting_job(cluster)

@@ -210,7 +210,8 @@ def test_one_scene_does_not_take_the_others_along(cluster, error):
 @pytest.mark.long
 def test_without_help_a_group_that_failed_loses_what_is_done(cluster):
     # If this fails Snakemake has mended it, and `snakemake_compat.groups` can go.
-    prepare = "groups.gather_by_name(groups.GroupName, groups.group_resources); groups.node.begin() if workflow.remote_exec else None"
+    prepare = "groups.gather_by_name(groups.GroupName, groups.group_resources); "
+    prepare += "groups.node.begin() if workflow.remote_exec else None"
     failing = FAILS.format(often=9, error="SceneError")
     cluster.workflow(prepare=prepare, begin="", clip=failing, scenes=SCENES[:3]).run(exit_code=1)
     assert cluster.did.total() == 6

@@ -86,8 +86,9 @@ def _publish_growth(dag: Any, logs: AbstractSet[str]) -> None:
 
     def remember(change: PlanChange) -> None:
         nonlocal before
-        before = planned(dag)
-        if change == "checkpoint":
+        if change == "queue":
+            before = planned(dag)
+        else:
             # A checkpoint that no job depends on any more leaves the plan.
             kept.update(str(job.log[0]) for job in dag.finished_jobs if job.log)
 

@@ -234,7 +234,7 @@ class TapeQueue:
         """What was begun comes first, then what was not, last what looks finished; else in the sheet's order."""
         lookup = self.lookups[tape]
         is_made = all(Path(file).exists() for file in self.wanted(tape))
-        return 2 if is_made else 0 if lookup.facts_path.exists() else 1, list(self.lookups).index(tape)
+        return 2 if is_made else 0 if lookup.paths.capture_record.exists() else 1, list(self.lookups).index(tape)
 
     def _state(self, tape: str) -> State | None:
         return up_to_date.state(self.lookups[tape], {**self.settings(tape), **self._common})

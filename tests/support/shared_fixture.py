@@ -29,5 +29,4 @@ def made_once(factory: pytest.TempPathFactory, worker_id: str, name: str, make: 
             made = make(folder)
             value.write_bytes(pickle.dumps(made))
             return made
-        made = pickle.loads(value.read_bytes())
-        return made
+        return pickle.loads(value.read_bytes())

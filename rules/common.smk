@@ -129,7 +129,7 @@ def wait_for_language(wildcards):
 
 def facts_of_folder(wildcards):
     """capture.json, only for folders of scenes: no checkpoint there makes the probe come first."""
-    return [] if scene_table(wildcards.tape) else str(TAPES[wildcards.tape].facts_path)
+    return [] if scene_table(wildcards.tape) else str(TAPES[wildcards.tape].paths.capture_record)
 
 
 def of_each_scene(pattern):

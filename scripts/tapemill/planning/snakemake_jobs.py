@@ -139,7 +139,7 @@ def done(lookup: TapeState) -> Iterator[PlannedJob]:
 
     Checkpoints are left out, as Snakemake drops them from its graph.
     """
-    tape, folder = lookup.row.tape, lookup.facts_path.parent
+    tape, folder = lookup.row.tape, lookup.paths.folder
 
     def is_done(rule: str) -> bool:
         outputs = (output.format(tape=tape, container="*") for output in RULES[rule].outputs)
@@ -151,7 +151,7 @@ def done(lookup: TapeState) -> Iterator[PlannedJob]:
     for rule in rules:
         yield PlannedJob(rule, _file_of(rule), tape, "", is_to_do=False)
     of_scenes = [rule for rule in scene_rules() if any(rule in scene_rules(of_tape) for of_tape in rules)]
-    for scene in lookup.scenes(None if lookup.is_folder else folder / "scenes.tsv"):
+    for scene in lookup.scenes(lookup.scene_table):
         for rule in of_scenes:
             yield PlannedJob(rule, stage_of(rule), tape, scene, is_to_do=False)
 

@@ -14,6 +14,7 @@ from typing import Final
 
 from tapemill import events
 from tapemill.core.job_warnings import clip_warnings, subtitle_warnings
+from tapemill.core.result_paths import TapePaths
 from tapemill.core.rule_catalog import OTHER, STAGES, stage_of
 from tapemill.core.timing import FrameRange
 from tapemill.events import attempts as history
@@ -154,8 +155,8 @@ def seconds_of(attempt: Attempt) -> float:
 def _scene_deviations(tape: Path, scene: str) -> Iterator[Deviation]:
     clip = job_records.clip_record(tape, scene)
     yield from (Deviation(scene, each.kind, each.reason) for each in clip_warnings(clip))
-    for folder in ("subtitles", "translated"):
-        yield from _subtitle_deviations(tape / folder / f"{scene}.srt")
+    for translated in (False, True):
+        yield from _subtitle_deviations(TapePaths(tape).subtitles(scene, translated=translated))
 
 
 def _subtitle_deviations(cues: Path) -> Iterator[Deviation]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from tapemill.config.tape_sheet import TapeRow
+from tapemill.core.result_paths import RESULTS, TapePaths
 from tapemill.core.timing import FrameRange
 from tapemill.media.capture_info import Capture
 from tapemill.scenes import Scene, folder_scenes, read_scenes
@@ -30,7 +31,7 @@ class TapeState:
     """State of one tape of the sheet."""
 
     row: TapeRow
-    results: Path = Path("results")
+    results: Path = RESULTS
     _capture: tuple[int, Capture] | None = field(default=None, repr=False)
     _scenes: tuple[int, dict[str, Scene]] | None = field(default=None, repr=False)
     _fingerprints: dict[Path, tuple[tuple[int, ...], str]] = field(default_factory=dict, repr=False)
@@ -51,21 +52,26 @@ class TapeState:
         return list(self.folder.values()) if self.is_folder else [self.row.source]
 
     @cached_property
-    def facts_path(self) -> Path:
-        """Path of `capture.json`, which may not exist yet."""
-        return self.results / self.row.tape / "capture.json"
+    def paths(self) -> TapePaths:
+        """Paths of the tape's results."""
+        return TapePaths.of(self.row.tape, self.results)
+
+    @property
+    def scene_table(self) -> Path | None:
+        """Path of the scene table; None for a folder of ready scenes, which has none."""
+        return None if self.is_folder else self.paths.scene_table
 
     @property
     def capture(self) -> Capture:
         """Content of `capture.json`. Raises FileNotFoundError before the probe."""
-        changed_ns = self.facts_path.stat().st_mtime_ns
+        changed_ns = self.paths.capture_record.stat().st_mtime_ns
         if self._capture is None or self._capture[0] != changed_ns:
-            self._capture = (changed_ns, Capture.read(self.facts_path))
+            self._capture = (changed_ns, Capture.read(self.paths.capture_record))
         return self._capture[1]
 
     def scenes(self, table: Path | None) -> dict[str, Scene]:
         """The scenes by name, in order: of the scene table, or of a folder (lengths from `capture.json`)."""
-        changed_ns = (table or self.facts_path).stat().st_mtime_ns
+        changed_ns = (table or self.paths.capture_record).stat().st_mtime_ns
         if self._scenes is None or self._scenes[0] != changed_ns:
             found = read_scenes(table) if table else self._folder_scenes()
             self._scenes = (changed_ns, {scene.id: scene for scene in found})
@@ -76,7 +82,7 @@ class TapeState:
         if self.is_folder:
             return len(self.folder)
         try:
-            with self.facts_path.with_name("scenes.tsv").open("rb") as lines:
+            with self.paths.scene_table.open("rb") as lines:
                 return max(1, sum(1 for _ in lines) - 1)
         except OSError:
             return 1 + sum(file.stat().st_size for file in self.files if file.exists()) // BYTES_PER_SCENE

@@ -241,7 +241,7 @@ class TapeQueue:
         """Sort key: started tapes first, then new ones, last those that seem finished; else in the sheet's order."""
         tape_state = self.tapes[tape]
         is_made = all(Path(file).exists() for file in self.targets(tape))
-        return 2 if is_made else 0 if tape_state.facts_path.exists() else 1, list(self.tapes).index(tape)
+        return 2 if is_made else 0 if tape_state.paths.capture_record.exists() else 1, list(self.tapes).index(tape)
 
     def _digest(self, tape: str) -> TapeDigest | None:
         return up_to_date.digest_of(self.tapes[tape], {**self.settings(tape), **self._common})

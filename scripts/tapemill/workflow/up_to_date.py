@@ -47,7 +47,7 @@ def digest_of(lookup: TapeState, settings: Mapping[str, Any]) -> TapeDigest | No
     except OSError:
         return None
     lines = [_line(name, about) for name, about in capture]
-    lines += sorted(_line(name, about) for name, about in _below(str(lookup.facts_path.parent)))
+    lines += sorted(_line(name, about) for name, about in _below(str(lookup.paths.folder)))
     return TapeDigest(_digest(json.dumps(settings, sort_keys=True, default=str)), _digest("\n".join(lines)))
 
 

@@ -40,7 +40,7 @@ def asked(tmp_path):
             taken = SourceFileInfo(Fraction(25), 0, Fraction(1, 1000), frames, frames, 0, 0, False, "a.mkv", 0)
             sounds = (AudioTrackInfo(2, "pcm_s16le", 48_000, 2, "", ""),)
             capture = Capture(kind="file", takes=(taken,), picture=PICTURE, sounds=sounds, notes={})
-            write_json(lookup.facts_path, capture.to_plain())
+            write_json(lookup.paths.capture_record, capture.to_plain())
         config = load_config({"enhance": enhance or {}})
         settings = SceneSettings.planned({**config["enhance"], "overrides": ""}, ["T"])
         requests = ClusterResources(

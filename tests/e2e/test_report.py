@@ -115,8 +115,8 @@ def troubled(tmp_path_factory):
 
 @pytest.mark.long
 def test_pages_summary_and_events_count_the_same(troubled):
-    last = events.runs(troubled.path("events"))[-1]
-    (ended,) = [event.facts for event in events.read(last, troubled.path("events")) if event.kind == "run_ended"]
+    last = events.list_runs(troubled.path("events"))[-1]
+    (ended,) = [event.facts for event in events.read_events(last, troubled.path("events")) if event.kind == "run_ended"]
     assert (ended["tried_again"], ended["attempts_lost"]) == (1, 1)
     assert len(ended["replaced"]) == 1
     assert "1 job tried again, then done" in troubled.run_said

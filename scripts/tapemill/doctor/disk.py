@@ -48,9 +48,9 @@ def check_space(options: CheckOptions) -> Iterator[Finding]:
     """Check that there is enough free space for the tapes of the sheet, as a run does before it begins."""
     from tapemill.config.tape_sheet import read_sheet
     from tapemill.planning import disk_usage
-    from tapemill.workflow.tape import lookups
+    from tapemill.workflow.tape import tape_states
 
-    tapes = lookups({tape.tape: tape for _, tape in read_sheet(Path(setting("sheet"))) if tape.source.exists()})
+    tapes = tape_states({tape.tape: tape for _, tape in read_sheet(Path(setting("sheet"))) if tape.source.exists()})
     container = config()["tape"]["container"]
     wanted = {tape: set(tape_rules()) for tape in tapes if not (RESULTS / tape / f"{tape}.{container}").exists()}
     disk = config()["disk"]

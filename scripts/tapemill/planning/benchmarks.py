@@ -20,7 +20,7 @@ from typing import Any, Final
 from tapemill import events
 from tapemill.core.result_paths import TapePaths
 from tapemill.core.rule_catalog import RULES, rule_info
-from tapemill.events.attempts import Attempt, attempts
+from tapemill.events.attempts import Attempt, fold_attempts
 
 from .snakemake_jobs import Key
 from .speed import Sample
@@ -139,8 +139,10 @@ def _told() -> dict[Key, Told]:
     """What the events of the last runs say of jobs that ended well. Runs without a tape, as of `plan`, do not count."""
     found: dict[Key, Told] = {}
     runs = 0
-    for run in reversed(events.runs()):
-        done = [attempt for attempt in attempts(events.read(run)) if attempt.outcome == "done" and attempt.tape]
+    for run in reversed(events.list_runs()):
+        done = [
+            attempt for attempt in fold_attempts(events.read_events(run)) if attempt.outcome == "done" and attempt.tape
+        ]
         for attempt, waited_s in waits(done):
             names: Any = attempt.facts.get("model")
             way: Way = {} if names is None else {"names": tuple(map(str, names))}

@@ -101,9 +101,9 @@ def of_target(run: Run, config: Mapping[str, Any], target: str = "all") -> list[
         unchanged, batches = queue.unchanged(), queue.batches()
         if not unchanged and len(batches) == 1:
             return of_dag(build_dag(workflow))
-    jobs = {job.key: job for tape in unchanged for job in done(queue.lookups[tape])}
+    jobs = {job.key: job for tape in unchanged for job in done(queue.tapes[tape])}
     for batch in filter(None, batches):
-        with tape_queue.only(batch), _planned(run, config, target) as workflow:
+        with tape_queue.restrict_to(batch), _planned(run, config, target) as workflow:
             jobs |= {job.key: job for job in of_dag(build_dag(workflow))}
     return list(jobs.values())
 

@@ -19,12 +19,12 @@ from tapemill.core.rule_catalog import OTHER, STAGES, stage_of
 from tapemill.core.timing import FrameRange
 from tapemill.events import attempts as history
 from tapemill.events.attempts import Attempt
-from tapemill.events.run_outcome import REPLACED
+from tapemill.events.run_outcome import REPLACED_TEXT
 from tapemill.storage import job_records
 
 FAILED: Final = ("failed", "lost")
 LOWERED: Final = "done with less memory than it should have had"
-NOTICES: Final[Mapping[str, str]] = {str(kind): what for kind, what in REPLACED.items()} | {"lowered": LOWERED}
+NOTICES: Final[Mapping[str, str]] = {str(kind): what for kind, what in REPLACED_TEXT.items()} | {"lowered": LOWERED}
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def deviations(tape: Path, scenes: Iterable[str]) -> list[Deviation]:
 
 def attempts_by_run(folder: Path = events.FOLDER) -> dict[str, list[Attempt]]:
     """All attempts of all runs with events, the latest run last."""
-    return {run: history.attempts(events.read(run, folder)) for run in events.runs(folder)}
+    return {run: history.fold_attempts(events.read_events(run, folder)) for run in events.list_runs(folder)}
 
 
 def newest_attempts(

@@ -172,7 +172,7 @@ def test_a_network_that_is_not_there_or_not_pinned_is_said_before_a_card_is_take
 
 def test_what_a_tape_is_made_with_names_no_place_and_no_time(film):
     lookup, table = film
-    made = JobParams(lookup, None, lambda: table, ENHANCE).made_with(load_config({}), "abc", {"scenes": 1, "tape": 2})
+    made = JobParams(lookup, None, lambda: table, ENHANCE).tape_tags(load_config({}), "abc", {"scenes": 1, "tape": 2})
     assert made["recipe"] == "scenes=1 tape=2"
     assert made["speech_model_sha256"] == "abc"
     assert made["field_order"] == "tff"

@@ -10,8 +10,9 @@ from av import VideoFormat
 
 from tapemill.core.errors import ConfigError
 from tapemill.core.timing import round_half_up
-from tapemill.media.capture_info import JsonRecord, VideoInfo
+from tapemill.media.capture_info import VideoInfo
 from tapemill.media.colour import Colour
+from tapemill.storage.typed_json import JsonRecord
 
 from .chain import Chain
 from .settings import EnhanceSettings

@@ -1,4 +1,4 @@
-"""`python -m tapemill same A B`: whether two tapes were made in the same way, and where not."""
+"""Command `tapemill same A B`: compare how two tapes were made."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from tapemill.core.errors import TapemillError
 from tapemill.provenance.compare import Comparison, compare
-from tapemill.provenance.load import read
+from tapemill.provenance.load import load_provenance
 
 SAME: Final = 0
 DIFFERENT: Final = 1
@@ -32,16 +32,16 @@ def add_command(commands: Any) -> None:
 
 def _command(options: argparse.Namespace) -> int:
     try:
-        found = compare(read(options.first), read(options.second))
+        found = compare(load_provenance(options.first), load_provenance(options.second))
     except TapemillError as error:
         sys.stderr.write(f"{error}\n")
         return UNKNOWN
-    sys.stdout.write("\n".join(told(found)) + "\n")
+    sys.stdout.write("\n".join(format_comparison(found)) + "\n")
     return DIFFERENT if found.differences else SAME
 
 
-def told(found: Comparison) -> Iterator[str]:
-    """The comparison as lines for people."""
+def format_comparison(found: Comparison) -> Iterator[str]:
+    """Format a comparison as lines for people."""
     how = ", as far as the tags of the files say" if found.by_tags_alone else ""
     if not found.differences:
         yield f"Made in the same way{how}."

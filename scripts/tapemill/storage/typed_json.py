@@ -1,11 +1,12 @@
 """Frozen dataclasses to and from JSON values, for the records that jobs write.
 
-A key is the name of a field. Fields are of str, int, float, bool, None, Literal, Fraction ("30000/1001" in JSON), tuple,
-Mapping with text keys, Any, other dataclasses, and unions of them. A field without a default is required. A field with
-a plain default may be missing in a record of an older version, but is always written. An `optional` field is written
-only if it differs from its default. Keys that no field has are ignored, or kept in the field that `unknown_keys` makes.
+A key is the name of a field. Fields are of str, int, float, bool, None, Literal, Fraction ("30000/1001" in JSON),
+tuple, Mapping with text keys, Any, other dataclasses, and unions of them. A field without a default is required. A
+field with a plain default may be missing in a record of an older version, but is always written. An `optional` field is
+written only if it differs from its default. Keys that no field has are ignored, or kept in the field that
+`unknown_keys` makes.
 
-`Annotated` metadata is for the JSON schema (`tools/docs/record_schemas.py`); it is not checked here.
+`tools/docs/record_schemas.py` makes JSON schemas of these dataclasses.
 """
 
 from __future__ import annotations
@@ -13,9 +14,8 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
-from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Literal, Self, TypeVar, Union, get_args, get_origin
 
@@ -36,6 +36,16 @@ NAMES: Final[Mapping[Any, str]] = {
 }
 
 T = TypeVar("T")
+_FIELDS: Final[dict[Any, tuple[tuple[dataclasses.Field[Any], Any], ...]]] = {}
+
+
+@dataclasses.dataclass(frozen=True)
+class Constraint:
+    """Annotation of a field for the JSON schema, which this module does not check."""
+
+    pattern: str | None = None
+    format: str | None = None
+    minimum: int | None = None
 
 
 class RecordError(ValueError):
@@ -81,8 +91,8 @@ def to_plain(record: Any) -> dict[str, Any]:
         if field.metadata.get(UNKNOWN):
             plain |= value
         elif not (field.metadata.get(OPTIONAL) and value == _default(field)):
-            plain[field.name] = _plain(value)
-    return plain | {name: _plain(getattr(record, name)) for name in getattr(record, "written_properties", ())}
+            plain[field.name] = plain_value(value)
+    return plain | {name: plain_value(getattr(record, name)) for name in getattr(record, "written_properties", ())}
 
 
 def from_plain(cls: type[T], values: Any, path: str = "") -> T:
@@ -118,25 +128,27 @@ def read_record(cls: type[T], path: Path, *, error: type[TapemillError], remedy:
         raise error(f"this record is damaged: {wrong}", file=path, remedy=remedy) from wrong
 
 
-@cache
 def fields_of(cls: Any) -> tuple[tuple[dataclasses.Field[Any], Any], ...]:
     """Return the fields of a dataclass with their evaluated types, `Annotated` included."""
-    hints = typing.get_type_hints(cls, include_extras=True)
-    return tuple((field, hints[field.name]) for field in dataclasses.fields(cls))
+    if cls not in _FIELDS:
+        hints = typing.get_type_hints(cls, include_extras=True)
+        _FIELDS[cls] = tuple((field, hints[field.name]) for field in dataclasses.fields(cls))
+    return _FIELDS[cls]
 
 
 def _default(field: dataclasses.Field[Any]) -> Any:
     return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
 
 
-def _plain(value: Any) -> Any:
+def plain_value(value: Any) -> Any:
+    """Return a value as JSON values: dataclasses, fractions and tuples inside it are converted."""
     if dataclasses.is_dataclass(value):
         return to_plain(value)
     if isinstance(value, Fraction):
         return format_fraction(value)
     if isinstance(value, Mapping):
-        return {key: _plain(each) for key, each in value.items()}
-    return [_plain(each) for each in value] if isinstance(value, list | tuple) else value
+        return {key: plain_value(each) for key, each in value.items()}
+    return [plain_value(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def _typed(hint: Any, value: Any, path: str) -> Any:
@@ -144,21 +156,11 @@ def _typed(hint: Any, value: Any, path: str) -> Any:
     origin = get_origin(hint)
     if origin is Annotated:
         return _typed(get_args(hint)[0], value, path)
-    if hint is Any:
-        return value
-    if hint is Fraction:
-        return _fraction(value, path)
+    if origin is not None:
+        return _CONVERTERS[origin](get_args(hint), value, path)
     if dataclasses.is_dataclass(hint):
         return from_plain(typing.cast(type, hint), value, path)
-    if origin in (Union, types.UnionType):
-        return _member(get_args(hint), value, path)
-    if origin is Literal:
-        return _choice(get_args(hint), value, path)
-    if origin is tuple:
-        return _tuple(get_args(hint), value, path)
-    if origin in (Mapping, dict):
-        return _mapping(get_args(hint)[1], value, path)
-    return _scalar(hint, value, path)
+    return value if hint is Any else _scalar(hint, value, path)
 
 
 def _fraction(value: Any, path: str) -> Fraction:
@@ -202,13 +204,24 @@ def _items(hints: tuple[Any, ...], value: Any, path: str) -> Iterator[Any]:
         yield _typed(hint, each, f"{path}[{index}]")
 
 
-def _mapping(hint: Any, value: Any, path: str) -> dict[str, Any]:
+def _mapping(hints: tuple[Any, ...], value: Any, path: str) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         raise RecordError(f"{path} is {_quoted(value)}, not an object")
-    return {key: _typed(hint, each, f"{path}.{key}") for key, each in value.items()}
+    return {key: _typed(hints[1], each, f"{path}.{key}") for key, each in value.items()}
+
+
+_CONVERTERS: Final[Mapping[Any, Callable[[tuple[Any, ...], Any, str], Any]]] = {
+    Union: _member,
+    types.UnionType: _member,
+    Literal: _choice,
+    tuple: _tuple,
+    Mapping: _mapping,
+}
 
 
 def _scalar(hint: Any, value: Any, path: str) -> Any:
+    if hint is Fraction:
+        return _fraction(value, path)
     accepted = (int, float) if hint is float else hint
     if not isinstance(value, accepted) or (isinstance(value, bool) and hint is not bool):
         raise RecordError(f"{path} is {_quoted(value)}, not {NAMES[hint]}")

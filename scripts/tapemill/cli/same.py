@@ -53,12 +53,12 @@ def format_comparison(found: Comparison) -> Iterator[str]:
     if found.by_tags_alone:
         yield "With provenance.json beside both tapes, single scenes, commands and hashes would be compared too."
     elif found.same_capture:
-        yield _results(found)
+        yield _format_results(found)
     if found.other_code:
         yield f"The code of Tapemill is not the same, which made no difference ({found.other_code})."
 
 
-def _results(found: Comparison) -> str:
+def _format_results(found: Comparison) -> str:
     if found.same_files:
         return "The tape and its subtitles are the same, byte for byte."
     if found.differences:

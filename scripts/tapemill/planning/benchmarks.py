@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from tapemill import events
+from tapemill.core.result_paths import TapePaths
 from tapemill.core.rule_catalog import RULES, rule_info
-from tapemill.events.attempts import Attempt, attempts
+from tapemill.events.attempts import Attempt, fold_attempts
 from tapemill.records import job_records
 
 from .snakemake_jobs import Key
@@ -26,7 +27,6 @@ from .speed import Sample
 from .workload import TapeLoad
 
 BENCHMARKS: Final = Path("benchmarks")
-RESULTS: Final = Path("results")
 NEWEST_FILES: Final = 200
 """Of each rule: those of the present settings are among them, and a run must not wait for thousands of small files."""
 NEWEST_RUNS: Final = 5
@@ -80,7 +80,7 @@ def alike(made: Iterable[Made], planned: Way) -> list[Sample]:
 
 def _recorded(rule: str, tape: str, scene: str) -> Way | None:
     """How a finished job was done, by its record; None if in a way that nobody plans. Empty if there is no telling."""
-    folder = RESULTS / tape
+    folder = TapePaths.of(tape).folder
     if rule == "enhance_scene" and (clip := job_records.clip_record(folder, scene)):
         networks = tuple(network.sha256 for network in clip.networks)
         return None if clip.kept_original else {"networks": networks, "encoder": clip.encoder_asked}
@@ -137,8 +137,10 @@ def _told() -> dict[Key, Told]:
     """What the events of the last runs say of jobs that ended well. Runs without a tape, as of `plan`, do not count."""
     found: dict[Key, Told] = {}
     runs = 0
-    for run in reversed(events.runs()):
-        done = [attempt for attempt in attempts(events.read(run)) if attempt.outcome == "done" and attempt.tape]
+    for run in reversed(events.list_runs()):
+        done = [
+            attempt for attempt in fold_attempts(events.read_events(run)) if attempt.outcome == "done" and attempt.tape
+        ]
         for attempt, waited_s in waits(done):
             names: Any = attempt.facts.get("model")
             way: Way = {} if names is None else {"names": tuple(map(str, names))}

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tapemill.core.errors import InputError
+from tapemill.core.result_paths import TapePaths
 from tapemill.media.capture_info import Capture
 from tapemill.media.probe import open_media
 from tapemill.models import ModelFile
@@ -135,7 +136,7 @@ def _how(
     tags: Mapping[str, str],
 ) -> How:
     folder, settings = files.folder, request.settings
-    capture = Capture.read(folder / "capture.json")
+    capture = Capture.read(TapePaths(folder).capture_record)
     entries = tuple(scene_records.scene_how(folder, scene, frames) for scene, frames in scenes.items())
     audio = job_records.audio_record(folder)
     return How(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from tapemill.core.errors import ConfigError, InputError
+from tapemill.core.result_paths import PROVENANCE, RESULTS
 from tapemill.media.probe import open_media
 from tapemill.records import tape_tags
 from tapemill.storage import untrusted_text
@@ -16,8 +17,6 @@ from tapemill.storage.typed_json import RecordError
 from .format_2 import upgrade
 from .model import FORMAT, Provenance
 
-RESULTS: Final = Path("results")
-NAME: Final = "provenance.json"
 CONTAINERS: Final = (".mkv", ".mp4")
 REMEDY: Final = "delete it and run `snakemake all`: it is written anew, and nothing else is"
 
@@ -54,7 +53,7 @@ def load_provenance(named: str) -> LoadedProvenance:
     if path.suffix == ".json":
         document = read_document(path)
         return LoadedProvenance(path, document, document.tags)
-    beside = path.with_name(NAME)
+    beside = path.with_name(PROVENANCE)
     if beside.is_file():
         document = read_document(beside)
         if path.stem == document.tape and document.results[0].size_bytes == path.stat().st_size:
@@ -85,8 +84,8 @@ def read_document(path: Path) -> Provenance:
 
 
 def _in_folder(folder: Path) -> Path:
-    candidates = [folder / NAME, *(folder / f"{folder.name}{suffix}" for suffix in CONTAINERS)]
-    return next((path for path in candidates if path.is_file()), folder / NAME)
+    candidates = [folder / PROVENANCE, *(folder / f"{folder.name}{suffix}" for suffix in CONTAINERS)]
+    return next((path for path in candidates if path.is_file()), folder / PROVENANCE)
 
 
 def _of_file(path: Path) -> LoadedProvenance:

@@ -8,6 +8,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
+from tapemill.core.result_paths import TapePaths
 from tapemill.media.ffmpeg.version import package_version
 from tapemill.models import ModelFile
 from tapemill.records import job_records
@@ -28,8 +29,8 @@ def scene_how(folder: Path, scene: str, frames: Sequence[int]) -> SceneHow:
         start_frame=frames[0],
         stop_frame=frames[1],
         enhance=_without_programs(clip) if clip else None,
-        subtitles=_subtitles(folder, scene, "subtitles"),
-        translation=_subtitles(folder, scene, "translated"),
+        subtitles=_subtitles(folder, scene, translated=False),
+        translation=_subtitles(folder, scene, translated=True),
     )
 
 
@@ -71,10 +72,10 @@ def _without_programs(clip: ClipRecord) -> ClipRecord:
     )
 
 
-def _subtitles(folder: Path, scene: str, kind: str) -> SceneSubtitles | None:
+def _subtitles(folder: Path, scene: str, *, translated: bool) -> SceneSubtitles | None:
     """How the subtitles of a scene were made, without their text, which has files of its own."""
-    srt = folder / kind / f"{scene}.srt"
-    record = job_records.subtitle_record(folder, scene, translated=kind == "translated")
+    srt = TapePaths(folder).subtitles(scene, translated=translated)
+    record = job_records.subtitle_record(folder, scene, translated=translated)
     if not record or not srt.is_file():
         return None
     inputs, found = record.made_from, fingerprint.sha256(srt)

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from tapemill.core.errors import InputError
 from tapemill.core.job_warnings import JobWarning
+from tapemill.core.result_paths import TapePaths
 from tapemill.storage import untrusted_text
 from tapemill.storage.typed_json import read_record
 
@@ -37,17 +38,17 @@ def read(kind: type[Record], path: Path) -> Record | None:
 
 def clip_record(folder: Path, scene: str) -> ClipRecord | None:
     """Read the record of a scene's enhanced clip. `folder` is the tape's."""
-    return read(ClipRecord, folder / "enhanced" / f"{scene}.json")
+    return read(ClipRecord, TapePaths(folder).clip_record(scene))
 
 
 def subtitle_record(folder: Path, scene: str, *, translated: bool = False) -> SubtitleRecord | None:
     """Read the record of a scene's subtitles."""
-    return read(SubtitleRecord, folder / ("translated" if translated else "subtitles") / f"{scene}.json")
+    return read(SubtitleRecord, TapePaths(folder).subtitle_record(scene, translated=translated))
 
 
 def audio_record(folder: Path) -> AudioRecord | None:
     """Read the record of the tape's audio."""
-    return read(AudioRecord, folder / "sound.json")
+    return read(AudioRecord, TapePaths(folder).audio_record)
 
 
 def programs_used(folder: Path, scenes: Iterable[str]) -> dict[str, dict[str, list[str]]]:
@@ -72,7 +73,7 @@ def programs_used(folder: Path, scenes: Iterable[str]) -> dict[str, dict[str, li
 
 def clip_values(folder: Path, scenes: Iterable[str]) -> list[tuple[str, Mapping[str, object]]]:
     """Read the clip records as they are in their files, for a digest; empty where there is none, or a damaged one."""
-    return [(scene, _values(folder / "enhanced" / f"{scene}.json")) for scene in scenes]
+    return [(scene, _values(TapePaths(folder).clip_record(scene))) for scene in scenes]
 
 
 def _values(path: Path) -> Mapping[str, object]:

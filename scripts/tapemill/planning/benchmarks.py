@@ -7,7 +7,6 @@ now does not count. Both may be gone, with a tape that was made and deleted: the
 
 from __future__ import annotations
 
-import json
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,6 +20,7 @@ from tapemill import events
 from tapemill.core.result_paths import TapePaths
 from tapemill.core.rule_catalog import RULES, rule_info
 from tapemill.events.attempts import Attempt, fold_attempts
+from tapemill.records import job_records
 
 from .snakemake_jobs import Key
 from .speed import Sample
@@ -80,18 +80,16 @@ def alike(made: Iterable[Made], planned: Way) -> list[Sample]:
 
 def _recorded(rule: str, tape: str, scene: str) -> Way | None:
     """How a finished job was done, by its record; None if in a way that nobody plans. Empty if there is no telling."""
-    paths = TapePaths.of(tape)
-    try:
-        if rule == "enhance_scene":
-            record = json.loads(paths.clip_record(scene).read_text(encoding="utf-8"))
-            networks = tuple(network["sha256"] for network in record.get("networks", ()))
-            return None if "kept_original" in record else {"networks": networks, "encoder": record["encoder_asked"]}
-        if rule in ("transcribe_scene", "translate_scene"):
-            path = paths.subtitle_record(scene, translated=rule == "translate_scene")
-            record = json.loads(path.read_text(encoding="utf-8"))
-            return None if "left_empty" in record else {"model": record["made_from"]["model_sha256"]}
-    except (OSError, ValueError, LookupError, TypeError):
-        pass
+    folder = TapePaths.of(tape).folder
+    if rule == "enhance_scene" and (clip := job_records.clip_record(folder, scene)):
+        networks = tuple(network.sha256 for network in clip.networks)
+        return None if clip.kept_original else {"networks": networks, "encoder": clip.encoder_asked}
+    if rule in ("transcribe_scene", "translate_scene"):
+        subtitles = job_records.subtitle_record(folder, scene, translated=rule == "translate_scene")
+        if subtitles and subtitles.left_empty:
+            return None
+        if subtitles and subtitles.made_from:
+            return {"model": subtitles.made_from.model_sha256}
     return {}
 
 

@@ -23,7 +23,7 @@ checkpoint detect_language:
         "benchmarks/detect_language/{tape}.tsv"
     resources:
         gpu=1,
-        expected_s=expected("language"),
+        expected_s=expected_s,
         mem_mb=CLUSTER_RESOURCES.mem_mb,
         runtime=CLUSTER_RESOURCES.minutes,
     params:
@@ -56,7 +56,7 @@ rule transcribe_scene:
         in_group("speech")
     resources:
         gpu=1,
-        expected_s=expected("speech"),
+        expected_s=expected_s,
         mem_mb=CLUSTER_RESOURCES.mem_mb,
         runtime=CLUSTER_RESOURCES.minutes,
     params:

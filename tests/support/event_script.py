@@ -25,9 +25,16 @@ class Script:
         with self.path.open("a") as stream:
             stream.write(json.dumps({"time": time, "run": self.run, "event": event, **facts}) + "\n")
 
-    def begin(self, tapes, *, run_id=None, host=None, lanes=(), retries=3):
+    def begin(self, tapes, *, run_id=None, host=None, lanes=(), retries=3, **more):
         """The run begins; by default its main process is this one."""
-        facts = {"command": ["snakemake", "all"], "cores": 4, "retries": retries, "tapes": tapes, "lanes": list(lanes)}
+        facts = {
+            "command": ["snakemake", "all"],
+            "cores": 4,
+            "retries": retries,
+            "tapes": tapes,
+            "lanes": list(lanes),
+            **more,
+        }
         run_id = run_id or liveness.run_of(os.getpid()).id
         self.write(0, "run_started", run_id=run_id, host=host or socket.gethostname(), **facts)
 

@@ -6,7 +6,7 @@ is no work on a tape: fetching models, the demo, cleaning up. A test compares th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Literal
@@ -48,7 +48,7 @@ class RuleInfo:
     fixed_s: float = 1.0
     """Seconds that a job takes on one core before its first unit, where nothing was measured."""
     s_per_unit: float = 0.0
-    """Seconds a unit. Both are 0 where a model or a network decides (`planning.speed`)."""
+    """Seconds a unit. Both are 0 where a model or a network decides (`workflow.cost_model`)."""
 
 
 RULES: Final[Mapping[str, RuleInfo]] = MappingProxyType(
@@ -215,6 +215,14 @@ def is_of_tape(rule: str) -> bool:
 def tape_rules() -> Iterator[str]:
     """Rules with one job for a whole tape."""
     return (rule for rule, row in RULES.items() if not row.is_per_scene)
+
+
+def stage_rules(conditions: Collection[Condition] | None = None) -> Iterator[str]:
+    """Tape rules of stages: those with a job for each tape, and those under these conditions, by default under any."""
+    for rule in tape_rules():
+        row = RULES[rule]
+        if row.stage != OTHER and (conditions is None or row.condition in ("", *conditions)):
+            yield rule
 
 
 def scene_rules(of_tape: str | None = None) -> Iterator[str]:

@@ -54,7 +54,9 @@ def tape(short, tmp_path, monkeypatch):
 
 def need(lookup, rules, *, cores=4, disk=None, **changes):
     disk = load_config({"disk": disk or {}})["disk"]
-    (found,) = disk_usage.plan({"T01": lookup}, {"T01": rules}, enhance=enhance(**changes), disk=disk, cores=cores)
+    (found,) = disk_usage.plan_disks(
+        {"T01": lookup}, {"T01": rules}, enhance=enhance(**changes), disk=disk, cores=cores
+    )
     return found
 
 

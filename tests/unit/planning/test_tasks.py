@@ -4,9 +4,9 @@ import pytest
 
 from tapemill.config.tape_sheet import TapeRow
 from tapemill.planning.snakemake_jobs import PlannedJob
-from tapemill.planning.tasks import missing, tasks_of
-from tapemill.planning.workload import SceneLoad, TapeLoad
+from tapemill.planning.tasks import missing_jobs, tasks_of
 from tapemill.workflow.tape import TapeState
+from tapemill.workflow.workload import SceneLoad, TapeLoad
 
 IDS = [f"{number:07d}" for number in range(0, 1000, 100)]
 TAPE_RULES = ("probe_capture", "detect_scenes", "clean_sound", "join_subtitles", "mux_tape")
@@ -107,7 +107,7 @@ def test_what_a_tape_in_the_queue_lacks_is_told_by_its_files(tmp_path):
         path = tmp_path / "results/T" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
-    found = [job.rule for job in missing(lookup, "mkv")]
+    found = [job.rule for job in missing_jobs(lookup, "mkv")]
     assert {rule: found.count(rule) for rule in found} == {
         "hash_capture": 1,
         "join_subtitles": 1,
@@ -119,4 +119,4 @@ def test_what_a_tape_in_the_queue_lacks_is_told_by_its_files(tmp_path):
         "transcribe_scene": 2,
     }
     (tmp_path / "results/T/T.mkv").touch()
-    assert missing(lookup, "mkv") == []
+    assert missing_jobs(lookup, "mkv") == []

@@ -7,7 +7,6 @@ TAPES, SOURCES               state of each tape, and its source files as inputs 
 ENHANCE                      section `enhance` by tape and scene                      here
 SPEECH_MODEL                 the Whisper model of the config                          here
 of_job(JobParams.x)          a param: property x of the job's tape or scene           tapemill/workflow/job_params.py
-expected_s                   a resource: expected seconds of a job                    tapemill/workflow/job_costs.py
 CLUSTER_RESOURCES, in_group  memory, time and group of a job on a cluster             run.smk
 PAGED, FINISHED              tapes with pages in the report; tapes that are finished  report.smk
 QUEUE                        the tapes that `all` works on                            queue.smk

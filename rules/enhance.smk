@@ -52,7 +52,7 @@ rule enhance_scene:
     # Before more cuts: each finished clip frees the space of its cut.
     priority: 1
     group:
-        in_group("picture")
+        in_group("enhance")
     threads: config["enhance"]["encoder_threads"]
     resources:
         gpu=lambda wildcards: int(HARDWARE_ENCODER or bool(job_params(wildcards).networks)),

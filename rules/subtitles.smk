@@ -53,7 +53,7 @@ rule transcribe_scene:
     benchmark:
         "benchmarks/transcribe_scene/{tape}/{scene}.tsv"
     group:
-        in_group("speech")
+        in_group("subtitles")
     resources:
         gpu=1,
         expected_s=expected_s,

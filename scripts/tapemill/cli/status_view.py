@@ -55,11 +55,11 @@ def _header(run: RunState, counts: Mapping[tuple[str, str], JobCounts], eta: Eta
         )
         yield Text(how, style="green" if is_ok else "red")
     elif run.state == "broken off" and run.broken_off is not None:
-        said = str(run.broken_off.facts.get("reason") or "without a word")
+        reason = str(run.broken_off.facts.get("reason") or "without a word")
         yield Text(
             f"broken off {_format_time(last_event_at, now)}, after {format_duration(last_event_at - started)}; {done}"
         )
-        yield Text(f"Snakemake itself stumbled: {' '.join(said.split())}", style="red")
+        yield Text(f"Snakemake itself stumbled: {' '.join(reason.split())}", style="red")
         yield Text("the same command goes on where it was", style="red")
     elif run.state == "killed":
         yield Text(f"killed, last heard of {_format_time(last_event_at, now)}; {done}")
@@ -94,9 +94,9 @@ def _stage_table(counts: Mapping[tuple[str, str], JobCounts], eta: Eta, *, is_ov
         by_stage[stage_of(rule)] += count
     for stage in (*STAGES, OTHER):
         if stage in by_stage:
-            count, pace = by_stage[stage], eta.stages.get(stage, StageRate(None, None))
-            speed = "" if pace.frames_per_s is None else f"{pace.frames_per_s:.1f}"
-            left = "" if is_over else _left_cell(pace.left_s, count)
+            count, rate = by_stage[stage], eta.stages.get(stage, StageRate(None, None))
+            speed = "" if rate.frames_per_s is None else f"{rate.frames_per_s:.1f}"
+            left = "" if is_over else _left_cell(rate.left_s, count)
             table.add_row(stage, *_count_cells(count), speed, left)
     return table
 
@@ -184,7 +184,7 @@ def _problem_lines(facts: RunOutcome, most_rows: int) -> Iterator[Text]:
             f"{scene.kind}: {scene.tape} {scene.scene}: {REPLACED_TEXT[scene.kind]} ({scene.reason})", style="yellow"
         )
         yield Text(f"  log: {scene.log}", style="dim")
-    more = sum(max(0, len(told) - most_rows) for told in (facts.missing, facts.failed, facts.replaced))
+    more = sum(max(0, len(reported) - most_rows) for reported in (facts.missing, facts.failed, facts.replaced))
     if more:
         yield Text(f"and {more} more", style="dim")
     counts = {
@@ -229,8 +229,8 @@ def _left_cell(seconds: float | None, count: JobCounts) -> str:
 
 
 def _peak_cell(attempts: Iterable[Attempt], lane: str) -> str:
-    told = [attempt.facts for attempt in attempts if attempt.facts.get("lane") == lane]
-    peaks = [int(facts["peak_memory_bytes"]) for facts in told if "peak_memory_bytes" in facts]
+    reported = [attempt.facts for attempt in attempts if attempt.facts.get("lane") == lane]
+    peaks = [int(facts["peak_memory_bytes"]) for facts in reported if "peak_memory_bytes" in facts]
     return f"{max(peaks) / MIB:.0f}" if peaks else ""
 
 

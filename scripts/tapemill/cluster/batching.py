@@ -16,7 +16,7 @@ from tapemill.workflow.cost_model import default_speed
 from tapemill.workflow.job_params import JobParams
 from tapemill.workflow.workload import USUAL_LOAD, units_of_job
 
-BatchKind = Literal["picture", "speech", "sound"]
+BatchKind = Literal["enhance", "subtitles", "audio"]
 """Work that is submitted together: cuts and their enhancement; audio and its transcription; audio alone."""
 
 MAX_SCENE_S: Final = 30.0
@@ -88,10 +88,10 @@ def _named_groups(
 
 
 def _rules(kind: BatchKind, *, translates: bool) -> list[str]:
-    if kind == "picture":
+    if kind == "enhance":
         return ["cut_scene", "enhance_scene"]
     speech = ["transcribe_scene", *(["translate_scene"] if translates else [])]
-    return ["extract_audio", *(speech if kind == "speech" else [])]
+    return ["extract_audio", *(speech if kind == "subtitles" else [])]
 
 
 def _expected_s(job: JobParams, rule: str, config: Mapping[str, Any]) -> float:

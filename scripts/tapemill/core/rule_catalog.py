@@ -13,11 +13,11 @@ from typing import Final, Literal
 
 from . import result_paths as paths
 
-Unit = Literal["video", "sound", "pictures", "once"]
-"""What the time of a job grows with: seconds of 576i video, seconds of audio, frames of 576i it writes, nothing."""
+Unit = Literal["video", "audio", "frames", "once"]
+"""Measure of a job's work: seconds of 576i video, seconds of audio, frames of 576i that it writes, none."""
 Condition = Literal["", "auto_language", "translation", "hardware_encoder"]
 """The setting without which a rule has no job; empty if it has one for each tape."""
-DiskUse = Literal["cut", "speech", "sound", "clip", "tape"]
+DiskUse = Literal["cut", "speech_audio", "tape_audio", "clip", "tape"]
 """Kind of file by its size."""
 
 OTHER: Final = "other"
@@ -86,7 +86,7 @@ RULES: Final[Mapping[str, RuleInfo]] = MappingProxyType(
         ),
         "extract_audio": RuleInfo(
             "audio",
-            "sound",
+            "audio",
             after=("probe_capture", "detect_scenes"),
             outputs=(paths.SPEECH_AUDIO,),
             is_per_scene=True,
@@ -95,11 +95,11 @@ RULES: Final[Mapping[str, RuleInfo]] = MappingProxyType(
         ),
         "clean_sound": RuleInfo(
             "audio",
-            "sound",
+            "audio",
             after=("probe_capture",),
             outputs=(paths.TAPE_AUDIO,),
             reads_capture=True,
-            disk_use=("sound",),
+            disk_use=("tape_audio",),
             fixed_s=0.4,
             s_per_unit=0.005,
         ),
@@ -113,7 +113,7 @@ RULES: Final[Mapping[str, RuleInfo]] = MappingProxyType(
         ),
         "transcribe_scene": RuleInfo(
             "subtitles",
-            "sound",
+            "audio",
             after=("extract_audio", "detect_language"),
             outputs=(paths.SUBTITLES,),
             is_per_scene=True,
@@ -121,7 +121,7 @@ RULES: Final[Mapping[str, RuleInfo]] = MappingProxyType(
         ),
         "translate_scene": RuleInfo(
             "subtitles",
-            "sound",
+            "audio",
             after=("extract_audio", "detect_language"),
             outputs=(paths.TRANSLATION,),
             is_per_scene=True,
@@ -130,15 +130,15 @@ RULES: Final[Mapping[str, RuleInfo]] = MappingProxyType(
         ),
         "join_subtitles": RuleInfo(
             "subtitles",
-            "sound",
+            "audio",
             after=("probe_capture", "transcribe_scene", "detect_language"),
             outputs=(paths.TAPE_SUBTITLES,),
-            disk_use=("speech",),
+            disk_use=("speech_audio",),
             fixed_s=0.3,
         ),
         "join_translations": RuleInfo(
             "subtitles",
-            "sound",
+            "audio",
             after=("probe_capture", "translate_scene", "detect_language"),
             outputs=(paths.TAPE_TRANSLATION,),
             condition="translation",
@@ -154,7 +154,7 @@ RULES: Final[Mapping[str, RuleInfo]] = MappingProxyType(
         ),
         "enhance_scene": RuleInfo(
             "enhance",
-            "pictures",
+            "frames",
             after=("cut_scene", "choose_encoder"),
             outputs=(paths.CLIP,),
             is_per_scene=True,
@@ -163,7 +163,7 @@ RULES: Final[Mapping[str, RuleInfo]] = MappingProxyType(
         ),
         "mux_tape": RuleInfo(
             "tape",
-            "sound",
+            "audio",
             after=("enhance_scene", "clean_sound", "join_subtitles", "join_translations"),
             outputs=(paths.TAPE,),
             reads_capture=True,

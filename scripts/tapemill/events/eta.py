@@ -133,7 +133,7 @@ def _add(
 
 def _lower_bound_s(total: _OpenWork, at_a_time: float, stages: Iterable[StageRate]) -> float:
     """Lower bound of the time left: the run cannot end before its slowest stage."""
-    return max([total.seconds / at_a_time, *(pace.left_s or 0.0 for pace in stages)])
+    return max([total.seconds / at_a_time, *(rate.left_s or 0.0 for rate in stages)])
 
 
 def _concurrency(attempts: Iterable[Attempt], now: datetime) -> float | None:

@@ -52,10 +52,10 @@ class ClusterResources:
     def mem_mb(self, wildcards: Any, attempt: int, rulename: str) -> int:
         """Main memory in MB."""
         job, unit = self.planned(wildcards), rule_info(rulename).unit
-        share = _share(job, rulename) if unit in ("video", "pictures") else 0.0
+        share = _share(job, rulename) if unit in ("video", "frames") else 0.0
         total = PROCESSES_MB + FRAMES_MB * share
         models: list[str] = []
-        if unit == "pictures":
+        if unit == "frames":
             models = [step.file for step in job.networks]
             total += NETWORK_MB * share if models else 0.0
         elif rule_info(rulename).uses_gpu:

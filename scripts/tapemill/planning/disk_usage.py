@@ -131,7 +131,7 @@ def disk_mb(job: JobParams, work: DiskUse) -> int:
     if work == "tape":
         # Not the job's scenes: while they are detected again, Snakemake (9.27.1) fails if a resource requests them.
         number = need.tape(capture, need.scenes(capture))
-    elif work == "sound":
+    elif work == "tape_audio":
         number = need.sound(capture) + need.raw_sound(capture)
     else:
         number = need.of_scene(work, capture, job.frames)
@@ -165,9 +165,11 @@ class _TapeNeed:
             cuts = sorted(self.of_scene("cut", capture, frames) for frames in missing)
             stays += sum(cuts) if cuts_at_once is None else 0
             passing += sum(cuts[-cuts_at_once:]) if cuts_at_once else 0
-        if "speech" in works:
-            stays += sum(self.of_scene("speech", capture, n) for n in self._missing(scenes, result_paths.SPEECH_AUDIO))
-        if "sound" in works:
+        if "speech_audio" in works:
+            stays += sum(
+                self.of_scene("speech_audio", capture, n) for n in self._missing(scenes, result_paths.SPEECH_AUDIO)
+            )
+        if "tape_audio" in works:
             stays += self.sound(capture)
             passing += self.raw_sound(capture)
         if "tape" in works:
@@ -178,7 +180,7 @@ class _TapeNeed:
         """Size of a file of one scene with so many frames of the capture."""
         if work == "cut":
             return file_sizes.cut_bytes(capture.picture, frames, next(iter(capture.sounds), None))
-        if work == "speech":
+        if work == "speech_audio":
             return file_sizes.speech_bytes(frames / capture.picture.rate)
         output = plan_output_format(capture.picture, self.settings)
         usual = ENCODERS[self.settings.encoder].crf

@@ -84,7 +84,7 @@ def declared_lanes(scheduler: Any) -> list[dict[str, Any]]:
 def _publish_plan_changes(dag: Any, logs: AbstractSet[str], expected_s: ExpectedSeconds) -> None:
     """Emit the planned jobs whenever they change: a checkpoint is done, or a tape enters or leaves the queue."""
     published = logs
-    kept: set[str] = set()
+    departed: set[str] = set()
     """Jobs that left the plan and still belong to the run."""
     before: set[str] = set()
 
@@ -94,13 +94,13 @@ def _publish_plan_changes(dag: Any, logs: AbstractSet[str], expected_s: Expected
             before = planned_logs(dag)
         else:
             # A checkpoint that no job depends on any more leaves the plan.
-            kept.update(str(job.log[0]) for job in dag.finished_jobs if job.log)
+            departed.update(str(job.log[0]) for job in dag.finished_jobs if job.log)
 
     def publish(change: PlanChange) -> None:
         nonlocal published
         if change == "queue":
-            kept.update(before - planned_logs(dag))
-        if (jobs := kept | planned_logs(dag)) != published:
+            departed.update(before - planned_logs(dag))
+        if (jobs := departed | planned_logs(dag)) != published:
             published = jobs
             events.emit("jobs_planned", **_job_counts(jobs, expected_s))
 

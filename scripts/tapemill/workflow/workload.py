@@ -23,7 +23,7 @@ from .tape import TapeState
 
 FRAME_SAMPLES: Final = 720 * 576
 USUAL_RATE: Final = 25.0
-USUAL_PICTURES_PER_FRAME: Final = 2
+USUAL_OUTPUT_FRAMES: Final = 2
 """Tapes are interlaced, and each field becomes a frame unless the config sets something else."""
 USUAL_BYTES_PER_S: Final = 3_600_000
 """Of DV, for a file that cannot be opened."""
@@ -53,7 +53,7 @@ class TapeLoad:
     samples_share: float
     """Samples of a frame compared with 576i."""
     frames_per_s: float
-    pictures_per_frame: int
+    output_frames_per_frame: int
 
     @cached_property
     def video_s(self) -> float:
@@ -64,10 +64,10 @@ class TapeLoad:
         """Work of so many seconds of this tape."""
         if unit == "once":
             return 0.0
-        if unit == "sound":
+        if unit == "audio":
             return video_s
         frames = video_s * self.frames_per_s * self.samples_share
-        return frames * self.pictures_per_frame if unit == "pictures" else frames / USUAL_RATE
+        return frames * self.output_frames_per_frame if unit == "frames" else frames / USUAL_RATE
 
     def video_of(self, scene: str) -> float:
         """Seconds of a scene, or of the tape for an empty id. An unknown scene has the mean length."""
@@ -93,7 +93,7 @@ class TapeLoad:
         return {scene.id: scene.video_s for scene in self.scenes}
 
 
-USUAL_LOAD: Final = TapeLoad((), False, False, 1.0, USUAL_RATE, USUAL_PICTURES_PER_FRAME)
+USUAL_LOAD: Final = TapeLoad((), False, False, 1.0, USUAL_RATE, USUAL_OUTPUT_FRAMES)
 """A tape about which nothing is known."""
 
 
@@ -117,7 +117,7 @@ def load_of(lookup: TapeState, enhance: SceneSettings, longest_s: float) -> Tape
         is_length_known=True,
         samples_share=picture.width * picture.height / FRAME_SAMPLES,
         frames_per_s=rate,
-        pictures_per_frame=enhance.output(picture).frames_per_frame,
+        output_frames_per_frame=enhance.output(picture).frames_per_frame,
     )
 
 
@@ -137,7 +137,7 @@ def units_of_job(job: JobParams, rule: str) -> float:
         is_length_known=True,
         samples_share=capture.picture.width * capture.picture.height / FRAME_SAMPLES,
         frames_per_s=rate,
-        pictures_per_frame=job.enhance.output(capture.picture).frames_per_frame,
+        output_frames_per_frame=job.enhance.output(capture.picture).frames_per_frame,
     )
     return load.units(unit, (capture.frames if job.scene_id is None else job.frames) / rate)
 
@@ -152,7 +152,7 @@ def _load_from_headers(lookup: TapeState, enhance: SceneSettings, longest_s: flo
         is_length_known=False,
         samples_share=samples / FRAME_SAMPLES,
         frames_per_s=rate,
-        pictures_per_frame=USUAL_PICTURES_PER_FRAME if bob else 1,
+        output_frames_per_frame=USUAL_OUTPUT_FRAMES if bob else 1,
     )
 
 

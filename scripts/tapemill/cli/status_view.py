@@ -49,7 +49,7 @@ def _header(run: RunState, counts: Mapping[tuple[str, str], JobCounts], eta: Eta
     done = f"{total.done} of {total.planned} jobs done"
     if run.state == "ended" and run.ended is not None:
         is_ok = bool(run.ended.facts.get("is_ok"))
-        how = "all that was asked for is there" if is_ok else "not all that was asked for is there"
+        how = "all requested files exist" if is_ok else "some requested files do not exist"
         yield Text(
             f"ended {_format_time(last_event_at, now)}, after {format_duration(last_event_at - started)}; {done}"
         )
@@ -59,16 +59,16 @@ def _header(run: RunState, counts: Mapping[tuple[str, str], JobCounts], eta: Eta
         yield Text(
             f"broken off {_format_time(last_event_at, now)}, after {format_duration(last_event_at - started)}; {done}"
         )
-        yield Text(f"Snakemake itself stumbled: {' '.join(reason.split())}", style="red")
-        yield Text("the same command goes on where it was", style="red")
+        yield Text(f"an error of Snakemake ended the run: {' '.join(reason.split())}", style="red")
+        yield Text("start the same command again to continue", style="red")
     elif run.state == "killed":
-        yield Text(f"killed, last heard of {_format_time(last_event_at, now)}; {done}")
-        yield Text("its main process is gone; the same command goes on where it was", style="red")
+        yield Text(f"killed; last event {_format_time(last_event_at, now)}; {done}")
+        yield Text("its main process is gone; start the same command again to continue", style="red")
     else:
         yield Text(f"running for {format_duration(now - started)}; {done}")
         if run.state == "elsewhere":
             yield Text(
-                f"whether it still runs cannot be seen from here; last heard of {_format_time(last_event_at, now)}"
+                f"it cannot be seen from here whether it still runs; last event {_format_time(last_event_at, now)}"
             )
         yield Text(_format_eta(eta, now))
 
@@ -76,7 +76,7 @@ def _header(run: RunState, counts: Mapping[tuple[str, str], JobCounts], eta: Eta
 def _format_eta(eta: Eta, now: datetime) -> str:
     if eta.tapes_without_plan:
         names = _shorten([tape for tape in eta.tapes_without_plan if tape] or ["a tape"])
-        return f"time left: {UNKNOWN}, until it is known what there is to do of {names}"
+        return f"time left: {UNKNOWN} until the jobs of {names} are planned"
     if eta.left_s is None:
         return f"time left: {UNKNOWN}, nothing is measured yet"
     if eta.rules_without_speed and eta.left_s < 1:
@@ -175,7 +175,7 @@ def _problem_lines(facts: RunOutcome, most_rows: int) -> Iterator[Text]:
     if facts.stopped:
         yield Text(f"stopped: {facts.stopped.message.partition(chr(10))[0]}", style="red")
     for file in facts.missing[:most_rows]:
-        yield Text(f"not made, although no job failed: {file}", style="red")
+        yield Text(f"missing, although no job failed: {file}", style="red")
     for job in facts.failed[:most_rows]:
         yield Text(f"failed: {' '.join(filter(None, (job.rule, job.tape, job.scene)))}: {job.reason}", style="red")
         yield Text(f"  log: {job.log}", style="dim")
@@ -189,7 +189,7 @@ def _problem_lines(facts: RunOutcome, most_rows: int) -> Iterator[Text]:
         yield Text(f"and {more} more", style="dim")
     counts = {
         "tried again, then done": facts.tried_again,
-        "done with less memory": facts.lowered,
+        "downgraded for lack of memory": facts.lowered,
         "interrupted": facts.interrupted,
         "not started": facts.not_started,
     }

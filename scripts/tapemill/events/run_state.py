@@ -140,7 +140,7 @@ class RunState:
             attempt = latest.get(log)
             if attempt is None or attempt.outcome in ("lost", "done"):
                 was_killed = attempt is not None and attempt.outcome != "done"
-                reason = LOST_REASON if was_killed else "Snakemake says why, above"
+                reason = LOST_REASON if was_killed else "see the message of Snakemake above"
                 failed.append(FailedJob(*names_of_log(log), reason=reason, log=log))
         return self._outcome(failed)
 
@@ -229,7 +229,7 @@ def latest_run(name: str | None, folder: Path = events.FOLDER) -> RunState:
     known = events.list_runs(folder)
     if not known:
         raise ConfigError(
-            "no run has left events here",
+            "there are no events of a run here",
             file=folder,
             remedy="go to the working folder of the run; events are there from the start of its first job",
         )

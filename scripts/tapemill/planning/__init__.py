@@ -29,7 +29,7 @@ PLAN_RULES: Final = frozenset({"show_plan", "plan"})
 
 def check_before_run(
     workflow: Any,
-    lookups: Mapping[str, TapeState],
+    states: Mapping[str, TapeState],
     enhance: SceneSettings,
     config: Mapping[str, Any],
     *,
@@ -41,7 +41,7 @@ def check_before_run(
     """
     if any(job.rule.name in PLAN_RULES for job in workflow.dag.needrun_jobs()):
         os.environ[RUN_VARIABLE] = json.dumps(asdict(RunOptions.of_workflow(workflow)))
-    check_budget(workflow, lookups, enhance, config, later)
+    check_budget(workflow, states, enhance, config, later)
 
 
 def show_plan(*, config: Mapping[str, Any], producible: Sequence[str]) -> None:
@@ -59,8 +59,8 @@ def show_plan(*, config: Mapping[str, Any], producible: Sequence[str]) -> None:
 
     run = RunOptions(**json.loads(os.environ[RUN_VARIABLE]))
     jobs = plan_target(run, config)
-    lookups = tape.tape_states(load_sheet(Path(config["sheet"]), producible=producible))
-    plan = estimate(jobs, lookups, SceneSettings.planned(config["enhance"], list(lookups)), config, run)
+    states = tape.tape_states(load_sheet(Path(config["sheet"]), producible=producible))
+    plan = estimate(jobs, states, SceneSettings.planned(config["enhance"], list(states)), config, run)
     now = datetime.now().astimezone()
     print_plan(plan, now)
     if config["plan"]["json"]:

@@ -73,7 +73,7 @@ class DiskPlan:
 
 
 def plan_disks(
-    lookups: Mapping[str, TapeState],
+    states: Mapping[str, TapeState],
     wanted: Mapping[str, Collection[str]],
     *,
     enhance: Mapping[str, Any],
@@ -87,17 +87,17 @@ def plan_disks(
     """
     disks: defaultdict[int, list[TapeSpace]] = defaultdict(list)
     for tape, rules in wanted.items():
-        lookup = lookups[tape]
+        state = states[tape]
         works = {work for rule in rules for work in rule_info(rule).disk_use}
         cuts_at_once = None if disk["keep_cuts"] else disk["cut_ahead"] + cores
-        need = _TapeNeed(lookup, EnhanceSettings(**enhance)).still(works, cuts_at_once)
+        need = _TapeNeed(state, EnhanceSettings(**enhance)).still(works, cuts_at_once)
         disks[disk_space.device_id(need.folder)].append(need)
     return [DiskPlan(found[0].folder, disk_space.free_bytes(found[0].folder), tuple(found)) for found in disks.values()]
 
 
 def check_run(
     jobs: Iterable[Any],
-    lookups: Mapping[str, TapeState],
+    states: Mapping[str, TapeState],
     config: Mapping[str, Any],
     *,
     later: Iterable[str] = (),
@@ -110,17 +110,17 @@ def check_run(
     """
     wanted: defaultdict[str, set[str]] = defaultdict(set)
     for job in jobs:
-        if (tape := job.wildcards.get("tape")) in lookups:
+        if (tape := job.wildcards.get("tape")) in states:
             wanted[tape].add(job.rule.name)
     for tape in later:
-        folder = lookups[tape].paths.folder
+        folder = states[tape].paths.folder
         if not (folder / f"{tape}.{config['tape']['container']}").exists():
             wanted[tape].update(tape_rules())
-    mtimes.reject_future_mtimes(file for tape in wanted for file in lookups[tape].files)
+    mtimes.reject_future_mtimes(file for tape in wanted for file in states[tape].files)
     reserve_bytes = int(config["disk"]["reserve_gb"] * disk_space.GB)
     for tape in wanted:
-        disk_space.require_writable(lookups[tape].paths.folder)
-    for disk in plan_disks(lookups, wanted, disk=config["disk"], **how):
+        disk_space.require_writable(states[tape].paths.folder)
+    for disk in plan_disks(states, wanted, disk=config["disk"], **how):
         disk.check(reserve_bytes)
 
 
@@ -142,20 +142,20 @@ def disk_mb(job: JobParams, work: DiskUse) -> int:
 class _TapeNeed:
     """Sizes of the files of one tape."""
 
-    lookup: TapeState
+    state: TapeState
     settings: EnhanceSettings
 
     @property
     def folder(self) -> Path:
-        return self.lookup.paths.folder
+        return self.state.paths.folder
 
     def still(self, works: Collection[DiskUse], cuts_at_once: int | None) -> TapeSpace:
         """Space for files of some kinds that do not exist yet. `cuts_at_once` None: all cuts are kept."""
-        tape = self.lookup.row.tape
+        tape = self.state.row.tape
         try:
-            capture = self.lookup.capture
+            capture = self.state.capture
         except FileNotFoundError:
-            size = sum(file.stat().st_size for file in self.lookup.files if file.exists()) if works else 0
+            size = sum(file.stat().st_size for file in self.state.files if file.exists()) if works else 0
             return TapeSpace(tape, self.folder, int(UNKNOWN_SHARE * size), 0, is_guess=True)
         scenes = self.scenes(capture)
         stays, passing = 0, 0
@@ -200,22 +200,22 @@ class _TapeNeed:
         """Size of the tape: its clips and its audio, by existing files where there are any."""
         total = _size(self.folder / result_paths.TAPE_AUDIO, self.sound(capture))
         for scene in scenes:
-            clip = self.lookup.paths.clip(scene.id)
+            clip = self.state.paths.clip(scene.id)
             total += _size(clip, self.of_scene("clip", capture, scene.span.frames))
         return int(total * file_sizes.CONTAINER_SHARE)
 
     def scenes(self, capture: Capture) -> list[Scene]:
         """Scenes of the tape; before their detection, scenes of the maximum length."""
-        table = self.lookup.scene_table
+        table = self.state.scene_table
         if table is None or table.exists():
-            return list(self.lookup.scenes(table).values())
+            return list(self.state.scenes(table).values())
         rate, longest = capture.picture.rate, int(SCENE_LONGEST_S * capture.picture.rate)
         starts = range(0, capture.frames, max(1, longest))
         return [Scene("unknown", FrameRange(start, min(start + longest, capture.frames)), rate) for start in starts]
 
     def _missing(self, scenes: Iterable[Scene], pattern: str) -> list[int]:
         """Lengths in frames of the scenes whose file is not there."""
-        return [scene.span.frames for scene in scenes if not self.lookup.paths.path(pattern, scene=scene.id).exists()]
+        return [scene.span.frames for scene in scenes if not self.state.paths.path(pattern, scene=scene.id).exists()]
 
 
 def _size(file: Path, otherwise: int) -> int:

@@ -28,7 +28,7 @@ J_OF_KWH: Final = 3_600_000
 
 def estimate(
     jobs: Sequence[PlannedJob],
-    lookups: Mapping[str, TapeState],
+    states: Mapping[str, TapeState],
     enhance: SceneSettings,
     config: Mapping[str, Any],
     run: RunOptions,
@@ -39,10 +39,10 @@ def estimate(
     """
     tapes = {job.tape for job in jobs}
     longest_s = config["scenes"]["longest_s"]
-    loads = {tape: load_of(state, enhance, longest_s) for tape, state in lookups.items() if tape in tapes}
+    loads = {tape: load_of(state, enhance, longest_s) for tape, state in states.items() if tape in tapes}
     jobs = [*jobs, *finished_checkpoints(jobs, loads)]
     tasks = tasks_of(jobs, loads, language_scenes=config["subtitles"]["language_scenes"])
-    speeds = _TaskSpeeds(JobCosts(lookups, enhance, config, lambda: run.has_gpus), lookups, enhance)
+    speeds = _TaskSpeeds(JobCosts(states, enhance, config, lambda: run.has_gpus), states, enhance)
     timed = [speeds.timed(task) for task in tasks]
     result = SimulationResult({}, {})
     if timed:
@@ -53,12 +53,12 @@ def estimate(
     work_s = sum(each.seconds for each in timed)
     measured_s = sum(each.seconds for each in timed if speeds.of_task(each.task).is_measured)
     return Plan(
-        tapes=tuple(_tapes(jobs, timed, lookups, loads, speeds, result, has_lanes=bool(run.lanes))),
+        tapes=tuple(_tapes(jobs, timed, states, loads, speeds, result, has_lanes=bool(run.lanes))),
         jobs={rule: number for rule, number in counts.items() if number},
         total_s=result.total_s,
         cores=run.cores,
         busy_s={**dict.fromkeys(run.lanes, 0.0), **result.busy_s},
-        spaces=tuple(_disk_usages(tasks, lookups, loads, enhance, config, run)),
+        spaces=tuple(_disk_usages(tasks, states, loads, enhance, config, run)),
         energy=_energy(result, config["plan"]),
         measured_jobs=speeds.costs.measured_jobs,
         measured_share=measured_s / work_s if work_s else 0.0,
@@ -70,7 +70,7 @@ class _TaskSpeeds:
     """Speed of each task by the cost model."""
 
     costs: JobCosts
-    lookups: Mapping[str, TapeState]
+    states: Mapping[str, TapeState]
     enhance: SceneSettings
 
     def of_task(self, task: Task) -> SpeedModel:
@@ -87,7 +87,7 @@ class _TaskSpeeds:
             return ()
         if task.is_estimate:
             return self.enhance.networks_of_tape
-        state = self.lookups[task.tape]
+        state = self.states[task.tape]
         span = None if state.is_folder else state.scenes(state.scene_table)[task.scene].span
         return self.enhance.networks_of_scene(task.tape, task.scene, span)
 
@@ -95,7 +95,7 @@ class _TaskSpeeds:
 def _tapes(
     jobs: Sequence[PlannedJob],
     timed: Sequence[TimedTask],
-    lookups: Mapping[str, TapeState],
+    states: Mapping[str, TapeState],
     loads: Mapping[str, TapeLoad],
     speeds: _TaskSpeeds,
     result: SimulationResult,
@@ -110,7 +110,7 @@ def _tapes(
         done = [job for job in jobs if job.tape == tape and not job.is_to_do]
         yield TapePlan(
             tape=tape,
-            title=lookups[tape].row.title if tape else "",
+            title=states[tape].row.title if tape else "",
             scenes=len(load.scenes),
             are_scenes_known=load.are_scenes_known,
             video_s=load.video_s,
@@ -144,7 +144,7 @@ def _stages(
 
 def _disk_usages(
     tasks: Sequence[Task],
-    lookups: Mapping[str, TapeState],
+    states: Mapping[str, TapeState],
     loads: Mapping[str, TapeLoad],
     enhance: SceneSettings,
     config: Mapping[str, Any],
@@ -154,7 +154,7 @@ def _disk_usages(
     for task in tasks:
         if task.tape in wanted:
             wanted[task.tape].add(task.rule)
-    for disk in disk_usage.plan_disks(lookups, wanted, enhance=enhance.of_tape, disk=config["disk"], cores=run.cores):
+    for disk in disk_usage.plan_disks(states, wanted, enhance=enhance.of_tape, disk=config["disk"], cores=run.cores):
         yield _disk_usage(disk)
 
 

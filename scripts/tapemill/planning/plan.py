@@ -113,7 +113,7 @@ class Plan:
 
 def check_budget(
     workflow: Any,
-    lookups: Mapping[str, TapeState],
+    states: Mapping[str, TapeState],
     enhance: SceneSettings,
     config: Mapping[str, Any],
     later: Sequence[str] = (),
@@ -132,10 +132,10 @@ def check_budget(
 
     jobs = jobs_of_dag(workflow.dag)
     for tape in later:
-        jobs += missing_jobs(lookups[tape], config["tape"]["container"], _conditions(lookups[tape], config, enhance))
-    if not any(job.is_to_do and job.tape in lookups for job in jobs):
+        jobs += missing_jobs(states[tape], config["tape"]["container"], _conditions(states[tape], config, enhance))
+    if not any(job.is_to_do and job.tape in states for job in jobs):
         return
-    plan = estimate(jobs, lookups, enhance, config, RunOptions.of_workflow(workflow))
+    plan = estimate(jobs, states, enhance, config, RunOptions.of_workflow(workflow))
     excess = []
     if hours is not None and plan.total_s > hours * 3600:
         excess.append(f"it would take {format_duration(plan.total_s)}, and it may {hours:g} h (budget: hours)")
@@ -149,12 +149,12 @@ def check_budget(
         )
 
 
-def _conditions(lookup: TapeState, config: Mapping[str, Any], enhance: SceneSettings) -> set[Condition]:
+def _conditions(state: TapeState, config: Mapping[str, Any], enhance: SceneSettings) -> set[Condition]:
     """Conditions that the settings of a tape fulfil."""
     found: set[Condition] = set()
-    if lookup.row.language == "auto":
+    if state.row.language == "auto":
         found.add("auto_language")
-    if config["subtitles"]["translate"] and lookup.row.language != "en":
+    if config["subtitles"]["translate"] and state.row.language != "en":
         found.add("translation")
     if needs_choice(EnhanceSettings(**enhance.of_tape)):
         found.add("hardware_encoder")

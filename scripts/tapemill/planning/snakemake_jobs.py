@@ -95,7 +95,7 @@ def _planned_workflow(run: RunOptions, config: Mapping[str, Any], target: str) -
         except WorkflowError as error:
             raise FatalError(
                 f"there is no plan for {target}: {error}",
-                remedy=f"`snakemake {target} -n` says the same; mend that first",
+                remedy=f"`snakemake {target} -n` shows the same error; fix that first",
             ) from error
 
 

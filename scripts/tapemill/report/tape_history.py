@@ -23,7 +23,7 @@ from tapemill.events.run_outcome import REPLACED_TEXT
 from tapemill.storage import job_records
 
 FAILED: Final = ("failed", "lost")
-LOWERED: Final = "done with less memory than it should have had"
+LOWERED: Final = "downgraded for lack of memory"
 NOTICES: Final[Mapping[str, str]] = {str(kind): what for kind, what in REPLACED_TEXT.items()} | {"lowered": LOWERED}
 
 

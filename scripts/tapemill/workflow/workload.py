@@ -97,22 +97,22 @@ USUAL_LOAD: Final = TapeLoad((), False, False, 1.0, USUAL_RATE, USUAL_OUTPUT_FRA
 """A tape about which nothing is known."""
 
 
-def load_of(lookup: TapeState, enhance: SceneSettings, longest_s: float) -> TapeLoad:
+def load_of(state: TapeState, enhance: SceneSettings, longest_s: float) -> TapeLoad:
     """Return the work of a tape, by its records or the headers of its files. `longest_s` limits the scenes."""
     try:
-        capture = lookup.capture
+        capture = state.capture
     except FileNotFoundError:
-        return _load_from_headers(lookup, enhance, longest_s)
+        return _load_from_headers(state, enhance, longest_s)
     picture = capture.picture
     rate = float(picture.rate)
     try:
-        known = lookup.scenes(lookup.scene_table)
+        known = state.scenes(state.scene_table)
     except (FileNotFoundError, ValueError):
         # The scenes are not detected yet, or a folder has other files now, which will be probed again.
         known = {}
     scenes = tuple(SceneLoad(id, float(scene.span.frames / scene.rate)) for id, scene in known.items())
     return TapeLoad(
-        scenes=scenes or tuple(_estimated_scenes(lookup, capture.frames / rate, longest_s)),
+        scenes=scenes or tuple(_estimated_scenes(state, capture.frames / rate, longest_s)),
         are_scenes_known=bool(scenes),
         is_length_known=True,
         samples_share=picture.width * picture.height / FRAME_SAMPLES,
@@ -142,13 +142,13 @@ def units_of_job(job: JobParams, rule: str) -> float:
     return load.units(unit, (capture.frames if job.scene_id is None else job.frames) / rate)
 
 
-def _load_from_headers(lookup: TapeState, enhance: SceneSettings, longest_s: float) -> TapeLoad:
-    headers = [_header(file) for file in lookup.files]
+def _load_from_headers(state: TapeState, enhance: SceneSettings, longest_s: float) -> TapeLoad:
+    headers = [_header(file) for file in state.files]
     samples, rate = next(((header[1], header[2]) for header in headers if header[1]), (FRAME_SAMPLES, USUAL_RATE))
-    bob = enhance.of_tape["deinterlace"] == "bob" and lookup.row.field_order != "progressive"
+    bob = enhance.of_tape["deinterlace"] == "bob" and state.row.field_order != "progressive"
     return TapeLoad(
-        scenes=tuple(_estimated_scenes(lookup, sum(header[0] for header in headers), longest_s)),
-        are_scenes_known=lookup.is_folder,
+        scenes=tuple(_estimated_scenes(state, sum(header[0] for header in headers), longest_s)),
+        are_scenes_known=state.is_folder,
         is_length_known=False,
         samples_share=samples / FRAME_SAMPLES,
         frames_per_s=rate,
@@ -171,9 +171,9 @@ def _header(file: Path) -> tuple[float, int, float]:
     return size / USUAL_BYTES_PER_S, 0, USUAL_RATE
 
 
-def _estimated_scenes(lookup: TapeState, video_s: float, longest_s: float) -> Iterator[SceneLoad]:
+def _estimated_scenes(state: TapeState, video_s: float, longest_s: float) -> Iterator[SceneLoad]:
     """Scenes of the same length: the files of a folder, or as many as a tape of this length usually has."""
-    ids: Sequence[str] = list(lookup.folder) if lookup.is_folder else ()
+    ids: Sequence[str] = list(state.folder) if state.is_folder else ()
     if not ids:
         count = max(1, math.ceil(video_s / (SCENE_SHARE * longest_s)))
         ids = [f"unknown {number}" for number in range(count)]

@@ -176,7 +176,7 @@ def test_a_killed_run_is_told_apart_from_one_that_is_over(copy):
     main.wait()
     text = status(copy)
     assert "its main process is gone" in text
-    assert "the same command goes on" in text
+    assert "start the same command again" in text
     copy.make("all")
     assert "all requested files exist" in status(copy)
     assert course(copy).run not in before

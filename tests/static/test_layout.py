@@ -90,6 +90,7 @@ LAYERS = {
     "process": 3,
     "snakemake_compat": 3,
     "models": 4,
+    "records": 4,
     "events": 4,
     "devices": 5,
     "jobs": 5,

@@ -7,7 +7,6 @@ count. If record and events are gone, because the tape was deleted, the times ar
 
 from __future__ import annotations
 
-import json
 import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -21,6 +20,7 @@ from tapemill import events
 from tapemill.core.result_paths import TapePaths
 from tapemill.core.rule_catalog import RULES, rule_info
 from tapemill.events.attempts import Attempt, fold_attempts
+from tapemill.records import job_records
 
 from .cost_model import Measurement
 from .workload import TapeLoad
@@ -83,18 +83,16 @@ def matching(jobs: Iterable[MeasuredJob], requested: JobVariant) -> list[Measure
 
 def _recorded_variant(rule: str, tape: str, scene: str) -> JobVariant | None:
     """Variant of a finished job by its record; empty without a record, None for a job that fell back to less."""
-    paths = TapePaths.of(tape)
-    try:
-        if rule == "enhance_scene":
-            record = json.loads(paths.clip_record(scene).read_text(encoding="utf-8"))
-            networks = tuple(network["sha256"] for network in record.get("networks", ()))
-            return None if "kept_original" in record else {"networks": networks, "encoder": record["encoder_asked"]}
-        if rule in ("transcribe_scene", "translate_scene"):
-            path = paths.subtitle_record(scene, translated=rule == "translate_scene")
-            record = json.loads(path.read_text(encoding="utf-8"))
-            return None if "left_empty" in record else {"model": record["made_from"]["model_sha256"]}
-    except (OSError, ValueError, LookupError, TypeError):
-        pass
+    folder = TapePaths.of(tape).folder
+    if rule == "enhance_scene" and (clip := job_records.clip_record(folder, scene)):
+        networks = tuple(network.sha256 for network in clip.networks)
+        return None if clip.kept_original else {"networks": networks, "encoder": clip.encoder_asked}
+    if rule in ("transcribe_scene", "translate_scene"):
+        subtitles = job_records.subtitle_record(folder, scene, translated=rule == "translate_scene")
+        if subtitles and subtitles.left_empty:
+            return None
+        if subtitles and subtitles.made_from:
+            return {"model": subtitles.made_from.model_sha256}
     return {}
 
 

@@ -25,6 +25,7 @@ from tapemill.workflow.tape import TapeState
 from tests.support.capture_info import capture_of
 from tests.support.media.frame_codes import make_capture
 from tests.support.project import DEMO_MODEL, ROOT
+from tests.support.records import clip_record, write_record
 
 FRAMES = 250
 TAPE_RULES = {
@@ -159,7 +160,7 @@ def test_this_machines_own_times_replace_what_is_stated(lookup):
         file = Path(f"benchmarks/enhance_scene/T/{id}.tsv")
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(f"s\th:m:s\n{seconds}\t0:00:50\n")
-        write_json(Path(f"results/T/enhanced/{id}.json"), {"encoder_asked": "libx264"})
+        write_record(Path(f"results/T/enhanced/{id}.json"), clip_record())
     found = plan(lookup, jobs("probe_capture", "detect_scenes", scenes=ids))
     assert stage(found, "enhance").core_s == pytest.approx(250, rel=0.01)
     assert stage(found, "enhance").measured_share == 1

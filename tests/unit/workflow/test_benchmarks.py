@@ -6,9 +6,12 @@ from pathlib import Path
 import pytest
 
 from tapemill.events import log as events
+from tapemill.records.common import Failure
+from tapemill.records.subtitles import SubtitleRecord
 from tapemill.workflow import benchmarks
 from tapemill.workflow.cost_model import Measurement
 from tapemill.workflow.workload import SceneLoad, TapeLoad
+from tests.support.records import asr_inputs, clip_record, network_run, write_record
 
 A, B = "0000000", "0000100"
 LOADS = {"T": TapeLoad((SceneLoad(A, 4.0), SceneLoad(B, 8.0)), True, True, 1.0, 25.0, 2)}
@@ -28,15 +31,13 @@ def benchmark(rule, seconds, tape="T", scene="", *, when=1):
 
 
 def record(name, content):
-    path = Path("results/T", name)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content))
+    write_record(Path("results/T", name), content)
 
 
 def enhanced(scene, *sha256, encoder="libx264", **more):
     # Records of filters alone do not speak of networks.
-    networks = {"networks": [{"sha256": each} for each in sha256]} if sha256 else {}
-    record(f"enhanced/{scene}.json", {"encoder_asked": encoder} | networks | more)
+    networks = tuple(network_run(sha256=each) for each in sha256)
+    record(f"enhanced/{scene}.json", clip_record(encoder_asked=encoder, networks=networks, **more))
 
 
 def told(scene, start_s, stop_s, *, rule="transcribe_scene", **facts):
@@ -55,7 +56,7 @@ def found(*, has_gpus=False):
 
 
 def heard(scene, sha256="m"):
-    record(f"subtitles/{scene}.json", {"made_from": {"model_sha256": sha256}})
+    record(f"subtitles/{scene}.json", SubtitleRecord(made_from=asr_inputs(model_sha256=sha256)))
 
 
 def plain(rule, planned=None, **how):
@@ -88,9 +89,9 @@ def test_other_networks_encoders_and_models_are_kept_apart():
 
 def test_what_was_not_done_as_planned_says_nothing():
     benchmark("enhance_scene", 10.0, scene=A)
-    enhanced(A, kept_original={"reason": "no network can do this"})
+    enhanced(A, kept_original=Failure("SceneError", "no network can do this"))
     benchmark("transcribe_scene", 10.0, scene=A)
-    record(f"subtitles/{A}.json", {"left_empty": {"error": "SceneError"}})
+    record(f"subtitles/{A}.json", SubtitleRecord(left_empty=Failure("SceneError", "no sound")))
     benchmark("cut_scene", 3.0, tape="not_in_the_sheet", scene=A)
     Path("benchmarks/probe_capture").mkdir()
     Path("benchmarks/probe_capture/T.tsv").write_text("cut off")

@@ -25,6 +25,7 @@ from tapemill.workflow.job_params import JobParams
 from tapemill.workflow.run_options import RunOptions
 from tapemill.workflow.tape import TapeState
 from tests.support.project import ROOT
+from tests.support.records import clip_record, network_run, write_record
 
 PICTURE = VideoInfo(
     720, 576, "yuv422p", 8, Fraction(16, 15), Fraction(25), "tff", Colour("bt470bg", "bt470bg", "bt470bg", "tv")
@@ -62,9 +63,8 @@ def benchmark(rule, scene, seconds, networks=()):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f"s\th:m:s\tmax_rss\n{seconds}\t0:00:00\t1.0\n")
     if rule == "enhance_scene":
-        record = Path("results/T/enhanced", f"{scene}.json")
-        record.parent.mkdir(parents=True, exist_ok=True)
-        record.write_text(json.dumps({"encoder_asked": "libx264", "networks": [{"sha256": each} for each in networks]}))
+        runs = tuple(network_run(sha256=sha256) for sha256 in networks)
+        write_record(Path("results/T/enhanced", f"{scene}.json"), clip_record(networks=runs))
 
 
 def params(project, scene):

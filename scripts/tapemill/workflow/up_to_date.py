@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from tapemill.process import results_lease
 from tapemill.storage import atomic
 
 from .tape import DEMO_CAPTURE, TapeState
@@ -106,6 +107,8 @@ def _below(folder: str) -> Iterator[tuple[str, os.stat_result]]:
     except FileNotFoundError:
         return
     for entry in entries:
+        if entry.name == results_lease.LEASE:
+            continue
         if entry.is_dir():
             yield from _below(entry.path)
         else:

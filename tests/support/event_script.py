@@ -38,9 +38,17 @@ class Script:
         host: str | None = None,
         lanes: Iterable[str] = (),
         retries: int = 3,
+        **more: Any,
     ) -> None:
         """Write the start of the run; by default its main process is this one."""
-        facts = {"command": ["snakemake", "all"], "cores": 4, "retries": retries, "tapes": tapes, "lanes": list(lanes)}
+        facts: dict[str, Any] = {
+            "command": ["snakemake", "all"],
+            "cores": 4,
+            "retries": retries,
+            "tapes": tapes,
+            "lanes": list(lanes),
+            **more,
+        }
         own = liveness.run_of(os.getpid())
         run_id = run_id or (own.id if own else None)
         self.write(0, "run_started", run_id=run_id, host=host or socket.gethostname(), **facts)

@@ -48,7 +48,7 @@ onstart:
         )
         planning.check_before_run(workflow, TAPES, ENHANCE, config, later=QUEUE.waiting)
         if run_lock.is_held():
-            event_publisher.start_event_publishing(workflow)
+            event_publisher.start_event_publishing(workflow, JOB_COSTS.seconds_if_known)
     except TapemillError as error:
         raise WorkflowError(str(error)) from None
 

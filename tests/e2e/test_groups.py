@@ -50,11 +50,11 @@ def test_one_submission_does_many_scenes_with_one_worker_and_the_tape_is_the_sam
     assert digests(project) == local
     groups = {each["name"]: each for each in submissions(project) if len(each["jobs"]) > 1}
     assert {name: len(each["jobs"]) for name, each in groups.items()} == {
-        "T-picture-001": 2 * SCENES,
-        "T-sound-001": SCENES,
-        "T-speech-001": SCENES,
+        "T-enhance-001": 2 * SCENES,
+        "T-audio-001": SCENES,
+        "T-subtitles-001": SCENES,
     }
-    assert groups["T-speech-001"]["asked"]["gpu"] == 1
+    assert groups["T-subtitles-001"]["asked"]["gpu"] == 1
     logs = [path.read_text() for path in project.path("logs/transcribe_scene/T").glob("*.log")]
     workers = {worker for log in logs for worker in re.findall(r"lane \w+, worker (\d+)", log)}
     assert len(logs) == SCENES

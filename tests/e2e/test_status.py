@@ -84,7 +84,7 @@ def test_an_undisturbed_run_tells_of_every_job_from_its_start_to_its_end(finishe
     assert all(attempt.facts["threads"] >= 1 for attempt in tried)
     assert samples(finished)["tapemill_run_success",] == 1
     text = status(finished)
-    assert "all that was asked for is there" in text
+    assert "all requested files exist" in text
     assert "Nothing" not in text
 
 
@@ -112,7 +112,7 @@ def test_failures_retries_and_a_kept_original_count_the_same_everywhere(copy, tm
 
     said = run.output
     assert "1 job failed" in said
-    assert "1 scene could not be processed as asked" in said
+    assert "1 scene could not be processed as requested" in said
     assert "2 jobs tried again, then done" in said
     ended = read[-1].facts
     assert (len(ended["failed"]), len(ended["replaced"])) == (1, 1)
@@ -128,7 +128,7 @@ def test_failures_retries_and_a_kept_original_count_the_same_everywhere(copy, tm
     assert told["tapemill_retries_total", ("rule", "cut_scene"), ("stage", "scenes")] == 2
     text = status(copy)
     assert "failed: probe_capture A: InputError" in text
-    assert "kept: T01 0000050: its picture is only deinterlaced" in text
+    assert "kept: T01 0000050: its video is only deinterlaced" in text
     assert "2 tried again, then done" in text
 
     # What went to a lane says to which, and what it took there.
@@ -142,7 +142,7 @@ def test_failures_retries_and_a_kept_original_count_the_same_everywhere(copy, tm
     page = copy.path("results/report/so_far.html").read_text()
     for count in ("1</b> failed", "2</b> tried again, then done", "0</b> with less memory", "1</b> scene not as asked"):
         assert f"<b>{count}" in page
-    for row in ("probe_capture, attempt 1, failed", "cut_scene, attempt 1, failed", "its picture is only deinterlaced"):
+    for row in ("probe_capture, attempt 1, failed", "cut_scene, attempt 1, failed", "its video is only deinterlaced"):
         assert row in page
 
 
@@ -176,7 +176,7 @@ def test_a_killed_run_is_told_apart_from_one_that_is_over(copy):
     main.wait()
     text = status(copy)
     assert "its main process is gone" in text
-    assert "the same command goes on" in text
+    assert "start the same command again" in text
     copy.make("all")
-    assert "all that was asked for is there" in status(copy)
+    assert "all requested files exist" in status(copy)
     assert course(copy).run not in before

@@ -54,7 +54,7 @@ def test_groups_make_the_same_tape_with_few_submissions_even_if_one_is_cancelled
     main = start(project)
     wait_for(lambda: len(clips(project)) >= 2, seconds=300, told=project.path("said").read_text())
     running = slurm.ask("squeue", "--noheader", "--states=RUNNING", "--format=%A %k").splitlines()
-    struck = next(line.split()[0] for line in running if "T01-picture" in line)
+    struck = next(line.split()[0] for line in running if "T01-enhance" in line)
     slurm.ask("scancel", struck)
     kept = {path: path.stat().st_mtime_ns for path in clips(project)}
     assert main.wait(timeout=900) == 0, project.path("said").read_text()
@@ -67,5 +67,5 @@ def test_groups_make_the_same_tape_with_few_submissions_even_if_one_is_cancelled
     logs = [path.read_text() for path in project.path("logs/transcribe_scene/T01").glob("*.log")]
     workers = [worker for log in logs for worker in re.findall(r"lane cpu[01], worker (\d+)", log)]
     assert len(logs) == len(workers) == SCENES
-    groups = len(list(project.path(".snakemake/slurm_logs").glob("group_T01-speech-*")))
+    groups = len(list(project.path(".snakemake/slurm_logs").glob("group_T01-subtitles-*")))
     assert len(set(workers)) == max(1, groups)

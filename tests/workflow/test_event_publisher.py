@@ -18,7 +18,7 @@ SNAKEFILE = """
 from tapemill.run import event_publisher as telling
 
 onstart:
-    telling.start_event_publishing(workflow)
+    telling.start_event_publishing(workflow, lambda rule, tape, scene: 2.0 if scene else None)
 
 onsuccess:
     telling.stop_event_publishing()
@@ -70,9 +70,11 @@ def test_jobs_that_a_checkpoint_brings_are_told_of(tmp_path):
     start, *later = run(tmp_path)
     assert start.facts["tapes"] == {tape: {"detect_scenes": 1, "mux_tape": 1} for tape in "AB"}
     assert start.facts["jobs"] == {"detect_scenes": 2, "mux_tape": 2}
+    assert start.facts["expected_s"] == {"A": {}, "B": {}}
     assert (start.facts["retries"], start.facts["lanes"]) == (2, [])
     assert [event.kind for event in later] == ["jobs_planned", "jobs_planned"]
     assert later[-1].facts["tapes"] == {"A": WHOLE, "B": WHOLE}
+    assert later[-1].facts["expected_s"] == {tape: {"cut_scene": 6.0} for tape in "AB"}
     assert (tmp_path / "events" / "metrics.prom").read_text().startswith("# HELP tapemill_")
 
 

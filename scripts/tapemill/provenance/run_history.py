@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from tapemill import events
-from tapemill.core.rule_catalog import OTHER, scene_rules, stage_of, tape_rules
+from tapemill.core.rule_catalog import scene_rules, stage_rules
 from tapemill.events import attempts
 from tapemill.events.attempts import Attempt
 from tapemill.media.ffmpeg.version import ffmpeg_build, package_version
@@ -27,7 +27,7 @@ FACTS: Final = (
     *("frames", "frames_per_s", "peak_memory_bytes", "notices"),
 )
 # The provenance itself is written by the last of them.
-OF_TAPE: Final = tuple(rule for rule in tape_rules() if stage_of(rule) != OTHER and rule != "write_provenance")
+OF_TAPE: Final = tuple(rule for rule in stage_rules() if rule != "write_provenance")
 OF_SCENE: Final = tuple(scene_rules())
 # Packages that process video or audio, or decide how it is processed.
 PACKAGES: Final = (

@@ -23,7 +23,7 @@ from tapemill.records import job_records
 from tapemill.records.subtitles import SubtitleRecord
 
 FAILED: Final = ("failed", "lost")
-LOWERED: Final = "done with less memory than it should have had"
+LOWERED: Final = "downgraded for lack of memory"
 NOTICES: Final[Mapping[str, str]] = {str(kind): what for kind, what in REPLACED_TEXT.items()} | {"lowered": LOWERED}
 
 

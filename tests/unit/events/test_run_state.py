@@ -142,7 +142,7 @@ def test_events_whose_first_line_is_lost_are_no_run_that_was_killed(folder):
 
 
 def test_the_latest_run_is_found_or_the_one_that_is_named(folder):
-    with pytest.raises(ConfigError, match="no run has left events"):
+    with pytest.raises(ConfigError, match="there are no events of a run"):
         latest_run(None)
     for run in ("20261121T100000Z-here-1-1", "20261121T110000Z-here-1-1", "20261122T100000Z-here-1-1"):
         Script(folder, run).begin({})

@@ -16,10 +16,11 @@ from tapemill.core.timing import FrameRange
 from tapemill.enhance import SceneSettings
 from tapemill.planning.estimate import estimate
 from tapemill.planning.plan import check_budget
-from tapemill.planning.snakemake_jobs import PlannedJob, Run
-from tapemill.planning.text_view import duration, show
+from tapemill.planning.snakemake_jobs import PlannedJob
+from tapemill.planning.text_view import format_duration, print_plan
 from tapemill.scenes.table import make_scenes, write_scenes
 from tapemill.storage.atomic import write_json
+from tapemill.workflow.run_options import RunOptions
 from tapemill.workflow.tape import TapeState
 from tests.support.capture_info import capture_of
 from tests.support.media.frame_codes import make_capture
@@ -40,8 +41,8 @@ SCENE_RULES = {
     "transcribe_scene": "subtitles",
     "enhance_scene": "enhance",
 }
-CORES = Run("Snakefile", ["MTIME"], cores=2, lanes={})
-LANES = Run("Snakefile", ["MTIME"], cores=8, lanes={"gpu0": 2, "gpu1": 2}, device="xpu")
+CORES = RunOptions("Snakefile", ["MTIME"], cores=2, lanes={})
+LANES = RunOptions("Snakefile", ["MTIME"], cores=8, lanes={"gpu0": 2, "gpu1": 2}, device="xpu")
 NOW = datetime(2026, 11, 21, 20, 0).astimezone()
 
 
@@ -87,7 +88,7 @@ def plan(lookup, planned, run=CORES, **sections):
 
 def shown(found):
     stream = io.StringIO()
-    show(found, NOW, stream)
+    print_plan(found, NOW, stream)
     return stream.getvalue()
 
 
@@ -218,7 +219,7 @@ def test_a_plan_is_json_too(lookup):
     [(4.4, "4 s"), (59.6, "1 min 0 s"), (400, "6 min 40 s"), (7260, "2 h 01 min"), (200_000, "2 days 8 h")],
 )
 def test_durations_as_people_say_them(seconds, words):
-    assert duration(seconds) == words
+    assert format_duration(seconds) == words
 
 
 class Dag:
@@ -246,11 +247,11 @@ def workflow(planned=(), **more):
 
 
 def test_how_a_run_was_started():
-    assert Run.of(workflow()) == Run("Snakefile", ["MTIME"], cores=2, lanes={}, device="cpu")
-    assert Run.of(workflow(gpu10=2, gpu1=1)).lanes == {"gpu1": 1, "gpu10": 2}
-    assert Run.of(workflow(_cores=sys.maxsize, _nodes=5)).cores == 5
-    assert LANES.has_cards
-    assert not Run("Snakefile", [], cores=2, lanes={"gpu0": 2}, device="cpu").has_cards
+    assert RunOptions.of_workflow(workflow()) == RunOptions("Snakefile", ["MTIME"], cores=2, lanes={}, device="cpu")
+    assert RunOptions.of_workflow(workflow(gpu10=2, gpu1=1)).lanes == {"gpu1": 1, "gpu10": 2}
+    assert RunOptions.of_workflow(workflow(_cores=sys.maxsize, _nodes=5)).cores == 5
+    assert LANES.has_gpus
+    assert not RunOptions("Snakefile", [], cores=2, lanes={"gpu0": 2}, device="cpu").has_gpus
 
 
 def check(lookup, planned, **limits):

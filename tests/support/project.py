@@ -18,7 +18,7 @@ from typing import Any
 
 import yaml
 
-import tapemill.__main__
+from tapemill.cli import main as cli
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT.parent / "shared" / "samples"
@@ -42,7 +42,7 @@ def same(one: Path, other: Path, *, exit_code: int) -> str:
     """What `tapemill same` says of two tapes, in small letters; it has to end with this code."""
     said = io.StringIO()
     with redirect_stdout(said), redirect_stderr(said):
-        code = tapemill.cli.main.main(["same", str(one), str(other)])
+        code = cli.main(["same", str(one), str(other)])
     assert code == exit_code, said.getvalue()
     return said.getvalue().lower()
 

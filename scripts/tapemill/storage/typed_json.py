@@ -22,8 +22,6 @@ from typing import Annotated, Any, ClassVar, Final, Literal, Self, TypeVar, Unio
 from tapemill.core.errors import TapemillError
 from tapemill.core.timing import format_fraction
 
-from . import untrusted_text
-
 OPTIONAL: Final = "optional"
 UNKNOWN: Final = "unknown_keys"
 MAX_QUOTE_CHARACTERS: Final = 60
@@ -121,6 +119,9 @@ def read_record(cls: type[T], path: Path, *, error: type[TapemillError], remedy:
 
     Raises `error`, naming file, field and remedy, if it is damaged, and FileNotFoundError if there is none.
     """
+    # Imported here: it needs PyYAML, and the doctor checks machines without any package.
+    from . import untrusted_text
+
     values = untrusted_text.read_json(path, error=error, remedy=remedy)
     try:
         return from_plain(cls, values)

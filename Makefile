@@ -95,7 +95,7 @@ test-slurm: setup
 check: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/snakefmt --check Snakefile rules demo/training/Snakefile
+	$(BIN)/snakefmt --check Snakefile rules demo/training/Snakefile tests/workflow/fixtures/*.smk
 	$(BIN)/mypy
 	$(BIN)/snakemake --lint
 	$(BIN)/pre-commit validate-config

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
@@ -14,38 +15,8 @@ from tapemill.events.run_state import JobCounts, RunState
 from tests.support.project import ROOT
 
 SCHEMA = yaml.safe_load((ROOT / "config/schemas/event.schema.yaml").read_text())
-SNAKEFILE = """
-from tapemill.run import event_publisher as telling
-
-onstart:
-    telling.start_event_publishing(workflow, lambda rule, tape, scene: 2.0 if scene else None)
-
-onsuccess:
-    telling.stop_event_publishing()
-
-rule all:
-    input: [f"{tape}.tape" for tape in ("A", "B")]
-
-checkpoint detect_scenes:
-    output: "{tape}.tsv"
-    log: "logs/detect_scenes/{tape}.log"
-    shell: "echo 1 2 3 > {output}"
-
-def cuts(wildcards):
-    table = checkpoints.detect_scenes.get(tape=wildcards.tape).output[0]
-    return [f"{wildcards.tape}/{scene}.cut" for scene in open(table).read().split()]
-
-rule cut_scene:
-    output: touch("{tape}/{scene}.cut")
-    log: "logs/cut_scene/{tape}/{scene}.log"
-    shell: "true"
-
-rule mux_tape:
-    input: cuts
-    output: touch("{tape}.tape")
-    log: "logs/mux_tape/{tape}.log"
-    shell: "true"
-"""
+FIXTURES = Path(__file__).parent / "fixtures"
+SNAKEFILE = (FIXTURES / "event_publisher.smk").read_text()
 WHOLE = {"cut_scene": 3, "detect_scenes": 1, "mux_tape": 1}
 LANES = ("--scheduler", "lanes", "--resources", "gpu0=2", "gpu1=1")
 
@@ -109,7 +80,9 @@ def test_a_run_that_snakemake_itself_breaks_off_says_so(tmp_path):
 
 def test_a_hook_that_stumbles_breaks_the_run_off(tmp_path):
     hook = "onsuccess:\n    raise WorkflowError('no room for it')"
-    read = run(tmp_path, snakefile=SNAKEFILE.replace("onsuccess:\n    telling.stop_event_publishing()", hook), code=1)
+    read = run(
+        tmp_path, snakefile=SNAKEFILE.replace("onsuccess:\n    event_publisher.stop_event_publishing()", hook), code=1
+    )
     assert read[-1].kind == "run_broken_off"
     assert "no room for it" in read[-1].facts["reason"]
 

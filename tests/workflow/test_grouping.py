@@ -18,44 +18,19 @@ PLUGINS = ROOT / "tests" / "plugins"
 SCENES = [f"{number:07}" for number in range(6)]
 # Of a job: params.fails, how many attempts fail, and params.error, of what, until there is a file `mended`;
 # params.waits, a file without which it waits.
-SCRIPT = """
-import os, signal, time
-from pathlib import Path
-from tapemill.core import errors
-from tapemill.storage import atomic as files
-from tapemill.jobs import entrypoint as script
-
-def main(job):
-    with Path("did").open("a") as did:
-        did.write(f"{job.rule} {job.wildcards.scene}\\n")
-    tries = Path("tries") / f"{job.rule}-{job.wildcards.scene}"
-    tries.parent.mkdir(exist_ok=True)
-    tries.write_text(tries.read_text() + "x" if tries.exists() else "x")
-    while job.params.get("waits") and not Path(job.params.waits).exists():
-        time.sleep(0.05)
-    if len(tries.read_text()) <= job.params.get("fails", 0) and not Path("mended").exists():
-        if job.params.error == "death":
-            os.kill(os.getpid(), signal.SIGKILL)
-        raise getattr(errors, job.params.error)("told so", remedy="nothing")
-    for output in job.output:
-        with files.staged(Path(output)) as partial:
-            partial.write_text(job.wildcards.scene)
-    if job.rule == "clip" and job.params.get("uses", True):
-        Path(job.input[0]).unlink()
-
-script.run_job(main, snakemake)
-"""
+FIXTURES = Path(__file__).parent / "fixtures"
+SCRIPT = (FIXTURES / "grouping.py").read_text()
 SNAKEFILE = """
 from types import SimpleNamespace
-from tapemill import cluster as groups
-from tapemill.jobs import attempt_store as attempts
+from tapemill import cluster
+from tapemill.jobs import attempt_store
 from tapemill.process import heartbeat
-from tapemill.process import liveness as lifeline
-from tapemill.jobs import retry as retrying
-from tapemill.process import run_lock as runlock
+from tapemill.process import liveness
+from tapemill.jobs import retry
+from tapemill.process import run_lock
 from tapemill.cluster.batching import GroupName
 
-retrying.BACKOFF_S = (0.1,)
+retry.BACKOFF_S = (0.1,)
 {prepare}
 
 def half(wildcards):
@@ -63,10 +38,10 @@ def half(wildcards):
     return None if workflow.local_exec else GroupName(f"T01-picture-{{number:03}}")
 
 onstart:
-    runlock.acquire(Path(".snakemake"))
-    retrying.install_retry_policy(workflow.scheduler)
+    run_lock.acquire(Path(".snakemake"))
+    retry.install_retry_policy(workflow.scheduler)
     if workflow.non_local_exec:
-        heartbeat.start(lifeline.own_run().id)
+        heartbeat.start(liveness.own_run().id)
         {begin}
 
 rule all:
@@ -91,7 +66,7 @@ rule clip:
     params: {clip}
     script: "script.py"
 """
-PREPARE, BEGIN = "groups.at_parse(workflow)", "groups.at_start(workflow)"
+PREPARE, BEGIN = "cluster.at_parse(workflow)", "cluster.at_start(workflow)"
 
 
 class Cluster:
@@ -210,8 +185,8 @@ def test_one_scene_does_not_take_the_others_along(cluster, error):
 @pytest.mark.long
 def test_without_help_a_group_that_failed_loses_what_is_done(cluster):
     # If this fails Snakemake has mended it, and `snakemake_compat.groups` can go.
-    prepare = "groups.gather_by_name(groups.GroupName, groups.group_resources); "
-    prepare += "groups.node.become_supervisor() if workflow.remote_exec else None"
+    prepare = "cluster.gather_by_name(cluster.GroupName, cluster.group_resources); "
+    prepare += "cluster.node.become_supervisor() if workflow.remote_exec else None"
     failing = FAILS.format(often=9, error="SceneError")
     cluster.workflow(prepare=prepare, begin="", clip=failing, scenes=SCENES[:3]).run(exit_code=1)
     assert cluster.did.total() == 6
@@ -285,7 +260,7 @@ def test_all_of_a_submission_ends_with_the_snakemake_process_on_the_node(cluster
 
 
 def test_what_is_done_is_recorded_while_the_group_is_at_work_for_a_run_that_is_killed(cluster):
-    quick = "groups.group_failure.RECORD_INTERVAL_S = 0.2; groups.at_start(workflow)"
+    quick = "cluster.group_failure.RECORD_INTERVAL_S = 0.2; cluster.at_start(workflow)"
     cluster.workflow(clip=WAITS, scenes=SCENES[:3], begin=quick)
     main = cluster.start()
     waiting_job(cluster)
@@ -305,7 +280,7 @@ def test_what_is_done_is_recorded_while_the_group_is_at_work_for_a_run_that_is_k
 @pytest.mark.long
 def test_without_a_record_it_is_done_again_rather_than_believed(cluster):
     """What ended on the node after the main process was gone: nobody noted with which settings it was made."""
-    never = "groups.group_failure.RECORD_INTERVAL_S = 9999; groups.at_start(workflow)"
+    never = "cluster.group_failure.RECORD_INTERVAL_S = 9999; cluster.at_start(workflow)"
     cluster.workflow(clip=WAITS, scenes=SCENES[:3], begin=never)
     main = cluster.start()
     waiting_job(cluster)

@@ -4,86 +4,14 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from tests.support.project import ROOT
 
-SNAKEFILE = """
-from pathlib import Path
-from snakemake.io import flag
-from snakemake.logging import logger
-
-from tapemill.process import run_lock as runlock
-from tapemill.workflow import up_to_date as settled
-from tapemill.run import hooks
-from tapemill.config.tape_sheet import TapeRow
-from tapemill.workflow.tape_queue import TapeQueue
-from tapemill.workflow.tape import tape_states
-
-PLANNED_ON = hooks.state_before_planning()
-TAPES = tape_states({
-    name: TapeRow(name, Path(f"{name}.avi"), name, "", "en", "auto", "auto") for name in config["tapes"].split("-")
-})
-
-def of_tape(tape):
-    return [f"results/{tape}/{tape}.mkv"]
-
-QUEUE = TapeQueue(
-    workflow, TAPES, targets=of_tape, final_targets=lambda: ["results/last.txt"],
-    settings=lambda tape: {"text": config["text"]},
-    limits={"tapes": 2, "scenes": 8}, log=logger.info,
-)
-
-onstart:
-    hooks.on_run_start(workflow, PLANNED_ON, [])
-
-def grown(what):
-    with open(what, "a") as told:
-        known = [job for job in workflow.dag.job_factory.cache.values() if "tape" in job.wildcards_dict]
-        told.write(f"{len(known)} {len(workflow.dag)} {len(list(workflow.dag.jobs))}\\n")
-
-onsuccess: grown("jobs.txt")
-onerror: grown("jobs.txt")
-
-rule all:
-    input: flag(QUEUE.consume, "from_queue", QUEUE)
-
-rule last:
-    input:
-        lambda _: of_all(QUEUE.planned(TAPES)),
-        before_update(lambda _: of_all(QUEUE.skipped(TAPES))),
-    output: "results/last.txt"
-    shell: "echo {input} > {output}"
-
-def of_all(tapes):
-    return [file for tape in tapes for file in of_tape(tape)]
-
-checkpoint detect_scenes:
-    input: ancient("{tape}.avi")
-    output: "results/{tape}/scenes.tsv"
-    log: "logs/detect_scenes/{tape}.log"
-    shell: "(echo scene; cat {input}) > {output}; echo {wildcards.tape} >> order.txt"
-
-def clips(wildcards):
-    table = checkpoints.detect_scenes.get(tape=wildcards.tape).output[0]
-    return [f"results/{wildcards.tape}/{scene}.clip" for scene in Path(table).read_text().split()[1:]]
-
-rule enhance:
-    input: ancient("{tape}.avi")
-    output: "results/{tape}/{scene,[0-9]+}.clip"
-    log: "logs/enhance/{tape}/{scene}.log"
-    params: config["text"]
-    shell:
-        "echo {params} {wildcards.tape}-{wildcards.scene} >> done.txt;"
-        " test ! -e fails-{wildcards.tape}-{wildcards.scene}; echo > {output}"
-
-rule mux:
-    input: clips
-    output: "results/{tape}/{tape}.mkv"
-    log: "logs/mux/{tape}.log"
-    shell: "cat {input} > {output}; echo {wildcards.tape} >> made.txt"
-"""
+FIXTURES = Path(__file__).parent / "fixtures"
+SNAKEFILE = (FIXTURES / "queue.smk").read_text()
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import gc
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 from tapemill.events import log as events
 from tapemill.events.run_state import load_run
@@ -11,46 +12,11 @@ from tapemill.snakemake_compat.gc_threshold import NEW_OBJECTS, raise_gc_thresho
 from tests.support.project import ROOT
 
 JOBS = 12
-SNAKEFILE = f"""
-import threading
-from tapemill.snakemake_compat.params_cache import cache_function_params
-from tapemill.snakemake_compat.reschedule_timer import limit_reschedule_timers
-from tapemill.snakemake_compat.ancient_inputs import patch_needrun_across_ancient
-from tapemill.snakemake_compat.gc_threshold import NEW_OBJECTS, raise_gc_threshold
-from tapemill.snakemake_compat.temp_files import remove_temp_files_early
-from tapemill.snakemake_compat.logging_errors import silence_logging_errors
-
-onstart:
-    HOOK
-
-onsuccess:
-    print("timers:", sum(isinstance(thread, threading.Timer) for thread in threading.enumerate()))
-
-rule all:
-    input: [f"done/{{number}}" for number in range({JOBS})]
-
-rule one:
-    output: touch("done/{{number}}")
-    shell: "true"
-"""
+FIXTURES = Path(__file__).parents[1] / "fixtures"
+SNAKEFILE = (FIXTURES / "main_process.smk").read_text()
 
 
-FAILS = """
-from tapemill.snakemake_compat.params_cache import cache_function_params
-from tapemill.snakemake_compat.reschedule_timer import limit_reschedule_timers
-from tapemill.snakemake_compat.ancient_inputs import patch_needrun_across_ancient
-from tapemill.snakemake_compat.gc_threshold import NEW_OBJECTS, raise_gc_threshold
-from tapemill.snakemake_compat.temp_files import remove_temp_files_early
-from tapemill.snakemake_compat.logging_errors import silence_logging_errors
-
-onstart:
-    silence_logging_errors()
-
-rule one:
-    output: "done"
-    log: "one.log"
-    shell: "exit 1"
-"""
+FAILS = (FIXTURES / "main_process_fails.smk").read_text()
 
 
 def snakemake(folder, *options, cores=1):
@@ -94,48 +60,7 @@ def test_a_log_that_vanished_costs_no_traceback_on_the_terminal(tmp_path):
     assert "Traceback" not in done.stdout + done.stderr
 
 
-ANCIENT = """
-from pathlib import Path
-from snakemake.logging import logger
-from tapemill.run import hooks
-from tapemill.snakemake_compat.params_cache import cache_function_params
-from tapemill.snakemake_compat.reschedule_timer import limit_reschedule_timers
-from tapemill.snakemake_compat.ancient_inputs import patch_needrun_across_ancient
-from tapemill.snakemake_compat.gc_threshold import NEW_OBJECTS, raise_gc_threshold
-from tapemill.snakemake_compat.temp_files import remove_temp_files_early
-from tapemill.snakemake_compat.logging_errors import silence_logging_errors
-from tapemill.process import run_lock as runlock
-from tapemill.run import event_publisher as telling
-HELP
-
-onstart:
-    runlock.acquire(Path(".snakemake"))
-    telling.start_event_publishing(workflow)
-
-onsuccess:
-    hooks.on_run_end(workflow, logger, is_ok=True)
-
-rule all:
-    input: "tape"
-
-rule choose:
-    output: "encoder"
-    shell: "touch {output}; sleep 4"
-
-checkpoint vote:
-    output: "vote"
-    shell: "sleep 2; touch {output}"
-
-rule clip:
-    input: ancient("encoder")
-    output: "clip"
-    shell: "touch {output}"
-
-rule tape:
-    input: "clip", lambda wildcards: checkpoints.vote.get().output
-    output: "tape"
-    shell: "touch {output}"
-"""
+ANCIENT = (FIXTURES / "main_process_ancient.smk").read_text()
 
 
 def vote_beside_a_choice(folder, help):
@@ -179,43 +104,7 @@ def test_the_collector_looks_seldom_and_keeps_its_generations():
         gc.set_threshold(*before)
 
 
-LOOKED_AT = """
-import inspect
-from tapemill.snakemake_compat.params_cache import cache_function_params
-from tapemill.snakemake_compat.reschedule_timer import limit_reschedule_timers
-from tapemill.snakemake_compat.ancient_inputs import patch_needrun_across_ancient
-from tapemill.snakemake_compat.gc_threshold import NEW_OBJECTS, raise_gc_threshold
-from tapemill.snakemake_compat.temp_files import remove_temp_files_early
-from tapemill.snakemake_compat.logging_errors import silence_logging_errors
-
-HELP
-
-class Source:
-    looks = 0
-
-    def __call__(self, wildcards, attempt=1):
-        return f"{wildcards.number}.in"
-
-    @property
-    def __signature__(self):
-        Source.looks += 1
-        return inspect.signature(Source.__call__.__get__(self))
-
-onsuccess:
-    print("looks:", Source.looks)
-
-rule all:
-    input: expand("{number}.out", number=range(20))
-
-rule begin:
-    output: "{number}.in"
-    shell: "touch {output}"
-
-rule one:
-    input: Source()
-    output: "{number}.out"
-    shell: "touch {output}"
-"""
+LOOKED_AT = (FIXTURES / "main_process_looked_at.smk").read_text()
 
 
 def looks(folder, help):
@@ -231,40 +120,7 @@ def test_what_a_function_takes_is_looked_at_once(tmp_path):
     assert looks(tmp_path, "cache_function_params()") == 1
 
 
-TEMPORARY = """
-from tapemill.snakemake_compat.params_cache import cache_function_params
-from tapemill.snakemake_compat.reschedule_timer import limit_reschedule_timers
-from tapemill.snakemake_compat.ancient_inputs import patch_needrun_across_ancient
-from tapemill.snakemake_compat.gc_threshold import NEW_OBJECTS, raise_gc_threshold
-from tapemill.snakemake_compat.temp_files import remove_temp_files_early
-from tapemill.snakemake_compat.logging_errors import silence_logging_errors
-
-onstart:
-    HELP
-
-rule all:
-    input: "read", "late.done"
-
-rule cut:
-    output: temp("cut")
-    shell: "touch {output}"
-
-rule read:
-    input: "cut"
-    output: "read"
-    shell: "touch {output}"
-
-# Snakemake is done with `read_events` before it starts this one.
-checkpoint find:
-    input: "read"
-    output: "found"
-    shell: "if [ -e cut ]; then echo kept; else echo gone; fi > {output}"
-
-rule late:
-    input: lambda wildcards: checkpoints.find.get().output
-    output: "late.done"
-    shell: "cp {input} {output}"
-"""
+TEMPORARY = (FIXTURES / "main_process_temporary.smk").read_text()
 
 
 def cut_while_a_checkpoint_is_to_come(folder, hook):

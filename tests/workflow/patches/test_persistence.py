@@ -4,47 +4,16 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from tests.support.project import ROOT
 
-SNAKEFILE = """
-import os, shutil, signal
-from tapemill.run import hooks
-
-def told(name, function):
-    def call(what, *more, **options):
-        path = os.readlink(f"/proc/self/fd/{what}") if isinstance(what, int) else os.path.abspath(what)
-        with open("calls", "a") as stream:
-            print(name, path, file=stream)
-        return function(what, *more, **options)
-    return call
-
-os.fsync, os.remove = told("sync", os.fsync), told("remove", os.remove)
-onstart:
-    if "unhardened" not in config:
-        hooks.on_run_start(workflow, hooks.state_before_planning(), [])
-"""
-MAKE = """
-rule make:
-    output: "a.txt"
-    shell: "echo 'job' `pwd`/a.txt >> calls; echo whole > {output}"
-"""
-UPDATE = """
-copy = shutil.copy
-def die_in_the_middle(source, target):
-    if "backups" not in str(source):
-        return copy(source, target)
-    with open(target, "w") as stream:
-        stream.write(open(source).read()[:7])
-    os.kill(os.getpid(), signal.SIGKILL)
-shutil.copy = die_in_the_middle
-
-rule correct:
-    output: update("a.srt")
-    shell: "exit 1"
-"""
+FIXTURES = Path(__file__).parents[1] / "fixtures"
+SNAKEFILE = (FIXTURES / "persistence.smk").read_text()
+MAKE = (FIXTURES / "persistence_make.smk").read_text()
+UPDATE = (FIXTURES / "persistence_update.smk").read_text()
 MARK, RECORD = ".snakemake/incomplete/YS50eHQ=", ".snakemake/metadata/YS50eHQ="  # of a.txt
 
 

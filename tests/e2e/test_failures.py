@@ -10,7 +10,7 @@ from tapemill.media.packets import frame_count
 from tests.support.media.frame_codes import make_capture
 from tests.support.media.packet_damage import MJPEG, spoil
 from tests.support.networks import compact
-from tests.support.project import Project, digest
+from tests.support.project import Project, result_digests
 
 MODEL = "resources/models/mine.safetensors"
 # A program that is ffmpeg, but for the one time that it is killed while it works on a scene.
@@ -20,11 +20,6 @@ case "$*" in
 esac
 exec "{ffmpeg}" "$@"
 """
-
-
-def digests(project):
-    results = sorted(path for path in project.path("results").rglob("*") if path.is_file())
-    return {str(path.relative_to(project.folder)): digest(path) for path in results}
 
 
 def record(project, scene):
@@ -104,7 +99,7 @@ def test_a_killed_tool_costs_one_attempt_of_any_rule_and_changes_nothing(copy, f
     assert "1 job tried again, then done" in run.output
     (log,) = copy.path(f"logs/{rule}").rglob("*.attempt1.log")
     assert "ToolKilled: ffmpeg was ended by SIGKILL" in log.read_text()
-    assert digests(copy) == digests(finished)
+    assert result_digests(copy.folder) == result_digests(finished.folder)
 
 
 def ready_scenes(folder, count, *, frames=10, **coding):

@@ -19,6 +19,7 @@ from typing import Any
 import yaml
 
 from tapemill.cli import main as cli
+from tapemill.process.results_lease import LEASE
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT.parent / "shared" / "samples"
@@ -36,6 +37,12 @@ def digest(path: Path) -> str:
     if path.name in ("provenance.json", "ro-crate-metadata.json"):
         content = json.dumps(_lasting(json.loads(content)), sort_keys=True).encode()
     return hashlib.sha256(content).hexdigest()
+
+
+def result_digests(folder: Path) -> dict[str, str]:
+    """Digests of all results in a project's folder, by their paths. Leases are no results."""
+    files = sorted(path for path in (folder / "results").rglob("*") if path.is_file() and path.name != LEASE)
+    return {str(path.relative_to(folder)): digest(path) for path in files}
 
 
 def same(one: Path, other: Path, *, exit_code: int) -> str:

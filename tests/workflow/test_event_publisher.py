@@ -83,9 +83,9 @@ def test_only_what_is_to_be_done_is_planned(tmp_path):
     (tmp_path / "A.tape").unlink()
     (start,) = run(tmp_path)
     assert start.facts["tapes"] == {"A": {"mux_tape": 1}}
-    course = RunState(start.run, tmp_path / "events")
-    course.update()
-    assert course.counts() == {("A", "mux_tape"): JobCounts(to_do=1)}
+    run_state = RunState(start.run, tmp_path / "events")
+    run_state.update()
+    assert run_state.counts() == {("A", "mux_tape"): JobCounts(to_do=1)}
 
 
 @pytest.mark.parametrize("device", ["cpu"])
@@ -101,9 +101,9 @@ def test_a_run_that_snakemake_itself_breaks_off_says_so(tmp_path):
     read = run(tmp_path, snakefile=stumbling, code=1)
     assert [event.kind for event in read] == ["run_started", "run_broken_off"]
     assert "no such table" in read[-1].facts["reason"]
-    course = RunState(read[-1].run, tmp_path / "events")
-    course.update()
-    assert (course.state, course.is_over) == ("broken off", True)
+    run_state = RunState(read[-1].run, tmp_path / "events")
+    run_state.update()
+    assert (run_state.state, run_state.is_over) == ("broken off", True)
     assert 'tapemill_run_state{state="broken off"} 1.0' in (tmp_path / "events" / "metrics.prom").read_text()
 
 

@@ -54,7 +54,7 @@ def _table(tape: TapePlan, *, has_lanes: bool) -> Table:
 
 def _title(tape: TapePlan) -> str:
     if not tape.tape:
-        return "Of no tape"
+        return "Without a tape"
     name = tape.tape if tape.title == tape.tape else f"{tape.tape}, {tape.title}"
     length = f"{'' if tape.is_length_known else 'about '}{format_duration(tape.video_s)}"
     scenes = f"{'' if tape.are_scenes_known else 'about '}{tape.scenes} scene{'' if tape.scenes == 1 else 's'}"
@@ -66,7 +66,7 @@ def _stage_basis(stage: StagePlan) -> str:
         return ""
     if stage.measured_share > ALMOST_ALL:
         return "measured here"
-    return "partly stated" if stage.measured_share else "stated"
+    return "partly built-in" if stage.measured_share else "built-in"
 
 
 def _format_work(seconds: float) -> str:
@@ -118,9 +118,9 @@ def _format_disk(space: DiskUsage, *, is_empty: bool) -> str:
 def format_basis(plan: Plan) -> str:
     """Describe the basis of the times: measurements or defaults."""
     if not plan.measured_jobs:
-        return "Times are stated figures, right within a factor of three: nothing was measured on this machine yet"
+        return "Times are built-in figures, right within a factor of three: nothing was measured on this machine yet"
     share = f"{plan.measured_share:.0%} of the work"
-    rest = "" if plan.measured_share > ALMOST_ALL else "; the rest are stated figures, right within a factor of three"
+    rest = "" if plan.measured_share > ALMOST_ALL else "; the rest are built-in figures, right within a factor of three"
     return f"Times of {share} are from {plan.measured_jobs} jobs of this machine (benchmarks/){rest}"
 
 

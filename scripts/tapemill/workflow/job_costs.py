@@ -71,8 +71,10 @@ class JobCosts:
         return self.speed(rule, networks).seconds(units_of_job(job, rule))
 
     def seconds_if_known(self, rule: str, tape: str, scene: str) -> float | None:
-        """Expected seconds of a job of the plan; None for a job of no tape, and while facts of the tape are missing."""
-        if not is_of_tape(rule) or tape not in self._tapes:
+        """Expected seconds of a job of the plan; None for an unknown tape, and while facts of the tape are missing."""
+        if not is_of_tape(rule):
+            return self.speed(rule).seconds(0.0)
+        if tape not in self._tapes:
             return None
         state = self._tapes[tape]
         try:

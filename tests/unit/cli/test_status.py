@@ -29,12 +29,12 @@ def script(tmp_path, monkeypatch):
 
 
 def shown(at_s, width=80, most_lines=None):
-    course = RunState(RUN)
-    course.update()
+    run_state = RunState(RUN)
+    run_state.update()
     stream = io.StringIO()
     console = Console(file=stream, width=width, markup=False, highlight=False, emoji=False)
     now = START + timedelta(seconds=at_s)
-    console.print(render_run(course, most_lines=most_lines, now=now))
+    console.print(render_run(run_state, most_lines=most_lines, now=now))
     return stream.getvalue()
 
 

@@ -14,9 +14,9 @@ def script(tmp_path, monkeypatch):
 
 
 def at(seconds):
-    course = RunState(RUN)
-    course.update()
-    return estimate_eta(course, START + timedelta(seconds=seconds))
+    run_state = RunState(RUN)
+    run_state.update()
+    return estimate_eta(run_state, START + timedelta(seconds=seconds))
 
 
 def test_nothing_is_known_before_anything_is_measured(script):

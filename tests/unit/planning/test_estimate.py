@@ -105,7 +105,7 @@ def test_before_anything_ran_the_head_of_the_capture_is_what_is_known(lookup):
     # Ten seconds are 500 pictures, 0.05 s each, by the preset `fast`.
     assert stage(found, "enhance").core_s == pytest.approx(25, rel=0.1)
     text = shown(found)
-    for words in ("T, Summer", "about 10 s, about 1 scene", "stated", "~1", "stated figures", "on 2 cores"):
+    for words in ("T, Summer", "about 10 s, about 1 scene", "built-in", "~1", "built-in figures", "on 2 cores"):
         assert words in text
 
 
@@ -149,7 +149,7 @@ def test_when_all_is_done_there_is_nothing_to_do(lookup):
 def test_what_belongs_to_no_tape_is_shown_while_it_is_to_do(lookup):
     for to_do in (True, False):
         text = shown(plan(lookup, [*jobs(), PlannedJob("make_demo_capture", "demo", "", "", to_do)]))
-        assert ("Of no tape" in text) == to_do
+        assert ("Without a tape" in text) == to_do
         assert "Tapes finished after" not in text
 
 
@@ -264,7 +264,7 @@ def test_a_run_beyond_its_budget_is_refused(lookup):
     probed(lookup)
     with pytest.raises(FatalError) as caught:
         check(lookup, jobs(), hours=0.005)
-    for words in ("exceeds the budget", "it may 0.005 h (budget: hours)", "stated figures", "snakemake show_plan"):
+    for words in ("exceeds the budget", "it may 0.005 h (budget: hours)", "built-in figures", "snakemake show_plan"):
         assert words in str(caught.value)
     with pytest.raises(FatalError) as caught:
         check(lookup, jobs(), gb=0.001, hours=100)

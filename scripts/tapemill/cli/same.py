@@ -24,7 +24,7 @@ def add_command(commands: Any) -> None:
         help="compare how two tapes were made",
         description="Compare how two tapes were made: capture, settings, models, programs, and each scene. Times and "
         "places do not matter. Files that are equal by their records are read. A tape is named by its id, its folder, "
-        "its file or its provenance.json. The exit code is 0 if both were made in the same way, 1 if not, 2 if unknown.",
+        "its file or its provenance.json. The exit code: 0 if both were made in the same way, 1 if not, 2 if unknown.",
     )
     parser.add_argument("first", metavar="A")
     parser.add_argument("second", metavar="B")

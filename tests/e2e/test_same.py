@@ -16,7 +16,7 @@ import pytest
 
 from tapemill.config.schema import schema
 from tapemill.media.ffmpeg import runner as ffmpeg
-from tapemill.storage.cleanup import clean_tape
+from tapemill.verification.cleanup import clean_tape
 from tests.support.project import DEMO_MODEL, Project, digest, same
 
 SCENES = ["0000000", "0000050", "0000100", "0000150"]

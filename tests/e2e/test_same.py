@@ -212,7 +212,7 @@ def test_another_setting_is_named(copy, finished):
     for project, name in ((copy, "a.mkv"), (finished, "b.mkv")):
         shutil.copy(project.path("results/T01/T01.mkv"), copy.path(name))
     said = same(copy.path("a.mkv"), copy.path("b.mkv"), exit_code=1)
-    assert "as far as the tags of the files say" in said
+    assert "according to the tags of the files" in said
     assert "  settings.tape: " in said
     same(copy.path("a.mkv"), copy.path("a.mkv"), exit_code=0)
 
@@ -268,7 +268,7 @@ def test_another_model_code_and_capture_are_named(copy, finished):
 
     whole = finished.path("results/T01/provenance.json")
     assert "models 2.name: demo-en | small" in same(whole, compared(model), exit_code=1)
-    assert "which made no difference (tapemill.code_sha256" in same(whole, compared(code), exit_code=0)
+    assert "without effect on the files (tapemill.code_sha256" in same(whole, compared(code), exit_code=0)
     said = same(whole, compared(capture), exit_code=1)
     assert f"  capture: sha-256 {document['how']['capture']['files'][0]['sha256'][:16]}" in said
     assert "single scenes were not compared" in said
@@ -285,7 +285,9 @@ def test_what_says_nothing_is_no_answer(copy, content):
 
 
 def test_a_file_that_is_no_tape_of_ours_is_no_answer(copy):
-    assert "does not say how it was made" in same(copy.path("captures/T01.mkv"), copy.path("results/T01"), exit_code=2)
+    assert "has no record of how it was made" in same(
+        copy.path("captures/T01.mkv"), copy.path("results/T01"), exit_code=2
+    )
 
 
 @pytest.mark.long

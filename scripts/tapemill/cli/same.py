@@ -21,11 +21,10 @@ def add_command(commands: Any) -> None:
     """Add `same` to the subcommands of an argument parser."""
     parser = commands.add_parser(
         "same",
-        help="say whether two tapes were made in the same way",
-        description="Say whether two tapes were made in the same way: from the same capture, with the same settings, "
-        "models and programs, each scene alike; times and places do not matter. "
-        "Files that came out equal are read. Each is a tape's id, its "
-        "folder, its file or its provenance.json. The exit code is 0 if they were, 1 if not, 2 if it is not known.",
+        help="compare how two tapes were made",
+        description="Compare how two tapes were made: capture, settings, models, programs, and each scene. Times and "
+        "places do not matter. Files that are equal by their records are read. A tape is named by its id, its folder, "
+        "its file or its provenance.json. The exit code: 0 if both were made in the same way, 1 if not, 2 if unknown.",
     )
     parser.add_argument("first", metavar="A")
     parser.add_argument("second", metavar="B")
@@ -49,7 +48,7 @@ def _command(options: argparse.Namespace) -> int:
 
 def format_comparison(found: Comparison, states: Sequence[FileCheck]) -> Iterator[str]:
     """Format a comparison as lines for people. `states` are those of the files of both tapes, where they are equal."""
-    how = ", as far as the tags of the files say" if found.by_tags_alone else ""
+    how = ", according to the tags of the files" if found.by_tags_alone else ""
     if not found.differences:
         yield f"Made in the same way{how}."
     else:
@@ -62,7 +61,7 @@ def format_comparison(found: Comparison, states: Sequence[FileCheck]) -> Iterato
     elif found.same_capture:
         yield from _format_results(found, states)
     if found.other_code:
-        yield f"The code of Tapemill is not the same, which made no difference ({found.other_code})."
+        yield f"The code of Tapemill differs, without effect on the files ({found.other_code})."
 
 
 def _format_results(found: Comparison, states: Sequence[FileCheck]) -> Iterator[str]:
@@ -75,9 +74,8 @@ def _format_results(found: Comparison, states: Sequence[FileCheck]) -> Iterator[
     elif found.same_files:
         yield "The tape and its subtitles were the same, byte for byte, when they were made. They are not there now."
     elif found.differences:
-        yield "The files that came out differ."
+        yield "The results differ."
     else:
         yield (
-            "Yet the files that came out differ: another kind of GPU or processor rounds differently; see `run` of both"
-            " documents."
+            "But the results differ: another kind of GPU or processor rounds differently; see `run` of both documents."
         )

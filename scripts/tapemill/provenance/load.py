@@ -93,6 +93,6 @@ def _of_file(path: Path) -> LoadedProvenance:
         tags = tape_tags.tags_of(container.metadata)
     if not tags:
         raise InputError(
-            "this file does not say how it was made", file=path, remedy="name a tape that Tapemill has made"
+            "this file has no record of how it was made", file=path, remedy="name a tape that Tapemill has made"
         )
     return LoadedProvenance(path, None, tags)

@@ -44,7 +44,7 @@ except TapemillError as error:
     raise WorkflowError(str(error)) from None
 
 HARDWARE_ENCODER = needs_choice(EnhanceSettings(**ENHANCE.of_tape))
-CARD_ENVIRONMENT = f"../envs/{dict(xpu='xpu', cuda='cuda').get(config['lanes']['device'], 'cpu')}.yaml"
+CARD_ENVIRONMENT = f"../envs/{dict(xpu='xpu', cuda='cuda', hip='rocm').get(config['lanes']['device'], 'cpu')}.yaml"
 
 
 wildcard_constraints:

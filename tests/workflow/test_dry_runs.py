@@ -29,7 +29,7 @@ def plan(project, *arguments, profile="cpu"):
     return Counter({rule.replace(" ", "_"): int(count) for rule, count in COUNT.findall(run.output) if rule != "total"})
 
 
-@pytest.mark.parametrize("profile", ["cpu", "arc2", "cuda"])
+@pytest.mark.parametrize("profile", ["cpu", "arc2", "cuda", "rocm"])
 def test_a_new_tape(project, profile):
     jobs = plan(project, profile=profile)
     of_tape = {"probe_capture", "hash_capture", "clean_sound", "detect_scenes", "join_subtitles", "mux_tape"}

@@ -64,6 +64,6 @@ def _results(found: Comparison) -> str:
     if found.differences:
         return "The files that came out differ."
     return (
-        "Yet the files that came out differ: another kind of card or processor rounds differently; see `run` of both "
+        "Yet the files that came out differ: another kind of GPU or processor rounds differently; see `run` of both "
         "documents."
     )

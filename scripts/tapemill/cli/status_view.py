@@ -115,7 +115,7 @@ def _tapes(counts: Mapping[tuple[str, str], Count], ahead: Forecast, most_rows: 
 
 
 def _lanes(course: RunState, now: datetime, most_rows: int) -> Table:
-    """What runs where: a line for each lane, then one for each job without a card."""
+    """What runs where: a line for each lane, then one for each job without a GPU."""
     table = _table("lane", "job", "for", "done", "frames/s", "left", "peak MiB")
     table.columns[1].justify = "left"
     table.columns[1].ratio = 1

@@ -42,7 +42,7 @@ def memory_info(device: Device) -> MemoryInfo:
         reserved, used = int(module.memory_reserved()), int(module.memory_allocated())
     except RuntimeError as error:
         raise DeviceError(
-            f"the card does not say how much memory it has: {error}",
+            f"the GPU does not say how much memory it has: {error}",
             tool="torch",
             remedy="try again; if it stays so, run `python -m tapemill doctor` and restart the computer",
         ) from error

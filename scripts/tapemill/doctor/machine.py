@@ -55,7 +55,7 @@ def check_limits(options: CheckOptions) -> Iterator[Finding]:
         tempfile.gettempdir()
     except FileNotFoundError:
         yield error("there is no folder for temporary files", "set TMPDIR to a folder that can be written to")
-    yield ok("records of workers and cards are in the user's runtime folder", [("folder", str(runtime_folder()))])
+    yield ok("records of workers and GPUs are in the user's runtime folder", [("folder", str(runtime_folder()))])
 
 
 def check_memory(options: CheckOptions) -> Iterator[Finding]:

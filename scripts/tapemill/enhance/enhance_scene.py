@@ -15,6 +15,7 @@ from tapemill.core.job_warnings import CUT_WITH_TAG, STANDS_IN_TAG, JobWarning, 
 from tapemill.core.progress import Progress, report
 from tapemill.core.timing import format_fraction
 from tapemill.devices.device import Device
+from tapemill.devices.ipex import extension_version
 from tapemill.enhance.filters.graph import SceneGraphInput, after_networks, before_networks, filter_chain
 from tapemill.media import ffmpeg
 from tapemill.media.capture_info import VideoInfo
@@ -176,8 +177,9 @@ def _process(
             timeout_s=timeout_s,
             max_output_bytes=_max_bytes(scene, frames),
         )
+        programs = {**_programs(*NETWORK_PACKAGES), **extension_version(device)}
         filters = {"filters": before_networks(scene), "filters_after": after_networks(scene)}
-        return {**filters, "networks": networks, "commands": commands, "programs": _programs(*NETWORK_PACKAGES)}
+        return {**filters, "networks": networks, "commands": commands, "programs": programs}
     chain = filter_chain(scene)
     arguments = [
         *device_args,

@@ -182,7 +182,7 @@ def _start(config: WorkerConfig) -> None:
         if process.poll() is None:
             # Not waited for: a process that hangs inside a driver may not even be killable.
             _kill(process.pid)
-            late = f"did not open its card within {config.start_limit_s:.0f} s and was stopped"
+            late = f"did not open its GPU within {config.start_limit_s:.0f} s and was stopped"
             raise _lost(f"the worker of lane {config.lane.name} {late}", log)
     raise _lost(f"the worker of lane {config.lane.name} ended at its start with exit code {process.wait()}", log)
 

@@ -15,6 +15,7 @@ from tapemill.core.errors import OnSceneFailure, SceneError
 from tapemill.core.job_warnings import JobWarning, subtitle_warnings
 from tapemill.core.progress import report
 from tapemill.devices.device import CPU, Device, open_device
+from tapemill.devices.ipex import extension_version
 from tapemill.models import ModelFile
 from tapemill.storage import atomic, fingerprint, untrusted_text
 
@@ -108,7 +109,13 @@ def _transcribe(
 ) -> tuple[str, dict[str, Any]]:
     """The content of the SRT, and of the record. `previous` is the record of an earlier run."""
     made_from = _inputs(
-        audio=audio, language=language, settings=settings, recipe=recipe, model_sha256=requested.model.sha256, task=task
+        audio=audio,
+        language=language,
+        settings=settings,
+        recipe=recipe,
+        model_sha256=requested.model.sha256,
+        task=task,
+        device=device,
     )
     if previous.get("made_from") == made_from:
         LOG.info("the speech is recognised already; only the cues are laid out again")
@@ -175,7 +182,14 @@ def _recognise(
 
 
 def _inputs(
-    *, audio: Path, language: str | None, settings: SubtitlesSettings, recipe: int, model_sha256: str, task: AsrTask
+    *,
+    audio: Path,
+    language: str | None,
+    settings: SubtitlesSettings,
+    recipe: int,
+    model_sha256: str,
+    task: AsrTask,
+    device: Device,
 ) -> dict[str, Any]:
     """Inputs of recognition: all that its result depends on, as JSON values, which a record is compared with."""
     from importlib.metadata import version
@@ -188,7 +202,7 @@ def _inputs(
         "settings": settings.recognition(),
         "recipe": recipe,
         # Builds for different devices (2.13.0+cpu, 2.13.0+xpu) are the same version.
-        "versions": {package: version(package).split("+")[0] for package in PACKAGES},
+        "versions": {package: version(package).split("+")[0] for package in PACKAGES} | extension_version(device),
     }
 
 

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from tapemill.devices import ipex
 from tapemill.doctor import machine
 from tapemill.doctor import packages as software
 
@@ -41,6 +42,15 @@ def test_a_package_that_is_missing_is_an_error_and_another_version_a_warning(pat
     other = patient.only("check_packages", level="warning")
     assert other.title.startswith("1 package not as in requirements.lock")
     assert other.facts[0][1].startswith("rich 1.0 (lock: ")
+
+
+def test_the_environment_of_intels_extension_has_its_own_torch(patient, monkeypatch):
+    real = software.version
+    versions = {"torch": "2.8.0+cpu", "torchvision": "0.23.0"}
+    monkeypatch.setattr(software, "version", lambda name: versions.get(name) or real(name))
+    assert patient.only("check_packages", level="warning").title.startswith("2 packages not as in requirements.lock")
+    monkeypatch.setattr(ipex, "installed_versions", lambda: ("2.8.0+cpu", "2.8.0"))
+    assert not patient.found("check_packages", level="warning")
 
 
 def test_plugins_that_a_profile_names_have_to_be_installed(patient):

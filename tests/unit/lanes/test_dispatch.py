@@ -150,7 +150,7 @@ def test_what_the_work_tells_becomes_events_wherever_it_is_done(tmp_path, monkey
     assert (counted.facts["waits_for"], counted.facts["lane"], counted.facts["is_warm"]) == ("cpu0", "cpu0", warm)
     assert (counted.facts["frames"], counted.facts["total_frames"], counted.facts["model"]) == (3, 3, ["abacus"])
     assert counted.facts["peak_memory_bytes"] > 1 << 20
-    # A CPU is no card.
+    # A CPU is no GPU.
     assert "device" not in counted.facts
     # Also of an attempt that failed it is known where it was, and what it took.
     assert (failed.outcome, failed.facts["kind"], failed.facts["lane"]) == ("failed", "memory", "cpu0")

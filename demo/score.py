@@ -15,6 +15,7 @@ import pysubs2
 from demo.tape.sentences import plain_words
 from tapemill.core.errors import GateError
 from tapemill.media import ffmpeg, probe
+from tapemill.media.packets import frame_count
 from tapemill.storage import atomic
 
 from .tape import speech, storyboard
@@ -64,7 +65,7 @@ def score(*, tape: Path, subtitles: Path, capture: Path, truth: Path, table: Pat
     number of frames and the expected width.
     """
     picture = probe.probe(tape).picture
-    frames = probe.frame_count(tape)
+    frames = frame_count(tape)
     expected = int(storyboard.FRAMES * storyboard.FIELD_RATE / storyboard.RATE)
     if frames != expected or picture.width != FULL_WIDTH:
         raise GateError(

@@ -11,7 +11,7 @@ rule extract_audio:
     """Extract the audio of one scene from the capture, for speech recognition."""
     input:
         capture=ancient(scene_source),
-        facts=ancient(ready_facts),
+        facts=ancient(facts_of_folder),
     output:
         audio="results/{tape}/audio/{scene}.wav",
     log:
@@ -23,8 +23,8 @@ rule extract_audio:
         in_group(lambda wildcards: "sound" if from_sheet("language")(wildcards) == "auto" else "speech")
     resources:
         disk_mb=disk_mb_of("speech"),
-        mem_mb=REQUESTS.mem_mb,
-        runtime=REQUESTS.minutes,
+        mem_mb=CLUSTER_RESOURCES.mem_mb,
+        runtime=CLUSTER_RESOURCES.minutes,
     params:
         source=of_job(JobParams.source),
         fingerprint=of_job(JobParams.fingerprint),
@@ -54,8 +54,8 @@ rule clean_sound:
         "benchmarks/clean_sound/{tape}.tsv"
     resources:
         disk_mb=disk_mb_of("sound"),
-        mem_mb=REQUESTS.mem_mb,
-        runtime=REQUESTS.minutes,
+        mem_mb=CLUSTER_RESOURCES.mem_mb,
+        runtime=CLUSTER_RESOURCES.minutes,
     params:
         sources=of_job(JobParams.sources),
         fingerprint=of_job(JobParams.fingerprint),

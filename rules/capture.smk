@@ -18,8 +18,8 @@ rule probe_capture:
     benchmark:
         "benchmarks/probe_capture/{tape}.tsv"
     resources:
-        mem_mb=REQUESTS.mem_mb,
-        runtime=REQUESTS.minutes,
+        mem_mb=CLUSTER_RESOURCES.mem_mb,
+        runtime=CLUSTER_RESOURCES.minutes,
     params:
         source=from_sheet("source"),
         fingerprint=of_job(JobParams.fingerprint),
@@ -50,8 +50,8 @@ rule hash_capture:
     # Only the provenance waits for it.
     priority: -1
     resources:
-        mem_mb=REQUESTS.mem_mb,
-        runtime=REQUESTS.minutes,
+        mem_mb=CLUSTER_RESOURCES.mem_mb,
+        runtime=CLUSTER_RESOURCES.minutes,
     params:
         sources=of_job(JobParams.sources),
         fingerprint=of_job(JobParams.fingerprint),

@@ -7,7 +7,7 @@ TAPES, SOURCES       state of each tape, and its source files as inputs         
 ENHANCE              section `enhance` by tape and scene                          here
 SPEECH_MODEL         the Whisper model of the config                              here
 of_job(JobParams.x)  a param: property x of the job's tape or scene               tapemill/workflow/job_params.py
-REQUESTS, in_group   memory, time and group of a job on a cluster                 run.smk
+CLUSTER_RESOURCES, in_group   memory, time and group of a job on a cluster                 run.smk
 PAGED, FINISHED      tapes with pages in the report; tapes that are finished      report.smk
 QUEUE                the tapes that `all` works on                                queue.smk
 """
@@ -30,21 +30,21 @@ from tapemill.config.schema import load_config
 from tapemill.config.tape_sheet import load_sheet
 from tapemill.planning.disk_usage import disk_mb
 from tapemill.subtitles import read_language
-from tapemill.workflow.tape import DEMO_CAPTURE, as_inputs, lookups
+from tapemill.workflow.tape import DEMO_CAPTURE, as_inputs, tape_states
 
 RECIPE = {"capture": 1, "scenes": 1, "audio": 1, "subtitles": 1, "enhance": 2, "tape": 1}
 
 try:
     config.update(load_config(config))
-    TAPES = lookups(load_sheet(Path(config["sheet"]), producible=[DEMO_CAPTURE]))
-    SOURCES = {tape: as_inputs(lookup.files) for tape, lookup in TAPES.items()}
+    TAPES = tape_states(load_sheet(Path(config["sheet"]), producible=[DEMO_CAPTURE]))
+    SOURCES = {tape: as_inputs(state.files) for tape, state in TAPES.items()}
     ENHANCE = SceneSettings.planned(config["enhance"], list(TAPES))
     SPEECH_MODEL = find_model(config["subtitles"]["model"], {"speech"})
 except TapemillError as error:
     raise WorkflowError(str(error)) from None
 
 HARDWARE_ENCODER = needs_choice(EnhanceSettings(**ENHANCE.of_tape))
-CARD_ENVIRONMENT = f"../envs/{dict(xpu='xpu', cuda='cuda', hip='rocm').get(config['lanes']['device'], 'cpu')}.yaml"
+GPU_ENVIRONMENT = f"../envs/{dict(xpu='xpu', cuda='cuda', hip='rocm').get(config['lanes']['device'], 'cpu')}.yaml"
 
 
 wildcard_constraints:
@@ -67,24 +67,24 @@ def scene_ids(tape):
 # their change would go unnoticed. While capture.json, an input of the job, is missing, Snakemake evaluates them later.
 
 
-def planned(wildcards):
+def job_params(wildcards):
     tape = wildcards.tape
     return JobParams(TAPES[tape], wildcards.get("scene"), lambda: scene_table(tape), ENHANCE)
 
 
 def of_job(fact):
     """A params or input function: a property of `JobParams`, for the job's tape or scene."""
-    return params_function(lambda wildcards: fact.fget(planned(wildcards)))
+    return params_function(lambda wildcards: fact.fget(job_params(wildcards)))
 
 
 def expected(stage):
     """A resource function: expected seconds of a job on a GPU, for the order of jobs. No reason to rerun."""
-    return params_function(lambda wildcards: planned(wildcards).expected_s(stage, config["subtitles"]))
+    return params_function(lambda wildcards: job_params(wildcards).expected_s(stage, config["subtitles"]))
 
 
 def disk_mb_of(kind):
     """A resource function: MB that a job writes; it starts only with so much free space. Never a reason to rerun."""
-    return lambda wildcards: disk_mb(planned(wildcards), kind)
+    return lambda wildcards: disk_mb(job_params(wildcards), kind)
 
 
 def from_sheet(column):
@@ -107,9 +107,9 @@ def subtitle_tracks(wildcards):
     return {f"{start}.srt": [spoken or "", ""]} | ({f"{start}.en.srt": ["en", "English"]} if foreign else {})
 
 
-def made_with(wildcards):
+def tape_tags(wildcards):
     """Tags of the tape: how it was made."""
-    return planned(wildcards).made_with(config, SPEECH_MODEL.sha256, RECIPE)
+    return job_params(wildcards).tape_tags(config, SPEECH_MODEL.sha256, RECIPE)
 
 
 def source_files(wildcards):
@@ -118,18 +118,18 @@ def source_files(wildcards):
 
 def scene_source(wildcards):
     """File that contains a scene. Not the scene table: a moved border would change its time and remake every scene."""
-    return as_inputs([planned(wildcards).file])
+    return as_inputs([job_params(wildcards).file])
 
 
-def settled_language(wildcards):
+def wait_for_language(wildcards):
     """No file: only waits for the vote, if there is one. A new vote with the same result transcribes nothing again."""
     language(wildcards)
     return []
 
 
-def ready_facts(wildcards):
+def facts_of_folder(wildcards):
     """capture.json, only for folders of scenes: no checkpoint there makes the probe come first."""
-    return [] if scene_table(wildcards.tape) else str(TAPES[wildcards.tape].facts_path)
+    return [] if scene_table(wildcards.tape) else str(TAPES[wildcards.tape].paths.capture_record)
 
 
 def of_each_scene(pattern):
@@ -137,7 +137,7 @@ def of_each_scene(pattern):
     return lambda wildcards: [pattern.format(tape=wildcards.tape, scene=id) for id in scene_ids(wildcards.tape)]
 
 
-def language_witnesses(wildcards):
+def language_samples(wildcards):
     """Audio of some scenes, spread over the tape: enough to detect its language."""
     ids = evenly_spaced(scene_ids(wildcards.tape), config["subtitles"]["language_scenes"])
     return [f"results/{wildcards.tape}/audio/{id}.wav" for id in ids]

@@ -30,7 +30,7 @@ rule choose_encoder:
     message:
         "Testing the encoder for {wildcards.tape}"
     conda:
-        CARD_ENVIRONMENT
+        GPU_ENVIRONMENT
     script:
         "../scripts/choose_encoder.py"
 
@@ -40,7 +40,7 @@ rule enhance_scene:
     input:
         clip="results/{tape}/scenes/{scene}.mkv",
         encoder=branch(HARDWARE_ENCODER, then=ancient("results/{tape}/encoder.json"), otherwise=[]),
-        facts=ancient(ready_facts),
+        facts=ancient(facts_of_folder),
         models=ancient(of_job(JobParams.network_files)),
     output:
         clip="results/{tape}/enhanced/{scene}.mkv",
@@ -55,12 +55,12 @@ rule enhance_scene:
         in_group("picture")
     threads: config["enhance"]["encoder_threads"]
     resources:
-        gpu=lambda wildcards: int(HARDWARE_ENCODER or bool(planned(wildcards).networks)),
+        gpu=lambda wildcards: int(HARDWARE_ENCODER or bool(job_params(wildcards).networks)),
         expected_s=expected("picture"),
         max_lanes=config["lanes"]["enhance_lanes"] or 0,
         disk_mb=disk_mb_of("clip"),
-        mem_mb=REQUESTS.mem_mb,
-        runtime=REQUESTS.minutes,
+        mem_mb=CLUSTER_RESOURCES.mem_mb,
+        runtime=CLUSTER_RESOURCES.minutes,
     params:
         fingerprint=of_job(JobParams.fingerprint),
         cut=of_job(JobParams.span_in_file),
@@ -72,6 +72,6 @@ rule enhance_scene:
     message:
         "Enhancing scene {wildcards.scene} of {wildcards.tape}"
     conda:
-        CARD_ENVIRONMENT
+        GPU_ENVIRONMENT
     script:
         "../scripts/enhance_scene.py"

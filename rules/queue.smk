@@ -17,7 +17,7 @@ def files_of_tape(tape):
     return [f"results/{tape}/{name}" for name in [*(f"{tape}.{suffix}" for suffix in suffixes), *records]]
 
 
-def made_from(tape):
+def tape_settings(tape):
     """Everything but files that jobs of a tape depend on: after a change Snakemake evaluates the tape again."""
     stages = ["capture", "scenes", "audio", "subtitles", "enhance", "tape", "report"]
     return {
@@ -32,12 +32,12 @@ def made_from(tape):
 QUEUE = TapeQueue(
     workflow,
     TAPES,
-    wanted=files_of_tape,
+    targets=files_of_tape,
     # An existing file; otherwise Snakemake would run a job although all tapes are finished.
-    last=lambda: ["results/report/runs.html" if PAGED else config["sheet"]],
-    settings=made_from,
+    final_targets=lambda: ["results/report/runs.html" if PAGED else config["sheet"]],
+    settings=tape_settings,
     limits=config["queue"],
-    say=logger.info,
+    log=logger.info,
 )
 # The flag that Snakemake's own `from_queue` sets.
 QUEUE_OF_TAPES = flag(QUEUE.consume, "from_queue", QUEUE)

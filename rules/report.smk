@@ -43,8 +43,8 @@ rule sample_report_frames:
     benchmark:
         "benchmarks/sample_report_frames/{tape}.tsv"
     resources:
-        mem_mb=REQUESTS.mem_mb,
-        runtime=REQUESTS.minutes,
+        mem_mb=CLUSTER_RESOURCES.mem_mb,
+        runtime=CLUSTER_RESOURCES.minutes,
     params:
         sources=of_job(JobParams.sources),
         fingerprint=of_job(JobParams.fingerprint),
@@ -93,9 +93,9 @@ rule render_tape_report:
 rule render_run_report:
     """Render the page of all runs. It is the last job of a run, after all tapes."""
     input:
-        samples=lambda _: collect("results/{tape}/report/sample.json", tape=QUEUE.taken_in(TAPES)),
+        samples=lambda _: collect("results/{tape}/report/sample.json", tape=QUEUE.planned(TAPES)),
         # Existing files only: their rules are not in the plan.
-        others=before_update(lambda _: collect("results/{tape}/report/sample.json", tape=QUEUE.left_out(TAPES))),
+        others=before_update(lambda _: collect("results/{tape}/report/sample.json", tape=QUEUE.skipped(TAPES))),
     output:
         page=report(
             "results/report/runs.html",
@@ -120,8 +120,8 @@ rule render_run_report:
 
 use rule render_run_report as render_finished_report with:
     input:
-        samples=lambda _: collect("results/{tape}/report/sample.json", tape=QUEUE.taken_in(FINISHED)),
-        others=before_update(lambda _: collect("results/{tape}/report/sample.json", tape=QUEUE.left_out(FINISHED))),
+        samples=lambda _: collect("results/{tape}/report/sample.json", tape=QUEUE.planned(FINISHED)),
+        others=before_update(lambda _: collect("results/{tape}/report/sample.json", tape=QUEUE.skipped(FINISHED))),
     output:
         page=report(
             "results/report/so_far.html",
@@ -137,4 +137,4 @@ use rule render_run_report as render_finished_report with:
         tapes=list(TAPES),
         recipe=PAGES,
         # A newer run is a reason to render it again.
-        last_run=lambda wildcards: events.runs()[-1:],
+        last_run=lambda wildcards: events.list_runs()[-1:],

@@ -28,10 +28,10 @@ except TapemillError as error:
     raise WorkflowError(str(error)) from None
 prepare_planning(sys.argv[1:])
 # Resource functions: memory and time that a job requests from a cluster.
-REQUESTS = planning.Requests(planned, config, SPEECH_MODEL.path)
-cluster.prepare(workflow)
-in_group = cluster.together(workflow, planned, config)
-PLANNED_ON = run_lock.change_marker(hooks.FOLDER)
+CLUSTER_RESOURCES = planning.ClusterResources(job_params, config, SPEECH_MODEL.path)
+cluster.at_parse(workflow)
+in_group = cluster.group_function(workflow, job_params, config)
+PLANNED_ON = run_lock.change_marker(hooks.SNAKEMAKE_FOLDER)
 
 
 onstart:
@@ -45,9 +45,9 @@ onstart:
             enhance=ENHANCE.of_tape,
             cores=workflow.cores,
         )
-        planning.begin(workflow, TAPES, ENHANCE, config, later=QUEUE.waiting)
+        planning.check_before_run(workflow, TAPES, ENHANCE, config, later=QUEUE.waiting)
         if run_lock.is_held():
-            event_publisher.begin(workflow)
+            event_publisher.start_event_publishing(workflow)
     except TapemillError as error:
         raise WorkflowError(str(error)) from None
 

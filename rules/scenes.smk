@@ -25,8 +25,8 @@ checkpoint detect_scenes:
     benchmark:
         "benchmarks/detect_scenes/{tape}.tsv"
     resources:
-        mem_mb=REQUESTS.mem_mb,
-        runtime=REQUESTS.minutes,
+        mem_mb=CLUSTER_RESOURCES.mem_mb,
+        runtime=CLUSTER_RESOURCES.minutes,
     params:
         source=of_job(JobParams.source),
         fingerprint=of_job(JobParams.fingerprint),
@@ -44,7 +44,7 @@ rule cut_scene:
     """Cut one scene from the capture, exact to the frame, at a constant rate."""
     input:
         capture=ancient(scene_source),
-        facts=ancient(ready_facts),
+        facts=ancient(facts_of_folder),
     output:
         clip=cut_file("results/{tape}/scenes/{scene}.mkv"),
     log:
@@ -58,8 +58,8 @@ rule cut_scene:
         backlog=1,
         backlog_limit=config["disk"]["cut_ahead"],
         disk_mb=disk_mb_of("cut"),
-        mem_mb=REQUESTS.mem_mb,
-        runtime=REQUESTS.minutes,
+        mem_mb=CLUSTER_RESOURCES.mem_mb,
+        runtime=CLUSTER_RESOURCES.minutes,
     params:
         source=of_job(JobParams.source),
         fingerprint=of_job(JobParams.fingerprint),

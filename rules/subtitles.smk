@@ -13,7 +13,7 @@ With `subtitles: translate: true` the same again in English: results/{tape}/tran
 checkpoint detect_language:
     """Detect the language of the tape by a vote of several scenes with speech."""
     input:
-        audio=language_witnesses,
+        audio=language_samples,
         model=ancient(speech_model),
     output:
         language="results/{tape}/language.json",
@@ -24,8 +24,8 @@ checkpoint detect_language:
     resources:
         gpu=1,
         expected_s=expected("language"),
-        mem_mb=REQUESTS.mem_mb,
-        runtime=REQUESTS.minutes,
+        mem_mb=CLUSTER_RESOURCES.mem_mb,
+        runtime=CLUSTER_RESOURCES.minutes,
     params:
         model_sha256=SPEECH_MODEL.sha256,
         settings=config["subtitles"],
@@ -33,7 +33,7 @@ checkpoint detect_language:
     message:
         "Detecting the language of {wildcards.tape}"
     conda:
-        CARD_ENVIRONMENT
+        GPU_ENVIRONMENT
     script:
         "../scripts/detect_language.py"
 
@@ -43,8 +43,8 @@ rule transcribe_scene:
     input:
         audio="results/{tape}/audio/{scene}.wav",
         model=ancient(speech_model),
-        facts=ancient(ready_facts),
-        language=settled_language,
+        facts=ancient(facts_of_folder),
+        language=wait_for_language,
     output:
         srt=update("results/{tape}/subtitles/{scene}.srt"),
         record=update("results/{tape}/subtitles/{scene}.json"),
@@ -57,8 +57,8 @@ rule transcribe_scene:
     resources:
         gpu=1,
         expected_s=expected("speech"),
-        mem_mb=REQUESTS.mem_mb,
-        runtime=REQUESTS.minutes,
+        mem_mb=CLUSTER_RESOURCES.mem_mb,
+        runtime=CLUSTER_RESOURCES.minutes,
     params:
         model_sha256=SPEECH_MODEL.sha256,
         language=language,
@@ -70,7 +70,7 @@ rule transcribe_scene:
     message:
         "Transcribing scene {wildcards.scene} of {wildcards.tape}"
     conda:
-        CARD_ENVIRONMENT
+        GPU_ENVIRONMENT
     script:
         "../scripts/transcribe_scene.py"
 
@@ -101,7 +101,7 @@ rule join_subtitles:
         cues=of_each_scene("results/{tape}/subtitles/{scene}.srt"),
         facts="results/{tape}/capture.json",
         # An input from the start; otherwise the vote comes too late for scenes of the scene table.
-        language=settled_language,
+        language=wait_for_language,
     output:
         srt="results/{tape}/{tape}.srt",
         vtt="results/{tape}/{tape}.vtt",
@@ -126,7 +126,7 @@ use rule join_subtitles as join_translations with:
     input:
         cues=of_each_scene("results/{tape}/translated/{scene}.srt"),
         facts="results/{tape}/capture.json",
-        language=settled_language,
+        language=wait_for_language,
     output:
         srt="results/{tape}/{tape}.en.srt",
         vtt="results/{tape}/{tape}.en.vtt",

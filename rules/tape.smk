@@ -29,8 +29,8 @@ rule mux_tape:
         "benchmarks/mux_tape/{tape}.tsv"
     resources:
         disk_mb=disk_mb_of("tape"),
-        mem_mb=REQUESTS.mem_mb,
-        runtime=REQUESTS.minutes,
+        mem_mb=CLUSTER_RESOURCES.mem_mb,
+        runtime=CLUSTER_RESOURCES.minutes,
     params:
         spans=of_job(JobParams.enhanced_spans),
         rate=of_job(JobParams.enhanced_rate),
@@ -38,7 +38,7 @@ rule mux_tape:
         date=from_sheet("date"),
         language=language,
         subtitles=subtitle_tracks,
-        tags=made_with,
+        tags=tape_tags,
         settings=config["tape"],
         recipe=RECIPE["tape"],
     message:

@@ -23,4 +23,4 @@ def main(job: Any) -> Any:
 
 
 if __name__ == "__main__":
-    entrypoint.run(main, snakemake)
+    entrypoint.run_job(main, snakemake)

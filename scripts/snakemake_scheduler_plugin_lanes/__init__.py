@@ -19,7 +19,7 @@ from snakemake.scheduling import greedy
 from snakemake_interface_common.exceptions import WorkflowError
 
 from tapemill.devices.device import KINDS
-from tapemill.jobs.retry import rests
+from tapemill.jobs.retry import is_backing_off
 from tapemill.lanes.assignment import (
     CORES,
     EXPECTED_S,
@@ -80,7 +80,7 @@ class Scheduler(greedy.Scheduler):
         if workflow is not None and workflow.remote_exec:
             from tapemill.cluster import node  # the Snakefile of a cluster job has imported it
 
-            node.serve(self.dag)
+            node.configure_node(self.dag)
         self._backlog = Backlog()
         self._made_ahead: dict[str, bool] = {}
         self._total: dict[str, int] = {}
@@ -100,7 +100,7 @@ class Scheduler(greedy.Scheduler):
         # Nothing runs yet at the first call, so that everything is free.
         self._total = {name: max(amount, self._total.get(name, 0)) for name, amount in free.items()}
         lanes = {name: most for name, most in self._total.items() if LANE.fullmatch(name) and most > 0}
-        ready = [job for job in selectable_jobs if not rests(job)]
+        ready = [job for job in selectable_jobs if not is_backing_off(job)]
         asking, others = self._split(ready)
         if self.settings.device != "cpu":
             self._check_gpus(

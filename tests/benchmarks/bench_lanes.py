@@ -62,7 +62,7 @@ def main(job):
     how = {"seconds": plan["seconds"], "fails": plan["fails"]}
     lanes.run_on_lane(job, standins.nap, target=job.output[0], diary="diary", lane=lane, **how)
 
-script.run(main, snakemake)
+script.run_job(main, snakemake)
 """
 
 

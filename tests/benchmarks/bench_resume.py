@@ -62,8 +62,7 @@ class Tapes:
     """A working folder with finished tapes T0, T1, ... of the same capture."""
 
     def __init__(self, folder: Path, tapes: int) -> None:
-        self.project = Project.__new__(Project)
-        self.project.folder = folder
+        self.project = Project.existing(folder)
         self.names = [f"T{number}" for number in range(tapes)]
 
     @property

@@ -4,6 +4,7 @@ import pytest
 
 from tests.support.media.frame_codes import make_capture
 from tests.support.project import Project
+from tests.support.shared_fixture import made_once
 
 # Small and quick, yet interlaced, with three hard cuts; the last scene is the longest.
 CUTS = (50, 100, 150)
@@ -11,12 +12,13 @@ FRAMES = 275
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory):
-    """A finished tape that no test may change: take a `copy` of it.
+def finished(tmp_path_factory, worker_id):
+    """A finished tape that no test may change: take a `copy` of it. A second run has put its up-to-date digest down."""
+    return Project.existing(made_once(tmp_path_factory, worker_id, "finished_tape", make_finished_tape))
 
-    It is settled, too: what is to be made again must be made again, although Snakemake need not look at it.
-    """
-    project = Project(tmp_path_factory.mktemp("tape") / "project")
+
+def make_finished_tape(folder):
+    project = Project(folder / "project")
     (project.folder / "captures").mkdir()
     make_capture(project.path("captures/T01.mkv"), frames=FRAMES, interlaced="tff", size=(360, 288), cuts=CUTS)
     project.sheet(
@@ -24,13 +26,11 @@ def finished(tmp_path_factory):
     )
     project.make("all")
     assert not project.make("all").jobs
-    return project
+    return project.folder
 
 
 @pytest.fixture
 def copy(finished, tmp_path):
     """The finished tape in a folder of its own, file times kept."""
     shutil.copytree(finished.folder, tmp_path / "copy", symlinks=True)
-    project = Project.__new__(Project)
-    project.folder = tmp_path / "copy"
-    return project
+    return Project.existing(tmp_path / "copy")

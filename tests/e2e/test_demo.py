@@ -9,8 +9,9 @@ import yaml
 
 from demo import SCENES
 from demo.score import measure_similarity
+from tests.support.browser import needs_browser
 from tests.support.project import ROOT, Project
-from tests.support.report_page import asked_for_nothing_else, needs_browser, opened_report, pages, statistics
+from tests.support.report_page import check_is_self_contained, open_statistics, pages, view_report
 
 pytestmark = pytest.mark.long
 
@@ -56,20 +57,17 @@ def test_all_has_nothing_left_to_do(demo):
 
 
 @needs_browser
-def test_the_report_of_the_demo_shows_every_figure_in_a_browser(demo, tmp_path):
+def test_the_report_of_the_demo_shows_every_figure_in_a_browser(demo):
     report = demo.path("report.html")
     demo.make("all", "--report", str(report))
     score = json.loads(demo.path("results/demo/score.json").read_text())
-    browser = opened_report(report, tmp_path)
-    try:
-        landing = browser.evaluate("document.querySelector('#app').innerText")
+    with view_report(report) as viewed:
+        landing = viewed.page.locator("#app").inner_text()
         assert "10 scenes, 1.0 min" in landing
         assert "all as asked" in landing
-        found = {page.name: page for page in (*pages(browser, "Tapes"), *pages(browser, "Runs"))}
-        statistics(browser)
-        assert asked_for_nothing_else(browser, report)
-    finally:
-        browser.__exit__()
+        found = {page.name: page for page in (*pages(viewed, "Tapes"), *pages(viewed, "Runs"))}
+        open_statistics(viewed)
+        check_is_self_contained(viewed, report)
     assert {name: (page.charts, page.images) for name, page in found.items()} == {
         "Before and after": (0, 15),
         "How it was made": (1, 1),

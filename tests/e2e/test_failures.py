@@ -6,7 +6,7 @@ import stat
 import pytest
 
 from tapemill.media.ffmpeg import runner as ffmpeg
-from tapemill.media.probe import frame_count
+from tapemill.media.packets import frame_count
 from tests.support.media.frame_codes import make_capture
 from tests.support.media.packet_damage import MJPEG, spoil
 from tests.support.networks import compact

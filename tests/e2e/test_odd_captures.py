@@ -7,7 +7,7 @@ import time
 import av
 import pytest
 
-from tapemill.media import probe
+from tapemill.media import packets
 from tapemill.media.ffmpeg import runner as ffmpeg
 from tests.support.media import paff_h264
 from tests.support.media.frame_codes import make_capture, read_numbers
@@ -89,7 +89,7 @@ def test_it_becomes_a_whole_tape(project, name):
     _, frames = CAPTURES[name]
     assert frames in (None, facts["frames"])
     path = project.path(f"results/{tape}/{tape}.mkv")
-    assert probe.frame_count(path) == facts["frames"]
+    assert packets.frame_count(path) == facts["frames"]
     with av.open(str(path)) as container:
         assert sum(1 for _ in container.decode(video=0)) == facts["frames"]
     assert ("remarks" in facts["notes"]) == (name.startswith(("single", "cut")))

@@ -11,8 +11,8 @@ from collections import Counter
 import pytest
 
 from tapemill.events import log as events
-from tapemill.events.run_outcome import RunFacts
-from tapemill.events.run_state import of_run
+from tapemill.events.run_outcome import RunOutcome
+from tapemill.events.run_state import load_run
 from tests.support.media.frame_codes import make_capture
 from tests.support.polling import wait_for
 from tests.support.project import ROOT, Project, digest, this_checkout
@@ -78,7 +78,7 @@ def test_the_plan_beside_a_run_that_is_at_work_disturbs_nothing(copy, finished):
     names = ["T01.mkv", *(f"enhanced/{scene:07d}.mkv" for scene in (0, 50, 100, 150))]
     for name in names:
         copy.path(f"results/T01/{name}").unlink()
-    before = events.runs(copy.path("events"))
+    before = events.list_runs(copy.path("events"))
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--cores", "1", "all"]
     environment = os.environ | {"PYTHONPATH": this_checkout()}
     with subprocess.Popen(
@@ -93,10 +93,10 @@ def test_the_plan_beside_a_run_that_is_at_work_disturbs_nothing(copy, finished):
         run = copy.run("show_plan")
         assert run.exit_code == 0, run.output
         assert main.wait() == 0
-    (name,) = set(events.runs(copy.path("events"))) - set(before)
-    found = of_run(name, copy.path("events"))
+    (name,) = set(events.list_runs(copy.path("events"))) - set(before)
+    found = load_run(name, copy.path("events"))
     assert found.ended.facts["is_ok"] is True
-    assert found.facts() == RunFacts()
+    assert found.outcome() == RunOutcome()
     for name in names:
         assert digest(copy.path(f"results/T01/{name}")) == digest(finished.path(f"results/T01/{name}"))
 

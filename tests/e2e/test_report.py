@@ -9,11 +9,12 @@ import pytest
 
 from tapemill.events import log as events
 from tapemill.media.ffmpeg import runner as ffmpeg
+from tests.support.browser import needs_browser
 from tests.support.media import speech
 from tests.support.media.frame_codes import make_capture
 from tests.support.networks import compact
 from tests.support.project import Project
-from tests.support.report_page import asked_for_nothing_else, menu, needs_browser, opened_report, pages, statistics
+from tests.support.report_page import check_is_self_contained, open_menu, open_row, open_statistics, pages, view_report
 
 PAGES = {"sample_report_frames": 1, "render_tape_report": 1, "render_run_report": 1}
 DRAWN = {"render_tape_report": 1, "render_run_report": 1}
@@ -27,7 +28,6 @@ case "$*" in
 esac
 exec "{ffmpeg}" "$@"
 """
-PLACE = "(({{x, y, width, height}}) => [x, y, width, height])(document.querySelector('{}').getBoundingClientRect())"
 
 
 def shown(project):
@@ -115,8 +115,8 @@ def troubled(tmp_path_factory):
 
 @pytest.mark.long
 def test_pages_summary_and_events_count_the_same(troubled):
-    last = events.runs(troubled.path("events"))[-1]
-    (ended,) = [event.facts for event in events.read(last, troubled.path("events")) if event.kind == "run_ended"]
+    last = events.list_runs(troubled.path("events"))[-1]
+    (ended,) = [event.facts for event in events.read_events(last, troubled.path("events")) if event.kind == "run_ended"]
     assert (ended["tried_again"], ended["attempts_lost"]) == (1, 1)
     assert len(ended["replaced"]) == 1
     assert "1 job tried again, then done" in troubled.run_said
@@ -137,18 +137,17 @@ def test_pages_summary_and_events_count_the_same(troubled):
 @needs_browser
 def test_a_browser_shows_all_of_it_and_runs_nothing_of_strangers(troubled, tmp_path):
     report = troubled.folder.parent / "report.html"
-    browser = opened_report(report, tmp_path)
-    try:
-        landing = browser.evaluate("document.querySelector('#app').innerText")
+    with view_report(report) as viewed:
+        landing = viewed.page.locator("#app").inner_text()
         assert "Restored tapes" in landing
         assert "1 tape" in landing
         assert "1 scene not as asked, 1 failed attempt" in landing
-        found = {page.name: page for page in pages(browser, "Tapes", tmp_path)}
-        found |= {page.name: page for page in pages(browser, "Runs", tmp_path)}
+        found = {page.name: page for page in pages(viewed, "Tapes", tmp_path)}
+        found |= {page.name: page for page in pages(viewed, "Runs", tmp_path)}
         assert set(found) == {"Before and after", "How it was made", "Picture", "Scenes", "Subtitles", "Lanes and jobs"}
         for page in found.values():
             assert len(page.caption) > 60, page.name
-            assert page.seen >= page.charts, page.name
+            assert page.visible >= page.charts, page.name
             if page.name != "Lanes and jobs":
                 assert HOSTILE in page.text, page.name
         assert found["Before and after"].images >= 3
@@ -161,52 +160,41 @@ def test_a_browser_shows_all_of_it_and_runs_nothing_of_strangers(troubled, tmp_p
         assert found["Scenes"].images == 3
         assert "as on the capture" in found["Scenes"].text
         assert "dancing" in found["Subtitles"].text
-        statistics(browser)
-        menu(browser, "Workflow")
-        assert browser.evaluate("document.title") == "Snakemake Report"
-        assert asked_for_nothing_else(browser, report)
-    finally:
-        browser.__exit__()
+        open_statistics(viewed)
+        open_menu(viewed, "Workflow")
+        assert viewed.page.title() == "Snakemake Report"
+        check_is_self_contained(viewed, report)
 
 
 @pytest.mark.long
 @needs_browser
 def test_before_and_after_obey_mouse_and_keys(troubled, tmp_path):
-    browser = opened_report(troubled.folder.parent / "report.html", tmp_path)
-    try:
-        browser.forget_frame()
-        menu(browser, "Tapes")
-        browser.until("document.querySelector('nav table tbody tr a') !== null")
-        browser.evaluate("document.querySelector('nav table tbody tr a').click()")
-        browser.until("document.readyState === 'complete' && document.title !== ''", inside=True)
+    with view_report(troubled.folder.parent / "report.html") as viewed:
+        open_menu(viewed, "Tapes")
+        frame, keyboard = open_row(viewed, 0), viewed.page.keyboard
+        pairs = frame.locator("#pairs")
 
-        def split():
-            return float(browser.evaluate("document.getElementById('split').value", inside=True))
+        def wait_for_split(percent):
+            frame.wait_for_function(f"document.getElementById('split').value === '{percent}'")
 
         def chosen():
-            return browser.evaluate(
-                "[...document.querySelectorAll('.pair')].findIndex((pair) => !pair.hidden)", inside=True
-            )
+            return frame.evaluate("[...document.querySelectorAll('.pair')].findIndex((pair) => !pair.hidden)")
 
-        box = browser.evaluate(PLACE.format("iframe"))
-        pair = browser.evaluate(PLACE.format("#pairs"), inside=True)
-        assert (split(), chosen()) == (50, 0)
-        browser.click(box[0] + pair[0] + pair[2] / 4, box[1] + pair[1] + pair[3] / 2)
-        browser.until("document.getElementById('split').value === '25'", inside=True)
-        assert browser.evaluate("getComputedStyle(document.querySelector('.after')).clipPath", inside=True).endswith(
-            "25%)"
-        )
-        browser.press("ArrowRight")
-        browser.until("document.getElementById('split').value === '27'", inside=True)
-        browser.press("f")
-        browser.until("document.getElementById('split').value === '100'", inside=True)
-        browser.press("2")
-        browser.until("!document.querySelectorAll('.pair')[1].hidden", inside=True)
-        browser.press("n")
+        wait_for_split(50)
+        assert chosen() == 0
+        size = pairs.bounding_box()
+        pairs.click(position={"x": size["width"] / 4, "y": size["height"] / 2})
+        wait_for_split(25)
+        assert frame.evaluate("getComputedStyle(document.querySelector('.after')).clipPath").endswith("25%)")
+        keyboard.press("ArrowRight")
+        wait_for_split(27)
+        keyboard.press("f")
+        wait_for_split(100)
+        keyboard.press("2")
+        frame.wait_for_function("!document.querySelectorAll('.pair')[1].hidden")
+        keyboard.press("n")
         assert chosen() == 2
-        assert not browser.complaints
-    finally:
-        browser.__exit__()
+        assert not viewed.errors
 
 
 @pytest.mark.long

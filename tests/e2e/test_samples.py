@@ -7,7 +7,7 @@ from fractions import Fraction
 import av
 import pytest
 
-from tapemill.media import probe
+from tapemill.media import packets, probe
 from tapemill.media.ffmpeg import runner as ffmpeg
 from tests.support.media.frame_codes import make_capture
 from tests.support.project import SAMPLES, Project
@@ -77,7 +77,7 @@ def project(tmp_path_factory):
 def test_each_sample_becomes_a_whole_tape(project, tape):
     _, frames, size, tracks = TAPES[tape]
     path = project.path(f"results/{tape}/{tape}.mkv")
-    assert probe.frame_count(path) == frames
+    assert packets.frame_count(path) == frames
     found = probe.probe(path)
     assert (found.picture.width, found.picture.height) == size
     assert found.picture.sample_aspect_ratio in (None, 1)

@@ -40,11 +40,11 @@ def course(project):
 
 def validated(project):
     """All events of the latest run, each of which is as the schema says."""
-    run = events.runs(project.path("events"))[-1]
+    run = events.list_runs(project.path("events"))[-1]
     (path,) = project.path("events").glob(f"{run}.*.jsonl")
     for line in path.read_text().splitlines():
         Draft202012Validator(SCHEMA).validate(json.loads(line))
-    return events.read(run, project.path("events"))
+    return events.read_events(run, project.path("events"))
 
 
 def samples(project):
@@ -72,7 +72,7 @@ def test_an_undisturbed_run_tells_of_every_job_from_its_start_to_its_end(finishe
     assert (counts["T01", "cut_scene"].done, counts["T01", "enhance_scene"].done) == (4, 4)
     read = validated(finished)
     assert read[0].facts["tapes"]["T01"].get("cut_scene", 0) == 0
-    tried = attempts.attempts(read)
+    tried = attempts.fold_attempts(read)
     assert {(attempt.number, attempt.outcome) for attempt in tried} == {(1, "done")}
     frames = {
         rule: sum(attempt.facts.get("frames", 0) for attempt in tried if attempt.rule == rule)
@@ -107,7 +107,7 @@ def test_failures_retries_and_a_kept_original_count_the_same_everywhere(copy, tm
     run = copy.run("all", *LANES, cores=4)
     assert run.exit_code != 0
     read = validated(copy)
-    tried = attempts.attempts(read)
+    tried = attempts.fold_attempts(read)
     assert [attempt.rule for attempt in tried if attempt.outcome == "lost"] == ["cut_scene"]
 
     said = run.output
@@ -117,7 +117,7 @@ def test_failures_retries_and_a_kept_original_count_the_same_everywhere(copy, tm
     ended = read[-1].facts
     assert (len(ended["failed"]), len(ended["replaced"])) == (1, 1)
     assert (ended["tried_again"], ended["attempts_lost"], ended["interrupted"]) == (2, 2, 0)
-    found = course(copy).facts()
+    found = course(copy).outcome()
     assert [job.rule for job in found.failed] == ["probe_capture"]
     assert [(scene.kind, scene.scene) for scene in found.replaced] == [("kept", "0000050")]
     assert (found.tried_again, found.attempts_lost, found.interrupted) == (2, 2, 0)
@@ -151,7 +151,7 @@ def test_a_killed_run_is_told_apart_from_one_that_is_over(copy):
     for scene in ("0000000", "0000050", "0000100", "0000150"):
         copy.path(f"results/T01/enhanced/{scene}.mkv").unlink()
     copy.path("results/T01/T01.mkv").unlink()
-    before = set(events.runs(copy.path("events")))
+    before = set(events.list_runs(copy.path("events")))
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--cores", "2", "all"]
     main = subprocess.Popen(
         [*command, "--profile", str(ROOT / "profiles" / "cpu"), "--directory", str(copy.folder)],
@@ -162,7 +162,7 @@ def test_a_killed_run_is_told_apart_from_one_that_is_over(copy):
     )
 
     def is_at_work():
-        new = set(events.runs(copy.path("events"))) - before
+        new = set(events.list_runs(copy.path("events"))) - before
         return any(attempt.outcome == "running" for run in new for attempt in latest(run))
 
     def latest(run):

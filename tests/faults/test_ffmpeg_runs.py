@@ -2,7 +2,7 @@
 
 import pytest
 
-from tapemill.media import probe
+from tapemill.media import packets
 from tapemill.media.ffmpeg import runner as ffmpeg
 from tests.support.fakes.ffmpeg import program
 from tests.support.media.frame_codes import make_capture
@@ -43,4 +43,4 @@ def test_a_run_fails_clearly_and_goes_on_once_ffmpeg_is_well(tmp_path, kind, onl
     project.configure(enhance=ENHANCE)
     made = project.make("all")
     assert made.jobs["probe_capture"] == 0, "another ffmpeg is no reason to do anything again"
-    assert probe.frame_count(project.path("results/T/T.mkv")) == FRAMES
+    assert packets.frame_count(project.path("results/T/T.mkv")) == FRAMES

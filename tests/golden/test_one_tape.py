@@ -7,21 +7,26 @@ import pytest
 from tapemill.media.capture_info import Capture
 from tests.support.media.frame_codes import beep_times, make_capture, read_numbers
 from tests.support.project import Project
+from tests.support.shared_fixture import made_once
 
 CUTS = (60, 130)
 FRAMES = 200
 BEEP_TOLERANCE_S = 0.005
 
 
-@pytest.fixture(scope="module")
-def tape(tmp_path_factory):
-    """An interlaced capture, and the project in which `all` has made its tape."""
-    project = Project(tmp_path_factory.mktemp("golden") / "project")
+@pytest.fixture(scope="session")
+def tape(tmp_path_factory, worker_id):
+    """The project in which `all` has made the tape of an interlaced capture, the capture's truth, and the run."""
+    folder, truth, run = made_once(tmp_path_factory, worker_id, "golden_tape", make_tape)
+    return Project.existing(folder), truth, run
+
+
+def make_tape(folder):
+    project = Project(folder / "project")
     project.configure(enhance={"encoder_effort": "fast"}, scenes={"longest_s": 3}, report={"pages": True})
     truth = make_capture(project.path("capture.mkv"), frames=FRAMES, size=(720, 576), interlaced="tff", cuts=CUTS)
     project.sheet({"tape": "T", "source": "capture.mkv", "language": "en", "field_order": "tff"})
-    run = project.make("all")
-    return project, truth, run
+    return project.folder, truth, project.make("all")
 
 
 def test_every_frame_and_every_beep_is_in_its_place(tape):

@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from tapemill.media.probe import frame_count
+from tapemill.media.packets import frame_count
 from tests.support.media.clips import PLAIN, clip_from
 
 NAMES = {"cuda": ("h264_nvenc", "hevc_nvenc"), "xpu": ("h264_qsv", "hevc_qsv", "av1_qsv"), "hip": ()}

@@ -55,7 +55,7 @@ def test_every_script_belongs_to_a_rule_and_is_thin():
     for path in scripts.values():
         lines = path.read_text().splitlines()
         assert len(lines) <= 30, path
-        assert "entrypoint.run(main, snakemake)" in lines[-1]
+        assert "entrypoint.run_job(main, snakemake)" in lines[-1]
 
 
 def test_one_word_a_stage():
@@ -242,9 +242,9 @@ def test_a_cluster_is_asked_for_memory_and_time_by_every_job_and_more_at_each_at
     # Slurm hands out the cards.
     assert "resources" not in profile
     for name, (_, body) in RULES.items():
-        assert body.count("REQUESTS.mem_mb") == body.count("REQUESTS.minutes"), name
+        assert body.count("CLUSTER_RESOURCES.mem_mb") == body.count("CLUSTER_RESOURCES.minutes"), name
     for name in ("cut_scene", "enhance_scene", "transcribe_scene", "mux_tape"):
-        assert "runtime=REQUESTS.minutes" in RULES[name][1]
+        assert "runtime=CLUSTER_RESOURCES.minutes" in RULES[name][1]
 
 
 def test_no_other_profile_limits_what_a_cluster_is_asked_for():
@@ -301,8 +301,8 @@ def test_the_snakefile_is_a_table_of_contents():
     assert len((ROOT / "rules" / "common.smk").read_text().splitlines()) <= 150
 
 
-def test_what_processes_tell_one_another_by_the_environment_has_a_name_of_its_own():
+def test_environment_variables_between_processes_have_unique_names():
     source = "\n".join(path.read_text() for path in (ROOT / "scripts").rglob("*.py"))
-    names = re.findall(r'^VARIABLE\b.* = "(\w+)"', source, re.MULTILINE)
+    names = re.findall(r'^(?:\w+_)?VARIABLE\b.* = "(\w+)"', source, re.MULTILINE)
     assert len(names) > 1
     assert len(set(names)) == len(names), names

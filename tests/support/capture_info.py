@@ -8,6 +8,7 @@ from tapemill.config.schema import load_config
 from tapemill.media import probe
 from tapemill.media.capture_info import AudioTrackInfo, Capture, SourceFileInfo, VideoInfo
 from tapemill.media.cfr import fit_cfr_grid, guess_frame_rate
+from tapemill.media.packets import scan_packets
 
 
 def capture_settings(**changes):
@@ -19,11 +20,11 @@ def capture_settings(**changes):
 def capture_of(path, *, interlaced=None, rate=None):
     """Probe a file. `rate` lays a capture of variable rate on another grid than the capture stage would choose."""
     found = probe.probe(path)
-    times, last = probe.packet_times(path, found.picture.stream_index)
+    packets = scan_packets(path, found.picture.stream_index)
     picture = found.picture
     turned = picture.rotation_deg % 180 != 0
-    chosen = guess_frame_rate(times, picture.time_base, picture.stated_rates)
-    grid = fit_cfr_grid(times, last, picture.time_base, rate or chosen)
+    chosen = guess_frame_rate(packets.times, picture.time_base, picture.stated_rates)
+    grid = fit_cfr_grid(packets.times, packets.last_duration, picture.time_base, rate or chosen)
     take = SourceFileInfo(file=str(path), stream_index=picture.stream_index, **asdict(grid))
     facts = VideoInfo(
         width=picture.height if turned else picture.width,

@@ -82,6 +82,13 @@ class Project:
         shutil.copy(ROOT / DEMO_MODEL, folder / DEMO_MODEL)
         self.configure()
 
+    @classmethod
+    def existing(cls, folder: Path) -> Project:
+        """Return the project in a folder that holds one already, such as a copy."""
+        project = cls.__new__(cls)
+        project.folder = folder
+        return project
+
     def configure(self, **sections: object) -> None:
         """Write the config: the demo model, no pages for the report, and what the test asks for."""
         subtitles = {"model": DEMO_MODEL}

@@ -1,93 +1,98 @@
-"""Reads Snakemake's report as a person does: opens it in a browser, clicks on everything, looks at every figure."""
+"""Reader of Snakemake's report: opens it in a browser, follows every link, inspects every figure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
+from playwright.sync_api import Frame
 
-from tests.support.chrome import PROGRAM, Browser
+from tests.support.browser import Viewed, view
 
-needs_browser = pytest.mark.skipif(PROGRAM is None, reason="Chromium is not installed")
-
-DRAWN = """Promise.all([...document.images].map((image) => image.decode()))
+DECODED = """Promise.all([...document.images].map((image) => image.decode()))
     .then(() => [...document.images].filter((image) => image.naturalWidth > 0).length)"""
-# Laid out with a width; those that wait for their turn (hidden) have none yet.
-SEEN = "[...document.images].filter((image) => image.getBoundingClientRect().width > 0).length"
+# Images with a width on the page; hidden ones that wait for their turn have none yet.
+VISIBLE = "[...document.images].filter((image) => image.getBoundingClientRect().width > 0).length"
+HAS_GRAPH = "document.querySelector('#{0} canvas, #{0} svg')?.getBoundingClientRect().width > 0"
 
 
 @dataclass(frozen=True)
-class Page:
-    """A page of the report, as it was seen."""
+class ReportPage:
+    """A page of the report, as shown in the browser."""
 
     name: str
     in_short: str
     text: str
     images: int
     charts: int
-    seen: int
+    visible: int
     caption: str
 
 
-def opened_report(report: Path, folder: Path) -> Browser:
-    """The report in a browser, its landing page drawn."""
-    browser = Browser(folder)
-    browser.__enter__()
-    browser.open(report)
-    browser.until("document.querySelector('#rulegraph canvas, #rulegraph svg')?.getBoundingClientRect().width > 0")
-    return browser
+@contextmanager
+def view_report(report: Path) -> Iterator[Viewed]:
+    """Open the report in a browser and wait for its landing page."""
+    with view(report) as viewed:
+        viewed.page.wait_for_function(HAS_GRAPH.format("rulegraph"))
+        yield viewed
 
 
-def menu(browser: Browser, entry: str) -> None:
+def open_menu(viewed: Viewed, entry: str) -> None:
     """Click on an entry of the menu."""
-    found = f"[...document.querySelectorAll('nav a')].find((link) => link.textContent.trim() === {entry!r})"
-    browser.until(f"{found} !== undefined")
-    browser.evaluate(f"{found}.click()")
+    viewed.page.locator("nav a").get_by_text(entry, exact=True).first.dispatch_event("click")
 
 
-def pages(browser: Browser, category: str, pictures: Path | None = None) -> Iterator[Page]:
-    """Open every page of a category by its eye, and look at it; with a folder, save what is seen."""
-    menu(browser, category)
-    rows = browser.until("[...document.querySelectorAll('nav table tbody tr')].map((row) => row.children.length)")
-    for place in range(len(rows)):
-        row = f"document.querySelectorAll('nav table tbody tr')[{place}]"
-        cells = browser.evaluate(f"[...{row}.children].map((cell) => cell.textContent)")
-        browser.forget_frame()
-        browser.evaluate(f"{row}.querySelector('a').click()")
-        browser.until("document.readyState === 'complete' && document.title !== ''", inside=True)
-        images = browser.evaluate("document.images.length", inside=True)
-        assert browser.evaluate(DRAWN, inside=True) == images, cells
-        if pictures:
-            browser.picture(pictures / f"{category}-{place}-{cells[0]}.png".replace(" ", "_"))
-        browser.evaluate(f"{row}.querySelectorAll('a')[1].click()")
-        caption = browser.until("document.querySelector('nav .prose')?.textContent")
-        page = Page(
+def open_row(viewed: Viewed, number: int) -> Frame:
+    """Open the page of a row of the list; return its frame once it is loaded."""
+    link = viewed.page.locator("nav table tbody tr").nth(number).locator("a").first
+    with viewed.page.expect_event("framenavigated", lambda frame: frame.parent_frame is not None):
+        link.dispatch_event("click")
+    frame = viewed.frame()
+    frame.wait_for_function("document.readyState === 'complete' && document.title !== ''")
+    return frame
+
+
+def pages(viewed: Viewed, category: str, screenshots: Path | None = None) -> Iterator[ReportPage]:
+    """Open and inspect every page of a category; with a folder, save screenshots there."""
+    page = viewed.page
+    open_menu(viewed, category)
+    rows = page.locator("nav table tbody tr")
+    rows.first.wait_for()
+    for number in range(rows.count()):
+        cells = rows.nth(number).locator("> *").all_text_contents()
+        frame = open_row(viewed, number)
+        images = frame.evaluate("document.images.length")
+        assert frame.evaluate(DECODED) == images, cells
+        if screenshots:
+            page.screenshot(path=screenshots / f"{category}-{number}-{cells[0]}.png".replace(" ", "_"))
+        rows.nth(number).locator("a").nth(1).dispatch_event("click")
+        caption = page.locator("nav .prose").first.text_content()
+        assert caption is not None
+        yield ReportPage(
             name=cells[0],
             in_short=cells[1] if len(cells) > 2 else "",
-            text=browser.evaluate("document.body.innerText", inside=True),
+            text=frame.evaluate("document.body.innerText"),
             images=images,
-            charts=browser.evaluate("document.querySelectorAll('img.chart').length", inside=True),
-            seen=browser.evaluate(SEEN, inside=True),
+            charts=frame.locator("img.chart").count(),
+            visible=frame.evaluate(VISIBLE),
             caption=" ".join(caption.split()),
         )
         # Back to the list.
-        browser.evaluate("app.setView({navbarMode: 'subcategory'})")
-        browser.until(f"{row} !== undefined")
-        yield page
-    browser.evaluate("app.setView({navbarMode: 'menu'})")
+        page.evaluate("app.setView({navbarMode: 'subcategory'})")
+        rows.nth(number).wait_for()
+    page.evaluate("app.setView({navbarMode: 'menu'})")
 
 
-def statistics(browser: Browser) -> None:
-    """Snakemake's own charts."""
-    menu(browser, "Statistics")
+def open_statistics(viewed: Viewed) -> None:
+    """Open Snakemake's own charts."""
+    open_menu(viewed, "Statistics")
     for chart in ("runtimes", "timeline"):
-        drawn = f"document.querySelector('#{chart} canvas, #{chart} svg')?.getBoundingClientRect().width > 0"
-        browser.until(drawn)
+        viewed.page.wait_for_function(HAS_GRAPH.format(chart))
 
 
-def asked_for_nothing_else(browser: Browser, report: Path) -> bool:
-    """Whether the report was the only thing that was read, and nothing was complained about."""
-    assert not browser.complaints, browser.complaints
-    return browser.requests == [report.resolve().as_uri()]
+def check_is_self_contained(viewed: Viewed, report: Path) -> None:
+    """Check that the report was the only file that was read, and that the browser reported no error."""
+    assert not viewed.errors, viewed.errors
+    assert viewed.requests == [report.resolve().as_uri()]

@@ -10,7 +10,7 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from tapemill.events import log as events
-from tapemill.events.run_state import Count, RunState
+from tapemill.events.run_state import JobCounts, RunState
 from tests.support.project import ROOT
 
 SCHEMA = yaml.safe_load((ROOT / "config/schemas/event.schema.yaml").read_text())
@@ -18,10 +18,10 @@ SNAKEFILE = """
 from tapemill.run import event_publisher as telling
 
 onstart:
-    telling.begin(workflow)
+    telling.start_event_publishing(workflow)
 
 onsuccess:
-    telling.ended()
+    telling.stop_event_publishing()
 
 rule all:
     input: [f"{tape}.tape" for tape in ("A", "B")]
@@ -59,8 +59,8 @@ def run(folder, *arguments, snakefile=SNAKEFILE, code=0):
         command, cwd=folder.parent, env=environment, capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == code, done.stderr
-    name = events.runs(folder / "events")[-1]
-    read = events.read(name, folder / "events")
+    name = events.list_runs(folder / "events")[-1]
+    read = events.read_events(name, folder / "events")
     for line in next((folder / "events").glob(f"{name}*.jsonl")).read_text().splitlines():
         Draft202012Validator(SCHEMA | {"unevaluatedProperties": False}).validate(json.loads(line))
     return read
@@ -83,7 +83,7 @@ def test_only_what_is_to_be_done_is_planned(tmp_path):
     assert start.facts["tapes"] == {"A": {"mux_tape": 1}}
     course = RunState(start.run, tmp_path / "events")
     course.update()
-    assert course.counts() == {("A", "mux_tape"): Count(to_do=1)}
+    assert course.counts() == {("A", "mux_tape"): JobCounts(to_do=1)}
 
 
 @pytest.mark.parametrize("device", ["cpu"])
@@ -107,7 +107,7 @@ def test_a_run_that_snakemake_itself_breaks_off_says_so(tmp_path):
 
 def test_a_hook_that_stumbles_breaks_the_run_off(tmp_path):
     hook = "onsuccess:\n    raise WorkflowError('no room for it')"
-    read = run(tmp_path, snakefile=SNAKEFILE.replace("onsuccess:\n    telling.ended()", hook), code=1)
+    read = run(tmp_path, snakefile=SNAKEFILE.replace("onsuccess:\n    telling.stop_event_publishing()", hook), code=1)
     assert read[-1].kind == "run_broken_off"
     assert "no room for it" in read[-1].facts["reason"]
 

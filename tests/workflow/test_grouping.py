@@ -43,7 +43,7 @@ def main(job):
     if job.rule == "clip" and job.params.get("uses", True):
         Path(job.input[0]).unlink()
 
-script.run(main, snakemake)
+script.run_job(main, snakemake)
 """
 SNAKEFILE = """
 from types import SimpleNamespace
@@ -55,7 +55,7 @@ from tapemill.jobs import retry as retrying
 from tapemill.process import run_lock as runlock
 from tapemill.cluster.batching import GroupName
 
-retrying.WAITS_S = (0.1,)
+retrying.BACKOFF_S = (0.1,)
 {prepare}
 
 def half(wildcards):
@@ -64,7 +64,7 @@ def half(wildcards):
 
 onstart:
     runlock.acquire(Path(".snakemake"))
-    retrying.begin(workflow.scheduler)
+    retrying.install_retry_policy(workflow.scheduler)
     if workflow.non_local_exec:
         heartbeat.start(lifeline.own_run().id)
         {begin}
@@ -91,7 +91,7 @@ rule clip:
     params: {clip}
     script: "script.py"
 """
-PREPARE, BEGIN = "groups.prepare(workflow)", "groups.begin(workflow)"
+PREPARE, BEGIN = "groups.at_parse(workflow)", "groups.at_start(workflow)"
 
 
 class Cluster:
@@ -211,7 +211,7 @@ def test_one_scene_does_not_take_the_others_along(cluster, error):
 def test_without_help_a_group_that_failed_loses_what_is_done(cluster):
     # If this fails Snakemake has mended it, and `snakemake_compat.groups` can go.
     prepare = "groups.gather_by_name(groups.GroupName, groups.group_resources); "
-    prepare += "groups.node.begin() if workflow.remote_exec else None"
+    prepare += "groups.node.become_supervisor() if workflow.remote_exec else None"
     failing = FAILS.format(often=9, error="SceneError")
     cluster.workflow(prepare=prepare, begin="", clip=failing, scenes=SCENES[:3]).run(exit_code=1)
     assert cluster.did.total() == 6
@@ -285,7 +285,7 @@ def test_all_of_a_submission_ends_with_the_snakemake_process_on_the_node(cluster
 
 
 def test_what_is_done_is_recorded_while_the_group_is_at_work_for_a_run_that_is_killed(cluster):
-    quick = "groups.group_failure.RECORD_EVERY_S = 0.2; groups.begin(workflow)"
+    quick = "groups.group_failure.RECORD_INTERVAL_S = 0.2; groups.at_start(workflow)"
     cluster.workflow(clip=WAITS, scenes=SCENES[:3], begin=quick)
     main = cluster.start()
     waiting_job(cluster)
@@ -305,7 +305,7 @@ def test_what_is_done_is_recorded_while_the_group_is_at_work_for_a_run_that_is_k
 @pytest.mark.long
 def test_without_a_record_it_is_done_again_rather_than_believed(cluster):
     """What ended on the node after the main process was gone: nobody noted with which settings it was made."""
-    never = "groups.group_failure.RECORD_EVERY_S = 9999; groups.begin(workflow)"
+    never = "groups.group_failure.RECORD_INTERVAL_S = 9999; groups.at_start(workflow)"
     cluster.workflow(clip=WAITS, scenes=SCENES[:3], begin=never)
     main = cluster.start()
     waiting_job(cluster)

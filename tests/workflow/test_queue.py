@@ -19,10 +19,10 @@ from tapemill.workflow import up_to_date as settled
 from tapemill.run import hooks
 from tapemill.config.tape_sheet import TapeRow
 from tapemill.workflow.tape_queue import TapeQueue
-from tapemill.workflow.tape import lookups
+from tapemill.workflow.tape import tape_states
 
-PLANNED_ON = runlock.change_marker(hooks.FOLDER)
-TAPES = lookups({
+PLANNED_ON = runlock.change_marker(hooks.SNAKEMAKE_FOLDER)
+TAPES = tape_states({
     name: TapeRow(name, Path(f"{name}.avi"), name, "", "en", "auto", "auto") for name in config["tapes"].split("-")
 })
 
@@ -30,8 +30,9 @@ def of_tape(tape):
     return [f"results/{tape}/{tape}.mkv"]
 
 QUEUE = TapeQueue(
-    workflow, TAPES, wanted=of_tape, last=lambda: ["results/last.txt"], settings=lambda tape: {"text": config["text"]},
-    limits={"tapes": 2, "scenes": 8}, say=logger.info,
+    workflow, TAPES, targets=of_tape, final_targets=lambda: ["results/last.txt"],
+    settings=lambda tape: {"text": config["text"]},
+    limits={"tapes": 2, "scenes": 8}, log=logger.info,
 )
 
 onstart:
@@ -50,8 +51,8 @@ rule all:
 
 rule last:
     input:
-        lambda _: of_all(QUEUE.taken_in(TAPES)),
-        before_update(lambda _: of_all(QUEUE.left_out(TAPES))),
+        lambda _: of_all(QUEUE.planned(TAPES)),
+        before_update(lambda _: of_all(QUEUE.skipped(TAPES))),
     output: "results/last.txt"
     shell: "echo {input} > {output}"
 

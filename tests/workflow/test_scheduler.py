@@ -131,8 +131,8 @@ def test_a_job_that_failed_rests_while_others_have_its_lane(tmp_path):
     # That long rests what leaves no note of why it failed.
     begin = (
         "from pathlib import Path\nfrom tapemill.jobs import retry as retrying\n"
-        "from tapemill.process import run_lock as runlock\nretrying.READING_S = 10.0\n"
-        "onstart:\n    runlock.acquire(Path('.snakemake')); retrying.begin(workflow.scheduler)\n"
+        "from tapemill.process import run_lock as runlock\nretrying.LOG_READ_S = 10.0\n"
+        "onstart:\n    runlock.acquire(Path('.snakemake')); retrying.install_retry_policy(workflow.scheduler)\n"
     )
     expected = {"first-0": 100, "later-0": 1}
     first = rule("first", 1, params="fails=1", log="'logs/{i}.log'", retries=1)

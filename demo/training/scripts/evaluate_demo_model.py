@@ -18,4 +18,4 @@ def main(job: Any) -> None:
 
 
 if __name__ == "__main__":
-    entrypoint.run(main, snakemake)
+    entrypoint.run_job(main, snakemake)

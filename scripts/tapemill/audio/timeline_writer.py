@@ -5,19 +5,13 @@ All changes are counted. Positions are samples of the track's own rate, from tim
 
 from __future__ import annotations
 
-import itertools
-from collections import deque
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import IO
 
 import numpy as np
 
-# Time stamps may be off by this much before samples are inserted or dropped. Every codec in use loses more than this
-# with one packet, and containers and capture programs jitter by less.
-TOLERANCE_S = Fraction(1, 100)
-# A jump is accepted if most of this many blocks agree on it: one wrong time stamp moves no audio.
-LOOK_AHEAD_BLOCKS = 12
+from tapemill.media.audio_placement import BlockPlacer
+
 SILENCE_SAMPLES = 65_536
 
 
@@ -38,14 +32,6 @@ class TimelineStats:
     unreadable_packets: int = 0
 
 
-@dataclass(frozen=True)
-class _Block:
-    samples: np.ndarray
-    """shape = (samples, channels)"""
-    position: int | None
-    """Position of its first sample by its time stamp; None without one: directly after the block before."""
-
-
 class TimelineWriter:
     """Writer of one track to a raw file, one source file (a capture, or one scene file) after the other."""
 
@@ -53,30 +39,28 @@ class TimelineWriter:
         self.counts = TimelineStats()
         self._out = out
         self._silence = np.zeros((SILENCE_SAMPLES, channels), dtype=dtype)
-        self._tolerance = int(TOLERANCE_S * sample_rate_hz)
-        self._pending: deque[_Block] = deque()
+        self._sample_rate_hz = sample_rate_hz
+        self._placer = BlockPlacer(sample_rate_hz)
         self._video_end = 0
         self._limit: int | None = None
         self._start = 0
-        self._head: int | None = None
-        """Position of the next sample of the source; before its start for audio that starts early."""
 
     def start_source(self, *, video_end: int, fill: bool) -> None:
         """Start a source where the last one ended. With `fill` it gets exactly the samples up to `video_end`."""
         self._video_end = video_end
         self._limit = video_end if fill else None
         self._start = self.counts.samples
-        self._head = None
+        self._placer = BlockPlacer(self._sample_rate_hz, start=self._start)
 
     def add(self, samples: np.ndarray, position: int | None) -> None:
         """Add the next block. shape = (samples, channels)."""
-        self._pending.append(_Block(samples, position))
-        if len(self._pending) >= LOOK_AHEAD_BLOCKS:
+        self._placer.add(samples, len(samples), position)
+        if self._placer.is_full:
             self._write_next()
 
     def end_source(self) -> None:
         """End the source; with `fill` it is padded with silence to `video_end`."""
-        while self._pending:
+        while self._placer.is_pending:
             self._write_next()
         if self._limit is not None:
             self.counts.padded += self._write_silence(self._limit - self.counts.samples)
@@ -86,16 +70,15 @@ class TimelineWriter:
         self.counts.padded += self._write_silence(position - self.counts.samples)
 
     def _write_next(self) -> None:
-        block = self._pending[0]
-        head = self._position_of(block)
-        self._pending.popleft()
-        length = len(block.samples)
+        is_first = self._placer.head is None
+        head, samples = self._placer.take()
+        length = len(samples)
         if head > self.counts.samples and head >= self._video_end:
             # A wild time stamp must not insert hours of silence, and there is no video at that time.
             self.counts.trimmed += length
             return
         silence = self._write_silence(head - self.counts.samples)
-        if self._head is None:
+        if is_first:
             self.counts.padded += silence
         else:
             self.counts.filled += silence
@@ -103,27 +86,8 @@ class TimelineWriter:
         skipped = min(length, max(0, self.counts.samples - head))
         self.counts.trimmed += early
         self.counts.overlapping += skipped - early
-        self._write(block.samples[skipped:])
-        self._head = head + length
-
-    def _position_of(self, block: _Block) -> int:
-        """Return the position of a block: the end of the one before, unless its time stamp credibly differs."""
-        if self._head is None:
-            return self._start if block.position is None else block.position
-        if block.position is None or abs(block.position - self._head) <= self._tolerance:
-            return self._head
-        return block.position if self._is_credible(block.position - self._head, self._head) else self._head
-
-    def _is_credible(self, shift: int, head: int) -> bool:
-        """Whether most of the pending blocks deviate in the direction of the shift."""
-        expected = itertools.accumulate((len(block.samples) for block in self._pending), initial=head)
-        deviations = [
-            block.position - position
-            for block, position in zip(self._pending, expected, strict=False)
-            if block.position is not None
-        ]
-        agreeing = sum(other * (1 if shift > 0 else -1) > self._tolerance for other in deviations)
-        return 2 * agreeing > len(deviations)
+        self._write(samples[skipped:])
+        self._placer.advance_to(head + length)
 
     def _write(self, samples: np.ndarray) -> None:
         available = len(samples) if self._limit is None else self._limit - self.counts.samples

@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import Any
 
-from tapemill.events.prometheus import FILE, text
+from tapemill.events.prometheus import METRICS_FILE, format_metrics
 from tapemill.events.run_state import latest_run
 
 
@@ -16,12 +16,12 @@ def add_command(commands: Any) -> None:
         "metrics",
         help="print the numbers of a run for Prometheus",
         description="Print the numbers of a run in Prometheus' text format, from its events. Those of the latest run "
-        f"are in {FILE} as well.",
+        f"are in {METRICS_FILE} as well.",
     )
     parser.add_argument("run", nargs="?", metavar="RUN", help="name of a run, or how it begins; the latest by default")
     parser.set_defaults(command=_command)
 
 
 def _command(options: argparse.Namespace) -> int:
-    sys.stdout.write(text(latest_run(options.run)))
+    sys.stdout.write(format_metrics(latest_run(options.run)))
     return 0

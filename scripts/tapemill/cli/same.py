@@ -1,4 +1,4 @@
-"""`python -m tapemill same A B`: whether two tapes were made in the same way, and where not."""
+"""`tapemill same A B`: comparison of two tapes by the way they were made."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def _command(options: argparse.Namespace) -> int:
     except TapemillError as error:
         sys.stderr.write(f"{error}\n")
         return UNKNOWN
-    sys.stdout.write("\n".join(told(found)) + "\n")
+    sys.stdout.write("\n".join(format_comparison(found)) + "\n")
     return DIFFERENT if found.differences else SAME
 
 
-def told(found: Comparison) -> Iterator[str]:
-    """The comparison as lines for people."""
+def format_comparison(found: Comparison) -> Iterator[str]:
+    """Format a comparison as lines of text."""
     how = ", as far as the tags of the files say" if found.by_tags_alone else ""
     if not found.differences:
         yield f"Made in the same way{how}."
@@ -53,12 +53,12 @@ def told(found: Comparison) -> Iterator[str]:
     if found.by_tags_alone:
         yield "With provenance.json beside both tapes, single scenes, commands and hashes would be compared too."
     elif found.same_capture:
-        yield _results(found)
+        yield _format_results(found)
     if found.other_code:
         yield f"The code of Tapemill is not the same, which made no difference ({found.other_code})."
 
 
-def _results(found: Comparison) -> str:
+def _format_results(found: Comparison) -> str:
     if found.same_files:
         return "The tape and its subtitles are the same, byte for byte."
     if found.differences:

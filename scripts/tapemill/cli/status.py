@@ -1,4 +1,4 @@
-"""`python -m tapemill status`: what a run does, told in another terminal than its own, from its events alone."""
+"""`tapemill status`: live view of a run, from its events alone."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tapemill.events.run_state import RunState, latest_run
 if TYPE_CHECKING:
     from rich.console import Console
 
-LOOK_EVERY_S = 1.0
+POLL_INTERVAL_S = 1.0
 
 
 def add_command(commands: Any) -> None:
@@ -34,29 +34,29 @@ def _command(options: argparse.Namespace) -> int:
     # Names of scenes and reasons are text and no markup.
     console = Console(markup=False, highlight=False, emoji=False)
     try:
-        show(latest_run(options.run), console, once=options.once or not console.is_terminal)
+        show_run(latest_run(options.run), console, once=options.once or not console.is_terminal)
     except KeyboardInterrupt:
-        # The way to end it.
+        # Ctrl-C is the usual way to end the view.
         console.show_cursor()
     return 0
 
 
-def show(course: RunState, console: Console, *, once: bool) -> None:
-    """Print how a run stands; unless `once`, keep that up to date until the run is over."""
+def show_run(run: RunState, console: Console, *, once: bool) -> None:
+    """Print the state of a run; unless `once`, update it until the run is over."""
     from rich.live import Live
 
-    from .status_view import view
+    from .status_view import render_run
 
-    is_last = once or course.is_over
+    is_last = once or run.is_over
     if is_last:
-        console.print(view(course))
+        console.print(render_run(run))
         return
     with Live(console=console, auto_refresh=False) as live:
         while True:
-            # Past the last line a terminal would scroll, and the picture jump.
-            live.update(view(course, most_lines=console.height - 1), refresh=True)
+            # One line less than the terminal has: otherwise it would scroll.
+            live.update(render_run(run, most_lines=console.height - 1), refresh=True)
             if is_last:
                 return
-            time.sleep(LOOK_EVERY_S)
-            course.update()
-            is_last = course.is_over
+            time.sleep(POLL_INTERVAL_S)
+            run.update()
+            is_last = run.is_over

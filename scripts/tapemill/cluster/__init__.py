@@ -1,12 +1,13 @@
-"""Scenes of a tape in groups: on a cluster one submission does many of them, with one start of the worker.
+"""Slurm and job groups: on a cluster one submission does many scenes of a tape, with one start of the worker.
 
-batches     which scenes belong together, and what their group is called
-gathering   all jobs of a name are one group, which fits on one card
-leaving     what was made on another machine is left to the process there
-dividing    what becomes of a group of which some jobs failed
-node        the Snakemake process in a cluster's job
+batching         scenes of each group, and the name of the group
+group_building   resources of a group: it fits on one GPU
+group_cleanup    finished jobs of a group, by the records of the process that ran them
+group_failure    retry of the failed jobs of a group
+node             the Snakemake process of a submission
+slurm            start and end of a run that submits to Slurm
 
-Where no cluster is used there are no groups.
+Without a cluster there are no groups.
 """
 
 from typing import Any
@@ -15,21 +16,21 @@ from tapemill.snakemake_compat.groups.gathering import gather_by_name
 from tapemill.snakemake_compat.groups.outputs import keep_outputs
 
 from . import group_failure, node
-from .batching import GroupName, together
+from .batching import GroupName, group_function
 from .group_building import group_resources
 from .group_cleanup import is_done_in_this_run
 
-__all__ = ["begin", "prepare", "together"]
+__all__ = ["at_parse", "at_start", "group_function"]
 
 
-def prepare(workflow: Any) -> None:
-    """While the Snakefile is parsed, in every process of Snakemake."""
+def at_parse(workflow: Any) -> None:
+    """Install groups while the Snakefile is parsed, in every process of Snakemake."""
     gather_by_name(GroupName, group_resources)
     keep_outputs(is_done_in_this_run)
     if workflow.remote_exec:
-        node.begin()
+        node.become_supervisor()
 
 
-def begin(workflow: Any) -> None:
-    """In the main process of a run on a cluster, before its first job."""
-    group_failure.begin(workflow)
+def at_start(workflow: Any) -> None:
+    """Start the retry of failed groups, in the main process of a run on a cluster, before its first job."""
+    group_failure.watch_groups(workflow)

@@ -1,8 +1,8 @@
-"""Which scenes of a tape one submission does: neighbours, as many as are expected to take so long altogether.
+"""Batches of neighbouring scenes for one submission each, of about the same expected duration.
 
-The division depends on the scene table and the settings alone. So the process on the node, which knows no other job
-than those it was sent, finds the same names; and when some scenes of a group are done, the others still belong
-together.
+The batches depend on the scene table and the settings alone, never on what was measured or is finished. So the process
+on the node, which knows only the jobs it was sent, finds the same names; and when some scenes of a group are done, the
+others still belong together.
 """
 
 from __future__ import annotations
@@ -14,30 +14,30 @@ from typing import Any, Final, Literal
 from tapemill.workflow.cost_model import LONGEST_S, Stage, expected_s
 from tapemill.workflow.job_params import JobParams
 
-Kind = Literal["picture", "speech", "sound"]
-"""What is done together: cuts and their enhancement, sound and what is spoken, sound alone."""
+BatchKind = Literal["picture", "speech", "sound"]
+"""Work that is submitted together: cuts and their enhancement; audio and its transcription; audio alone."""
 
-SCENES_AT_MOST: Final = 250
-"""Names of all jobs stand in one argument of a command line, which Linux limits to 128 KB (MAX_ARG_STRLEN)."""
+MAX_SCENES: Final = 250
+"""The names of all jobs are one argument of a command line, which Linux limits to 128 KB (MAX_ARG_STRLEN)."""
 
 
 class GroupName(str):
-    """Name of a group of ours: all jobs with this name are one group. Others may be made with `--groups`."""
+    """Name of a group of this library: all jobs with it are one group. Users may define others with `--groups`."""
 
     __slots__ = ()
 
 
-def divide(seconds: Sequence[float], group_s: float) -> list[int]:
-    """The number of the batch of each scene, from 1. `seconds` they are expected to take, in the order of the tape.
+def assign_batches(seconds: Sequence[float], group_s: float) -> list[int]:
+    """Return the number of the batch of each scene, from 1. `seconds` are the expected ones, in the order of the tape.
 
-    Batches are about equally long: no short one is left over at the end.
+    Batches are about equally long: no short one remains at the end.
     """
     whole = max(1, round(sum(seconds) / group_s))
     aim_s = sum(seconds) / whole
     numbers: list[int] = []
     batch, filled_s, scenes = 1, 0.0, 0
     for own_s in seconds:
-        if scenes and (filled_s + own_s / 2 > aim_s or scenes == SCENES_AT_MOST):
+        if scenes and (filled_s + own_s / 2 > aim_s or scenes == MAX_SCENES):
             batch, filled_s, scenes = batch + 1, 0.0, 0
         numbers.append(batch)
         filled_s += own_s
@@ -45,25 +45,25 @@ def divide(seconds: Sequence[float], group_s: float) -> list[int]:
     return numbers
 
 
-def together(
+def group_function(
     workflow: Any, planned: Callable[[Any], JobParams], config: Mapping[str, Any]
-) -> Callable[[Kind | Callable[[Any], Kind]], Callable[[Any], GroupName | None]]:
-    """For rules of single scenes: makes the function behind `group:` of the kind of work, or a function that tells it.
+) -> Callable[[BatchKind | Callable[[Any], BatchKind]], Callable[[Any], GroupName | None]]:
+    """Return a factory of functions for `group:` of scene rules. It takes the kind of work, or a function for it.
 
-    `planned` finds the job of wildcards. There are groups only where Snakemake's workflow submits jobs to a cluster;
-    nothing is submitted of a dry run.
+    `planned` returns the job's params for wildcards. There are groups only where Snakemake submits jobs to a cluster,
+    and not in a dry run.
     """
-    known: dict[tuple[str, Kind], tuple[object, dict[str, GroupName]]] = {}
+    known: dict[tuple[str, BatchKind], tuple[object, dict[str, GroupName]]] = {}
 
-    def names(job: JobParams, kind: Kind) -> dict[str, GroupName]:
+    def names(job: JobParams, kind: BatchKind) -> dict[str, GroupName]:
         scenes = job.tape.folder if job.tape.is_folder else job.scenes
         tape = job.tape.row.tape
-        # The table is the same object until it is written anew.
+        # The table is the same object until the file changes.
         if (tape, kind) not in known or known[tape, kind][0] is not scenes:
-            known[tape, kind] = (scenes, dict(_named(job, kind, list(scenes), config)))
+            known[tape, kind] = (scenes, dict(_named_groups(job, kind, list(scenes), config)))
         return known[tape, kind][1]
 
-    def of_kind(kind: Kind | Callable[[Any], Kind]) -> Callable[[Any], GroupName | None]:
+    def of_kind(kind: BatchKind | Callable[[Any], BatchKind]) -> Callable[[Any], GroupName | None]:
         def group(wildcards: Any) -> GroupName | None:
             if workflow.local_exec:
                 return None
@@ -74,23 +74,23 @@ def together(
     return of_kind
 
 
-def _named(
-    job: JobParams, kind: Kind, ids: Sequence[str], config: Mapping[str, Any]
+def _named_groups(
+    job: JobParams, kind: BatchKind, ids: Sequence[str], config: Mapping[str, Any]
 ) -> Iterator[tuple[str, GroupName]]:
     stages = _stages(kind, translates=bool(config["subtitles"]["translate"]))
     seconds = [sum(_expected_s(replace(job, scene_id=id), stage, config) for stage in stages) for id in ids]
-    for id, number in zip(ids, divide(seconds, 60 * config["cluster"]["group_minutes"]), strict=True):
+    for id, number in zip(ids, assign_batches(seconds, 60 * config["cluster"]["group_minutes"]), strict=True):
         yield id, GroupName(f"{job.tape.row.tape}-{kind}-{number:03}")
 
 
-def _stages(kind: Kind, *, translates: bool) -> list[Stage]:
+def _stages(kind: BatchKind, *, translates: bool) -> list[Stage]:
     if kind == "picture":
         return ["cut", "picture"]
     return ["sound"] if kind == "sound" else ["sound", "speech", "speech"] if translates else ["sound", "speech"]
 
 
 def _expected_s(job: JobParams, stage: Stage, config: Mapping[str, Any]) -> float:
-    # How long ready scenes are is not known before the probe, and the division must not change with it.
+    # The length of ready scenes is not known before the probe, and the batches must not change with it.
     if job.tape.is_folder:
         return expected_s(stage, video_s=LONGEST_S, model=str(config["subtitles"]["model"]))
     return job.expected_s(stage, config["subtitles"])

@@ -13,10 +13,10 @@ from tapemill.lanes.assignment import CORES, GPU
 
 
 def group_resources(workflow: Any, jobs: Collection[Any]) -> Any:
-    """What jobs of a group may use at the same time, as Snakemake's resources: one card, and so many cores.
+    """Resources that the jobs of a group may use at the same time: one GPU, and a number of cores.
 
-    As many as its most demanding job, and one on which the next scene is cut meanwhile. The process on the node has to
-    find the same number, so it does not depend on what the run was started with.
+    The cores are those of its most demanding job, and one more to cut the next scene meanwhile. The process on the node
+    must find the same number, so it does not depend on the options of the run.
     """
     resources = workflow.global_resources.copy()
     resources[CORES] = 1 + max(_threads(job.rule) for job in jobs)

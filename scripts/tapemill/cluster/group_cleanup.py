@@ -1,4 +1,4 @@
-"""Jobs of a group that are done, by the notes of the process that ran them."""
+"""Finished jobs of a group, by the records of the process that ran them."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from tapemill.process import liveness
 
 
 def all_done(jobs: Collection[Any], dependencies: Mapping[Any, Collection[Any]], run: str) -> set[Any]:
-    """Those jobs of a group that are done in the run with this id.
+    """Return the jobs of a group that are done in the run with this id.
 
-    A temporary file is gone when it was used: its maker is done if all jobs of the group are that use it.
+    A temporary file is gone after its use: its maker is done if all jobs of the group that use it are done.
     """
     done = {job for job in jobs if is_done(job, run)}
     users = defaultdict(list)
     for job in jobs:
         for before in dependencies[job]:
             users[before].append(job)
-    return done | {job for job in jobs if users[job] and done.issuperset(users[job]) and _is_noted(job, run)}
+    return done | {job for job in jobs if users[job] and done.issuperset(users[job]) and _is_recorded_done(job, run)}
 
 
 def is_done(job: Any, run: str) -> bool:
-    """Whether a job of a group left word in the run with this id that it is done, and what it made is there."""
-    return _is_noted(job, run) and all(Path(file).exists() for file in job.output)
+    """Whether a job of a group is recorded as done in the run with this id, and its outputs exist."""
+    return _is_recorded_done(job, run) and all(Path(file).exists() for file in job.output)
 
 
-def _is_noted(job: Any, run: str) -> bool:
+def _is_recorded_done(job: Any, run: str) -> bool:
     return bool(job.log) and attempt_store.is_done(run, Path(job.log[0]))
 
 

@@ -1,8 +1,8 @@
 """The Snakemake process that runs a job, or a group of jobs, in a submission of a cluster.
 
-It is the run's main process in small: scripts and workers on its machine end with it. But it tries nothing again and
-keeps no records: that is left to the main process, which may be gone by then. With Slurm it is started by another
-Snakemake process of the same submission, which chooses and watches no jobs of its own.
+Scripts and workers on its machine end with it, as with the main process of a run. But it retries nothing and writes no
+records of Snakemake: the main process does that. With Slurm it is started by another Snakemake process of the same
+submission, which selects and watches no jobs of its own.
 """
 
 from __future__ import annotations
@@ -18,43 +18,46 @@ from tapemill.snakemake_compat.groups.splitting import mark_done
 
 from .group_cleanup import all_done
 
-AT_THE_CARD: Final = 2
-"""Jobs of a group that may hold its card, where Slurm says which that is: one runs, one waits at the worker, as at a
+GPU_JOBS: Final = 2
+"""Jobs of a group that may hold its GPU, if Slurm allocates a certain one: one runs, one waits at the worker, as at a
 lane of a workstation."""
 
-# Slurm's own is taken from the environment by the outer process. See sbatch(1), "Output environment variables".
-RESTARTS = "SLURM_RESTART_COUNT"
+# The outer process removes Slurm's own variable from the environment. See sbatch(1), "Output environment variables".
+RESTART_COUNT = "SLURM_RESTART_COUNT"
 RESTARTED = "TAPEMILL_RESTARTED"
 
 
-def begin() -> None:
-    """While the Snakefile is parsed. Of two processes of a submission, one inside the other, the inner one keeps."""
+def become_supervisor() -> None:
+    """Make this process the supervisor of its jobs, while the Snakefile is parsed.
+
+    Of the two processes of a submission, one inside the other, the inner one stays the supervisor.
+    """
     liveness.set_supervisor()
     leave_records_to_main_process()
-    if os.environ.get(RESTARTS, "0") != "0":
+    if os.environ.get(RESTART_COUNT, "0") != "0":
         os.environ[RESTARTED] = "yes"
 
 
-def serve(dag: Any) -> None:
-    """Before the first job of a submission is chosen, in the process that runs them.
+def configure_node(dag: Any) -> None:
+    """Configure the process that runs the jobs of a submission, before its first job is selected.
 
-    One scene that fails must not stop the others, the card of the submission is one, and so are its cores, also where
-    nothing confines it to them. Snakemake passes nothing of that on.
+    A failed scene must not stop the others, and only the GPU and the cores of the submission may be used, also where
+    nothing confines the process to them. Snakemake does not pass these settings on.
     """
     workflow = dag.workflow
     if not (workflow.remote_exec and workflow.local_exec):
         return
     workflow.execution_settings.keep_going = True
     if workflow.global_resources.get(GPU).value is None:
-        workflow.register_resource(GPU, AT_THE_CARD if allocation() else 1)
+        workflow.register_resource(GPU, GPU_JOBS if allocation() else 1)
     given = os.environ.get("SLURM_CPUS_PER_TASK", "")
     if given.isdecimal() and int(given) < workflow.global_resources.get(CORES).value:
         workflow.register_resource(CORES, int(given))
     run = liveness.current_run()
     if RESTARTED in os.environ and run is not None:
-        leave_out_what_is_done(dag, run.id)
+        skip_finished_jobs(dag, run.id)
 
 
-def leave_out_what_is_done(dag: Any, run: str) -> None:
-    """Leave out what was done in the run of this id before Slurm put the submission into its queue again."""
+def skip_finished_jobs(dag: Any, run: str) -> None:
+    """Skip jobs that were finished in this run before Slurm requeued the submission."""
     mark_done(dag, all_done(list(dag.needrun_jobs()), dag.dependencies, run))

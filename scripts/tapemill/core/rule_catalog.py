@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Literal
 
+from . import result_paths as paths
+
 Unit = Literal["video", "sound", "pictures", "once"]
 """What the time of a job grows with: seconds of 576i video, seconds of audio, frames of 576i it writes, nothing."""
 Condition = Literal["", "auto_language", "translation", "hardware_encoder"]
@@ -52,13 +54,13 @@ class RuleInfo:
 RULES: Final[Mapping[str, RuleInfo]] = MappingProxyType(
     {
         "probe_capture": RuleInfo(
-            "capture", "video", outputs=("capture.json",), reads_capture=True, fixed_s=1.0, s_per_unit=0.07
+            "capture", "video", outputs=(paths.CAPTURE_RECORD,), reads_capture=True, fixed_s=1.0, s_per_unit=0.07
         ),
         "hash_capture": RuleInfo(
             "capture",
             "video",
             after=("probe_capture",),
-            outputs=("capture_sha256.json",),
+            outputs=(paths.CAPTURE_CHECKSUM,),
             priority=-1,
             reads_capture=True,
             fixed_s=0.4,
@@ -68,7 +70,7 @@ RULES: Final[Mapping[str, RuleInfo]] = MappingProxyType(
             "scenes",
             "video",
             after=("probe_capture",),
-            outputs=("scenes.tsv",),
+            outputs=(paths.SCENE_TABLE,),
             is_checkpoint=True,
             reads_capture=True,
             fixed_s=0.5,
@@ -86,7 +88,7 @@ RULES: Final[Mapping[str, RuleInfo]] = MappingProxyType(
             "audio",
             "sound",
             after=("probe_capture", "detect_scenes"),
-            outputs=("audio/{scene}.wav",),
+            outputs=(paths.SPEECH_AUDIO,),
             is_per_scene=True,
             fixed_s=0.4,
             s_per_unit=0.003,
@@ -95,7 +97,7 @@ RULES: Final[Mapping[str, RuleInfo]] = MappingProxyType(
             "audio",
             "sound",
             after=("probe_capture",),
-            outputs=("sound.mka",),
+            outputs=(paths.TAPE_AUDIO,),
             reads_capture=True,
             disk_use=("sound",),
             fixed_s=0.4,
@@ -104,7 +106,7 @@ RULES: Final[Mapping[str, RuleInfo]] = MappingProxyType(
         "detect_language": RuleInfo(
             "subtitles",
             after=("extract_audio",),
-            outputs=("language.json",),
+            outputs=(paths.LANGUAGE,),
             is_checkpoint=True,
             uses_gpu=True,
             condition="auto_language",
@@ -113,7 +115,7 @@ RULES: Final[Mapping[str, RuleInfo]] = MappingProxyType(
             "subtitles",
             "sound",
             after=("extract_audio", "detect_language"),
-            outputs=("subtitles/{scene}.srt",),
+            outputs=(paths.SUBTITLES,),
             is_per_scene=True,
             uses_gpu=True,
         ),
@@ -121,7 +123,7 @@ RULES: Final[Mapping[str, RuleInfo]] = MappingProxyType(
             "subtitles",
             "sound",
             after=("extract_audio", "detect_language"),
-            outputs=("translated/{scene}.srt",),
+            outputs=(paths.TRANSLATION,),
             is_per_scene=True,
             uses_gpu=True,
             condition="translation",
@@ -130,7 +132,7 @@ RULES: Final[Mapping[str, RuleInfo]] = MappingProxyType(
             "subtitles",
             "sound",
             after=("probe_capture", "transcribe_scene", "detect_language"),
-            outputs=("{tape}.srt",),
+            outputs=(paths.TAPE_SUBTITLES,),
             disk_use=("speech",),
             fixed_s=0.3,
         ),
@@ -138,14 +140,14 @@ RULES: Final[Mapping[str, RuleInfo]] = MappingProxyType(
             "subtitles",
             "sound",
             after=("probe_capture", "translate_scene", "detect_language"),
-            outputs=("{tape}.en.srt",),
+            outputs=(paths.TAPE_TRANSLATION,),
             condition="translation",
             fixed_s=0.3,
         ),
         "choose_encoder": RuleInfo(
             "enhance",
             after=("probe_capture",),
-            outputs=("encoder.json",),
+            outputs=(paths.ENCODER,),
             uses_gpu=True,
             condition="hardware_encoder",
             fixed_s=2.0,
@@ -154,7 +156,7 @@ RULES: Final[Mapping[str, RuleInfo]] = MappingProxyType(
             "enhance",
             "pictures",
             after=("cut_scene", "choose_encoder"),
-            outputs=("enhanced/{scene}.mkv",),
+            outputs=(paths.CLIP,),
             is_per_scene=True,
             uses_gpu=True,
             priority=1,
@@ -163,25 +165,27 @@ RULES: Final[Mapping[str, RuleInfo]] = MappingProxyType(
             "tape",
             "sound",
             after=("enhance_scene", "clean_sound", "join_subtitles", "join_translations"),
-            outputs=("{tape}.{container}",),
+            outputs=(paths.TAPE,),
             reads_capture=True,
             disk_use=("clip", "tape"),
             fixed_s=0.5,
             s_per_unit=0.005,
         ),
-        "write_provenance": RuleInfo("tape", after=("mux_tape", "hash_capture"), outputs=("provenance.json",)),
+        "write_provenance": RuleInfo("tape", after=("mux_tape", "hash_capture"), outputs=(paths.PROVENANCE,)),
         # 55 s for the demo tape of 60 s, most of it for stills, whose number does not depend on the tape.
         "sample_report_frames": RuleInfo(
             OTHER,
             "video",
             after=("mux_tape",),
-            outputs=("report/sample.json",),
+            outputs=(paths.REPORT_SAMPLE,),
             reads_capture=True,
             fixed_s=60.0,
             s_per_unit=0.1,
         ),
         "render_tape_report": RuleInfo(
-            OTHER, after=("sample_report_frames", "write_provenance"), outputs=("report/making.html",)
+            OTHER,
+            after=("sample_report_frames", "write_provenance"),
+            outputs=(paths.TAPE_REPORT,),
         ),
     }
 )

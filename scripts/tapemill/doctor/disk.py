@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from tapemill.core.errors import DiskFull, NotWritable, UnfitDisk
+from tapemill.core.result_paths import RESULTS
 from tapemill.core.rule_catalog import tape_rules
 from tapemill.storage import disk_space, filesystem_checks, mounts
 from tapemill.storage.mounts import Mount
@@ -16,7 +17,6 @@ from tapemill.storage.mtimes import TOLERANCE_S
 from .config import config, enhancement, setting
 from .findings import CheckOptions, Finding, error, ok, warning
 
-RESULTS: Final = Path("results")
 # Everything that a run writes to.
 OUTPUT_FOLDERS: Final = (RESULTS, *map(Path, (".snakemake", "logs", "benchmarks", "events", "resources/models")))
 # Files edited by hand one after the other are further apart than this.
@@ -48,9 +48,9 @@ def check_space(options: CheckOptions) -> Iterator[Finding]:
     """Check that there is enough free space for the tapes of the sheet, as a run does before it begins."""
     from tapemill.config.tape_sheet import read_sheet
     from tapemill.planning import disk_usage
-    from tapemill.workflow.tape import lookups
+    from tapemill.workflow.tape import tape_states
 
-    tapes = lookups({tape.tape: tape for _, tape in read_sheet(Path(setting("sheet"))) if tape.source.exists()})
+    tapes = tape_states({tape.tape: tape for _, tape in read_sheet(Path(setting("sheet"))) if tape.source.exists()})
     container = config()["tape"]["container"]
     wanted = {tape: set(tape_rules()) for tape in tapes if not (RESULTS / tape / f"{tape}.{container}").exists()}
     disk = config()["disk"]

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from tapemill.core.result_paths import RESULTS
 from tapemill.storage import disk_space
 from tapemill.storage.mtimes import TOLERANCE_S
 
@@ -104,7 +105,7 @@ def check_clock(options: CheckOptions) -> Iterator[Finding]:
 def _newest_results() -> Iterator[Path]:
     """Records and tapes only: an archive has a million files."""
     for pattern in ("*/*.json", "*/*.mkv", "*/*.tsv", "*/*.srt"):
-        yield from Path("results").glob(pattern)
+        yield from RESULTS.glob(pattern)
 
 
 def _bytes(text: str, key: str) -> int:

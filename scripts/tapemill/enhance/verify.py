@@ -15,7 +15,8 @@ from tapemill.core.errors import GateError
 from tapemill.enhance.filters.graph import SceneGraphInput
 from tapemill.media.colour import MATRICES, RANGES, Colour
 from tapemill.media.output_checks import MIN_SPREAD, open_output, thumbnail, verifying
-from tapemill.media.probe import open_media, packet_times, probe
+from tapemill.media.packets import scan_packets
+from tapemill.media.probe import open_media, probe
 
 from .output_format import OutputFormat, is_rgb, source_colour
 
@@ -42,7 +43,7 @@ def verify_clip(partial: Path, *, target: Path, clip: Path, scene: SceneGraphInp
     expected = frames * output.frames_per_frame
     with verifying(partial, target=target):
         found = probe(partial).picture
-        times, _ = packet_times(partial, found.stream_index)
+        times = scan_packets(partial, found.stream_index).times
     facts: Mapping[str, tuple[object, object]] = {
         "width": (found.width, output.width),
         "height": (found.height, output.height),

@@ -1,8 +1,8 @@
-"""What happens in a run, while it happens: JSON lines in `events/`, one object a line, as event.schema.yaml says.
+"""Event log of a run: JSON lines in `events/`, one object a line (event.schema.yaml).
 
 Jobs and the main process append; `status`, the metrics and the report read. A run has one file on each machine that
-takes part in it, since appending is safe against other writers on a local file system alone. A line that was cut off,
-by a kill or a full disk, is left out by readers and does no harm to the next.
+takes part in it, because appending is safe against other writers only on a local file system. A line that was cut off,
+by a kill or a full disk, is skipped by readers and does not damage the next one.
 """
 
 from __future__ import annotations
@@ -23,46 +23,46 @@ LOG = logging.getLogger("tapemill.events")
 
 FOLDER = Path("events")
 SUFFIX = ".jsonl"
-# Names the run to all that it starts, also on other machines.
-VARIABLE = "TAPEMILL_EVENTS"
+# Environment variable with the run's name, for the processes that it starts, also on other machines.
+RUN_VARIABLE = "TAPEMILL_EVENTS"
 
 
 @dataclass(frozen=True)
 class Event:
-    """One line."""
+    """One line of the log."""
 
     time: datetime
     run: str
-    """Name of the run: names sort by the time runs were started."""
+    """Name of the run. Names sort by the start of the runs."""
     kind: str
     """`run_started`, `job_done`, …: the field `event`."""
     facts: Mapping[str, Any]
-    """All other fields."""
+    """Its other fields."""
 
 
-def begin(run_id: str) -> str:
-    """Name the run whose main process this is; whatever it starts from now on writes events of this run."""
+def start_log(run_id: str) -> str:
+    """Name the run whose main process this is, for this process and those it starts; return the name."""
     name = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{_host()}-{run_id}"
-    os.environ[VARIABLE] = name
+    os.environ[RUN_VARIABLE] = name
     return name
 
 
-def current() -> str:
+def run_name() -> str:
     """Name of the run that this process belongs to; empty outside a run."""
-    return os.environ.get(VARIABLE, "")
+    return os.environ.get(RUN_VARIABLE, "")
 
 
 def _host() -> str:
-    # Without its domain: a file's name is the run's up to the first dot.
+    # Without its domain: the part of a file's name before the first dot is the run's name.
     return socket.gethostname().partition(".")[0]
 
 
-def write(event: str, **facts: Any) -> None:
-    """Append an event to the current run's. Without a run there is nowhere to write to.
+def emit(event: str, **facts: Any) -> None:
+    """Append an event to the log of the current run; do nothing outside a run.
 
-    What cannot be written is lost: no job fails for it.
+    An event that cannot be written is lost, with a warning: no job fails for it.
     """
-    run = current()
+    run = run_name()
     if not run:
         return
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
@@ -76,7 +76,7 @@ def _append(path: Path, values: Mapping[str, Any]) -> None:
     line = json.dumps(values, ensure_ascii=False, default=str).encode("utf-8", "backslashreplace") + b"\n"
     path.parent.mkdir(exist_ok=True)
     with path.open("a+b", buffering=0) as stream:
-        # Kernels append whole; but the last line may be half, and nobody is to come between the look and the write.
+        # Appending is atomic, but the last line may be incomplete; the lock covers the check and the write.
         fcntl.flock(stream, fcntl.LOCK_EX)
         if stream.seek(0, os.SEEK_END) > 0:
             stream.seek(-1, os.SEEK_END)
@@ -84,19 +84,19 @@ def _append(path: Path, values: Mapping[str, Any]) -> None:
         stream.write(line)
 
 
-def runs(folder: Path = FOLDER) -> list[str]:
-    """Names of all runs that left events, the latest last."""
+def list_runs(folder: Path = FOLDER) -> list[str]:
+    """Names of all runs with events, the latest last."""
     return sorted({path.name.partition(".")[0] for path in folder.glob(f"*{SUFFIX}")})
 
 
-def read(run: str, folder: Path = FOLDER) -> list[Event]:
-    """All events of a run, in the order of their times."""
+def read_events(run: str, folder: Path = FOLDER) -> list[Event]:
+    """Read all events of a run, in the order of their times."""
     lines = (line for path in folder.glob(f"{run}.*{SUFFIX}") for line in path.read_bytes().splitlines())
-    return sorted(parse(lines), key=lambda event: event.time)
+    return sorted(parse_events(lines), key=lambda event: event.time)
 
 
 class EventTail:
-    """Reads a run's events while they are written, each line once."""
+    """Reader of a run's events while they are written, each line once."""
 
     def __init__(self, run: str, folder: Path = FOLDER) -> None:
         self._run = run
@@ -104,19 +104,19 @@ class EventTail:
         self._read_bytes: dict[Path, int] = {}
 
     def new(self) -> list[Event]:
-        """Events since the last call, in the order of their times. A line without its end waits for the next call."""
+        """Return events since the last call, in the order of their times. An incomplete line is left for the next."""
         found: list[Event] = []
         for path in self._folder.glob(f"{self._run}.*{SUFFIX}"):
             with path.open("rb") as stream:
                 stream.seek(self._read_bytes.get(path, 0))
                 whole = stream.read().rpartition(b"\n")
             self._read_bytes[path] = self._read_bytes.get(path, 0) + len(whole[0] + whole[1])
-            found += parse(whole[0].splitlines())
+            found += parse_events(whole[0].splitlines())
         return sorted(found, key=lambda event: event.time)
 
 
-def parse(lines: Iterable[bytes]) -> Iterator[Event]:
-    """Events from lines; what is none is left out."""
+def parse_events(lines: Iterable[bytes]) -> Iterator[Event]:
+    """Parse lines; skip those that are no events."""
     for line in lines:
         try:
             values = dict(json.loads(line))
@@ -127,10 +127,10 @@ def parse(lines: Iterable[bytes]) -> Iterator[Event]:
 
 
 class AttemptEventHandler(logging.Handler):
-    """The events of one attempt of a job, from its start to its end.
+    """Emitter of the events of one attempt of a job, from its start to its end.
 
-    What the work tells on its way (`progress`) comes as log records, so that it takes the same way from a worker to its
-    client as all other lines do.
+    Progress arrives as log records (`core.progress`), so that it takes the same way from a worker to its client as
+    all other lines of the log.
     """
 
     def __init__(self, job: Mapping[str, Any]) -> None:
@@ -139,29 +139,29 @@ class AttemptEventHandler(logging.Handler):
         self._facts: dict[str, Any] = {}
         self._began_s = time.monotonic()
 
-    def started(self, **facts: Any) -> None:
-        """The job script runs. It may wait before it works."""
-        write("job_started", **self._job, pid=os.getpid(), host=socket.gethostname(), **facts)
+    def emit_start(self, **facts: Any) -> None:
+        """Emit the start of the job script. It may wait before it works."""
+        emit("job_started", **self._job, pid=os.getpid(), host=socket.gethostname(), **facts)
 
-    def begins(self) -> None:
-        """The work begins."""
+    def mark_work_start(self) -> None:
+        """Start the clock of the work."""
         self._began_s = time.monotonic()
 
-    def ended(self, event: str, **facts: Any) -> None:
-        """How the attempt ended, with all that was told of it."""
+    def emit_end(self, event: str, **facts: Any) -> None:
+        """Emit the end of the attempt, with all facts reported so far."""
         seconds = round(time.monotonic() - self._began_s, 3)
-        write(event, **self._job, seconds=seconds, **self._facts, **facts)
+        emit(event, **self._job, seconds=seconds, **self._facts, **facts)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write facts and progress at once, as nobody knows whether there will be an end; facts at the end again."""
+        """Emit facts and progress at once, because the job may be killed; facts again at the end."""
         if facts := getattr(record, "job_facts", None):
             if "lane" in facts:
-                # Until now it waited for its turn.
-                self.begins()
+                # The wait for the lane is over.
+                self.mark_work_start()
             self._facts.update(facts)
-            write("job_told", **self._job, **facts)
+            emit("job_told", **self._job, **facts)
         if (progress := getattr(record, "job_progress", None)) is not None:
-            write("job_progress", **self._job, **progress)
+            emit("job_progress", **self._job, **progress)
 
 
 def _path(run: str) -> Path:

@@ -11,9 +11,9 @@ from tapemill.process.abort import AbortReason
 
 from .attempts import Attempt
 
-LOST: Final = "ended without a word; it was killed, or the machine ran out of memory"
+LOST_REASON: Final = "ended without a word; it was killed, or the machine ran out of memory"
 """Reason of an attempt that did not report its end."""
-REPLACED: Final[Mapping[Kind, str]] = {
+REPLACED_TEXT: Final[Mapping[Kind, str]] = {
     "kept": "its picture is only deinterlaced",
     "stands_in": "other pictures stand in for damaged ones",
     "empty": "it has no subtitles",
@@ -21,7 +21,7 @@ REPLACED: Final[Mapping[Kind, str]] = {
 
 
 @dataclass(frozen=True)
-class Failed:
+class FailedJob:
     """A job that failed for good."""
 
     rule: str
@@ -33,8 +33,8 @@ class Failed:
 
 
 @dataclass(frozen=True)
-class Replaced:
-    """A scene that is in its tape in another way than it should be."""
+class ReplacedScene:
+    """A scene that is not in its tape as requested."""
 
     kind: Kind
     tape: str
@@ -45,29 +45,29 @@ class Replaced:
 
 
 @dataclass(frozen=True)
-class RunFacts:
-    """How a run ended."""
+class RunOutcome:
+    """Outcome of a run. The fields are those of the event `run_ended`."""
 
-    failed: tuple[Failed, ...] = ()
-    replaced: tuple[Replaced, ...] = ()
-    """Scenes of this run, and all of the tapes that were put together in it."""
+    failed: tuple[FailedJob, ...] = ()
+    replaced: tuple[ReplacedScene, ...] = ()
+    """Replaced scenes of this run's jobs, and all of the tapes that were muxed in it."""
     tried_again: int = 0
-    """Jobs that succeeded, but not at once."""
+    """Jobs that succeeded after a retry."""
     attempts_lost: int = 0
-    """Attempts of these that failed."""
+    """Failed attempts of these."""
     lowered: int = 0
-    """Jobs that did with less memory than they should have."""
+    """Jobs that were downgraded for lack of memory."""
     interrupted: int = 0
-    """Jobs that were stopped in the middle, by Ctrl-C for instance."""
+    """Jobs that were stopped while they ran, for example by Ctrl-C."""
     not_started: int = 0
     stopped: AbortReason | None = None
-    """Why no more jobs were started before all was done."""
+    """Reason of an abort of the run."""
     missing: tuple[str, ...] = ()
-    """Files that the run was to make and that are not there, although Snakemake took all for done."""
+    """Requested files that do not exist, although Snakemake reported success."""
 
     @property
     def scenes_replaced(self) -> int:
-        """Scenes that are in their tape in another way than they should be, each once."""
+        """Number of replaced scenes, each counted once."""
         return len({(each.tape, each.scene) for each in self.replaced})
 
 
@@ -76,14 +76,14 @@ def notices_of(attempt: Attempt) -> list[JobWarning]:
     return [JobWarning(**each) for each in attempt.facts.get("notices", ())]
 
 
-def replaced_scenes(done: Iterable[Attempt]) -> Iterator[Replaced]:
-    """Scenes of jobs that are done: each once for each kind, by the job that replaced it if that was in this run."""
-    found: dict[tuple[Kind, str, str], Replaced] = {}
+def replaced_scenes(done: Iterable[Attempt]) -> Iterator[ReplacedScene]:
+    """Replaced scenes of finished jobs: once for each kind, by the job that replaced it if that was in this run."""
+    found: dict[tuple[Kind, str, str], ReplacedScene] = {}
     attempts = sorted(done, key=lambda attempt: (any(notice.scene for notice in notices_of(attempt)), attempt.log))
     for attempt in attempts:
         for notice in notices_of(attempt):
             scene = notice.scene or attempt.scene
-            if notice.kind in REPLACED:
-                row = Replaced(notice.kind, attempt.tape, scene, notice.reason, attempt.log)
+            if notice.kind in REPLACED_TEXT:
+                row = ReplacedScene(notice.kind, attempt.tape, scene, notice.reason, attempt.log)
                 found.setdefault((notice.kind, attempt.tape, scene), row)
     yield from sorted(found.values(), key=lambda each: (each.tape, each.scene, each.kind))

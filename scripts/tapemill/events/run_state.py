@@ -1,4 +1,4 @@
-"""How a run goes, by its events alone: what is planned, done, running and failed; and whether it is still there."""
+"""State of a run by its events alone: planned, done, running and failed jobs, and whether the run is alive."""
 
 from __future__ import annotations
 
@@ -18,39 +18,39 @@ from tapemill.process.liveness import RunId
 
 from .attempts import Attempt, AttemptLog, names_of_log
 from .log import Event
-from .run_outcome import LOST, Failed, RunFacts, notices_of, replaced_scenes
+from .run_outcome import LOST_REASON, FailedJob, RunOutcome, notices_of, replaced_scenes
 
-State = Literal["active", "ended", "broken off", "killed", "elsewhere"]
-"""`broken off`: Snakemake itself stumbled and ended it before its time. `killed`: its main process is gone and left no
-word. `elsewhere`: on another machine, or nobody knows where."""
+RunStatus = Literal["active", "ended", "broken off", "killed", "elsewhere"]
+"""`broken off`: an error of Snakemake's own ended it. `killed`: its main process is gone and wrote no last event.
+`elsewhere`: on another machine, or unknown."""
 
 
 @dataclass(frozen=True)
-class Count:
-    """Jobs by what became of them."""
+class JobCounts:
+    """Numbers of jobs by their state."""
 
     done: int = 0
     running: int = 0
     failed: int = 0
     to_do: int = 0
-    """Not begun, interrupted, or to be tried again."""
+    """Not started, interrupted, or to be retried."""
 
-    def __add__(self, other: Count) -> Count:
-        return Count(
+    def __add__(self, other: JobCounts) -> JobCounts:
+        return JobCounts(
             self.done + other.done, self.running + other.running, self.failed + other.failed, self.to_do + other.to_do
         )
 
     @property
     def planned(self) -> int:
-        """All of them."""
+        """Sum of all."""
         return self.done + self.running + self.failed + self.to_do
 
 
 class RunState:
-    """A run, followed by `update`."""
+    """State of a run; `update` reads new events."""
 
-    def __init__(self, run: str, folder: Path = events.FOLDER) -> None:
-        self.run = run
+    def __init__(self, name: str, folder: Path = events.FOLDER) -> None:
+        self.name = name
         self.history = AttemptLog()
         self.started: Event | None = None
         """None if the first line is lost."""
@@ -59,27 +59,27 @@ class RunState:
         self.last_event_at: datetime | None = None
         """Time of the last event."""
         self.workers_started: Counter[str] = Counter()
-        """By lane."""
+        """Number of worker starts by lane."""
         self._planned: dict[tuple[str, str], int] = {}
-        self._lines = events.EventTail(run, folder)
+        self._lines = events.EventTail(name, folder)
         self._was_alive: bool | None = None
 
     def update(self) -> bool:
-        """Read what is new; returns whether there was anything."""
-        # Before reading: what a run says last it says while it lives.
+        """Read new events; return whether there were any."""
+        # Asked before reading: a run writes its last event while it is alive.
         self._was_alive = self._is_alive()
         new = self._lines.new()
         for event in new:
-            self._take(event)
+            self._apply_event(event)
         if self._was_alive is None:
             self._was_alive = self._is_alive()
         if self.state == "killed":
-            self.history.lose_running()
+            self.history.mark_running_lost()
         return bool(new)
 
     @property
-    def state(self) -> State:
-        """What is known of the run's main process."""
+    def state(self) -> RunStatus:
+        """State of the run's main process."""
         if self.ended is not None:
             return "ended"
         if self.broken_off is not None:
@@ -90,7 +90,7 @@ class RunState:
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing more will come."""
+        """Whether no more events will follow."""
         return self.state in {"ended", "broken off", "killed"}
 
     @property
@@ -98,23 +98,23 @@ class RunState:
         """Lanes that the profile declares: `name`, `kind`, `jobs` (how many it holds)."""
         return list(self.started.facts.get("lanes", ())) if self.started else []
 
-    def counts(self) -> dict[tuple[str, str], Count]:
-        """Jobs by tape (empty if they are no work on tapes) and rule."""
+    def counts(self) -> dict[tuple[str, str], JobCounts]:
+        """Numbers of jobs by tape (empty for jobs of no tape) and rule."""
         found: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
-        gone = {(job.rule, job.tape, job.scene) for job in self._given_up()}
+        failed = {(job.rule, job.tape, job.scene) for job in self._failed_at_end()}
         known = set()
         for attempt in self.history.latest:
             known.add(attempt.names)
-            became = "failed" if attempt.names in gone else self._became(attempt)
-            found[key_of(attempt.tape, attempt.rule)][became] += 1
-        for rule, tape, _ in gone - known:
-            found[key_of(tape, rule)]["failed"] += 1
+            state = "failed" if attempt.names in failed else self._job_state(attempt)
+            found[tape_and_rule(attempt.tape, attempt.rule)][state] += 1
+        for rule, tape, _ in failed - known:
+            found[tape_and_rule(tape, rule)]["failed"] += 1
         for key, number in self._planned.items():
             found[key]["to_do"] += max(0, number - found[key].total())
-        return {key: Count(**each) for key, each in found.items()}
+        return {key: JobCounts(**each) for key, each in found.items()}
 
-    def facts(self) -> RunFacts:
-        """Outcome of the run, by the events so far."""
+    def outcome(self) -> RunOutcome:
+        """Outcome of the run by the events so far."""
         stopped = self.ended.facts.get("stopped") if self.ended else None
         return replace(
             self._outcome(list(self._failed())),
@@ -122,28 +122,28 @@ class RunState:
             missing=tuple(map(str, self.ended.facts.get("missing", ()))) if self.ended else (),
         )
 
-    def outcome_at_end(self, failed_logs: Iterable[str] = ()) -> RunFacts:
-        """Outcome of a run whose last job has ended, before its last event is written.
+    def outcome_at_end(self, failed_logs: Iterable[str] = ()) -> RunOutcome:
+        """Outcome of a run after its last job, before its last event is written.
 
-        `failed_logs` are the logs of jobs that Snakemake calls failed: some ended without an event of their own.
+        `failed_logs` are the logs of jobs that failed by Snakemake's account: some ended without an event.
         """
-        self.history.lose_running()
+        self.history.mark_running_lost()
         latest = {attempt.log: attempt for attempt in self.history.latest}
-        failed = [_failed(attempt) for log, attempt in sorted(latest.items()) if attempt.outcome == "failed"]
+        failed = [_failed_job(attempt) for log, attempt in sorted(latest.items()) if attempt.outcome == "failed"]
         for log in sorted(failed_logs):
             attempt = latest.get(log)
             if attempt is None or attempt.outcome in ("lost", "done"):
                 was_killed = attempt is not None and attempt.outcome != "done"
-                reason = LOST if was_killed else "Snakemake says why, above"
-                failed.append(Failed(*names_of_log(log), reason=reason, log=log))
+                reason = LOST_REASON if was_killed else "Snakemake says why, above"
+                failed.append(FailedJob(*names_of_log(log), reason=reason, log=log))
         return self._outcome(failed)
 
-    def _outcome(self, failed: Sequence[Failed]) -> RunFacts:
+    def _outcome(self, failed: Sequence[FailedJob]) -> RunOutcome:
         latest = self.history.latest
         done = [attempt for attempt in latest if attempt.outcome == "done"]
         names = {(job.rule, job.tape, job.scene) for job in failed}
         interrupted = [each for each in latest if each.outcome in {"stopped", "lost"}]
-        return RunFacts(
+        return RunOutcome(
             failed=tuple(failed),
             replaced=tuple(replaced_scenes(done)),
             tried_again=sum(attempt.number > 1 for attempt in done),
@@ -153,7 +153,7 @@ class RunState:
             not_started=sum(attempt.outcome == "not started" for attempt in latest),
         )
 
-    def _take(self, event: Event) -> None:
+    def _apply_event(self, event: Event) -> None:
         self.last_event_at = max(self.last_event_at or event.time, event.time)
         if event.kind == "run_started":
             self.started = event
@@ -165,59 +165,59 @@ class RunState:
             self.workers_started[str(event.facts.get("lane", ""))] += 1
         if event.kind in {"run_started", "jobs_planned"}:
             self._planned = {
-                key_of(tape, rule): int(number)
+                tape_and_rule(tape, rule): int(number)
                 for tape, rules in event.facts.get("tapes", {}).items()
                 for rule, number in rules.items()
             }
         self.history.add(event)
 
     def _is_alive(self) -> bool | None:
-        """Whether the main process is there; None if nobody knows."""
+        """Whether the main process is alive; None if unknown."""
         facts = self.started.facts if self.started else {}
         pid, _, ticks = str(facts.get("run_id", "")).partition("-")
         if facts.get("host") != socket.gethostname() or not (pid.isdecimal() and ticks.isdecimal()):
             return None
         return RunId(int(pid), int(ticks)).alive
 
-    def _became(self, attempt: Attempt) -> str:
+    def _job_state(self, attempt: Attempt) -> str:
         if attempt.outcome in {"running", "done"}:
             return str(attempt.outcome)
         return "failed" if attempt.outcome == "failed" and self._is_final(attempt) else "to_do"
 
     def _is_final(self, attempt: Attempt) -> bool:
-        """Whether Snakemake does not start the job again."""
+        """Whether Snakemake will not retry the job."""
         retries = self.started.facts.get("retries") if self.started else None
         spent = retries is not None and attempt.number > int(retries)
         return self.is_over or spent or bool(attempt.facts.get("is_final"))
 
-    def _given_up(self) -> list[Failed]:
-        """Jobs that Snakemake called failed when the run ended."""
-        return [Failed(**each) for each in self.ended.facts.get("failed", ())] if self.ended else []
+    def _failed_at_end(self) -> list[FailedJob]:
+        """Failed jobs by the last event of the run."""
+        return [FailedJob(**each) for each in self.ended.facts.get("failed", ())] if self.ended else []
 
-    def _failed(self) -> Iterator[Failed]:
+    def _failed(self) -> Iterator[FailedJob]:
         known = set()
         for attempt in sorted(self.history.latest, key=lambda attempt: attempt.log):
             if attempt.outcome == "failed" and self._is_final(attempt):
                 known.add(attempt.names)
-                yield _failed(attempt)
-        yield from (job for job in self._given_up() if (job.rule, job.tape, job.scene) not in known)
+                yield _failed_job(attempt)
+        yield from (job for job in self._failed_at_end() if (job.rule, job.tape, job.scene) not in known)
 
 
-def key_of(tape: str, rule: str) -> tuple[str, str]:
-    """Where a job is counted: its tape, or none, and its rule."""
-    # The logs of rules that work on no tape have another word in the tape's place.
+def tape_and_rule(tape: str, rule: str) -> tuple[str, str]:
+    """Key by which a job is counted: its tape, or an empty name, and its rule."""
+    # Logs of rules that work on no tape have another name in the tape's place.
     return (tape if is_of_tape(rule) else "", rule)
 
 
-def _failed(attempt: Attempt) -> Failed:
-    # What is not tried again fails of the same in every attempt; the kept log is that of this one.
+def _failed_job(attempt: Attempt) -> FailedJob:
+    # The kept log is the log of this attempt.
     log = attempt.facts.get("kept_log") or attempt.log
-    return Failed(*attempt.names, reason=str(attempt.facts.get("reason", "")), log=str(log))
+    return FailedJob(*attempt.names, reason=str(attempt.facts.get("reason", "")), log=str(log))
 
 
 def latest_run(name: str | None, folder: Path = events.FOLDER) -> RunState:
-    """The latest run, or the one that is called so, as it stands. Raises ConfigError if there is none."""
-    known = events.runs(folder)
+    """Load the run of this name, or whose name starts so; without one the latest. Raises ConfigError if none fits."""
+    known = events.list_runs(folder)
     if not known:
         raise ConfigError(
             "no run has left events here",
@@ -230,11 +230,11 @@ def latest_run(name: str | None, folder: Path = events.FOLDER) -> RunState:
         raise ConfigError(
             f"{len(fitting) or 'no'} runs here begin with {name}", file=folder, remedy=f"the latest are: {latest}"
         )
-    return of_run(name if name in fitting else fitting[-1], folder)
+    return load_run(name if name in fitting else fitting[-1], folder)
 
 
-def of_run(run: str, folder: Path = events.FOLDER) -> RunState:
-    """A run as it stands."""
-    course = RunState(run, folder)
-    course.update()
-    return course
+def load_run(name: str, folder: Path = events.FOLDER) -> RunState:
+    """Load the state of a run by its events so far."""
+    run = RunState(name, folder)
+    run.update()
+    return run

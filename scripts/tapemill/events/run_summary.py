@@ -11,12 +11,12 @@ from typing import Any
 from tapemill import events
 from tapemill.process import abort, liveness
 
-from .run_outcome import REPLACED, Failed, Replaced, RunFacts
-from .run_state import of_run
+from .run_outcome import REPLACED_TEXT, FailedJob, ReplacedScene, RunOutcome
+from .run_state import load_run
 
 
-def format_summary(run: RunFacts) -> Iterator[tuple[int, str]]:
-    """The facts as text, in blocks, each with its level of logging."""
+def format_summary(run: RunOutcome) -> Iterator[tuple[int, str]]:
+    """Format the outcome as blocks of text, each with its logging level."""
     if run.stopped:
         yield logging.ERROR, f"The run was stopped, since this would fail all other jobs too: {run.stopped.message}"
     if run.failed:
@@ -39,12 +39,12 @@ def format_summary(run: RunFacts) -> Iterator[tuple[int, str]]:
         yield logging.INFO, "Nothing failed, nothing was replaced."
 
 
-def _line_of_failed(job: Failed) -> str:
+def _line_of_failed(job: FailedJob) -> str:
     return f"  {' '.join(filter(None, (job.rule, job.tape, job.scene)))}: {job.reason}\n    log: {job.log}"
 
 
-def _line_of_replaced(scene: Replaced) -> str:
-    return f"  {scene.tape} {scene.scene}: {REPLACED[scene.kind]} ({scene.reason})\n    log: {scene.log}"
+def _line_of_replaced(scene: ReplacedScene) -> str:
+    return f"  {scene.tape} {scene.scene}: {REPLACED_TEXT[scene.kind]} ({scene.reason})\n    log: {scene.log}"
 
 
 def _count(number: int, what: str) -> str:
@@ -52,16 +52,16 @@ def _count(number: int, what: str) -> str:
 
 
 def print_summary(workflow: Any, logger: logging.Logger, *, is_ok: bool, missing: Sequence[str] = ()) -> None:
-    """At the end of a run, in Snakemake's main process: print the summary, and write it to the events.
+    """Print the summary at the end of a run, in Snakemake's main process, and emit it as an event.
 
-    `missing` are files that the run was to make and that are not there; the caller reports them on the terminal.
+    `missing` are requested files that do not exist; the caller prints them.
     """
-    outcome = of_run(events.current()).outcome_at_end(_failed_logs(workflow))
+    outcome = load_run(events.run_name()).outcome_at_end(_failed_logs(workflow))
     found = replace(outcome, stopped=abort.abort_reason(liveness.own_run().id), missing=tuple(missing))
     plain = asdict(found) | {"stopped": found.stopped and found.stopped.message}
-    events.write("run_ended", is_ok=is_ok, **plain)
+    events.emit("run_ended", is_ok=is_ok, **plain)
     for level, text in format_summary(found):
-        # As a whole: Snakemake's own log shows the message before its arguments are put in.
+        # Without arguments: Snakemake's own log shows the message before its arguments are put in.
         logger.log(level, text)
 
 

@@ -1,12 +1,11 @@
-"""What became of the jobs of a run: the notes that they leave beside Snakemake's bookkeeping.
+"""Retry records of the jobs of a run: why attempts failed, and when the next one may start.
 
-Snakemake tries a failed job again without knowing why it failed. A note says: an error that will not pass is not tried
-again, and a job that ran out of memory begins one step lower. After the run the notes of all jobs say what failed, what
-was tried again and what was done differently than asked (`of_run`). A job of which there is nothing to say leaves none,
-but on a cluster it leaves a note that it is done, for the others of its group (`groups`).
+Snakemake retries a failed job without knowing why it failed. By its record, a permanent error is not retried, and a
+job that ran out of memory starts with a smaller model or smaller tiles. A job without failures leaves no record, but
+on a cluster it leaves one that it is done, for the other jobs of its group (`cluster.group_cleanup`).
 
-They are for the run that wrote them, and stay until the next one begins (`begin`). No damage is done if the machine
-stops while one is written, so nothing is synced to disk.
+Records are for the run that wrote them, and stay until the next run starts (`remove_old_records`). Losing one in a
+power failure does no harm, so nothing is synced to disk. Readers of a run's history use the event log instead.
 """
 
 from __future__ import annotations
@@ -14,48 +13,46 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from tapemill.core.errors import OutOfMemory, SceneError, TapemillError, TransientError
-from tapemill.core.job_warnings import JobWarning
 from tapemill.events.attempts import names_of_log
-from tapemill.events.run_outcome import LOST
+from tapemill.events.run_outcome import LOST_REASON
 from tapemill.process import heartbeat
 
 LOG = logging.getLogger("tapemill.jobs")
 
-NOTES = heartbeat.NOTES
+RECORDS = heartbeat.NOTES
 JOBS = "jobs"
 
-Kind = Literal["memory", "transient", "lost", "scene", "fatal", "fault"]
-"""`memory`, `transient`, `scene`, `fatal`: by the class of the error. `lost`: the job ended without a word, as a killed
-process does. `fault`: an error that nobody foresaw."""
-State = Literal["running", "failed", "done", "stopped", "not started"]
+FailureKind = Literal["memory", "transient", "lost", "scene", "fatal", "fault"]
+"""`memory`, `transient`, `scene`, `fatal`: by the class of the error. `lost`: no end was reported, as after a kill.
+`fault`: an unexpected exception."""
+AttemptState = Literal["running", "failed", "done", "stopped", "not started"]
 
-# What nobody foresaw may be a hiccup of a driver; twice the same hiccup is none.
-FAULTS = 2
+# One unexpected exception may be a passing error of a driver, two are not.
+MAX_FAULTS = 2
 
 
 @dataclass(frozen=True)
 class Failure:
     """One attempt that failed."""
 
-    kind: Kind
+    kind: FailureKind
     error: str
     """Name of its class."""
     message: str
     """All of it, several lines."""
     exit_code: int
     log: str = ""
-    """Where the log of this attempt was kept; empty if it is lost."""
+    """Path of the kept log of this attempt; empty if it is lost."""
 
     @classmethod
     def of(cls, error: Exception, log: Path) -> Failure:
-        """What an exception means for the next attempt."""
-        kind: Kind = "fault"
+        """Classify an exception by what it means for the next attempt."""
+        kind: FailureKind = "fault"
         if isinstance(error, TapemillError):
             kind = "scene" if isinstance(error, SceneError) else "fatal"
             if isinstance(error, TransientError):
@@ -65,35 +62,32 @@ class Failure:
 
     @property
     def text(self) -> str:
-        """All of it, with its class."""
+        """Class and message."""
         return f"{self.error}: {self.message}" if self.error else self.message
 
     @property
     def reason(self) -> str:
-        """In one line."""
+        """First line of `text`."""
         return self.text.partition("\n")[0]
 
 
 @dataclass(frozen=True)
-class JobNote:
-    """What there is to say of one job."""
+class RetryRecord:
+    """Failed attempts and state of one job. The fields are those of the JSON file."""
 
     log: str
-    """Its log file, `logs/{rule}/{tape}/{scene}.log`. No two jobs share one."""
-    state: State = "running"
+    """Log of the job, `logs/{rule}/{tape}/{scene}.log`. No two jobs share one."""
+    state: AttemptState = "running"
     failures: tuple[Failure, ...] = ()
-    """One for each attempt that failed, in order."""
-    notices: tuple[JobWarning, ...] = ()
-    """Of the attempt that succeeded."""
+    """Failed attempts, in order."""
     rests_until_s: float = 0.0
-    """When the next attempt may begin, in seconds since 1970. Clocks of two machines may disagree by some seconds."""
+    """Earliest start of the next attempt, in seconds since 1970. Clocks of two machines may differ by some seconds."""
 
     @classmethod
-    def from_plain(cls, plain: dict[str, Any]) -> JobNote:
-        """From JSON values."""
+    def from_plain(cls, plain: dict[str, Any]) -> RetryRecord:
+        """Build a record from JSON values."""
         failures = tuple(Failure(**each) for each in plain["failures"])
-        notices = tuple(JobWarning(**each) for each in plain["notices"])
-        return cls(plain["log"], plain["state"], failures, notices, plain["rests_until_s"])
+        return cls(plain["log"], plain["state"], failures, plain["rests_until_s"])
 
     @property
     def names(self) -> tuple[str, str, str]:
@@ -102,116 +96,107 @@ class JobNote:
 
     @property
     def job(self) -> dict[str, Any]:
-        """What events say of the job and its next attempt."""
+        """Fields of the job and its next attempt in events."""
         rule, tape, scene = self.names
         return {"rule": rule, "tape": tape, "scene": scene, "log": self.log, "attempt": len(self.failures) + 1}
 
     @property
     def is_final(self) -> bool:
-        """Whether the last error is one that another attempt cannot heal."""
+        """Whether another attempt would fail with the same error."""
         if not self.failures:
             return False
         faults = sum(failure.kind == "fault" for failure in self.failures)
-        return self.failures[-1].kind in ("scene", "fatal") or faults >= FAULTS
+        return self.failures[-1].kind in ("scene", "fatal") or faults >= MAX_FAULTS
 
 
-def begin(run: str) -> None:
-    """Forget earlier runs. Called once, by the main process of the run with this id."""
-    for old in NOTES.iterdir() if NOTES.is_dir() else ():
+def remove_old_records(run: str) -> None:
+    """Delete the records of earlier runs. Called once, by the main process of the run with this id."""
+    for old in RECORDS.iterdir() if RECORDS.is_dir() else ():
         if old.name != run:
             shutil.rmtree(old, ignore_errors=True) if old.is_dir() else old.unlink()
 
 
-def steps_down(run: str | None, log: Path) -> int:
-    """How many steps below what was asked the job that writes `log` has to begin, in the run with this id."""
-    note = _read(run, log)
-    return sum(failure.kind == "memory" for failure in note.failures) if note else 0
+def oom_count(run: str | None, log: Path) -> int:
+    """Attempts of the job that writes `log` that ran out of memory in this run: steps by which to downgrade it."""
+    record = _read(run, log)
+    return sum(failure.kind == "memory" for failure in record.failures) if record else 0
 
 
-def before(run: str | None, log: Path) -> JobNote:
-    """What the next attempt of the job that writes `log` has to know, in the run with this id (None: in no run).
+def load(run: str | None, log: Path) -> RetryRecord:
+    """Load the record of the job that writes `log` for its next attempt, in the run with this id (None: in no run).
 
-    An attempt that never said how it ended was lost.
+    An attempt that did not report its end counts as lost.
     """
-    note = _read(run, log)
-    if note is None or note.state == "done":
-        return JobNote(str(log))
-    if note.state != "running":
-        return note
-    return replace(note, failures=(*note.failures, Failure("lost", "", LOST, TransientError.exit_code)))
+    record = _read(run, log)
+    if record is None or record.state == "done":
+        return RetryRecord(str(log))
+    if record.state != "running":
+        return record
+    return replace(record, failures=(*record.failures, Failure("lost", "", LOST_REASON, TransientError.exit_code)))
 
 
-def started(run: str | None, note: JobNote) -> None:
-    """Note that an attempt is on its way, after the failures in `note`."""
-    _write(run, replace(note, state="running"))
+def record_start(run: str | None, record: RetryRecord) -> None:
+    """Record that an attempt has started, after the failures in `record`."""
+    _write(run, replace(record, state="running"))
 
 
-def failed(run: str | None, note: JobNote, failure: Failure) -> None:
-    """Note how it ended, if it failed."""
-    _write(run, replace(note, state="failed", failures=(*note.failures, failure)))
+def record_failure(run: str | None, record: RetryRecord, failure: Failure) -> None:
+    """Record that the attempt failed."""
+    _write(run, replace(record, state="failed", failures=(*record.failures, failure)))
 
 
-def postponed(run: str | None, note: JobNote, until_s: float) -> None:
-    """Note when the next attempt may begin, after the failures in `note`."""
-    _write(run, replace(note, state="failed", rests_until_s=until_s))
+def record_backoff(run: str | None, record: RetryRecord, until_s: float) -> None:
+    """Record the earliest start of the next attempt, in seconds since 1970, after the failures in `record`."""
+    _write(run, replace(record, state="failed", rests_until_s=until_s))
 
 
-def succeeded(run: str | None, note: JobNote, notices: Sequence[JobWarning] = (), *, always: bool = False) -> None:
-    """Note how it ended, if it succeeded; `always`, or if there is something to say."""
-    if note.failures or notices or always:
-        _write(run, replace(note, state="done", notices=tuple(notices)))
+def record_success(run: str | None, record: RetryRecord, *, always: bool = False) -> None:
+    """Record that the job is done, if earlier attempts failed or `always`; otherwise delete its record."""
+    if record.failures or always:
+        _write(run, replace(record, state="done"))
     elif run is not None:
-        _note(run, Path(note.log)).unlink(missing_ok=True)
+        _record_path(run, Path(record.log)).unlink(missing_ok=True)
 
 
-def stopped(run: str | None, note: JobNote) -> None:
-    """Note that somebody wanted the job to end."""
-    _write(run, replace(note, state="stopped"))
+def record_stop(run: str | None, record: RetryRecord) -> None:
+    """Record that the attempt was stopped by a signal."""
+    _write(run, replace(record, state="stopped"))
 
 
-def not_started(run: str | None, note: JobNote) -> None:
-    """Note that the job was left alone, because the run is about to end."""
-    _write(run, replace(note, state="not started"))
+def record_not_started(run: str | None, record: RetryRecord) -> None:
+    """Record that the job did not start because the run is about to end."""
+    _write(run, replace(record, state="not started"))
 
 
 def is_done(run: str, log: Path) -> bool:
-    """Whether the job that writes `log` left word that it is done."""
-    note = _read(run, log)
-    return note is not None and note.state == "done"
+    """Whether the job that writes `log` recorded that it is done."""
+    record = _read(run, log)
+    return record is not None and record.state == "done"
 
 
-def of_run(run: str) -> Iterator[JobNote]:
-    """The notes of all jobs of a run, in the order of their logs' names."""
-    for path in sorted((NOTES / run / JOBS).rglob("*.json")):
-        try:
-            yield JobNote.from_plain(json.loads(path.read_text(encoding="utf-8")))
-        except (ValueError, KeyError, TypeError):
-            LOG.warning("%s is damaged and left out", path)
-
-
-def _read(run: str | None, log: Path) -> JobNote | None:
-    """The note as it stands; None if there is none, or if it is damaged."""
+def _read(run: str | None, log: Path) -> RetryRecord | None:
+    """Read a record; None if there is none, or if it is damaged."""
     if run is None:
         return None
     try:
-        return JobNote.from_plain(json.loads(_note(run, log).read_text(encoding="utf-8")))
+        return RetryRecord.from_plain(json.loads(_record_path(run, log).read_text(encoding="utf-8")))
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
 
 
-def _note(run: str, log: Path) -> Path:
-    return NOTES / run / JOBS / log.with_suffix(".json")
+def _record_path(run: str, log: Path) -> Path:
+    return RECORDS / run / JOBS / log.with_suffix(".json")
 
 
-def _write(run: str | None, note: JobNote) -> None:
-    """Whole or not at all. A full disk must not hide the error that was to be noted."""
+def _write(run: str | None, record: RetryRecord) -> None:
+    """Write a record atomically. A full disk must not hide the error to be recorded."""
     if run is None:
         return
-    path = _note(run, Path(note.log))
+    path = _record_path(run, Path(record.log))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(".partial")
-        partial.write_text(json.dumps(asdict(note)), encoding="utf-8", errors="backslashreplace")
+        partial.write_text(json.dumps(asdict(record)), encoding="utf-8", errors="backslashreplace")
         partial.replace(path)
     except OSError as error:
-        LOG.warning("the note %s cannot be written: %s", path, error)
+        LOG.warning("the retry record %s cannot be written: %s", path, error)

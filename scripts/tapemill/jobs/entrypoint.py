@@ -1,4 +1,4 @@
-"""What every job script does around its one function call: log, versions, errors, the configured ffmpeg."""
+"""Entry point of job scripts: log, retry policy, errors, events and the configured ffmpeg around one function call."""
 
 from __future__ import annotations
 
@@ -22,78 +22,77 @@ from tapemill.process import liveness, signals
 from tapemill.storage import disk_space, mtimes
 
 from . import attempt_store, retry
-from .attempt_store import JobNote
+from .attempt_store import RetryRecord
 
 LOG = logging.getLogger("tapemill")
 
-STOP_S = 1.0
+EXIT_TIMEOUT_S = 1.0
 
 
-def run(main: Callable[[Any], Sequence[JobWarning] | None], job: Any) -> None:
+def run_job(main: Callable[[Any], Sequence[JobWarning] | None], job: Any) -> None:
     """Run `main(job)` with the rule's log file open; end with the exit code of the error's class if it fails.
 
-    A TapemillError is shown as its message alone, on the terminal and in the log. Anything else is a fault of
-    Tapemill, and keeps its traceback. An error that will not pass is not tried again, before another attempt at what
-    may pass there is a pause, and a fatal error ends the run. The job ends with its run; at Ctrl-C or SIGTERM it
-    removes what is half-made and ends.
+    Of a TapemillError only the message is printed and logged. Any other exception is a defect of Tapemill and keeps its
+    traceback. Retries follow the policy of `retry`. The job ends with its run; at Ctrl-C or SIGTERM it removes
+    unfinished files and ends.
     """
     log = Path(job.log[0])
     current = liveness.current_run()
     run_id = current.id if current else None
-    # In a job of a cluster they are two: a process there, and the run's main process elsewhere.
-    masters = {master for master in (liveness.supervisor(), current) if master}
-    if not all(master.alive for master in masters):
-        # Killed while this process was starting. The log may be the next run's by now.
-        _stop()
-    past = attempt_store.before(run_id, log)
+    # A job on a cluster has two: a process on the node, and the run's main process on another machine.
+    supervisors = {supervisor for supervisor in (liveness.supervisor(), current) if supervisor}
+    if not all(supervisor.alive for supervisor in supervisors):
+        # Killed while this process was starting. The log may belong to the next run by now.
+        _exit_now()
+    past = attempt_store.load(run_id, log)
     try:
         with disk_space.translate_os_errors(log):
             _open_log(log)
     except TapemillError as error:
-        sys.exit(_said(error))
-    retry.leave_if_final(past)
-    attempt_store.started(run_id, past)
-    work = events.AttemptEventHandler(past.job)
-    work.started(**_held(job))
-    logging.getLogger().addHandler(work)
-    for master in masters:
-        liveness.watch(master, _stop)
+        sys.exit(_print_error(error))
+    retry.exit_if_final(past)
+    attempt_store.record_start(run_id, past)
+    handler = events.AttemptEventHandler(past.job)
+    handler.emit_start(**_job_facts(job))
+    logging.getLogger().addHandler(handler)
+    for supervisor in supervisors:
+        liveness.watch(supervisor, _exit_now)
     LOG.info("rule %s, Python %s on %s", job.rule, platform.python_version(), platform.machine())
     ffmpeg.set_binary(job.config.get("ffmpeg"))
     started = time.monotonic()
     try:
         with signals.stoppable():
             signals.watch_stop_file(run_id)
-            retry.recover(run_id, past)
-            retry.leave_if_stopped(run_id, past)
-            work.begins()
-            made = [Path(file) for file in getattr(job, "output", ())]
-            with disk_space.translate_os_errors((made or [log])[0]):
+            retry.wait_backoff(run_id, past)
+            retry.exit_if_aborted(run_id, past)
+            handler.mark_work_start()
+            outputs = [Path(file) for file in getattr(job, "output", ())]
+            with disk_space.translate_os_errors((outputs or [log])[0]):
                 mtimes.clamp_future_mtimes(getattr(job, "input", ()))
-                disk_space.check_job(made, getattr(job, "resources", {}), job.config)
+                disk_space.check_job(outputs, getattr(job, "resources", {}), job.config)
                 notices = main(job)
     except signals.Stopped as stop:
         LOG.error("stopped by %s; the next run does this job again", stop.signal.name)
-        attempt_store.stopped(run_id, past)
-        work.ended("job_stopped")
+        attempt_store.record_stop(run_id, past)
+        handler.emit_end("job_stopped")
         sys.exit(stop.exit_code)
     except TapemillError as error:
         LOG.error("%s: %s", type(error).__name__, error)
-        _failed(run_id, past, error, work)
+        _failed(run_id, past, error, handler)
         # Snakemake prints the whole script's traceback for an exception; the message is what the operator needs.
         sys.exit(error.exit_code)
     except Exception as error:
         LOG.exception("rule %s failed unexpectedly", job.rule)
-        _failed(run_id, past, error, work)
+        _failed(run_id, past, error, handler)
         raise
-    attempt_store.succeeded(run_id, past, notices or (), always=liveness.has_supervisor())
-    work.ended("job_done", notices=[asdict(notice) for notice in notices or ()])
+    attempt_store.record_success(run_id, past, always=liveness.has_supervisor())
+    handler.emit_end("job_done", notices=[asdict(notice) for notice in notices or ()])
     LOG.info("done in %.1f s", time.monotonic() - started)
 
 
-def _failed(run_id: str | None, past: JobNote, error: Exception, work: events.AttemptEventHandler) -> None:
-    failure, is_final = retry.note_failure(run_id, past, error)
-    work.ended(
+def _failed(run_id: str | None, past: RetryRecord, error: Exception, handler: events.AttemptEventHandler) -> None:
+    failure, is_final = retry.handle_failure(run_id, past, error)
+    handler.emit_end(
         "job_failed",
         kind=failure.kind,
         error=failure.error,
@@ -103,47 +102,47 @@ def _failed(run_id: str | None, past: JobNote, error: Exception, work: events.At
     )
 
 
-def _held(job: Any) -> dict[str, Any]:
-    """What the job was given, for the events."""
+def _job_facts(job: Any) -> dict[str, Any]:
+    """Threads and expected seconds of the job, for its events."""
     facts = {"threads": getattr(job, "threads", None)}
     facts["expected_s"] = dict(getattr(job, "resources", {}).items()).get("expected_s")
     return {name: value for name, value in facts.items() if isinstance(value, int)}
 
 
-def _said(error: TapemillError) -> int:
-    """Tell the terminal, where there is no log, and return the exit code."""
+def _print_error(error: TapemillError) -> int:
+    """Print an error to the terminal, where there is no log, and return its exit code."""
     sys.stderr.write(f"{type(error).__name__}: {error}\n")
     return error.exit_code
 
 
 class _QuietHandler(logging.FileHandler):
-    """A log on a full disk loses lines; the job's own error says why, and a traceback for each line would hide it."""
+    """Log file that ignores write errors: on a full disk a traceback for each line would hide the job's own error."""
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  logging's own name
         del record
 
     def close(self) -> None:
-        """Its last lines may find no room either."""
+        """Close the file; the disk may be full."""
         with suppress(OSError):
             super().close()
 
 
-def _stop() -> None:
-    """End this process at once; ffmpeg, and a worker that works for it, go with it."""
-    # A thread that cannot write, to a terminal that was stopped for instance, may hold the lock that the log needs.
-    late = threading.Timer(STOP_S, os._exit, [TransientError.exit_code])
-    late.daemon = True
-    late.start()
+def _exit_now() -> None:
+    """End this process at once, and with it ffmpeg and the worker that runs its function."""
+    # A thread that blocks while writing, for instance to a stopped terminal, may hold the lock of the log.
+    timer = threading.Timer(EXIT_TIMEOUT_S, os._exit, [TransientError.exit_code])
+    timer.daemon = True
+    timer.start()
     LOG.error("the run this job belongs to is gone, so the job stops")
     os._exit(TransientError.exit_code)
 
 
 def _open_log(path: Path) -> None:
-    """Everything to the log file, warnings and errors to the terminal as well."""
+    """Send all records to the log file, warnings to the terminal as well."""
     formatter = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
     terminal = logging.StreamHandler()
     terminal.setLevel(logging.WARNING)
-    # Of a failed job Snakemake shows the whole log, with the error at its end: once is enough.
+    # Snakemake prints the whole log of a failed job, with the error at its end: once is enough.
     terminal.addFilter(lambda record: record.levelno < logging.ERROR)
     path.parent.mkdir(parents=True, exist_ok=True)
     handlers: list[logging.Handler] = [terminal]

@@ -174,7 +174,7 @@ def _start(config: WorkerConfig) -> None:
         for line in _lines(output.fileno(), config.start_limit_s):
             if line == "ready":
                 seconds = round(time.monotonic() - start_s, 3)
-                events.write("worker_started", lane=config.lane.name, pid=process.pid, seconds=seconds)
+                events.emit("worker_started", lane=config.lane.name, pid=process.pid, seconds=seconds)
                 return
             if line.startswith("failed "):
                 raise pickle.loads(bytes.fromhex(line.removeprefix("failed ")))  # noqa: S301  from our own child

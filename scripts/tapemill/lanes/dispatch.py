@@ -52,7 +52,7 @@ def run_on_lane(job: Any, function: Callable[..., Any], /, **arguments: Any) -> 
         device=Device(
             lane.kind,
             settings.memory_share,
-            degrade_level=attempt_store.steps_down(run.id if run else None, Path(job.log[0])),
+            degrade_level=attempt_store.oom_count(run.id if run else None, Path(job.log[0])),
         ),
         label=" ".join([job.rule, *map(str, job.wildcards)]),
         ffmpeg=job.config.get("ffmpeg"),

@@ -1,7 +1,8 @@
 """Samples of an audio track, each at its true time.
 
-A track is placed on a timeline of samples that begins at a given time of the file's clock. Gaps of its time stamps
-become silence; deviations as small as jitter are ignored. Read with PyAV, from shortly before the requested part.
+A track is placed on a timeline of samples that begins at a given time of the file's clock, by the rule of
+`audio_placement`: gaps of its time stamps become silence, jitter is ignored. Read with PyAV, from shortly before the
+requested part.
 """
 
 from __future__ import annotations
@@ -19,11 +20,9 @@ from av.container import InputContainer
 
 from tapemill.core.timing import round_half_up
 
+from .audio_placement import BlockPlacer
 from .probe import open_media
 
-# Time stamps may be off by this much without a sample being moved: jitter of recorders, rounding of containers that
-# count milliseconds. More is a gap or a jump. It is the largest possible offset of audio and video.
-JITTER_S = Fraction(5, 1000)
 # Decoders need some packets before the first correct sample (bit reservoir, overlap). If a seek lands too late, the
 # next one goes further back; None is the start of the file.
 SEEKS_BACK_S = (Fraction(1), Fraction(15), None)
@@ -86,16 +85,19 @@ def read_blocks(
         if start_s is not None:
             with suppress(av.error.FFmpegError):  # a file without an index is read from its start
                 container.seek(int(start_s / Fraction(stream.time_base or 1)), stream=stream, backward=True)
-        following: int | None = None
-        for frame in _same_rate(_frames(container, stream), rate_hz):
+        placer = BlockPlacer(rate_hz)
+        for number, frame in enumerate(_same_rate(_frames(container, stream), rate_hz)):
             samples = _as_float(frame)
             if samples.shape[0] != channels:
                 samples = np.repeat(samples.mean(axis=0, keepdims=True), channels, axis=0)
-            position = _position(frame, origin_s, rate_hz, following)
-            if following is None and start_s is not None:
-                position = _counted(position, frame.samples, stream, origin_s, rate_hz)
-            yield position, samples
-            following = position + samples.shape[1]
+            stated = _stated_position(frame, origin_s, rate_hz)
+            if number == 0 and start_s is not None:
+                stated = _counted(stated or 0, frame.samples, stream, origin_s, rate_hz)
+            placer.add(samples, samples.shape[1], stated)
+            if placer.is_full:
+                yield _next_block(placer)
+        while placer.is_pending:
+            yield _next_block(placer)
 
 
 def mean_square_per_frame(
@@ -183,13 +185,17 @@ def _as_float(frame: AudioFrame) -> np.ndarray:
     return ((samples.astype(np.float64) - (128 if kind == "u8" else 0)) / scale).astype(np.float32)
 
 
-def _position(frame: AudioFrame, origin_s: Fraction, rate_hz: int, following: int | None) -> int:
+def _next_block(placer: BlockPlacer) -> tuple[int, np.ndarray]:
+    position, samples = placer.take()
+    placer.advance_to(position + samples.shape[1])
+    return position, samples
+
+
+def _stated_position(frame: AudioFrame, origin_s: Fraction, rate_hz: int) -> int | None:
+    """Return the position that the time stamp states, None without one."""
     if frame.pts is None or frame.time_base is None:
-        return 0 if following is None else following
-    stated = round_half_up((frame.pts * Fraction(frame.time_base) - origin_s) * rate_hz)
-    if following is not None and abs(stated - following) <= JITTER_S * rate_hz:
-        return following
-    return stated
+        return None
+    return round_half_up((frame.pts * Fraction(frame.time_base) - origin_s) * rate_hz)
 
 
 def _counted(position: int, packet: int, stream: AudioStream, origin_s: Fraction, rate_hz: int) -> int:

@@ -1,4 +1,4 @@
-"""Packet scan of a capture: time stamps of its frames and their irregularities. Nothing is decoded."""
+"""Packet scan of a file: time stamps of its frames and their irregularities. Nothing is decoded."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from av.container import InputContainer
 
 from tapemill.core.errors import InputError
 
-from .probe import open_media
+from .probe import open_media, probe
 
 # Decoding time stamps go back by no more than jitter; those of a restarted recorder or of joined files by more.
 JUMP_BACK_S = 1
@@ -30,7 +30,10 @@ class PacketIndex:
     """Result of reading all packets of a file."""
 
     times: np.ndarray
-    """Presentation time of each frame, sorted, in the stream's time base. shape = (packets,), int64."""
+    """Presentation time of each frame, sorted, in the stream's time base. shape = (packets,), int64.
+
+    Packets that are never shown (edit lists) are left out.
+    """
     key_times: np.ndarray
     """The same of key frames."""
     last_duration: int
@@ -131,6 +134,11 @@ class _PacketCollector:
         if self._before is not None and self._before - order > self._far_back:
             self.jumps.append((self._before * self.base, order * self.base))
         self._before = order
+
+
+def frame_count(path: Path) -> int:
+    """Return the number of frames in a clip, by its packets. Raises InputError if it is no video or has none."""
+    return len(scan_packets(path, probe(path).picture.stream_index).times)
 
 
 def is_encrypted(path: Path, stream_index: int) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -10,7 +9,6 @@ from pathlib import Path
 import av
 import av.error
 import av.stream
-import numpy as np
 from av import AudioStream, VideoFrame, VideoStream
 from av.container import InputContainer
 
@@ -138,34 +136,6 @@ def open_media(path: Path, *, demuxer: str | None = None) -> InputContainer:
     return container
 
 
-def packet_times(path: Path, stream_index: int) -> tuple[np.ndarray, int]:
-    """Return the sorted presentation time stamps of all packets of a stream, and the duration of the last one.
-
-    Both are in the stream's time base. shape = (packets,), int64. Reads the whole file. Packets that are never shown
-    (edit lists) are left out. Raises InputError if there are none.
-    """
-    times: list[int] = []
-    last = (-math.inf, 0)
-    with open_media(path) as container:
-        stream = container.streams[stream_index]
-        try:
-            for packet in container.demux(stream):
-                if packet.size == 0 or packet.is_discard:
-                    continue
-                time = packet.pts if packet.pts is not None else packet.dts
-                if time is None:
-                    continue
-                times.append(time)
-                last = max(last, (time, packet.duration or 0))
-        except av.error.FFmpegError:
-            # A damaged tail: the readable part counts, the caller compares it with the stated duration.
-            if not times:
-                raise
-    if not times:
-        raise InputError("this file has no frames", file=path, remedy="the recording is empty; capture it again")
-    return np.sort(np.array(times, dtype=np.int64)), int(last[1])
-
-
 def _video_info(container: InputContainer, stream: VideoStream, path: Path) -> VideoStreamInfo:
     context = stream.codec_context
     frame = _first_frame(container, stream, path)
@@ -226,8 +196,3 @@ def _audio_info(stream: AudioStream) -> AudioStreamInfo:
         language=stream.language or "",
         title=str(stream.metadata.get("title", "")),
     )
-
-
-def frame_count(path: Path) -> int:
-    """Return the number of frames in a clip, by its packets."""
-    return len(packet_times(path, probe(path).picture.stream_index)[0])

@@ -25,12 +25,12 @@ def fetch_models(
     registry: Path | None = None,
     lock: Path = LOCK,
     folder: Path = FOLDER,
-    describe: Describe | None = None,
+    describe: Describe,
 ) -> None:
     """Ensure that every model of `names` (names or files) exists, is of one of `kinds`, and is the pinned one.
 
     Missing files with a URL are fetched into `folder`; broken downloads are resumed. A file without a hash in `lock` is
-    inspected by `describe` (if given; it raises ModelError for what is no model) and pinned. A fetched file that fails
+    inspected by `describe`, which raises ModelError for what is no model, and pinned. A fetched file that fails
     a check is renamed to `.rejected`, a file of the user's own is refused and stays.
     Raises ConfigError, ModelError, and DiskFull.
     """
@@ -82,23 +82,20 @@ def _reject(model: Model, file: Path) -> Path:
     return rejected
 
 
-def _pin_first_use(model: Model, kinds: Collection[Kind], lock: Path, describe: Describe | None) -> None:
+def _pin_first_use(model: Model, kinds: Collection[Kind], lock: Path, describe: Describe) -> None:
     """Inspect a file without a hash and pin it. Raises ModelError if it is not the expected kind of model."""
-    found = None
     try:
-        if describe is not None:
-            found = describe(model.path)
-            _check_found(model, found, kinds)
+        found = describe(model.path)
+        _check_found(model, found, kinds)
     except ModelError as error:
         if model.url is None:
             raise
         raise ModelError(error.what, file=_reject(model, model.path), remedy=error.remedy) from error
     own: dict[str, str | int] = {}
     if model.is_own:
-        # Only the recogniser itself can inspect speech models.
-        own = {"kind": "speech"} if found is None else {"kind": found.kind, "scale": found.scale}
+        own = {"kind": found.kind, **({"scale": found.scale} if found.scale else {})}
     pin_model(lock, model.name, model.path, fingerprint.sha256(model.path), **own)
-    what = "" if found is None else f": {found.architecture}, {found.kind}, scale {found.scale}"
+    what = f": {found.architecture}, {found.kind}" + (f", scale {found.scale}" if found.scale else "")
     LOG.warning("%s is pinned in %s from now on%s; a changed file will be refused", model.path, lock, what)
 
 

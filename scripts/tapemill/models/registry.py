@@ -60,11 +60,11 @@ class Model:
 
 @dataclass(frozen=True)
 class Description:
-    """Properties found in the file of a restoration network."""
+    """Properties found in the file of a model."""
 
     kind: Kind
-    scale: int
-    """Upscaling factor."""
+    scale: int | None
+    """Upscaling factor; None for speech."""
     architecture: str
 
 

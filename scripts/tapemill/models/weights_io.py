@@ -15,6 +15,8 @@ from tapemill.core.errors import ModelError
 if TYPE_CHECKING:
     from torch import Tensor
 
+# Wrappers around wrappers: a file may hold a table that holds itself.
+MOST_WRAPPERS: Final = 16
 # Keys of trainers around the weights: averaged ones (EMA) before raw ones, which are for resuming training.
 WRAPPERS: Final = ("params_ema", "params-ema", "params", "model_state_dict", "state_dict", "model", "net", "generator")
 # torch.nn.DataParallel, and Lightning for a model that is an attribute of another.
@@ -40,19 +42,27 @@ def load_state_dict(path: Path) -> dict[str, Tensor]:
     copy them before the file is changed. Raises ModelError for a file that is missing, damaged, contains code, or has
     no state dict.
     """
+    return _state(load_content(path), path)
+
+
+def load_content(path: Path, *, compression: int = 1) -> Any:
+    """Load what a file of weights holds, on the CPU: tensors and plain values; nothing in it is run.
+
+    The parts of an archive may be compressed to 1 / `compression` of their size; torch itself compresses nothing.
+
+    Raises ModelError for a file that is missing, damaged, or contains code.
+    """
     try:
         with path.open("rb") as stream:
             start = stream.read(HEADER_AT + 1)
         if start[HEADER_AT:] == b"{":
-            content = _safetensors(path)
-        elif start.startswith(ZIP):
-            _check_archive(path)
-            content = _torch(path, mapped=True)
-        else:
-            content = _torch(path, mapped=False)
+            return _safetensors(path)
+        if start.startswith(ZIP):
+            _check_archive(path, compression)
+            return _torch(path, mapped=compression == 1)
+        return _torch(path, mapped=False)
     except OSError as error:
         raise ModelError(f"the weights cannot be read: {error}", file=path, remedy=_FETCH_AGAIN) from error
-    return _state(content, path)
 
 
 def _safetensors(path: Path) -> dict[str, Tensor]:
@@ -65,7 +75,7 @@ def _safetensors(path: Path) -> dict[str, Tensor]:
         raise _damaged(path, error) from error
 
 
-def _check_archive(path: Path) -> None:
+def _check_archive(path: Path, compression: int) -> None:
     """Raise ModelError for an archive that is not whole, or is a program of TorchScript."""
     try:
         with zipfile.ZipFile(path) as archive:
@@ -80,10 +90,10 @@ def _check_archive(path: Path) -> None:
             remedy="take the model's plain weights, as .pth or .safetensors",
         )
     # torch compresses nothing, so the content of a file is never larger than the file.
-    if any(part.compress_type != zipfile.ZIP_STORED for part in parts):
+    if compression == 1 and any(part.compress_type != zipfile.ZIP_STORED for part in parts):
         raise _damaged(path, ValueError("parts of it are compressed, which no program of torch's does"))
     pickles = sum(part.file_size for part in parts if part.filename.endswith(".pkl"))
-    if sum(part.file_size for part in parts) > path.stat().st_size or pickles > LARGEST_PICKLE:
+    if sum(part.file_size for part in parts) > compression * path.stat().st_size or pickles > LARGEST_PICKLE:
         raise _damaged(path, ValueError("its parts say that they are larger than they can be"))
 
 
@@ -109,31 +119,35 @@ def _torch(path: Path, *, mapped: bool) -> Any:
 
 def _state(content: Any, path: Path) -> dict[str, Tensor]:
     """Remove wrappers and common prefixes."""
-    import torch
-
-    while isinstance(content, Mapping):
+    for _ in range(MOST_WRAPPERS):
+        if not isinstance(content, Mapping):
+            break
         inner = [content[key] for key in WRAPPERS if isinstance(content.get(key), Mapping)]
         if not inner and len(content) == 1:
             inner = [value for value in content.values() if isinstance(value, Mapping)]
         if not inner:
             break
         content = inner[0]
+    else:
+        raise _no_state(path, "its tables lie in each other without end")
     if not isinstance(content, Mapping) or not content:
         raise _no_state(path, f"it holds {type(content).__name__}")
-    others = [key for key, value in content.items() if not isinstance(key, str) or not isinstance(value, torch.Tensor)]
-    if others:
-        raise _no_state(path, f"{others[0]!r} in it is no tensor")
+    check_sizes(content, path)
     state = dict(content)
-    _check_sizes(state, path)
     for prefix in PREFIXES:
         if all(key.startswith(prefix) for key in state):
             state = {key.removeprefix(prefix): tensor for key, tensor in state.items()}
     return state
 
 
-def _check_sizes(state: Mapping[str, Tensor], path: Path) -> None:
-    """Raise ModelError for tensors and layers that would take far more memory than the file itself."""
-    size = path.stat().st_size
+def check_sizes(state: Mapping[Any, Any], path: Path, *, compression: int = 1) -> None:
+    """Raise ModelError for what is no state dict, and for tensors and layers far larger than their file."""
+    import torch
+
+    others = [key for key, value in state.items() if not isinstance(key, str) or not isinstance(value, torch.Tensor)]
+    if others:
+        raise _no_state(path, f"{str(others[0])[:100]!r} in it is no tensor")
+    size = compression * path.stat().st_size
     for key, tensor in state.items():
         # A view may show one number as billions.
         if tensor.numel() * tensor.element_size() > size:

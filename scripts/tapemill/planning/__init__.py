@@ -13,20 +13,20 @@ from typing import Any, Final
 from tapemill.enhance import SceneSettings
 from tapemill.workflow.tape import TapeState
 
-from .cluster_resources import Requests
+from .cluster_resources import ClusterResources
 from .plan import check_budget
 
-__all__ = ["Requests", "begin", "show_plan"]
+__all__ = ["ClusterResources", "check_before_run", "show_plan"]
 
 # Tells the job of the rule `plan` how its run was started. As a param it would be asked for before lanes are declared.
-VARIABLE: Final = "TAPEMILL_PLANNED_RUN"
+RUN_VARIABLE: Final = "TAPEMILL_PLANNED_RUN"
 
 
-SHOWS_PLAN: Final = frozenset({"show_plan", "plan"})
+PLAN_RULES: Final = frozenset({"show_plan", "plan"})
 """The rule that prints the plan, and its old name."""
 
 
-def begin(
+def check_before_run(
     workflow: Any,
     lookups: Mapping[str, TapeState],
     enhance: SceneSettings,
@@ -38,10 +38,10 @@ def begin(
 
     `later` are tapes that wait in the queue.
     """
-    if any(job.rule.name in SHOWS_PLAN for job in workflow.dag.needrun_jobs()):
+    if any(job.rule.name in PLAN_RULES for job in workflow.dag.needrun_jobs()):
         from .snakemake_jobs import Run
 
-        os.environ[VARIABLE] = json.dumps(asdict(Run.of(workflow)))
+        os.environ[RUN_VARIABLE] = json.dumps(asdict(Run.of(workflow)))
     check_budget(workflow, lookups, enhance, config, later)
 
 
@@ -58,9 +58,9 @@ def show_plan(*, config: Mapping[str, Any], producible: Sequence[str]) -> None:
     from .snakemake_jobs import Run, of_target
     from .text_view import show
 
-    run = Run(**json.loads(os.environ[VARIABLE]))
+    run = Run(**json.loads(os.environ[RUN_VARIABLE]))
     jobs = of_target(run, config)
-    lookups = tape.lookups(load_sheet(Path(config["sheet"]), producible=producible))
+    lookups = tape.tape_states(load_sheet(Path(config["sheet"]), producible=producible))
     plan = estimate(jobs, lookups, SceneSettings.planned(config["enhance"], list(lookups)), config, run)
     now = datetime.now().astimezone()
     show(plan, now)

@@ -18,15 +18,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from tapemill import events
+from tapemill.core.result_paths import TapePaths
 from tapemill.core.rule_catalog import RULES, rule_info
-from tapemill.events.attempts import Attempt, attempts
+from tapemill.events.attempts import Attempt, fold_attempts
 
 from .snakemake_jobs import Key
 from .speed import Sample
 from .workload import TapeLoad
 
 BENCHMARKS: Final = Path("benchmarks")
-RESULTS: Final = Path("results")
 NEWEST_FILES: Final = 200
 """Of each rule: those of the present settings are among them, and a run must not wait for thousands of small files."""
 NEWEST_RUNS: Final = 5
@@ -80,15 +80,15 @@ def alike(made: Iterable[Made], planned: Way) -> list[Sample]:
 
 def _recorded(rule: str, tape: str, scene: str) -> Way | None:
     """How a finished job was done, by its record; None if in a way that nobody plans. Empty if there is no telling."""
-    folder = RESULTS / tape
+    paths = TapePaths.of(tape)
     try:
         if rule == "enhance_scene":
-            record = json.loads((folder / f"enhanced/{scene}.json").read_text(encoding="utf-8"))
+            record = json.loads(paths.clip_record(scene).read_text(encoding="utf-8"))
             networks = tuple(network["sha256"] for network in record.get("networks", ()))
             return None if "kept_original" in record else {"networks": networks, "encoder": record["encoder_asked"]}
         if rule in ("transcribe_scene", "translate_scene"):
-            kept = "subtitles" if rule == "transcribe_scene" else "translated"
-            record = json.loads((folder / f"{kept}/{scene}.json").read_text(encoding="utf-8"))
+            path = paths.subtitle_record(scene, translated=rule == "translate_scene")
+            record = json.loads(path.read_text(encoding="utf-8"))
             return None if "left_empty" in record else {"model": record["made_from"]["model_sha256"]}
     except (OSError, ValueError, LookupError, TypeError):
         pass
@@ -139,8 +139,10 @@ def _told() -> dict[Key, Told]:
     """What the events of the last runs say of jobs that ended well. Runs without a tape, as of `plan`, do not count."""
     found: dict[Key, Told] = {}
     runs = 0
-    for run in reversed(events.runs()):
-        done = [attempt for attempt in attempts(events.read(run)) if attempt.outcome == "done" and attempt.tape]
+    for run in reversed(events.list_runs()):
+        done = [
+            attempt for attempt in fold_attempts(events.read_events(run)) if attempt.outcome == "done" and attempt.tape
+        ]
         for attempt, waited_s in waits(done):
             names: Any = attempt.facts.get("model")
             way: Way = {} if names is None else {"names": tuple(map(str, names))}

@@ -42,7 +42,7 @@ takes 1,011 MB of everything."""
 
 
 @dataclass(frozen=True)
-class Requests:
+class ClusterResources:
     """The resource functions of the rules. What they say is never a reason to rerun."""
 
     planned: Callable[[Any], JobParams]

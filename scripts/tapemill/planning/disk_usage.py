@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from tapemill.core import result_paths
 from tapemill.core.rule_catalog import DiskUse, rule_info, tape_rules
 from tapemill.core.timing import FrameRange
 from tapemill.enhance import EnhanceSettings, plan_output_format
@@ -113,13 +114,13 @@ def check_run(
         if (tape := job.wildcards.get("tape")) in lookups:
             wanted[tape].add(job.rule.name)
     for tape in later:
-        folder = lookups[tape].facts_path.parent
+        folder = lookups[tape].paths.folder
         if not (folder / f"{tape}.{config['tape']['container']}").exists():
             wanted[tape].update(tape_rules())
     mtimes.reject_future_mtimes(file for tape in wanted for file in lookups[tape].files)
     reserve_bytes = int(config["disk"]["reserve_gb"] * disk_space.GB)
     for tape in wanted:
-        disk_space.require_writable(lookups[tape].facts_path.parent)
+        disk_space.require_writable(lookups[tape].paths.folder)
     for disk in plan(lookups, wanted, disk=config["disk"], **how):
         disk.check(reserve_bytes)
 
@@ -147,7 +148,7 @@ class _TapeNeed:
 
     @property
     def folder(self) -> Path:
-        return self.lookup.facts_path.parent
+        return self.lookup.paths.folder
 
     def still(self, works: Collection[DiskUse], cuts_at_once: int | None) -> TapeSpace:
         """What has to be made yet of some kinds of files. `cuts_at_once` None: all cuts stay."""
@@ -160,13 +161,13 @@ class _TapeNeed:
         scenes = self.scenes(capture)
         stays, passing = 0, 0
         if "clip" in works:
-            missing = self._missing(scenes, "enhanced/{}.mkv")
+            missing = self._missing(scenes, result_paths.CLIP)
             stays += sum(self.of_scene("clip", capture, frames) for frames in missing)
             cuts = sorted(self.of_scene("cut", capture, frames) for frames in missing)
             stays += sum(cuts) if cuts_at_once is None else 0
             passing += sum(cuts[-cuts_at_once:]) if cuts_at_once else 0
         if "speech" in works:
-            stays += sum(self.of_scene("speech", capture, n) for n in self._missing(scenes, "audio/{}.wav"))
+            stays += sum(self.of_scene("speech", capture, n) for n in self._missing(scenes, result_paths.SPEECH_AUDIO))
         if "sound" in works:
             stays += self.sound(capture)
             passing += self.raw_sound(capture)
@@ -196,15 +197,15 @@ class _TapeNeed:
 
     def tape(self, capture: Capture, scenes: Iterable[Scene]) -> int:
         """The tape: its clips and its sound, as large as they are if they are there."""
-        total = _size(self.folder / "sound.mka", self.sound(capture))
+        total = _size(self.folder / result_paths.TAPE_AUDIO, self.sound(capture))
         for scene in scenes:
-            clip = self.folder / f"enhanced/{scene.id}.mkv"
+            clip = self.lookup.paths.clip(scene.id)
             total += _size(clip, self.of_scene("clip", capture, scene.span.frames))
         return int(total * file_sizes.CONTAINER_SHARE)
 
     def scenes(self, capture: Capture) -> list[Scene]:
         """The tape's scenes; before they were looked for, as if all were of the greatest length."""
-        table = None if self.lookup.is_folder else self.folder / "scenes.tsv"
+        table = self.lookup.scene_table
         if table is None or table.exists():
             return list(self.lookup.scenes(table).values())
         rate, longest = capture.picture.rate, int(SCENE_LONGEST_S * capture.picture.rate)
@@ -213,7 +214,7 @@ class _TapeNeed:
 
     def _missing(self, scenes: Iterable[Scene], pattern: str) -> list[int]:
         """Lengths in frames of the scenes whose file is not there."""
-        return [scene.span.frames for scene in scenes if not (self.folder / pattern.format(scene.id)).exists()]
+        return [scene.span.frames for scene in scenes if not self.lookup.paths.path(pattern, scene=scene.id).exists()]
 
 
 def _size(file: Path, otherwise: int) -> int:

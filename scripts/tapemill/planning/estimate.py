@@ -41,7 +41,7 @@ def estimate(
         tape: load_of(lookup, enhance, config["scenes"]["longest_s"])
         for tape, lookup in lookups.items()
         # Tapes that this run does not concern still tell how long jobs take, if they were begun.
-        if tape in tapes or lookup.facts_path.exists()
+        if tape in tapes or lookup.paths.capture_record.exists()
     }
     concerned = {tape: load for tape, load in loads.items() if tape in tapes}
     jobs = [*jobs, *passed(jobs, concerned)]
@@ -129,8 +129,7 @@ class _Paces:
         if task.is_estimate:
             return self._enhance.networks_of_tape
         lookup = self._lookups[task.tape]
-        table = None if lookup.is_folder else lookup.facts_path.with_name("scenes.tsv")
-        span = None if lookup.is_folder else lookup.scenes(table)[task.scene].span
+        span = None if lookup.is_folder else lookup.scenes(lookup.scene_table)[task.scene].span
         return self._enhance.networks_of_scene(task.tape, task.scene, span)
 
     def _way(self, task: Task, networks: Sequence[NetworkStep]) -> Way:

@@ -101,9 +101,9 @@ def of_target(run: Run, config: Mapping[str, Any], target: str = "all") -> list[
         unchanged, batches = queue.unchanged(), queue.batches()
         if not unchanged and len(batches) == 1:
             return of_dag(build_dag(workflow))
-    jobs = {job.key: job for tape in unchanged for job in done(queue.lookups[tape])}
+    jobs = {job.key: job for tape in unchanged for job in done(queue.tapes[tape])}
     for batch in filter(None, batches):
-        with tape_queue.only(batch), _planned(run, config, target) as workflow:
+        with tape_queue.restrict_to(batch), _planned(run, config, target) as workflow:
             jobs |= {job.key: job for job in of_dag(build_dag(workflow))}
     return list(jobs.values())
 
@@ -139,7 +139,7 @@ def done(lookup: TapeState) -> Iterator[PlannedJob]:
 
     Checkpoints are left out, as Snakemake drops them from its graph.
     """
-    tape, folder = lookup.row.tape, lookup.facts_path.parent
+    tape, folder = lookup.row.tape, lookup.paths.folder
 
     def is_done(rule: str) -> bool:
         outputs = (output.format(tape=tape, container="*") for output in RULES[rule].outputs)
@@ -151,7 +151,7 @@ def done(lookup: TapeState) -> Iterator[PlannedJob]:
     for rule in rules:
         yield PlannedJob(rule, _file_of(rule), tape, "", is_to_do=False)
     of_scenes = [rule for rule in scene_rules() if any(rule in scene_rules(of_tape) for of_tape in rules)]
-    for scene in lookup.scenes(None if lookup.is_folder else folder / "scenes.tsv"):
+    for scene in lookup.scenes(lookup.scene_table):
         for rule in of_scenes:
             yield PlannedJob(rule, stage_of(rule), tape, scene, is_to_do=False)
 

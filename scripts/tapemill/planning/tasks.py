@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
+from tapemill.core.result_paths import RESULTS
 from tapemill.core.rule_catalog import (
     CHECKPOINTS,
     OTHER,
@@ -54,7 +55,7 @@ class Task:
 
 
 def tasks_of(
-    jobs: Sequence[PlannedJob], loads: Mapping[str, TapeLoad], *, language_scenes: int, results: Path = Path("results")
+    jobs: Sequence[PlannedJob], loads: Mapping[str, TapeLoad], *, language_scenes: int, results: Path = RESULTS
 ) -> list[Task]:
     """Everything that is to do. `language_scenes` is how many scenes vote on the language of a tape.
 
@@ -70,7 +71,7 @@ def tasks_of(
     return list(_in_order(found, language_scenes))
 
 
-def passed(jobs: Sequence[PlannedJob], tapes: Iterable[str], results: Path = Path("results")) -> Iterator[PlannedJob]:
+def passed(jobs: Sequence[PlannedJob], tapes: Iterable[str], results: Path = RESULTS) -> Iterator[PlannedJob]:
     """Checkpoints that are done: Snakemake drops them from its graph."""
     there = {job.key for job in jobs}
     for tape in tapes:
@@ -86,21 +87,20 @@ def missing(lookup: TapeState, container: str, conditions: Collection[Condition]
     `conditions` are those that its settings fulfil. Snakemake may find more to do, where a setting changed. Of a tape
     whose scenes are not known, its own jobs alone.
     """
-    tape, folder = lookup.row.tape, lookup.facts_path.parent
-    if (folder / f"{tape}.{container}").exists():
+    tape = lookup.row.tape
+    if lookup.paths.tape(container).exists():
         return []
 
     def is_missing(output: str, scene: str = "") -> bool:
-        return not (folder / output.format(tape=tape, scene=scene, container=container)).exists()
+        return not lookup.paths.path(output, scene=scene, container=container).exists()
 
     wanted = [rule for rule in tape_rules() if RULES[rule].condition in ("", *conditions) and stage_of(rule) != OTHER]
     if lookup.is_folder:
         wanted.remove("detect_scenes")
     # The provenance of a tape is that of its file: with a new one it is written anew.
     found = [(rule, "") for rule in wanted if rule == "write_provenance" or any(map(is_missing, RULES[rule].outputs))]
-    table = folder / "scenes.tsv"
-    if lookup.is_folder or table.exists():
-        scenes = list(lookup.folder if lookup.is_folder else lookup.scenes(table))
+    if lookup.is_folder or lookup.paths.scene_table.exists():
+        scenes = list(lookup.folder if lookup.is_folder else lookup.scenes(lookup.scene_table))
         for of_tape in wanted:
             for rule in scene_rules(of_tape):
                 outputs = outputs_that_settle(rule, of_tape)

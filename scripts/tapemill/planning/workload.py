@@ -96,10 +96,9 @@ def load_of(lookup: TapeState, enhance: SceneSettings, longest_s: float) -> Tape
     except FileNotFoundError:
         return _from_head(lookup, enhance, longest_s)
     picture = capture.picture
-    table = None if lookup.is_folder else lookup.facts_path.with_name("scenes.tsv")
     rate = float(picture.rate)
     try:
-        known = lookup.scenes(table)
+        known = lookup.scenes(lookup.scene_table)
     except (FileNotFoundError, ValueError):
         # Not looked for yet; or a folder that has other files now, which will be probed again.
         known = {}

@@ -63,12 +63,12 @@ def works(tape: str, scenes: Sequence[str], folder: Path = events.FOLDER) -> dic
     """
     wanted = {(rule, "") for rule in OF_TAPE} | {(rule, scene) for rule in OF_SCENE for scene in scenes}
     found: dict[tuple[str, str], Work] = {}
-    for run in reversed(events.runs(folder)):
+    for run in reversed(events.list_runs(folder)):
         if wanted <= found.keys():
             break
         latest: dict[tuple[str, str], Work] = {}
         started = _run_started(run)
-        for attempt in attempts.attempts(events.read(run, folder)):
+        for attempt in attempts.fold_attempts(events.read_events(run, folder)):
             if attempt.tape == tape and attempt.outcome == "done":
                 latest[attempt.rule, attempt.scene] = Work(started or attempt.started, attempt)
         found = latest | found

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from tapemill.events.run_state import of_run
+from tapemill.events.run_state import load_run
 from tapemill.storage import atomic
 
 from . import charts
@@ -34,6 +34,6 @@ def render_run_report(*, tapes: Sequence[str], samples: Mapping[str, Path], targ
         tapes=len(tapes),
         finished=len(samples),
         charts={run.name: charts.timeline(run) for run in shown if run.rows},
-        facts={run.name: of_run(run.name).facts() for run in shown},
+        facts={run.name: load_run(run.name).outcome() for run in shown},
     )
     atomic.write_text(target, page)

@@ -164,7 +164,7 @@ def _side_by_side(attempts: Iterable[Attempt], start: datetime) -> Iterator[Time
 
 def _bar(attempt: Attempt, start: datetime) -> TimelineBar:
     stop_s = ((attempt.ended or attempt.started) - start).total_seconds()
-    start_s = min(stop_s, max(0.0, (attempt.began - start).total_seconds()))
+    start_s = min(stop_s, max(0.0, (attempt.work_started_at - start).total_seconds()))
     return TimelineBar(start_s, stop_s, stage_of(attempt.rule), attempt.outcome in FAILED)
 
 

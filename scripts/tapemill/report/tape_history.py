@@ -14,16 +14,17 @@ from typing import Final
 
 from tapemill import events
 from tapemill.core.job_warnings import clip_warnings, subtitle_warnings
+from tapemill.core.result_paths import TapePaths
 from tapemill.core.rule_catalog import OTHER, STAGES, stage_of
 from tapemill.core.timing import FrameRange
 from tapemill.events import attempts as history
 from tapemill.events.attempts import Attempt
-from tapemill.events.run_outcome import REPLACED
+from tapemill.events.run_outcome import REPLACED_TEXT
 from tapemill.storage import job_records
 
 FAILED: Final = ("failed", "lost")
 LOWERED: Final = "done with less memory than it should have had"
-NOTICES: Final[Mapping[str, str]] = {str(kind): what for kind, what in REPLACED.items()} | {"lowered": LOWERED}
+NOTICES: Final[Mapping[str, str]] = {str(kind): what for kind, what in REPLACED_TEXT.items()} | {"lowered": LOWERED}
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def deviations(tape: Path, scenes: Iterable[str]) -> list[Deviation]:
 
 def attempts_by_run(folder: Path = events.FOLDER) -> dict[str, list[Attempt]]:
     """All attempts of all runs with events, the latest run last."""
-    return {run: history.attempts(events.read(run, folder)) for run in events.runs(folder)}
+    return {run: history.fold_attempts(events.read_events(run, folder)) for run in events.list_runs(folder)}
 
 
 def newest_attempts(
@@ -154,8 +155,8 @@ def seconds_of(attempt: Attempt) -> float:
 def _scene_deviations(tape: Path, scene: str) -> Iterator[Deviation]:
     clip = job_records.clip_record(tape, scene)
     yield from (Deviation(scene, each.kind, each.reason) for each in clip_warnings(clip))
-    for folder in ("subtitles", "translated"):
-        yield from _subtitle_deviations(tape / folder / f"{scene}.srt")
+    for translated in (False, True):
+        yield from _subtitle_deviations(TapePaths(tape).subtitles(scene, translated=translated))
 
 
 def _subtitle_deviations(cues: Path) -> Iterator[Deviation]:

@@ -1,7 +1,7 @@
-"""What a run says of itself if it ends before its time, by an error of Snakemake's own and not by that of a job.
+"""Crash report of a run: the event `run_broken_off` if an error of Snakemake's own ends it.
 
-Such an error, in a checkpoint's consequences for instance, or in a hook, ends Snakemake 9.27.1 without `onerror`: it is
-printed, and the process exits. After a kill nobody says anything, and readers find that out (`course`).
+Such an error, for example in the planning after a checkpoint or in a hook, ends Snakemake 9.27.1 without `onerror`: it
+is printed, and the process exits. After a kill there is no event, and readers detect that (`events.run_state`).
 """
 
 from __future__ import annotations
@@ -15,50 +15,50 @@ from typing import Final
 
 from tapemill import events
 
-ERROR: Final = "error"
-"""Snakemake's `LogEvent` of an error that it prints; those of jobs are others."""
+ERROR_EVENT: Final = "error"
+"""Snakemake's `LogEvent` of an error of its own; errors of jobs have other events."""
 
 
-class LastWords(logging.Handler):
-    """Keeps the last error that Snakemake told of."""
+class CrashReporter(logging.Handler):
+    """Logging handler that keeps the last error that Snakemake logged."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
-        self.said: str | None = None
+        self.last_error: str | None = None
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Called for each line of Snakemake's log."""
-        if str(getattr(record, "event", "")) == ERROR:
-            self.said = record.getMessage()
+        """Called for each record of Snakemake's log."""
+        if str(getattr(record, "event", "")) == ERROR_EVENT:
+            self.last_error = record.getMessage()
 
 
-_words: LastWords | None = None
+_reporter: CrashReporter | None = None
 
 
-def expect(then: Callable[[], None]) -> None:
-    """From now on the end of this process is the end of a run that was broken off, until `ended` says otherwise.
+def arm(then: Callable[[], None]) -> None:
+    """Report a crash if this process ends before `disarm` is called.
 
-    `then` is called once that is told, in the folder that is the working folder now.
+    `then` is called after the event, in the folder that is the working folder now.
     """
-    global _words  # noqa: PLW0603  a process is the main process of one run
+    global _reporter  # noqa: PLW0603  a process is the main process of one run
     from snakemake.logging import logger
 
-    _words = LastWords()
-    logger.addHandler(_words)
-    atexit.register(_tell, os.getpid(), Path.cwd(), then)
+    _reporter = CrashReporter()
+    logger.addHandler(_reporter)
+    atexit.register(_emit_crash, os.getpid(), Path.cwd(), then)
 
 
-def ended() -> None:
-    """The run has come to its end."""
-    global _words  # noqa: PLW0603  likewise
-    _words = None
+def disarm() -> None:
+    """Report no crash: the run has ended regularly."""
+    global _reporter  # noqa: PLW0603  likewise
+    _reporter = None
 
 
-def _tell(pid: int, folder: Path, then: Callable[[], None]) -> None:
-    # Not in what was forked of it.
-    if _words is None or os.getpid() != pid:
+def _emit_crash(pid: int, folder: Path, then: Callable[[], None]) -> None:
+    # Not in forked processes.
+    if _reporter is None or os.getpid() != pid:
         return
-    # By now Snakemake is back where it was started (`--directory`).
+    # Snakemake has returned to the folder where it was started (`--directory`).
     os.chdir(folder)
-    events.write("run_broken_off", reason=_words.said)
+    events.emit("run_broken_off", reason=_reporter.last_error)
     then()

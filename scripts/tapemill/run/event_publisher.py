@@ -1,4 +1,4 @@
-"""What the main process of a run tells of it while it lasts: the jobs that are planned, and the metrics."""
+"""Events of the main process of a run: start of the run, changes of its plan, metrics at intervals, crash report."""
 
 from __future__ import annotations
 
@@ -24,49 +24,49 @@ from . import crash_report
 
 LOG = logging.getLogger("tapemill.run")
 
-METRICS_EVERY_S = 15.0
+METRICS_INTERVAL_S = 15.0
 
-_metrics: _Metrics | None = None
+_metrics: _MetricsWriter | None = None
 
 
-def begin(workflow: Any) -> None:
-    """Called with Snakemake's workflow when it is about to start its first job."""
+def start_event_publishing(workflow: Any) -> None:
+    """Start the event log, the metrics and the crash report of a run, before its first job."""
     global _metrics  # noqa: PLW0603  a process is the main process of one run
     run = liveness.own_run()
-    name = events.begin(run.id)
-    logs = planned(workflow.dag)
-    events.write(
+    name = events.start_log(run.id)
+    logs = planned_logs(workflow.dag)
+    events.emit(
         "run_started",
         command=sys.argv,
         run_id=run.id,
         host=socket.gethostname(),
         cores=workflow.cores,
         retries=workflow.execution_settings.retries,
-        lanes=lanes(workflow.scheduler),
-        **_counted(logs),
+        lanes=declared_lanes(workflow.scheduler),
+        **_job_counts(logs),
     )
-    _publish_growth(workflow.dag, logs)
-    _metrics = _Metrics(name)
+    _publish_plan_changes(workflow.dag, logs)
+    _metrics = _MetricsWriter(name)
     _metrics.start()
-    crash_report.expect(_metrics.write_last)
+    crash_report.arm(_metrics.write_last)
 
 
-def ended() -> None:
-    """Called when the run's last event is written."""
-    crash_report.ended()
+def stop_event_publishing() -> None:
+    """Write the last metrics, after the run's last event."""
+    crash_report.disarm()
     if _metrics is not None:
         _metrics.write_last()
 
 
-def planned(dag: Any) -> set[str]:
-    """The logs of all jobs that are to run or have run, which tell them apart: `all` has nothing to run, and no log."""
-    # As Snakemake's own `len(dag)`.
+def planned_logs(dag: Any) -> set[str]:
+    """Logs, which are unique, of all jobs that are to run or have run. `all` runs nothing and has no log."""
+    # Counted like Snakemake's own `len(dag)`.
     return {str(job.log[0]) for job in (*dag.finished_jobs, *dag.needrun_jobs()) if job.log}
 
 
-def lanes(scheduler: Any) -> list[dict[str, Any]]:
-    """The lanes that Snakemake's `JobScheduler` hands out: name, kind, and how many jobs each holds."""
-    # Only the scheduler `lanes` has such a setting, and only with it jobs learn of a lane.
+def declared_lanes(scheduler: Any) -> list[dict[str, Any]]:
+    """Lanes of Snakemake's `JobScheduler`: name, kind, and number of jobs that each holds."""
+    # Only the scheduler `declared_lanes` has such a setting, and only with it jobs learn of a lane.
     kind = getattr(scheduler_settings_of(scheduler), "device", None)
     declared = {name: most for name, most in scheduler.global_resources.items() if LANE.fullmatch(name) and most > 0}
     if kind is None:
@@ -77,8 +77,8 @@ def lanes(scheduler: Any) -> list[dict[str, Any]]:
     ]
 
 
-def _publish_growth(dag: Any, logs: AbstractSet[str]) -> None:
-    """Publish the planned jobs whenever they change: a checkpoint is done, or a tape enters or leaves the queue."""
+def _publish_plan_changes(dag: Any, logs: AbstractSet[str]) -> None:
+    """Emit the planned jobs whenever they change: a checkpoint is done, or a tape enters or leaves the queue."""
     published = logs
     kept: set[str] = set()
     """Jobs that left the plan and still belong to the run."""
@@ -87,7 +87,7 @@ def _publish_growth(dag: Any, logs: AbstractSet[str]) -> None:
     def remember(change: PlanChange) -> None:
         nonlocal before
         if change == "queue":
-            before = planned(dag)
+            before = planned_logs(dag)
         else:
             # A checkpoint that no job depends on any more leaves the plan.
             kept.update(str(job.log[0]) for job in dag.finished_jobs if job.log)
@@ -95,16 +95,16 @@ def _publish_growth(dag: Any, logs: AbstractSet[str]) -> None:
     def publish(change: PlanChange) -> None:
         nonlocal published
         if change == "queue":
-            kept.update(before - planned(dag))
-        if (jobs := kept | planned(dag)) != published:
+            kept.update(before - planned_logs(dag))
+        if (jobs := kept | planned_logs(dag)) != published:
             published = jobs
-            events.write("jobs_planned", **_counted(jobs))
+            events.emit("jobs_planned", **_job_counts(jobs))
 
     observe_plan(dag, remember, publish)
 
 
-def _counted(logs: Iterable[str]) -> dict[str, Any]:
-    """Numbers of jobs for an event: `jobs` by rule, `tapes` by tape and rule."""
+def _job_counts(logs: Iterable[str]) -> dict[str, Any]:
+    """Fields of an event: numbers of jobs by rule (`jobs`), and by tape and rule (`tapes`)."""
     names = sorted(names_of_log(log) for log in logs)
     tapes: dict[str, Counter[str]] = {}
     for rule, tape, _ in names:
@@ -112,32 +112,32 @@ def _counted(logs: Iterable[str]) -> dict[str, Any]:
     return {"jobs": Counter(rule for rule, _, _ in names), "tapes": tapes}
 
 
-class _Metrics(threading.Thread):
-    """Writes the metrics now and then. It reads only what is new."""
+class _MetricsWriter(threading.Thread):
+    """Thread that writes the metrics at intervals. It reads only new events."""
 
     def __init__(self, run: str) -> None:
         super().__init__(name="metrics", daemon=True)
-        self._course = RunState(run)
-        self._turn = threading.Lock()
+        self._run = RunState(run)
+        self._lock = threading.Lock()
         self._over = threading.Event()
         self._has_failed = False
 
     def run(self) -> None:
-        """Until the end of the process. At once, so that nobody takes the last run's numbers for this one's."""
+        """Write metrics until the process ends; first at once, because the file holds those of the last run."""
         self._write()
-        while not self._over.wait(METRICS_EVERY_S):
+        while not self._over.wait(METRICS_INTERVAL_S):
             self._write()
 
     def write_last(self) -> None:
-        """Once more, with all there is."""
+        """Write the metrics once more, with all events."""
         self._over.set()
         self._write()
 
     def _write(self) -> None:
-        with self._turn:
+        with self._lock:
             try:
-                if self._course.update() or self._over.is_set():
-                    prometheus.write(self._course)
+                if self._run.update() or self._over.is_set():
+                    prometheus.write_metrics(self._run)
             except Exception as error:  # noqa: BLE001  no run fails for its metrics
                 if not self._has_failed:
                     LOG.warning("the metrics are not written: %s", error)

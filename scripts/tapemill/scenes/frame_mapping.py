@@ -13,7 +13,8 @@ import numpy as np
 from tapemill.core.timing import FrameRange
 from tapemill.media.capture_info import SourceFileInfo
 from tapemill.media.cfr import frame_indices
-from tapemill.media.probe import open_media, packet_times
+from tapemill.media.packets import scan_packets
+from tapemill.media.probe import open_media
 
 SEEKS_BACK_S = (Fraction(1), Fraction(15))
 UNKNOWN = -(2**63)  # AV_NOPTS_VALUE
@@ -40,7 +41,7 @@ def expected_frames(source: Path, take: SourceFileInfo, span: FrameRange) -> Dis
         if len(times) and _indices(times[:1], take)[0] <= span.start_frame:
             break
     else:
-        times, _ = packet_times(source, take.stream_index)
+        times = scan_packets(source, take.stream_index).times
     # The last source frame whose index is not after the frame.
     positions = np.maximum(np.searchsorted(_indices(times, take), frames, side="right") - 1, 0)
     return DisplayedFrames(times[positions], positions)

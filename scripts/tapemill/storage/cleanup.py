@@ -12,14 +12,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tapemill.core.result_paths import CLIP, RESULTS, SCENE_CUT, SPEECH_AUDIO, SUBTITLES, TAPE_AUDIO
+
 from .disk_space import format_size
 
 LOG = logging.getLogger("tapemill.storage")
 
-RESULTS = Path("results")
 # Of a tape's folder. Only plain files that Tapemill names: scenes have seven digits.
 SCENE = "[0-9]" * 7
-REMOVABLE = (f"enhanced/{SCENE}.mkv", f"scenes/{SCENE}.mkv", f"audio/{SCENE}.wav", "sound.mka")
+REMOVABLE = (*(pattern.format(scene=SCENE) for pattern in (CLIP, SCENE_CUT, SPEECH_AUDIO)), TAPE_AUDIO)
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def clean_tape(folder: Path, container: str) -> Cleaned:
     if not all(path.is_file() for path in (video, *subtitles)):
         return Cleaned(tape, reason="it is not finished")
     tape_mtime_ns = video.stat().st_mtime_ns
-    if any(path.stat().st_mtime_ns > tape_mtime_ns for path in [*files, *folder.glob("subtitles/*.srt")]):
+    if any(path.stat().st_mtime_ns > tape_mtime_ns for path in [*files, *folder.glob(SUBTITLES.format(scene="*"))]):
         return Cleaned(tape, reason="parts of it are newer than the tape, so it will be made again of all of them")
     freed = 0
     for path in files:

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from tapemill.core.errors import ConfigError, DiskFull, NotWritable, UnfitDisk
+from tapemill.core.result_paths import RESULTS
 
 from . import atomic, disk_space
 
-RESULTS: Final = Path("results")
 PREFIX: Final = ".tapemill-probe-"
 # A probe takes milliseconds. An older folder was left by a process that was killed.
 STALE_S: Final = 3600.0

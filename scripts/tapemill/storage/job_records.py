@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from tapemill.core.errors import InputError
 from tapemill.core.job_warnings import JobWarning, clip_warnings
+from tapemill.core.result_paths import TapePaths
 
 from . import untrusted_text
 
@@ -46,17 +47,17 @@ def read(path: Path) -> dict[str, Any]:
 
 def clip_record(folder: Path, scene: str) -> dict[str, Any]:
     """Read the record of a scene's enhanced clip. `folder` is the tape's."""
-    return read(folder / "enhanced" / f"{scene}.json")
+    return read(TapePaths(folder).clip_record(scene))
 
 
 def subtitle_record(folder: Path, scene: str, *, translated: bool = False) -> dict[str, Any]:
     """Read the record of a scene's subtitles."""
-    return read(folder / ("translated" if translated else "subtitles") / f"{scene}.json")
+    return read(TapePaths(folder).subtitle_record(scene, translated=translated))
 
 
 def audio_record(folder: Path) -> dict[str, Any]:
     """Read the record of the tape's audio."""
-    return read(folder / "sound.json")
+    return read(TapePaths(folder).audio_record)
 
 
 def programs_used(folder: Path, scenes: Iterable[str]) -> dict[str, dict[str, list[str]]]:

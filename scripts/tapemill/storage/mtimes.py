@@ -13,8 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from tapemill.core.errors import InputError
+from tapemill.core.result_paths import RESULTS
 
-RESULTS = "results"
 # File systems have coarser times than the clock, and network ones use the server's.
 TOLERANCE_S = 2.0
 
@@ -24,7 +24,7 @@ def clamp_future_mtimes(inputs: Iterable[str]) -> None:
     now = time.time()
     for path in map(Path, inputs):
         with suppress(OSError):
-            if path.parts[:1] == (RESULTS,) and path.stat().st_mtime > now:
+            if path.parts[:1] == RESULTS.parts and path.stat().st_mtime > now:
                 os.utime(path, (now, now))
 
 

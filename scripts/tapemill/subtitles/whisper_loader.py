@@ -14,6 +14,7 @@ from tapemill.devices.device import Device, dtype_for, open_device
 from tapemill.devices.ipex import extension_version, optimise
 from tapemill.devices.model_cache import load_verified
 from tapemill.models import ModelFile
+from tapemill.models.whisper_checkpoint import inspect_checkpoint
 
 if TYPE_CHECKING:
     import torch
@@ -56,6 +57,8 @@ def _load(file: ModelFile, device: Device, target: torch.device, dtype: torch.dt
     import torch
     import whisper
 
+    # Whisper builds the network of the stated dimensions before it looks at the tensors.
+    inspect_checkpoint(file.path)
     try:
         # An absolute path is never mistaken for a model's name, so nothing is downloaded. whisper loads weights_only.
         model = whisper.load_model(str(file.path.absolute()), device="cpu")

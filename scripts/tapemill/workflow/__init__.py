@@ -1,1 +1,1 @@
-"""What rules ask while Snakemake plans: tape state, job params, cost model, tape queue."""
+"""Functions for rules while Snakemake plans: tape state, job params, cost model, tape queue, up-to-date digests."""

@@ -1,4 +1,4 @@
-"""What the workflow knows of a job while it plans: facts of its tape and scene, and the settings they are made with."""
+"""Params of jobs while Snakemake plans: facts of the tape and scene, and the settings of the job."""
 
 from __future__ import annotations
 
@@ -20,32 +20,32 @@ from .cost_model import Stage, expected_s, networks_s
 from .tape import TapeState
 
 LANGUAGE_WINDOW_S = 30
-"""So much of a scene Whisper hears to tell its language."""
+"""Length of audio by which Whisper detects the language of a scene."""
 
 
 def params_function(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """A params, input or resource function of the rules, with its signature kept where `inspect.signature` looks first.
+    """Cache the signature of a params, input or resource function where `inspect.signature` looks first.
 
-    Snakemake asks for it three times for every param of every job, a tenth of all planning if it is found out anew.
+    Snakemake inspects it three times for every param of every job: without the cache, a tenth of all planning.
     """
     function.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
     return function
 
 
 @cache
-def plain(facts: VideoInfo | SourceFileInfo) -> dict[str, Any]:
-    """As params of jobs. The same for every scene of a tape, and never changed, so it is worked out once."""
+def _to_plain(facts: VideoInfo | SourceFileInfo) -> dict[str, Any]:
+    """Convert facts to plain params. Cached, because they are the same for every scene of a tape and never change."""
     return facts.to_plain()
 
 
 @dataclass(frozen=True)
 class JobParams:
-    """A job while it is planned: facts of its tape, and of its scene if it has one, as plain values for its params."""
+    """Params of a job: facts of its tape, and of its scene if it has one, as plain values."""
 
     tape: TapeState
     scene_id: str | None
     table: Callable[[], Path | None]
-    """Path of the scene table, None for a folder. Raises, in Snakemake's way, while the table is still to be made."""
+    """Path of the scene table, None for a folder. Raises Snakemake's exception while the checkpoint has not run."""
     enhance: SceneSettings
 
     @property
@@ -60,14 +60,14 @@ class JobParams:
 
     @property
     def capture(self) -> Capture:
-        """Facts of the capture. A scene's job has them only when the scenes are known."""
+        """Facts of the capture. For the job of a scene they exist only when the scenes are known."""
         if self.scene_id is not None:
             self.table()
         return self.tape.capture
 
     @property
     def file(self) -> Path:
-        """The file that holds the scene, or the source of the tape."""
+        """File that contains the scene, or the source of the tape."""
         if self.scene_id is None:
             return self.tape.row.source
         known = self.tape.folder if self.tape.is_folder else self.scenes
@@ -80,7 +80,7 @@ class JobParams:
 
     @property
     def source(self) -> str:
-        """Path of this file."""
+        """Path of `file`."""
         return str(self.file)
 
     @property
@@ -90,54 +90,54 @@ class JobParams:
 
     @property
     def fingerprint(self) -> str:
-        """What tells this file from another: not its file time."""
+        """Fingerprint of `file`, which does not depend on file times."""
         return self.tape.fingerprint(self.file)
 
     @property
     def picture(self) -> dict[str, Any]:
-        """Facts of the picture."""
-        return plain(self.capture.picture)
+        """Facts of the video stream."""
+        return _to_plain(self.capture.picture)
 
     @property
     def sounds(self) -> list[dict[str, Any]]:
-        """Facts of all sound tracks."""
+        """Facts of all audio tracks."""
         return [sound.to_plain() for sound in self.capture.sounds]
 
     @property
     def speech_stream(self) -> int | None:
-        """The sound track that is listened to for subtitles: the first. None if there is no sound."""
+        """Index of the audio stream for subtitles: the first one. None without audio."""
         return next((sound.stream_index for sound in self.capture.sounds), None)
 
     @property
     def takes(self) -> list[dict[str, Any]]:
-        """Facts of all files of the capture."""
-        return [plain(take) for take in self.capture.takes]
+        """Facts of all source files of the capture."""
+        return [_to_plain(take) for take in self.capture.takes]
 
     @property
     def take(self) -> dict[str, Any]:
-        """Facts of the file that holds the scene."""
-        place = int(self.scene.id) - 1 if self.tape.is_folder else 0
-        return plain(self.capture.takes[place])
+        """Facts of the source file that contains the scene."""
+        index = int(self.scene.id) - 1 if self.tape.is_folder else 0
+        return _to_plain(self.capture.takes[index])
 
     @property
     def span_in_file(self) -> list[int]:
-        """First frame of the scene and the frame after its last, counted in the file that holds it."""
+        """First frame of the scene and the frame after its last, counted in the file that contains it."""
         start = 0 if self.tape.is_folder else self.scene.span.start_frame
         return [start, start + self.frames]
 
     @property
     def frames(self) -> int:
-        """Length of the scene."""
+        """Length of the scene in frames."""
         return self.scene.span.frames
 
     @property
     def spans(self) -> list[list[int]]:
-        """All scenes as frame ranges of the tape."""
+        """All scenes as frame ranges [start, stop) of the tape."""
         return [[scene.span.start_frame, scene.span.stop_frame] for scene in self.scenes.values()]
 
     @property
     def scene_frames(self) -> dict[str, list[int]]:
-        """Like `spans`, by the names of the scenes."""
+        """Like `spans`, by the ids of the scenes."""
         return dict(zip(self.scenes, self.spans, strict=True))
 
     @property
@@ -147,7 +147,7 @@ class JobParams:
 
     @property
     def overrides(self) -> list[dict[str, Any]]:
-        """Rows of the table with settings of single scenes that are about this tape."""
+        """Rows of the table of scene settings for this tape."""
         return self.enhance.rows_of(self.tape.row.tape)
 
     @property
@@ -162,31 +162,33 @@ class JobParams:
 
     @property
     def enhanced_spans(self) -> list[list[int]]:
-        """Like `spans`, in frames of the enhanced clips: twice as many if each field became a frame."""
+        """Like `spans`, in frames of the enhanced clips: twice as many if each field becomes a frame."""
         factor = self._output.frames_per_frame
         return [[factor * start, factor * stop] for start, stop in self.spans]
 
     @property
     def enhancement(self) -> dict[str, Any]:
-        """The section `enhance` for the scene, or for the tape: its chain written out, its models found."""
-        return self.enhance.of_tape if self.scene_id is None else self.enhance.of_scene(*self._place)
+        """The section `enhance` for the scene, or for the tape, with its chain and models resolved."""
+        return self.enhance.of_tape if self.scene_id is None else self.enhance.of_scene(*self._scene_key)
 
     @property
     def networks(self) -> tuple[NetworkStep, ...]:
-        """The networks that the scene goes through."""
-        return self.enhance.networks_of_tape if self.scene_id is None else self.enhance.networks_of_scene(*self._place)
+        """Networks of the scene's chain."""
+        return (
+            self.enhance.networks_of_tape if self.scene_id is None else self.enhance.networks_of_scene(*self._scene_key)
+        )
 
     @property
-    def _place(self) -> tuple[str, str, FrameRange | None]:
-        """What rows of the table are looked for by. Raises ConfigError for a row of a scene that there is not."""
-        # Of a folder the scenes are known before anything ran, their lengths are not.
+    def _scene_key(self) -> tuple[str, str, FrameRange | None]:
+        """Tape, scene and frame range, for the table of scene settings. ConfigError for an unknown one."""
+        # Scenes of a folder are known before any job ran, but not their lengths.
         tape, folder = self.tape.row.tape, self.tape.is_folder
         self.enhance.check_scenes(tape, self.tape.folder if folder else self.scenes)
         return tape, self.scene_id or "", None if folder else self.scene.span
 
     @property
     def network_files(self) -> list[str]:
-        """Their files. Raises ModelError for one that is not there, or not pinned."""
+        """Files of `networks`. Raises ModelError for one that does not exist, or is not pinned."""
         for step in self.networks:
             if step.sha256 == UNPINNED or not Path(step.file).is_file():
                 raise ModelError(
@@ -198,7 +200,7 @@ class JobParams:
 
     @property
     def output(self) -> dict[str, Any]:
-        """What all clips of the tape are."""
+        """Format of all clips of the tape."""
         return self._output.to_plain()
 
     @property
@@ -219,8 +221,8 @@ class JobParams:
             return expected_s(stage, video_s=video_s, model=model) + networks_s(kinds, pictures)
         return expected_s(stage, video_s=video_s, model=model)
 
-    def made_with(self, config: Mapping[str, Any], model_sha256: str, recipe: Mapping[str, int]) -> dict[str, Any]:
-        """What the tape says of how it was made: no times and places, so that the same work makes the same bytes."""
+    def tape_tags(self, config: Mapping[str, Any], model_sha256: str, recipe: Mapping[str, int]) -> dict[str, Any]:
+        """Tags of the tape about its making: without times and hosts, so that the same work makes the same bytes."""
         networks = self.enhance.networks_of_tape
         return {
             "capture": self.fingerprint,

@@ -1,7 +1,7 @@
-"""One tape of the sheet while the workflow plans: its files, and what earlier jobs found out about it.
+"""State of a tape of the sheet while Snakemake plans: its files, and the results of earlier jobs.
 
-Everything is read from files that are there already; nothing is opened as media. Results are kept until a file changes,
-since Snakemake asks for every scene of every tape again and again.
+Everything is read from existing files; no media file is opened. Values are cached until a file changes, because
+Snakemake requests them for every scene of every tape again and again.
 """
 
 from __future__ import annotations
@@ -14,23 +14,24 @@ from pathlib import Path
 from typing import Final
 
 from tapemill.config.tape_sheet import TapeRow
+from tapemill.core.result_paths import RESULTS, TapePaths
 from tapemill.core.timing import FrameRange
 from tapemill.media.capture_info import Capture
 from tapemill.scenes import Scene, folder_scenes, read_scenes
 from tapemill.storage.fingerprint import fingerprint, scene_files
 
 DEMO_CAPTURE: Final = "resources/demo/capture.mkv"
-"""A source that need not be there: the rule `make_demo_capture` makes it."""
+"""A source that need not exist: the rule `make_demo_capture` makes it."""
 BYTES_PER_SCENE: Final = 54_000_000
-"""Of a capture nobody has looked into: 15 s of DV."""
+"""Of a capture without a scene table: 15 s of DV."""
 
 
 @dataclass
 class TapeState:
-    """One tape of the sheet."""
+    """State of one tape of the sheet."""
 
     row: TapeRow
-    results: Path = Path("results")
+    results: Path = RESULTS
     _capture: tuple[int, Capture] | None = field(default=None, repr=False)
     _scenes: tuple[int, dict[str, Scene]] | None = field(default=None, repr=False)
     _fingerprints: dict[Path, tuple[tuple[int, ...], str]] = field(default_factory=dict, repr=False)
@@ -51,45 +52,51 @@ class TapeState:
         return list(self.folder.values()) if self.is_folder else [self.row.source]
 
     @cached_property
-    def facts_path(self) -> Path:
-        """Where `capture.json` is, or will be."""
-        return self.results / self.row.tape / "capture.json"
+    def paths(self) -> TapePaths:
+        """Paths of the tape's results."""
+        return TapePaths.of(self.row.tape, self.results)
+
+    @property
+    def scene_table(self) -> Path | None:
+        """Path of the scene table; None for a folder of ready scenes, which has none."""
+        return None if self.is_folder else self.paths.scene_table
 
     @property
     def capture(self) -> Capture:
-        """Content of `capture.json`. Raises FileNotFoundError before it is made."""
-        changed_ns = self.facts_path.stat().st_mtime_ns
+        """Content of `capture.json`. Raises FileNotFoundError before the probe."""
+        changed_ns = self.paths.capture_record.stat().st_mtime_ns
         if self._capture is None or self._capture[0] != changed_ns:
-            self._capture = (changed_ns, Capture.read(self.facts_path))
+            self._capture = (changed_ns, Capture.read(self.paths.capture_record))
         return self._capture[1]
 
     def scenes(self, table: Path | None) -> dict[str, Scene]:
         """The scenes by name, in order: of the scene table, or of a folder (lengths from `capture.json`)."""
-        changed_ns = (table or self.facts_path).stat().st_mtime_ns
+        changed_ns = (table or self.paths.capture_record).stat().st_mtime_ns
         if self._scenes is None or self._scenes[0] != changed_ns:
             found = read_scenes(table) if table else self._folder_scenes()
             self._scenes = (changed_ns, {scene.id: scene for scene in found})
         return self._scenes[1]
 
-    def about_scenes(self) -> int:
-        """How many scenes the tape has, without a look into them, or how many are usual in a capture of its size."""
+    def estimate_scene_count(self) -> int:
+        """Number of scenes, counted without reading them, or estimated by the size of the capture."""
         if self.is_folder:
             return len(self.folder)
         try:
-            with self.facts_path.with_name("scenes.tsv").open("rb") as lines:
+            with self.paths.scene_table.open("rb") as lines:
                 return max(1, sum(1 for _ in lines) - 1)
         except OSError:
             return 1 + sum(file.stat().st_size for file in self.files if file.exists()) // BYTES_PER_SCENE
 
     def fingerprint(self, file: Path) -> str:
-        """What tells a file of the capture, or its folder, from another: not its file time.
+        """Fingerprint of a file of the capture, or of its folder, which does not depend on file times.
 
-        Every job of every scene asks, and the blocks of a file are a megabyte: they are read again when it was changed.
+        Requested for every job of every scene; the blocks that it covers, a megabyte, are read again only after a
+        change.
         """
         if file.is_dir():
             return fingerprint(file, self.fingerprint)
         now = file.stat()
-        # The inode's own time cannot be set back, unlike the file's.
+        # Unlike the modification time, the time of the inode cannot be set back.
         state = (now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns)
         if file not in self._fingerprints or self._fingerprints[file][0] != state:
             self._fingerprints[file] = (state, fingerprint(file))
@@ -103,13 +110,13 @@ class TapeState:
 
 
 def as_inputs(files: Sequence[Path]) -> list[str]:
-    """Files that Snakemake can watch as inputs. It takes braces in any name for wildcards, there is no escape.
+    """Files that Snakemake can watch as inputs. It takes braces in names for wildcards, and there is no escape.
 
-    Jobs get the paths of their sources as params, so that only the watching is lost for such names.
+    Jobs get the paths of their sources as params, so that files with such names are only not watched.
     """
     return [str(file) for file in files if not re.search(r"\{.*\}", str(file), re.DOTALL)]
 
 
-def lookups(rows: Mapping[str, TapeRow]) -> dict[str, TapeState]:
-    """A lookup for each row of the sheet."""
+def tape_states(rows: Mapping[str, TapeRow]) -> dict[str, TapeState]:
+    """State of each tape of the sheet, by its id."""
     return {tape: TapeState(row) for tape, row in rows.items()}

@@ -1,8 +1,8 @@
-"""Finished tapes that need not be looked at again: Snakemake has judged them, and nothing has changed since.
+"""Digests of finished tapes: a tape for which Snakemake found nothing to do is not planned again until it changes.
 
-To judge a tape of 700 scenes Snakemake makes 2,800 jobs of it, in six seconds and 50 MiB. What it judges by are the
-settings, the capture and the files of the results folder; a digest of these, taken before the judgement, tells later
-runs whether it would come out the same. Names, sizes and times of files are looked at, nothing is read.
+For a tape of 700 scenes Snakemake plans 2,800 jobs, in six seconds and 50 MiB. The plan depends on the settings, the
+capture and the files of the results folder; a digest of these, taken before planning, shows later runs whether the plan
+would be the same. It covers names, sizes and times of files, not their content.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ from tapemill.storage import atomic
 
 from .tape import DEMO_CAPTURE, TapeState
 
-FOLDER: Final = Path(".snakemake/tapemill/settled")
+DIGESTS: Final = Path(".snakemake/tapemill/settled")
 INCOMPLETE: Final = Path(".snakemake/incomplete")
 ROOT: Final = Path(__file__).parents[3]
 
 
 @dataclass(frozen=True)
-class State:
-    """What Snakemake's judgement of a tape rests on, as digests."""
+class TapeDigest:
+    """Digests of everything on which the plan of a tape depends."""
 
     settings: str
-    """Of everything that is no file of the tape: settings, models, rules and the program itself."""
+    """Of settings, models, rules and code."""
     files: str
 
 
-def state(lookup: TapeState, settings: Mapping[str, Any]) -> State | None:
-    """The state of a tape now. `settings` are all that its jobs depend on besides files, as plain values.
+def digest_of(lookup: TapeState, settings: Mapping[str, Any]) -> TapeDigest | None:
+    """Return the digest of a tape now. `settings` are the plain values on which its jobs depend besides files.
 
-    None for a tape that can have no such state: its capture is missing, or made by a rule.
+    None for a tape that has no digest: its capture is missing, or made by a rule.
     """
     if str(lookup.row.source) == DEMO_CAPTURE:
         return None
@@ -47,43 +47,43 @@ def state(lookup: TapeState, settings: Mapping[str, Any]) -> State | None:
     except OSError:
         return None
     lines = [_line(name, about) for name, about in capture]
-    lines += sorted(_line(name, about) for name, about in _below(str(lookup.facts_path.parent)))
-    return State(_digest(json.dumps(settings, sort_keys=True, default=str)), _digest("\n".join(lines)))
+    lines += sorted(_line(name, about) for name, about in _below(str(lookup.paths.folder)))
+    return TapeDigest(_digest(json.dumps(settings, sort_keys=True, default=str)), _digest("\n".join(lines)))
 
 
-def read(tape: str) -> State | None:
-    """The state in which a tape was judged complete; None if it never was."""
+def read_digest(tape: str) -> TapeDigest | None:
+    """Read the digest with which a tape had nothing to do; None if there is none."""
     try:
-        return State(**json.loads(_path(tape).read_text(encoding="utf-8")))
+        return TapeDigest(**json.loads(_path(tape).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
 
 
-def write(tape: str, judged: State) -> None:
-    """Remember that Snakemake found nothing to do for a tape that was in this state before it looked."""
-    # Without it the tape is judged again.
+def write_digest(tape: str, digest: TapeDigest) -> None:
+    """Record that Snakemake found nothing to do for a tape with this digest, taken before planning."""
+    # Without the record the tape is planned again.
     with suppress(OSError):
-        atomic.write_json(_path(tape), vars(judged))
+        atomic.write_json(_path(tape), vars(digest))
 
 
-def forget(tapes: Iterable[str]) -> None:
-    """Have tapes judged again: a job of theirs is about to run."""
+def invalidate(tapes: Iterable[str]) -> None:
+    """Delete the digests of tapes, because jobs of them are about to run."""
     for tape in tapes:
         with suppress(FileNotFoundError):
             _path(tape).unlink()
 
 
 def interrupted(folder: Path = INCOMPLETE) -> set[str]:
-    """Outputs of jobs that began and did not end, by Snakemake's markers (9.27.1, `persistence/file.py`)."""
+    """Outputs of jobs that started and did not end, by Snakemake's markers (9.27.1, `persistence/file.py`)."""
     markers = (path for path in folder.rglob("*") if path.is_file())
     keys = ("".join(part.removeprefix("@") for part in path.relative_to(folder).parts) for path in markers)
     return {urlsafe_b64decode(key).decode(errors="replace") for key in keys if len(key) % 4 == 0}
 
 
-def program() -> str:
-    """A digest of all that decides what a job depends on: rules, library, schemas, and Snakemake's version.
+def code_digest() -> str:
+    """Digest of the code that decides what a job depends on: rules, library, schemas, and Snakemake's version.
 
-    Of contents, so that another branch and back changes nothing.
+    It covers contents, not times, so that switching branches back and forth changes nothing.
     """
     import snakemake
 
@@ -96,11 +96,11 @@ def program() -> str:
 
 
 def _path(tape: str) -> Path:
-    return FOLDER / f"{tape}.json"
+    return DIGESTS / f"{tape}.json"
 
 
 def _below(folder: str) -> Iterator[tuple[str, os.stat_result]]:
-    """All files in and below a folder. Quick: thousands for each tape."""
+    """All files in and below a folder. Fast, because a tape has thousands."""
     try:
         entries = list(os.scandir(folder))
     except FileNotFoundError:
@@ -109,7 +109,7 @@ def _below(folder: str) -> Iterator[tuple[str, os.stat_result]]:
         if entry.is_dir():
             yield from _below(entry.path)
         else:
-            # A link that leads nowhere has a state, too.
+            # A broken link has a state, too.
             try:
                 yield entry.path, entry.stat()
             except OSError:

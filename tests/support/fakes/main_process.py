@@ -18,7 +18,7 @@ spec = json.loads(sys.argv[1])
 job = SimpleNamespace(**spec["job"])
 def main(job):
     lanes.run_on_lane(job, getattr(lane_functions, spec["function"]), **spec["arguments"])
-script.run(main, job)
+script.run_job(main, job)
 """
 MAIN = f"""
 import shlex, subprocess, sys; from pathlib import Path

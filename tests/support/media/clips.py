@@ -10,7 +10,8 @@ from tapemill.enhance import EnhanceSettings
 from tapemill.media.capture_info import VideoInfo
 from tapemill.media.colour import Colour
 from tapemill.media.ffmpeg import runner as ffmpeg
-from tapemill.media.probe import frame_count, probe
+from tapemill.media.packets import frame_count
+from tapemill.media.probe import probe
 
 UNTAGGED = Colour(primaries="unknown", transfer="unknown", matrix="unknown", range="unknown")
 PAL = VideoInfo(

@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from tapemill.cli.main import main
-from tapemill.cli.status_view import view
+from tapemill.cli.status_view import render_run
 from tapemill.events.run_state import RunState
 from tests.support.event_script import RUN, START, Script
 from tests.support.project import ROOT
@@ -34,7 +34,7 @@ def shown(at_s, width=80, most_lines=None):
     stream = io.StringIO()
     console = Console(file=stream, width=width, markup=False, highlight=False, emoji=False)
     now = START + timedelta(seconds=at_s)
-    console.print(view(course, most_lines=most_lines, now=now))
+    console.print(render_run(course, most_lines=most_lines, now=now))
     return stream.getvalue()
 
 

@@ -33,7 +33,7 @@ def queue(tmp_path, monkeypatch):
 
 
 def test_jobs_of_a_killed_run_are_cancelled_and_waited_for(queue):
-    names = queue / slurm.NAMES
+    names = queue / slurm.RUN_NAMES
     names.write_text("one-run\n")
     (queue / "queue").write_text("11\n12\n")
     slurm.cancel_orphans(names)
@@ -43,14 +43,14 @@ def test_jobs_of_a_killed_run_are_cancelled_and_waited_for(queue):
 
 
 def test_nobody_is_asked_where_no_run_was_killed(queue):
-    slurm.cancel_orphans(queue / slurm.NAMES)
+    slurm.cancel_orphans(queue / slurm.RUN_NAMES)
     assert (queue / "asked").read_text() == ""
 
 
 def test_a_run_does_not_begin_while_jobs_of_another_do_not_end(queue, monkeypatch):
-    monkeypatch.setattr(slurm, "GONE_S", 0.1)
+    monkeypatch.setattr(slurm, "CANCEL_TIMEOUT_S", 0.1)
     (queue / "scancel").write_text("#!/bin/sh\n")
-    names = queue / slurm.NAMES
+    names = queue / slurm.RUN_NAMES
     names.write_text("one-run\n")
     (queue / "queue").write_text("11\n")
     with pytest.raises(FatalError, match="jobs 11 of an earlier run do not end") as error:
@@ -60,7 +60,7 @@ def test_a_run_does_not_begin_while_jobs_of_another_do_not_end(queue, monkeypatc
 
 
 def test_a_machine_that_cannot_ask_says_so(queue):
-    names = queue / slurm.NAMES
+    names = queue / slurm.RUN_NAMES
     names.write_text("one-run\n")
     (queue / "squeue").write_text("#!/bin/sh\necho 'no controller' >&2\nexit 1\n")
     with pytest.raises(FatalError, match="no controller") as error:
@@ -69,13 +69,13 @@ def test_a_machine_that_cannot_ask_says_so(queue):
 
 
 def test_an_end_with_jobs_that_have_yet_to_end_leaves_their_name(queue):
-    names = queue / slurm.NAMES
+    names = queue / slurm.RUN_NAMES
     names.write_text("one-run\n")
     (queue / "queue").write_text("11\n")
-    slurm.forget(names)
+    slurm.remove_run_names(names)
     assert names.exists()
     (queue / "queue").write_text("")
-    slurm.forget(names)
+    slurm.remove_run_names(names)
     assert not names.exists()
 
 
@@ -108,7 +108,7 @@ def waited_for(executor, *jobs):
 
 def test_a_job_that_was_preempted_and_is_not_in_the_queue_again_has_failed(queue, caplog):
     executor = Executor()
-    slurm.take_preempted_for_failed(executor)
+    slurm.fail_preempted_jobs(executor)
     assert waited_for(executor, "11", "12") == ["11", "12"]
     (queue / "queue").write_text("11\n")
     assert waited_for(executor, "11", "12") == ["12"]
@@ -121,7 +121,7 @@ def test_a_job_that_was_preempted_and_is_not_in_the_queue_again_has_failed(queue
 
 def test_jobs_are_waited_for_while_the_queue_does_not_answer(queue):
     executor = Executor()
-    slurm.take_preempted_for_failed(executor)
+    slurm.fail_preempted_jobs(executor)
     (queue / "squeue").write_text("#!/bin/sh\necho 'no controller' >&2\nexit 1\n")
     assert waited_for(executor, "11") == ["11"]
     assert not executor.failed

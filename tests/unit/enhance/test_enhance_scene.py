@@ -16,7 +16,8 @@ from tapemill.devices.device import CPU
 from tapemill.enhance import enhance_scene, plan_output_format
 from tapemill.media.ffmpeg import runner as ffmpeg
 from tapemill.media.ffmpeg.version import ffmpeg_build
-from tapemill.media.probe import frame_count, packet_times, probe
+from tapemill.media.packets import frame_count, scan_packets
+from tapemill.media.probe import probe
 from tests.support.media.clips import LOSSLESS, PLAIN, clip_from, clip_of, facts_of, field_scene, samples
 from tests.support.progress_log import facts, progressed, tell_all
 
@@ -89,7 +90,7 @@ def test_times_come_from_frame_numbers(tmp_path):
     rate = Fraction(30000, 1001)
     clip = clip_from(tmp_path / "scene.mkv", MOVING.format(size="160x120", format="yuv420p"), frames=50)
     target, _ = enhanced(tmp_path, clip, 50, PLAIN, field_order="bff", rate=rate)
-    times, _ = packet_times(target, 0)
+    times = scan_packets(target, 0).times
     assert list(times) == [milliseconds(n / (2 * rate)) for n in range(100)]
 
 

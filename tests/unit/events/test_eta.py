@@ -2,7 +2,7 @@ from datetime import timedelta
 
 import pytest
 
-from tapemill.events.eta import forecast
+from tapemill.events.eta import estimate_eta
 from tapemill.events.run_state import RunState
 from tests.support.event_script import RUN, START, Script
 
@@ -16,7 +16,7 @@ def script(tmp_path, monkeypatch):
 def at(seconds):
     course = RunState(RUN)
     course.update()
-    return forecast(course, START + timedelta(seconds=seconds))
+    return estimate_eta(course, START + timedelta(seconds=seconds))
 
 
 def test_nothing_is_known_before_anything_is_measured(script):
@@ -24,7 +24,7 @@ def test_nothing_is_known_before_anything_is_measured(script):
     ahead = at(10)
     assert ahead.left_s is None
     assert ahead.stages["scenes"].left_s is None
-    assert ahead.unmeasured == ("cut_scene",)
+    assert ahead.rules_without_speed == ("cut_scene",)
 
 
 def test_what_is_to_do_takes_as_long_as_what_is_done(script):
@@ -64,7 +64,7 @@ def test_a_running_job_that_tells_nothing_takes_what_others_took(script):
     assert at(40).left_s == pytest.approx(20)
     # It takes longer than the other one did: about to end, for all that is known; later nothing is.
     assert at(90).left_s == 0
-    assert at(91).unmeasured == ("cut_scene",)
+    assert at(91).rules_without_speed == ("cut_scene",)
 
 
 def test_a_job_that_waits_at_its_lane_has_all_its_work_before_it(script):
@@ -80,7 +80,7 @@ def test_rules_without_a_measured_job_are_named_and_not_guessed(script):
     script.job(0, 10, "cut_scene", scene="0")
     ahead = at(10)
     assert ahead.left_s == pytest.approx(10)
-    assert ahead.unmeasured == ("mux_tape",)
+    assert ahead.rules_without_speed == ("mux_tape",)
     assert ahead.stages["tape"].left_s is None
     assert ahead.tapes["T01"] is None
 
@@ -90,10 +90,10 @@ def test_before_a_tape_is_divided_nobody_knows_how_much_there_is_to_do(script):
     script.job(0, 10, "cut_scene", "T01", "0")
     ahead = at(10)
     assert ahead.left_s is None
-    assert ahead.undivided == ("T02",)
+    assert ahead.tapes_without_plan == ("T02",)
     assert ahead.tapes["T01"] == pytest.approx(10)
     script.job(10, 20, "detect_scenes", "T02")
-    assert at(20).undivided == ()
+    assert at(20).tapes_without_plan == ()
 
 
 def test_the_run_does_not_end_before_its_slowest_stage(script):

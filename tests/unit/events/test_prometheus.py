@@ -39,7 +39,7 @@ def read(text):
 def now():
     course = RunState(RUN)
     course.update()
-    return read(prometheus.text(course))
+    return read(prometheus.format_metrics(course))
 
 
 def test_each_metric_is_explained_and_named_by_the_rules(script):
@@ -96,9 +96,9 @@ def test_the_file_is_written_whole_and_the_command_prints_the_same(tmp_path, scr
     script.end(30)
     course = RunState(RUN)
     course.update()
-    prometheus.write(course)
+    prometheus.write_metrics(course)
     assert [path.name for path in (tmp_path / "events").iterdir() if path.suffix != ".jsonl"] == ["metrics.prom"]
     assert main(["metrics"]) == 0
-    assert capsys.readouterr().out == prometheus.FILE.read_text()
+    assert capsys.readouterr().out == prometheus.METRICS_FILE.read_text()
     assert main(["metrics", "no such run"]) == 78
     assert "no runs here begin with no such run" in capsys.readouterr().err

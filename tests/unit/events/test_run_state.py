@@ -10,7 +10,7 @@ from tapemill.core.errors import ConfigError
 from tapemill.events import attempts
 from tapemill.events import log as events
 from tapemill.events.attempts import AttemptLog
-from tapemill.events.run_state import Count, RunState, latest_run
+from tapemill.events.run_state import JobCounts, RunState, latest_run
 from tests.support.event_script import RUN, START, Script
 from tests.support.project import ROOT
 
@@ -31,12 +31,12 @@ from tapemill.process.signals import Stopped
 
 lifeline.current_run = lambda: namedtuple("Run", "id alive is_here")("run", True, True)
 lifeline.on_end = lambda run, then: None
-retrying.WAITS_S = (0.0,)
+retrying.BACKOFF_S = (0.0,)
 
 def main(job):
     WORK
 
-script.run(main, SimpleNamespace(rule="x", log=[sys.argv[1]], config={"ffmpeg": None}))
+script.run_job(main, SimpleNamespace(rule="x", log=[sys.argv[1]], config={"ffmpeg": None}))
 """
 DIE = "os.kill(os.getpid(), signal.SIGKILL)"
 STOP = "os.kill(os.getpid(), signal.SIGTERM)"
@@ -68,7 +68,7 @@ def test_planned_jobs_are_to_do_until_they_are_told_of(folder):
     script.job(6, 9, "cut_scene", scene="0000000")
     script.job(6, None, "cut_scene", scene="0000050")
     found = course()
-    assert found.counts() == {("T01", "detect_scenes"): Count(done=1), ("T01", "cut_scene"): Count(1, 1, 0, 1)}
+    assert found.counts() == {("T01", "detect_scenes"): JobCounts(done=1), ("T01", "cut_scene"): JobCounts(1, 1, 0, 1)}
     assert (found.state, found.is_over) == ("active", False)
     assert found.update() is False
 
@@ -77,7 +77,7 @@ def test_rules_that_work_on_no_tape_are_counted_without_one(folder):
     script = Script(folder)
     script.begin({"models": {"models": 1}})
     script.job(0, None, "models", "models")
-    assert course().counts() == {("", "models"): Count(running=1)}
+    assert course().counts() == {("", "models"): JobCounts(running=1)}
 
 
 def test_a_failed_job_is_to_do_while_it_may_be_tried_again(folder):
@@ -88,11 +88,11 @@ def test_a_failed_job_is_to_do_while_it_may_be_tried_again(folder):
     script.job(0, 1, "cut_scene", scene="3", outcome="failed")
     script.job(1, 2, "cut_scene", scene="3", outcome="failed", attempt=2)
     found = course()
-    assert found.counts() == {("T01", "cut_scene"): Count(failed=2, to_do=1)}
-    assert {job.scene for job in found.facts().failed} == {"2", "3"}
+    assert found.counts() == {("T01", "cut_scene"): JobCounts(failed=2, to_do=1)}
+    assert {job.scene for job in found.outcome().failed} == {"2", "3"}
     script.end(3, is_ok=False)
     found.update()
-    assert found.counts() == {("T01", "cut_scene"): Count(failed=3)}
+    assert found.counts() == {("T01", "cut_scene"): JobCounts(failed=3)}
 
 
 def test_a_job_that_only_snakemake_saw_fail_is_failed_too(folder):
@@ -103,8 +103,8 @@ def test_a_job_that_only_snakemake_saw_fail_is_failed_too(folder):
     refused = {**unheard, "rule": "cut_scene", "scene": "0000000"}
     script.end(2, is_ok=False, failed=[unheard, refused])
     found = course()
-    assert set(found.counts().values()) == {Count(failed=1)}
-    assert {job.rule for job in found.facts().failed} == {"mux_tape", "cut_scene"}
+    assert set(found.counts().values()) == {JobCounts(failed=1)}
+    assert {job.rule for job in found.outcome().failed} == {"mux_tape", "cut_scene"}
 
 
 def test_a_run_on_another_machine_is_told_apart_from_one_that_was_killed(folder):
@@ -129,16 +129,16 @@ def test_a_killed_run_is_noticed_and_what_ran_is_lost(folder):
         process.wait()
     assert found.update() is False
     assert (found.state, found.is_over) == ("killed", True)
-    assert found.counts() == {("T01", "cut_scene"): Count(to_do=2)}
+    assert found.counts() == {("T01", "cut_scene"): JobCounts(to_do=2)}
     assert [attempt.outcome for attempt in found.history.attempts] == ["lost"]
-    assert found.facts().interrupted == 1
+    assert found.outcome().interrupted == 1
 
 
 def test_events_whose_first_line_is_lost_are_no_run_that_was_killed(folder):
     Script(folder).job(0, 1, "cut_scene", scene="0000000")
     found = course()
     assert found.state == "elsewhere"
-    assert found.counts() == {("T01", "cut_scene"): Count(done=1)}
+    assert found.counts() == {("T01", "cut_scene"): JobCounts(done=1)}
 
 
 def test_the_latest_run_is_found_or_the_one_that_is_named(folder):
@@ -146,8 +146,8 @@ def test_the_latest_run_is_found_or_the_one_that_is_named(folder):
         latest_run(None)
     for run in ("20261121T100000Z-here-1-1", "20261121T110000Z-here-1-1", "20261122T100000Z-here-1-1"):
         Script(folder, run).begin({})
-    assert latest_run(None).run == "20261122T100000Z-here-1-1"
-    assert latest_run("20261121T10").run == "20261121T100000Z-here-1-1"
+    assert latest_run(None).name == "20261122T100000Z-here-1-1"
+    assert latest_run("20261121T10").name == "20261121T100000Z-here-1-1"
     with pytest.raises(ConfigError, match="2 runs here begin with 20261121"):
         latest_run("20261121")
     with pytest.raises(ConfigError, match="no runs here begin with 2025"):
@@ -155,7 +155,7 @@ def test_the_latest_run_is_found_or_the_one_that_is_named(folder):
 
 
 def attempt(log, work):
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "scripts"), events.VARIABLE: RUN}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "scripts"), events.RUN_VARIABLE: RUN}
     command = [sys.executable, "-c", JOB.replace("WORK", work), f"logs/{log}.log"]
     return subprocess.run(command, env=environment, stderr=subprocess.DEVNULL, check=False).returncode
 
@@ -193,8 +193,8 @@ def test_events_of_real_jobs_become_the_outcome_of_their_run(folder, jobs, expec
     assert {name: number for name, number in counts.items() if number} == expected
     # Whoever reads the events later finds the same.
     later = course()
-    later.history.lose_running()
-    assert later.facts() == at_end
+    later.history.mark_running_lost()
+    assert later.outcome() == at_end
 
 
 def test_an_attempt_whose_every_event_is_lost_counts_all_the_same(folder):
@@ -202,7 +202,7 @@ def test_an_attempt_whose_every_event_is_lost_counts_all_the_same(folder):
     script = Script(folder)
     script.begin({})
     script.job(5, 6, "cut_scene", scene="0000000", attempt=3)
-    facts = course().facts()
+    facts = course().outcome()
     assert (facts.tried_again, facts.attempts_lost) == (1, 2)
 
 
@@ -212,11 +212,11 @@ def test_history_event_by_event_is_history_as_a_whole(folder):
     script.job(0, 1, "cut_scene", scene="1", outcome="failed")
     script.job(1, 2, "cut_scene", scene="1", attempt=2)
     script.job(1, None, "cut_scene", scene="2")
-    read = events.read(RUN, folder / "events")
+    read = events.read_events(RUN, folder / "events")
     step_by_step = AttemptLog()
     for event in read:
         step_by_step.add(event)
-    assert step_by_step.attempts == attempts.attempts(read)
-    assert [each.outcome for each in attempts.attempts(read)] == ["failed", "done", "running"]
-    assert [each.outcome for each in attempts.attempts(read, is_over=True)] == ["failed", "done", "lost"]
-    assert attempts.attempts(read)[0].began == START
+    assert step_by_step.attempts == attempts.fold_attempts(read)
+    assert [each.outcome for each in attempts.fold_attempts(read)] == ["failed", "done", "running"]
+    assert [each.outcome for each in attempts.fold_attempts(read, is_over=True)] == ["failed", "done", "lost"]
+    assert attempts.fold_attempts(read)[0].work_started_at == START

@@ -5,7 +5,7 @@ import pytest
 
 from tapemill.core.errors import ConfigError
 from tapemill.events import run_summary
-from tapemill.events.run_outcome import LOST
+from tapemill.events.run_outcome import LOST_REASON
 from tapemill.events.run_state import RunState
 from tapemill.process import abort
 from tests.support.event_script import RUN, Script
@@ -45,7 +45,7 @@ def test_jobs_that_died_without_an_event_are_failed_only_if_snakemake_calls_them
     script.job(0, None, "cut_scene", scene="0000050")
     text = summary("logs/cut_scene/T01/0000000.log", "logs/probe_capture/T02.log")
     assert "2 jobs failed" in text
-    assert f"cut_scene T01 0000000: {LOST}" in text
+    assert f"cut_scene T01 0000000: {LOST_REASON}" in text
     assert "probe_capture T02: Snakemake says why" in text
     assert "1 job interrupted" in text
 

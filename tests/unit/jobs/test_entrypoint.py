@@ -12,7 +12,7 @@ import pytest
 
 from tapemill.core.errors import FatalError, InputError
 from tapemill.jobs import attempt_store, entrypoint, retry
-from tapemill.jobs.attempt_store import Failure, JobNote
+from tapemill.jobs.attempt_store import Failure, RetryRecord
 from tapemill.process import abort, liveness
 from tests.support.polling import wait_for
 from tests.support.project import ROOT
@@ -30,7 +30,7 @@ def test_an_error_on_purpose_ends_with_its_exit_code_and_its_message_alone(tmp_p
         raise InputError("this file has no picture", file="a\udce4.wav", remedy="check the sheet")
 
     with pytest.raises(SystemExit) as caught:
-        entrypoint.run(main, job(tmp_path))
+        entrypoint.run_job(main, job(tmp_path))
     assert caught.value.code == 78
     text = (tmp_path / "logs" / "a.log").read_text()
     assert "InputError: this file has no picture" in text
@@ -41,7 +41,7 @@ def test_an_error_on_purpose_ends_with_its_exit_code_and_its_message_alone(tmp_p
 
 def test_a_fault_of_ours_keeps_its_traceback(tmp_path):
     with pytest.raises(ZeroDivisionError):
-        entrypoint.run(lambda _: 1 / 0, job(tmp_path))
+        entrypoint.run_job(lambda _: 1 / 0, job(tmp_path))
     assert "Traceback" in (tmp_path / "logs" / "a.log").read_text()
 
 
@@ -49,7 +49,7 @@ def test_a_log_that_cannot_be_written_ends_the_job_before_its_work(tmp_path, cap
     with small_disk(tmp_path / "disk", "1m") as disk:
         disk.lock()
         with pytest.raises(SystemExit) as caught:
-            entrypoint.run(lambda _: pytest.fail("the job began"), job(disk.path))
+            entrypoint.run_job(lambda _: pytest.fail("the job began"), job(disk.path))
     assert caught.value.code == 78
     told = capsys.readouterr().err
     assert "NotWritable" in told
@@ -65,7 +65,7 @@ def test_a_log_on_a_full_disk_loses_lines_without_a_traceback_for_each(tmp_path,
         raise InputError("the reason")
 
     with small_disk(tmp_path / "disk", "1m") as disk, pytest.raises(SystemExit) as caught:
-        entrypoint.run(main, job(disk.path))
+        entrypoint.run_job(main, job(disk.path))
     assert caught.value.code == 78
     assert "Traceback" not in capsys.readouterr().err
 
@@ -76,13 +76,13 @@ def test_a_job_without_room_does_not_begin(tmp_path):
         of_disk.config |= {"disk": {"reserve_gb": 0}}
         of_disk.output, of_disk.resources = [str(disk.path / "a.mkv")], {"disk_mb": 2}
         with pytest.raises(SystemExit) as caught:
-            entrypoint.run(lambda _: pytest.fail("the job began"), of_disk)
+            entrypoint.run_job(lambda _: pytest.fail("the job began"), of_disk)
     assert caught.value.code == 78
     assert "DiskFull: this job needs up to 2.0 MB" in (tmp_path / "logs" / "a.log").read_text()
 
 
 def test_warnings_reach_the_terminal_and_the_log(tmp_path, capsys):
-    entrypoint.run(lambda _: logging.getLogger("tapemill.capture").warning("variable rate"), job(tmp_path))
+    entrypoint.run_job(lambda _: logging.getLogger("tapemill.capture").warning("variable rate"), job(tmp_path))
     assert "variable rate" in capsys.readouterr().err
     assert "variable rate" in (tmp_path / "logs" / "a.log").read_text()
 
@@ -100,15 +100,15 @@ def main(job):
 if sys.argv[1] == "death":
     os._exit(1)
 job = SimpleNamespace(rule="cut_scene", log=["logs/cut_scene/T01/0000000.log"], config={"ffmpeg": None})
-script.run(main, job)
+script.run_job(main, job)
 """
 MAIN = f"""
 import subprocess, sys; from pathlib import Path; from types import SimpleNamespace
-from tapemill.jobs import retry as retrying
+from tapemill.jobs import retry
 from tapemill.process import run_lock as runlock
 runlock.acquire(Path(".snakemake"))
 scheduler = SimpleNamespace(exit_gracefully=lambda: print("stop", flush=True), error_callback=lambda job: None)
-retrying.begin(scheduler)
+retry.install_retry_policy(scheduler)
 job = SimpleNamespace(log=["logs/cut_scene/T01/0000000.log"], is_group=lambda: False, restart_times=3)
 print("held", flush=True)
 for line in sys.stdin:
@@ -165,7 +165,7 @@ def test_a_hiccup_is_tried_again_after_a_pause_and_a_lack_of_memory_at_once(run,
 def test_a_job_that_died_before_its_work_leaves_no_note_and_is_tried_again(run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert job_fails_of(run, "death") == "1"
-    assert not list(attempt_store.of_run(liveness.run_of(run.pid).id))
+    assert not list((attempt_store.RECORDS / liveness.run_of(run.pid).id).rglob("*.json"))
     assert job_fails_of(run, "nothing") == "0"
     assert "attempt" not in log_of(tmp_path)
 
@@ -173,8 +173,8 @@ def test_a_job_that_died_before_its_work_leaves_no_note_and_is_tried_again(run, 
 def test_the_pause_ends_with_the_run(run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run_id, log = liveness.run_of(run.pid).id, Path("logs/cut_scene/T01/0000000.log")
-    note = JobNote(str(log), failures=3 * (Failure("transient", "ToolKilled", "told so", 75),))
-    attempt_store.postponed(run_id, note, time.time() + 60)
+    note = RetryRecord(str(log), failures=3 * (Failure("transient", "ToolKilled", "told so", 75),))
+    attempt_store.record_backoff(run_id, note, time.time() + 60)
     run.stdin.write("nothing\n")
     run.stdin.flush()
     wait_for(lambda: log.exists() and "before attempt 4" in log.read_text(), told="no pause began")
@@ -189,8 +189,8 @@ def test_a_pause_that_another_machine_told_is_no_longer_than_the_longest_whateve
     monkeypatch.setattr(retry.time, "monotonic", lambda: next(clock))
     monkeypatch.setattr(retry.time, "sleep", slept.append)
     in_a_year = time.time() + 365 * 24 * 3600
-    retry.recover(None, JobNote("log", failures=(Failure("transient", "", "", 75),), rests_until_s=in_a_year))
-    assert 0 < len(slept) <= retry.WAITS_S[-1] * (1 + retry.SPREAD) / 5
+    retry.wait_backoff(None, RetryRecord("log", failures=(Failure("transient", "", "", 75),), rests_until_s=in_a_year))
+    assert 0 < len(slept) <= retry.BACKOFF_S[-1] * (1 + retry.BACKOFF_SPREAD) / 5
 
 
 def test_a_job_whose_run_is_gone_leaves_the_log_to_the_next_run(tmp_path):
@@ -202,7 +202,7 @@ def test_a_job_whose_run_is_gone_leaves_the_log_to_the_next_run(tmp_path):
     job = subprocess.run([sys.executable, "-c", JOB, "nothing"], cwd=tmp_path, env=environment, check=False)
     assert job.returncode == 75
     assert log.read_text() == "of the next run"
-    assert not (tmp_path / attempt_store.NOTES).exists()
+    assert not (tmp_path / attempt_store.RECORDS).exists()
 
 
 def children(pid):

@@ -138,15 +138,15 @@ def test_a_job_that_is_stopped_leaves_nothing_half_made_and_the_lane_to_the_next
 
 @pytest.mark.parametrize("warm", [True, False])
 def test_what_the_work_tells_becomes_events_wherever_it_is_done(tmp_path, monkeypatch, warm):
-    monkeypatch.setenv(events.VARIABLE, "a-run")
+    monkeypatch.setenv(events.RUN_VARIABLE, "a-run")
     with main_run(tmp_path) as run:
         assert run.do(lane_functions.count, lanes={"warm": warm}, frames=3) == 0
         assert run.do(lane_functions.fail, lanes={"warm": warm}, kind="memory", scene="0000050") != 0
-    found = events.read("a-run", tmp_path / "events")
+    found = events.read_events("a-run", tmp_path / "events")
     kinds = [event.kind for event in found if event.facts.get("scene") == "0000000"]
     assert kinds == ["job_started", *["job_told"] * 2, *["job_progress"] * 3, *["job_told"] * 2, "job_done"]
     assert sum(event.kind == "worker_started" for event in found) == warm
-    counted, failed = attempts.attempts(found)
+    counted, failed = attempts.fold_attempts(found)
     assert (counted.facts["waits_for"], counted.facts["lane"], counted.facts["is_warm"]) == ("cpu0", "cpu0", warm)
     assert (counted.facts["frames"], counted.facts["total_frames"], counted.facts["model"]) == (3, 3, ["abacus"])
     assert counted.facts["peak_memory_bytes"] > 1 << 20

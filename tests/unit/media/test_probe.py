@@ -8,6 +8,7 @@ from tapemill.core.errors import InputError
 from tapemill.media import probe
 from tapemill.media.cfr import fit_cfr_grid, guess_frame_rate
 from tapemill.media.ffmpeg import runner as ffmpeg
+from tapemill.media.packets import scan_packets
 
 
 def make(path: Path, *options: str, source: str = "testsrc=s=64x48:r=25:d=1", muxer: str = "matroska") -> Path:
@@ -21,9 +22,9 @@ def make(path: Path, *options: str, source: str = "testsrc=s=64x48:r=25:d=1", mu
 def test_rate_and_frames_are_exact_in_any_container(tmp_path, muxer, suffix, rate):
     path = make(tmp_path / f"a.{suffix}", "-c:v", "mpeg4", source=f"testsrc=s=64x48:r={rate}:d=2", muxer=muxer)
     picture = probe.probe(path).picture
-    times, last = probe.packet_times(path, picture.stream_index)
-    chosen = guess_frame_rate(times, picture.time_base, picture.stated_rates)
-    grid = fit_cfr_grid(times, last, picture.time_base, chosen)
+    found = scan_packets(path, picture.stream_index)
+    chosen = guess_frame_rate(found.times, picture.time_base, picture.stated_rates)
+    grid = fit_cfr_grid(found.times, found.last_duration, picture.time_base, chosen)
     assert grid.rate == Fraction(rate)
     assert grid.frames == grid.packets == round(2 * Fraction(rate))
     assert not grid.irregular

@@ -37,6 +37,8 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.tells_length = False
         self.content, self.breaks, self.ranges, self.knows_ranges = CONTENT, 0, [], True
+        self.headers, self.redirect = {}, None
+        """Headers that replace the true ones; an address that every request is sent on to."""
 
     @property
     def address(self):
@@ -50,6 +52,11 @@ class Handler(BaseHTTPRequestHandler):
         if self.path not in {"/model.pt", "/model.pth"}:
             self.send_error(404)
             return
+        if self.server.redirect:
+            self.send_response(302)
+            self.send_header("Location", self.server.redirect)
+            self.end_headers()
+            return
         start = int(wanted.removeprefix("bytes=").removesuffix("-")) if wanted and self.server.knows_ranges else 0
         if start and start >= len(self.server.content):
             self.send_response(416)
@@ -60,7 +67,12 @@ class Handler(BaseHTTPRequestHandler):
             return
         body = self.server.content[start:]
         self.send_response(206 if start else 200)
-        self.send_header("Content-Length", str(len(body)))
+        headers = {"Content-Length": str(len(body))}
+        if start:
+            headers["Content-Range"] = f"bytes {start}-{start + len(body) - 1}/{len(self.server.content)}"
+        for name, value in (headers | self.server.headers).items():
+            if value is not None:
+                self.send_header(name, value)
         self.end_headers()
         if self.server.breaks > 0:
             self.server.breaks -= 1
@@ -97,8 +109,13 @@ def lock(tmp_path, server, monkeypatch):
 
 def fetch(lock, *names, **options):
     places = {"registry": lock.parent / "models.yaml", "lock": lock, "folder": lock.parent / "models"}
-    fetch_models(names=names or ("big",), **places, **({"kinds": {"speech"}} | options))
+    fetch_models(names=names or ("big",), **places, **({"kinds": {"speech"}, "describe": speech} | options))
     return lock.parent / "models" / "big.pt"
+
+
+def speech(path):
+    """Stand-in for the inspection of a checkpoint, which test_whisper_checkpoint.py tests."""
+    return Description("speech", None, "Whisper")
 
 
 def find(lock, setting, kinds=("speech",)):
@@ -174,6 +191,52 @@ def test_only_the_web_is_asked(lock):
         fetch(lock)
     with pytest.raises(ModelError, match="https only"):
         download.download("file:///etc/hostname", lock.parent / "partial", lock.parent / "whole")
+
+
+def test_http_is_refused_but_from_this_machine(lock):
+    for url in ("http://example.org/model.pt", "http://192.168.1.2/model.pt", "ftp://example.org/model.pt"):
+        with pytest.raises(ModelError, match="https only"):
+            download.download(url, lock.parent / "partial", lock.parent / "whole")
+
+
+@pytest.mark.parametrize("address", ["ftp://127.0.0.1/model.pt", "http://example.org/model.pt", "file:///etc/hostname"])
+def test_a_redirect_to_another_scheme_is_not_followed(lock, server, address):
+    server.redirect = address
+    with pytest.raises(ModelError, match=r"https only|is not allowed"):
+        fetch(lock)
+    assert server.ranges == [None], "asked once, and the new address never"
+    assert left_in(lock) == []
+
+
+@pytest.mark.parametrize("length", ["many", "-5", "", "9" * 40, str(10**15)])
+def test_a_length_that_cannot_be_is_refused(lock, server, length):
+    server.headers = {"Content-Length": length}
+    with pytest.raises(ModelError, match="states the length"):
+        fetch(lock)
+    assert len(server.ranges) == 1
+    assert left_in(lock) == []
+
+
+@pytest.mark.parametrize("part", ["bytes 5-9/10", "bytes 0-9/10", "lines 1-2/3", None])
+def test_another_part_than_asked_for_is_never_added(lock, server, part):
+    server.breaks = 1
+    server.headers = {"Content-Range": part}
+    assert fetch(lock).read_bytes() == CONTENT
+    assert server.ranges == [None, f"bytes={len(CONTENT) // 2}-", None]
+
+
+def test_a_connection_that_brings_almost_nothing_counts_as_broken(lock, server, monkeypatch):
+    monkeypatch.setattr(download, "SLOWEST_S", 0.0)
+    monkeypatch.setattr(download, "SLOWEST_BYTES", len(CONTENT) + 1)
+    with pytest.raises(ModelError, match=r"bytes came in"):
+        fetch(lock)
+
+
+def test_a_file_without_end_is_refused(lock, server, monkeypatch):
+    monkeypatch.setattr(download, "LARGEST_BYTES", 1000)
+    server.headers = {"Content-Length": None}
+    with pytest.raises(ModelError, match="larger than"):
+        fetch(lock)
 
 
 def test_a_full_disk_is_said_before_anything_is_written(lock, monkeypatch):

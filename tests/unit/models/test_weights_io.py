@@ -127,6 +127,16 @@ def test_what_is_no_state_dict(tmp_path, content):
         load_state_dict(tmp_path / "w.pth")
 
 
+@pytest.mark.parametrize("wrappers", [1, 2, 5])
+def test_a_file_that_holds_itself_ends_with_a_message(tmp_path, wrappers):
+    tables = [{} for _ in range(wrappers)]
+    for number, table in enumerate(tables):
+        table["params"] = tables[(number + 1) % wrappers]
+    torch.save(tables[0], tmp_path / "w.pth")
+    with pytest.raises(ModelError, match="without end"):
+        load_state_dict(tmp_path / "w.pth")
+
+
 def test_a_file_that_is_not_there_or_is_a_folder(tmp_path):
     for path in (tmp_path / "w.pth", tmp_path):
         with pytest.raises(ModelError, match="cannot be read"):

@@ -169,4 +169,4 @@ def test_events_of_jobs_that_failed_are_passed_over():
     path.write_text(path.read_text().replace("job_done", "job_failed") + "half a li")
     benchmark("transcribe_scene", 9.0, scene=A)
     assert plain("transcribe_scene", {"model": "m"}) == [Sample(4.0, 9.0)]
-    assert events.runs()
+    assert events.list_runs()

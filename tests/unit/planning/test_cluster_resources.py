@@ -9,7 +9,7 @@ from tapemill.core.timing import FrameRange
 from tapemill.enhance import SceneSettings
 from tapemill.media.capture_info import AudioTrackInfo, Capture, SourceFileInfo, VideoInfo
 from tapemill.media.colour import Colour
-from tapemill.planning import Requests
+from tapemill.planning import ClusterResources
 from tapemill.scenes import Scene
 from tapemill.scenes.table import write_scenes
 from tapemill.storage.atomic import write_json
@@ -40,10 +40,10 @@ def asked(tmp_path):
             taken = SourceFileInfo(Fraction(25), 0, Fraction(1, 1000), frames, frames, 0, 0, False, "a.mkv", 0)
             sounds = (AudioTrackInfo(2, "pcm_s16le", 48_000, 2, "", ""),)
             capture = Capture(kind="file", takes=(taken,), picture=PICTURE, sounds=sounds, notes={})
-            write_json(lookup.facts_path, capture.to_plain())
+            write_json(lookup.paths.capture_record, capture.to_plain())
         config = load_config({"enhance": enhance or {}})
         settings = SceneSettings.planned({**config["enhance"], "overrides": ""}, ["T"])
-        requests = Requests(
+        requests = ClusterResources(
             lambda wildcards: JobParams(lookup, wildcards.scene, lambda: table, settings), config, model
         )
         about = {"wildcards": SimpleNamespace(scene=scene), "attempt": attempt, "rulename": rule}

@@ -48,7 +48,7 @@ def tape(short, tmp_path, monkeypatch):
     frames = HOURS * 3600 * 25
     facts = replace(facts, takes=(replace(facts.takes[0], frames=frames),), sounds=(SOUND,))
     lookup = TapeState(TapeRow("T01", short, "", "", "en", "tff", "4:3"))
-    write_json(lookup.facts_path, facts.to_plain())
+    write_json(lookup.paths.capture_record, facts.to_plain())
     return lookup
 
 
@@ -60,7 +60,7 @@ def need(lookup, rules, *, cores=4, disk=None, **changes):
 
 def scenes(lookup):
     made = make_scenes((FrameRange(start, start + 750) for start in range(0, HOURS * 90_000, 750)), Fraction(25))
-    write_scenes(made, lookup.facts_path.with_name("scenes.tsv"))
+    write_scenes(made, lookup.paths.scene_table)
     return made
 
 
@@ -105,7 +105,7 @@ def test_settings_that_make_larger_files_need_more(tape):
 def test_what_is_there_is_not_needed_again(tape):
     made = scenes(tape)
     before = need(tape, {"mux_tape"})
-    enhanced = tape.facts_path.with_name("enhanced")
+    enhanced = tape.paths.folder.joinpath("enhanced")
     enhanced.mkdir()
     for scene in made[:120]:
         (enhanced / f"{scene.id}.mkv").write_bytes(b"clip")
@@ -125,7 +125,7 @@ def test_only_what_the_run_makes_counts(tape):
 
 
 def test_before_the_probe_the_capture_itself_is_the_measure(tape, short):
-    tape.facts_path.unlink()
+    tape.paths.capture_record.unlink()
     plan = need(tape, {"mux_tape"})
     assert plan.tapes[0].is_guess
     assert plan.peak_bytes == pytest.approx(0.4 * short.stat().st_size, rel=0.01)
@@ -138,11 +138,11 @@ def a_job(rule, tape="T01"):
 def test_a_run_without_room_is_refused_before_it_begins(tape, tmp_path):
     jobs = [a_job("all", None), a_job("mux_tape"), a_job("clean_sound")]
     with small_disk(tmp_path / "disk", "8m") as disk:
-        facts = tape.facts_path.read_bytes()
-        tape.facts_path.unlink()
-        tape.facts_path.parent.rmdir()
-        tape.facts_path.parent.symlink_to(disk.path)
-        tape.facts_path.write_bytes(facts)
+        facts = tape.paths.capture_record.read_bytes()
+        tape.paths.capture_record.unlink()
+        tape.paths.folder.rmdir()
+        tape.paths.folder.symlink_to(disk.path)
+        tape.paths.capture_record.write_bytes(facts)
         config = load_config({"disk": {"reserve_gb": 0}})
         with pytest.raises(DiskFull) as caught:
             disk_usage.check_run(jobs, {"T01": tape}, config, enhance=enhance(), cores=2)
@@ -152,7 +152,7 @@ def test_a_run_without_room_is_refused_before_it_begins(tape, tmp_path):
         # In the queue, without a job of its own yet.
         with pytest.raises(DiskFull):
             disk_usage.check_run([], {"T01": tape}, config, later=["T01"], enhance=enhance(), cores=2)
-        tape.facts_path.with_name("T01.mkv").touch()
+        tape.paths.tape("mkv").touch()
         disk_usage.check_run([], {"T01": tape}, config, later=["T01"], enhance=enhance(), cores=2)
         disk.lock()
         with pytest.raises(NotWritable):

@@ -60,13 +60,13 @@ def lookup(short, tmp_path, monkeypatch):
 
 
 def probed(lookup):
-    write_json(lookup.facts_path, capture_of(lookup.row.source, interlaced="tff").to_plain())
+    write_json(lookup.paths.capture_record, capture_of(lookup.row.source, interlaced="tff").to_plain())
 
 
 def divided(lookup, length=50):
     rate = lookup.capture.picture.rate
     made = make_scenes((FrameRange(start, start + length) for start in range(0, FRAMES, length)), rate)
-    write_scenes(made, lookup.facts_path.with_name("scenes.tsv"))
+    write_scenes(made, lookup.paths.scene_table)
     return [scene.id for scene in made]
 
 

@@ -72,7 +72,7 @@ Path("started").touch()
 while not Path("go").exists():
     time.sleep(0.02)
 job = SimpleNamespace(rule="cut_scene", log=["logs/job.log"], config={})
-script.run(lambda job: Path("worked").touch(), job)
+script.run_job(lambda job: Path("worked").touch(), job)
 """
 
 
@@ -166,7 +166,7 @@ def main(job):
     Path("stuck").touch()
     threading.Event().wait()
 
-script.run(main, SimpleNamespace(rule="cut_scene", log=["logs/job.log"], config={}))
+script.run_job(main, SimpleNamespace(rule="cut_scene", log=["logs/job.log"], config={}))
 """
 
 

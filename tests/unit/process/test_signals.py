@@ -32,7 +32,7 @@ def main(job):
             while not Path("go").exists():
                 time.sleep(0.02)
 
-script.run(main, SimpleNamespace(rule="cut_scene", log=["logs/job.log"], config={}))
+script.run_job(main, SimpleNamespace(rule="cut_scene", log=["logs/job.log"], config={}))
 """
 
 # Snakemake's own handler of SIGTERM, with all it touches, while the main thread holds the lock that it needs.
@@ -87,7 +87,7 @@ def test_a_job_that_cannot_hear_yet_that_its_run_is_asked_to_stop_hears_later(tm
     ) as job:
         wait_for(lambda: children(job.pid))
         os.killpg(job.pid, signal.SIGINT)
-        note = tmp_path / attempt_store.NOTES / run.id / "asked to stop"
+        note = tmp_path / attempt_store.RECORDS / run.id / "asked to stop"
         note.parent.mkdir(parents=True)
         note.touch()
         assert job.wait(20) == 128 + signal.SIGTERM
@@ -106,7 +106,7 @@ def test_a_first_ctrl_c_asks_the_jobs_to_stop_and_sigterm_does_not(tmp_path):
             main.send_signal(number)
             assert main.stdout.readline() == "graceful\n"
             main.kill()
-        assert bool(list((tmp_path / attempt_store.NOTES).glob("*/asked to stop"))) is asked
+        assert bool(list((tmp_path / attempt_store.RECORDS).glob("*/asked to stop"))) is asked
 
 
 def test_what_was_ignored_from_the_start_stays_ignored(tmp_path):

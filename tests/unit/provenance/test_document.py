@@ -93,9 +93,9 @@ def job(rule, scene="", attempt=1):
 
 def run_with(monkeypatch, stamp, *entries):
     """Events of one run: (kind, job, facts)."""
-    monkeypatch.setenv(events.VARIABLE, f"{stamp}-annas-laptop-1-1")
+    monkeypatch.setenv(events.RUN_VARIABLE, f"{stamp}-annas-laptop-1-1")
     for kind, of, facts in entries:
-        events.write(kind, **of, **facts)
+        events.emit(kind, **of, **facts)
 
 
 def done(of, **facts):
@@ -121,7 +121,7 @@ def test_each_job_is_told_by_the_latest_run_that_did_it(tmp_path, monkeypatch):
     assert scene["cut_scene"]["run_started"] == "2026-01-01T10:00:00.000+00:00"
     made = scene["enhance_scene"]
     assert (made["run_started"], made["attempts"]) == ("2026-01-02T10:00:00.000+00:00", 2)
-    told = [event.time for event in events.read("20260102T100000Z-annas-laptop-1-1")][-1]
+    told = [event.time for event in events.read_events("20260102T100000Z-annas-laptop-1-1")][-1]
     assert made["span_s"][1] == (told - datetime(2026, 1, 2, 10, tzinfo=UTC)).total_seconds()
     assert {key: made[key] for key in lane} == lane
     assert made["notices"][0]["kind"] == "lowered"

@@ -6,7 +6,7 @@ import pytest
 
 from tapemill.core.timing import FrameRange
 from tapemill.events.attempts import Attempt
-from tapemill.events.run_state import of_run
+from tapemill.events.run_state import load_run
 from tapemill.report.run_page import render_run_report
 from tapemill.report.runs import run_view, run_views
 from tapemill.report.tape_history import failed_attempts, newest_attempts, seconds_of, work_by_stage
@@ -98,7 +98,7 @@ def test_a_run_is_counted_as_its_status_counts_it(tmp_path, monkeypatch):
     script.job(2, None, "enhance_scene", "T", "0000100")
     script.job(2, 3, "clean_sound", "T", outcome="failed", is_final=True)
     script.end(4, is_ok=False)
-    found = of_run(RUN).facts()
+    found = load_run(RUN).outcome()
     # The one that was lost as the run ended is to be done again, which is no failure.
     assert (len(found.failed), found.interrupted) == (1, 1)
     render_run_report(tapes=["T"], samples={}, target=tmp_path / "runs.html")

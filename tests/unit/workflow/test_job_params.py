@@ -34,7 +34,7 @@ def tape(tmp_path, source, frames):
         sounds=(AudioTrackInfo(2, "pcm_s16le", 48_000, 2, "", ""),),
         notes={},
     )
-    write_json(lookup.facts_path, capture.to_plain())
+    write_json(lookup.paths.capture_record, capture.to_plain())
     return lookup
 
 
@@ -94,7 +94,7 @@ def test_facts_that_are_not_there_yet_are_a_missing_file_that_snakemake_knows(tm
     lookup = TapeState(TapeRow("T", tmp_path / "a.mkv", "T", "", "en", "auto", "auto"), tmp_path / "results")
     with pytest.raises(FileNotFoundError) as caught:
         _ = JobParams(lookup, None, lambda: None, ENHANCE).picture
-    assert caught.value.filename == str(lookup.facts_path)
+    assert caught.value.filename == str(lookup.paths.capture_record)
 
 
 def test_facts_made_anew_are_read_anew(tmp_path, film):
@@ -146,7 +146,7 @@ def test_a_scene_of_its_own_has_its_own_chain_and_the_picture_of_the_tape(film, 
 
 
 def test_the_chain_of_a_ready_scene_is_known_before_its_length(folder, tmp_path):
-    folder.facts_path.unlink()
+    folder.paths.capture_record.unlink()
     rows = {"name": "scene\tsharpen\nT\t0000002\t0.5\n", "frames": "start_frame\tstop_frame\nT\t0\t9\n"}
     made = {}
     for name, text in rows.items():
@@ -172,7 +172,7 @@ def test_a_network_that_is_not_there_or_not_pinned_is_said_before_a_card_is_take
 
 def test_what_a_tape_is_made_with_names_no_place_and_no_time(film):
     lookup, table = film
-    made = JobParams(lookup, None, lambda: table, ENHANCE).made_with(load_config({}), "abc", {"scenes": 1, "tape": 2})
+    made = JobParams(lookup, None, lambda: table, ENHANCE).tape_tags(load_config({}), "abc", {"scenes": 1, "tape": 2})
     assert made["recipe"] == "scenes=1 tape=2"
     assert made["speech_model_sha256"] == "abc"
     assert made["field_order"] == "tff"

@@ -46,27 +46,27 @@ CHANGES = {
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 def test_another_file_is_another_state(tape, change):
-    before = up_to_date.state(tape, SETTINGS)
+    before = up_to_date.digest_of(tape, SETTINGS)
     change()
-    after = up_to_date.state(tape, SETTINGS)
+    after = up_to_date.digest_of(tape, SETTINGS)
     assert after.files != before.files
     assert after.settings == before.settings
 
 
 def test_another_setting_is_another_state(tape):
-    before = up_to_date.state(tape, SETTINGS)
-    after = up_to_date.state(tape, SETTINGS | {"config": {"crf": 19}})
+    before = up_to_date.digest_of(tape, SETTINGS)
+    after = up_to_date.digest_of(tape, SETTINGS | {"config": {"crf": 19}})
     assert after.settings != before.settings
     assert after.files == before.files
 
 
 def test_the_state_outlives_the_moving_of_the_folder(tape, tmp_path, monkeypatch):
-    before = up_to_date.state(tape, SETTINGS)
-    up_to_date.write("T", before)
+    before = up_to_date.digest_of(tape, SETTINGS)
+    up_to_date.write_digest("T", before)
     moved = tmp_path.with_name(f"{tmp_path.name}-moved")
     tmp_path.rename(moved)
     monkeypatch.chdir(moved)
-    assert up_to_date.read("T") == up_to_date.state(tape, SETTINGS) == before
+    assert up_to_date.read_digest("T") == up_to_date.digest_of(tape, SETTINGS) == before
 
 
 def test_links_are_followed_and_one_that_leads_nowhere_is_no_obstacle(tape, tmp_path):
@@ -74,27 +74,27 @@ def test_links_are_followed_and_one_that_leads_nowhere_is_no_obstacle(tape, tmp_
     Path("results/T/enhanced").rename(elsewhere)
     Path("results/T/enhanced").symlink_to(elsewhere)
     Path("results/T/lost").symlink_to("nowhere")
-    before = up_to_date.state(tape, SETTINGS)
+    before = up_to_date.digest_of(tape, SETTINGS)
     (elsewhere / "0000000.mkv").write_text("another")
-    assert up_to_date.state(tape, SETTINGS) != before
+    assert up_to_date.digest_of(tape, SETTINGS) != before
 
 
 def test_a_tape_without_its_capture_and_the_demo_are_never_settled(tape):
     Path("a.mkv").unlink()
-    assert up_to_date.state(tape, SETTINGS) is None
+    assert up_to_date.digest_of(tape, SETTINGS) is None
     demo = TapeState(TapeRow("demo", Path(DEMO_CAPTURE), "demo", "", "en", "auto", "auto"))
     Path(DEMO_CAPTURE).parent.mkdir(parents=True)
     Path(DEMO_CAPTURE).touch()
-    assert up_to_date.state(demo, SETTINGS) is None
+    assert up_to_date.digest_of(demo, SETTINGS) is None
 
 
 def test_a_record_that_is_damaged_is_none(tape):
-    up_to_date.write("T", up_to_date.state(tape, SETTINGS))
-    record = up_to_date.FOLDER / "T.json"
+    up_to_date.write_digest("T", up_to_date.digest_of(tape, SETTINGS))
+    record = up_to_date.DIGESTS / "T.json"
     for text in ("", "{", "[]", "{}", '{"files": "x", "settings": "y", "more": 1}'):
         record.write_text(text)
-        assert up_to_date.read("T") is None
-    up_to_date.forget(["T", "none"])
+        assert up_to_date.read_digest("T") is None
+    up_to_date.invalidate(["T", "none"])
     assert not record.exists()
 
 
@@ -116,9 +116,9 @@ def test_the_program_is_its_contents(tmp_path, monkeypatch):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("old")
     monkeypatch.setattr(up_to_date, "ROOT", tmp_path)
-    before = up_to_date.program()
+    before = up_to_date.code_digest()
     for path in tmp_path.rglob("*.*"):
         os.utime(path)
-    assert up_to_date.program() == before
+    assert up_to_date.code_digest() == before
     (tmp_path / "scripts/tapemill/a.py").write_text("new")
-    assert up_to_date.program() != before
+    assert up_to_date.code_digest() != before

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 from tapemill.events import log as events
-from tapemill.events.run_state import of_run
+from tapemill.events.run_state import load_run
 from tapemill.snakemake_compat.gc_threshold import NEW_OBJECTS, raise_gc_threshold
 from tests.support.project import ROOT
 
@@ -110,7 +110,7 @@ HELP
 
 onstart:
     runlock.acquire(Path(".snakemake"))
-    telling.begin(workflow)
+    telling.start_event_publishing(workflow)
 
 onsuccess:
     hooks.on_run_end(workflow, logger, is_ok=True)
@@ -159,7 +159,7 @@ def test_without_help_it_does_and_that_run_does_not_end_as_if_all_were_done(tmp_
     assert "start the same command again" in done.stderr
     assert "Nothing failed" not in done.stderr
     ended = course(tmp_path)
-    assert (ended.state, ended.ended.facts["is_ok"], ended.facts().missing) == ("ended", False, ("tape",))
+    assert (ended.state, ended.ended.facts["is_ok"], ended.outcome().missing) == ("ended", False, ("tape",))
     again = vote_beside_a_choice(tmp_path, "")
     assert again.returncode == 0, again.stderr
     assert (tmp_path / "tape").exists()
@@ -167,7 +167,7 @@ def test_without_help_it_does_and_that_run_does_not_end_as_if_all_were_done(tmp_
 
 def course(folder):
     """The last run in a folder, by its events."""
-    return of_run(events.runs(folder / "events")[-1], folder / "events")
+    return load_run(events.list_runs(folder / "events")[-1], folder / "events")
 
 
 def test_the_collector_looks_seldom_and_keeps_its_generations():
@@ -254,7 +254,7 @@ rule read:
     output: "read"
     shell: "touch {output}"
 
-# Snakemake is done with `read` before it starts this one.
+# Snakemake is done with `read_events` before it starts this one.
 checkpoint find:
     input: "read"
     output: "found"

@@ -8,7 +8,7 @@ import pytest
 from demo.tape import make_capture, speech, storyboard
 from demo.tape import scenes as picture
 from tapemill.core.timing import FrameRange
-from tapemill.media import probe
+from tapemill.media import packets, probe
 
 
 @pytest.fixture
@@ -63,8 +63,8 @@ def test_the_capture_is_pal_as_capture_programs_write_it(short_tape):
         assert facts.picture.stated_rates[0] == rate
         assert facts.sounds[0].sample_rate_hz == 48_000
         assert facts.sounds[0].channels == 2
-    assert probe.frame_count(folder / "capture.mkv") == 10
-    assert probe.frame_count(folder / "truth.mkv") == 20
+    assert packets.frame_count(folder / "capture.mkv") == 10
+    assert packets.frame_count(folder / "truth.mkv") == 20
 
 
 def test_the_truth_is_kept_without_loss_and_the_capture_shows_its_moments(short_tape):

@@ -16,7 +16,8 @@ from tapemill.enhance.chain import NetworkStep
 from tapemill.enhance.networks.loader import load_network
 from tapemill.enhance.networks.tile_planner import OVERLAP
 from tapemill.enhance.networks.tiled_inference import Tiling, run_tiled
-from tapemill.media.probe import frame_count, probe
+from tapemill.media.packets import frame_count
+from tapemill.media.probe import probe
 from tests.support.media.clips import LOSSLESS, PLAIN, clip_from, clip_of, facts_of, field_scene, samples
 from tests.support.networks import compact, network, steps, vrt
 from tests.support.progress_log import facts, progressed, tell_all

@@ -61,7 +61,7 @@ class SchedulerSettings(greedy.SchedulerSettings):
         if self.device not in KINDS:
             raise WorkflowError(
                 f"--scheduler-lanes-device (in a profile: scheduler-lanes-device) is {self.device!r}, which is no "
-                f"known kind of GPU\n  what to do: take one of {', '.join(KINDS)}"
+                f"known kind of GPU\n  what to do: use one of {', '.join(KINDS)}"
             )
 
 

@@ -50,16 +50,16 @@ def test_a_scene_that_cannot_be_restored_is_kept_and_the_summary_names_it(broken
     assert "not finite" in said["message"]
     assert frame_count(broken.path("results/T01/T01.mkv")) == before
     assert "1 scene could not be processed as asked" in run.output
-    assert f"T01 0000050: its picture is only deinterlaced (SceneError: {said['message']})" in run.output
+    assert f"T01 0000050: its video is only deinterlaced (SceneError: {said['message']})" in run.output
     assert "log: logs/enhance_scene/T01/0000050.log" in run.output
     log = broken.path("logs/enhance_scene/T01/0000050.log").read_text()
     assert ", worker " in log
-    assert "cannot be restored and is kept as the original" in log
+    assert "cannot be restored and stays as the original" in log
     # Whoever puts the tape together again is told again, though nothing failed this time.
     broken.path("results/T01/T01.mkv").unlink()
     again = broken.make("all")
     assert dict(again.jobs) == {"mux_tape": 1, "write_provenance": 1}
-    assert "T01 0000050: its picture is only deinterlaced" in again.output
+    assert "T01 0000050: its video is only deinterlaced" in again.output
     # The policy decides what is to be done, and never redoes what is done.
     broken.configure(on_scene_failure="stop")
     assert not broken.make("all").jobs
@@ -146,7 +146,7 @@ def test_a_damaged_scene_is_left_out_of_nothing_or_leaves_the_tape_unmade(tmp_pa
     project.configure()
     run = project.make("all")
     assert dict(run.jobs) == {"cut_scene": 1, "enhance_scene": 1, "mux_tape": 1, "write_provenance": 1}
-    assert "T 0000002: other pictures stand in for damaged ones (only 5 of 20" in run.output
+    assert "T 0000002: other frames replace damaged ones (only 5 of 20" in run.output
     assert frame_count(project.path("results/T/T.mkv")) == 60
     stands_in = json.loads(project.path("results/T/enhanced/0000002.json").read_text())["stands_in"]
     assert stands_in.startswith("only 5 of 20 pictures")

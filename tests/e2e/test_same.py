@@ -238,7 +238,7 @@ def test_another_setting_is_named(copy, finished):
     for project, name in ((copy, "a.mkv"), (finished, "b.mkv")):
         shutil.copy(project.path("results/T01/T01.mkv"), copy.path(name))
     said = same(copy.path("a.mkv"), copy.path("b.mkv"), exit_code=1)
-    assert "as far as the tags of the files say" in said
+    assert "according to the tags of the files" in said
     assert "  settings.tape: " in said
     same(copy.path("a.mkv"), copy.path("a.mkv"), exit_code=0)
 
@@ -311,7 +311,9 @@ def test_what_says_nothing_is_no_answer(copy, content):
 
 
 def test_a_file_that_is_no_tape_of_ours_is_no_answer(copy):
-    assert "does not say how it was made" in same(copy.path("captures/T01.mkv"), copy.path("results/T01"), exit_code=2)
+    assert "has no record of how it was made" in same(
+        copy.path("captures/T01.mkv"), copy.path("results/T01"), exit_code=2
+    )
 
 
 @pytest.mark.long

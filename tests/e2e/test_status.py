@@ -128,7 +128,7 @@ def test_failures_retries_and_a_kept_original_count_the_same_everywhere(copy, tm
     assert told["tapemill_retries_total", ("rule", "cut_scene"), ("stage", "scenes")] == 2
     text = status(copy)
     assert "failed: probe_capture A: InputError" in text
-    assert "kept: T01 0000050: its picture is only deinterlaced" in text
+    assert "kept: T01 0000050: its video is only deinterlaced" in text
     assert "2 tried again, then done" in text
 
     # What went to a lane says to which, and what it took there.
@@ -142,7 +142,7 @@ def test_failures_retries_and_a_kept_original_count_the_same_everywhere(copy, tm
     page = copy.path("results/report/so_far.html").read_text()
     for count in ("1</b> failed", "2</b> tried again, then done", "0</b> with less memory", "1</b> scene not as asked"):
         assert f"<b>{count}" in page
-    for row in ("probe_capture, attempt 1, failed", "cut_scene, attempt 1, failed", "its picture is only deinterlaced"):
+    for row in ("probe_capture, attempt 1, failed", "cut_scene, attempt 1, failed", "its video is only deinterlaced"):
         assert row in page
 
 
@@ -176,7 +176,7 @@ def test_a_killed_run_is_told_apart_from_one_that_is_over(copy):
     main.wait()
     text = status(copy)
     assert "its main process is gone" in text
-    assert "the same command goes on" in text
+    assert "the same command continues it" in text
     copy.make("all")
     assert "all that was asked for is there" in status(copy)
     assert course(copy).run not in before

@@ -93,3 +93,10 @@ def test_the_commands_of_the_readme_are_accepted_in_the_repository():
             [sys.executable, "-m", "snakemake", *arguments], cwd=ROOT, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_an_old_name_of_a_key_is_noted_once(project):
+    project.configure(disk={"cut_ahead": 3})
+    run = project.run("all", "-n", profile="cpu")
+    assert run.exit_code == 0, run.output
+    assert run.output.count("`disk: cut_ahead` is called `disk: cut_backlog` now") == 1

@@ -86,7 +86,7 @@ def clean_sound(
             _check(jobs, partial, target, settings, start_progress)
     build_info = {"commands": [command], "programs": version.tool_versions("av", "numpy", with_ffmpeg=True)}
     write_json(record, {"codec": settings.codec, "tracks": [_to_plain(job, settings) for job in jobs], **build_info})
-    report(f"the sound of {frames} frames, in {len(jobs)} tracks", frames=frames)
+    report(f"the audio of {frames} frames, in {len(jobs)} tracks", frames=frames)
 
 
 def _prepare(
@@ -104,7 +104,7 @@ def _prepare(
             # Two-pass normalisation without a change of dynamics is one constant gain: nothing is resampled.
             chain = [*(chain or ["aformat=sample_fmts=dblp"]), f"volume=volume={gain:.2f}dB:precision=double"]
     job = _Job(track, sound, tuple(chain), noise_db, loudness, gain)
-    LOG.info("sound track of %.3f s: %s", track.duration_s, _to_plain(job, settings))
+    LOG.info("audio track of %.3f s: %s", track.duration_s, _to_plain(job, settings))
     return job
 
 
@@ -177,7 +177,7 @@ def _check(
         with open_output(partial, target=target) as container:
             if len(container.streams.audio) != len(jobs):
                 raise GateError(
-                    f"{len(container.streams.audio)} sound tracks were written, not {len(jobs)}",
+                    f"{len(container.streams.audio)} audio tracks were written, not {len(jobs)}",
                     file=target,
                     remedy=REMEDY,
                 )
@@ -193,7 +193,7 @@ def _check(
         padding = 0 if settings.codec in ("flac", "pcm") else MAX_PADDING_SAMPLES
         if not expected - 1 < found < expected + padding + 1 or abs(start_s or 0.0) > 0.001:
             raise GateError(
-                f"sound track {index + 1} has {found} samples from {start_s} s on, not {expected:.0f} from 0 s on",
+                f"audio track {index + 1} has {found} samples from {start_s} s on, not {expected:.0f} from 0 s on",
                 file=target,
                 remedy=REMEDY,
             )

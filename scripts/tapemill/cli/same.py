@@ -20,10 +20,10 @@ def add_command(commands: Any) -> None:
     """Add `same` to the subcommands of an argument parser."""
     parser = commands.add_parser(
         "same",
-        help="say whether two tapes were made in the same way",
-        description="Say whether two tapes were made in the same way: from the same capture, with the same settings, "
-        "models and programs, each scene alike; times and places do not matter. Each is a tape's id, its folder, its "
-        "file or its provenance.json. The exit code is 0 if they were, 1 if not, 2 if it is not known.",
+        help="compare how two tapes were made",
+        description="Compare how two tapes were made: from the same capture, with the same settings, "
+        "models and programs, the same scenes; times and machines do not matter. Each is a tape's id, its folder, its "
+        "file or its provenance.json. The exit code is 0 if it is the same, 1 if not, 2 if it is not known.",
     )
     parser.add_argument("first", metavar="A")
     parser.add_argument("second", metavar="B")
@@ -42,7 +42,7 @@ def _command(options: argparse.Namespace) -> int:
 
 def format_comparison(found: Comparison) -> Iterator[str]:
     """Format a comparison as lines of text."""
-    how = ", as far as the tags of the files say" if found.by_tags_alone else ""
+    how = ", according to the tags of the files" if found.by_tags_alone else ""
     if not found.differences:
         yield f"Made in the same way{how}."
     else:
@@ -62,8 +62,7 @@ def _format_results(found: Comparison) -> str:
     if found.same_files:
         return "The tape and its subtitles are the same, byte for byte."
     if found.differences:
-        return "The files that came out differ."
+        return "The result files differ."
     return (
-        "Yet the files that came out differ: another kind of GPU or processor rounds differently; see `run` of both "
-        "documents."
+        "But the result files differ: another kind of GPU or processor rounds differently; see `run` of both documents."
     )

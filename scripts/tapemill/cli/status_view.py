@@ -55,21 +55,19 @@ def _header(run: RunState, counts: Mapping[tuple[str, str], JobCounts], eta: Eta
         )
         yield Text(how, style="green" if is_ok else "red")
     elif run.state == "broken off" and run.broken_off is not None:
-        said = str(run.broken_off.facts.get("reason") or "without a word")
+        said = str(run.broken_off.facts.get("reason") or "without a message")
         yield Text(
             f"broken off {_format_time(last_event_at, now)}, after {format_duration(last_event_at - started)}; {done}"
         )
-        yield Text(f"Snakemake itself stumbled: {' '.join(said.split())}", style="red")
-        yield Text("the same command goes on where it was", style="red")
+        yield Text(f"Snakemake itself failed: {' '.join(said.split())}", style="red")
+        yield Text("the same command continues it", style="red")
     elif run.state == "killed":
-        yield Text(f"killed, last heard of {_format_time(last_event_at, now)}; {done}")
-        yield Text("its main process is gone; the same command goes on where it was", style="red")
+        yield Text(f"killed, last event {_format_time(last_event_at, now)}; {done}")
+        yield Text("its main process has ended; the same command continues it", style="red")
     else:
         yield Text(f"running for {format_duration(now - started)}; {done}")
         if run.state == "elsewhere":
-            yield Text(
-                f"whether it still runs cannot be seen from here; last heard of {_format_time(last_event_at, now)}"
-            )
+            yield Text(f"it is unknown here whether it still runs; last event {_format_time(last_event_at, now)}")
         yield Text(_format_eta(eta, now))
 
 

@@ -89,13 +89,13 @@ def check_status_command(command: str | None, config: str) -> None:
     if command == "sacct" and values.get("AccountingStorageType") in ("accounting_storage/none", "(null)"):
         raise SetupError(
             "sacct knows nothing of jobs here: this Slurm keeps no accounts",
-            remedy="say slurm-status-command: squeue in the profile",
+            remedy="set slurm-status-command: squeue in the profile",
         )
     age_s = values.get("MinJobAge", "")
     if command == "squeue" and age_s.isdecimal() and int(age_s) <= MAX_STATUS_INTERVAL_S:
         raise SetupError(
             f"this Slurm forgets finished jobs after {age_s} s (MinJobAge), before squeue is asked for them",
-            remedy="say slurm-status-command: sacct in the profile, or have MinJobAge set to 300 s, its default",
+            remedy="set slurm-status-command: sacct in the profile, or have MinJobAge set to 300 s, its default",
         )
 
 
@@ -112,7 +112,7 @@ def fail_preempted_jobs(executor: Any) -> None:
         gone = _try_slurm("squeue", "--noheader", "--states=PREEMPTED", "--format=%A", f"--name={executor.run_uuid}")
         for job in still:
             if str(job.external_jobid) in gone:
-                why = f"SLURM-job '{job.external_jobid}' had to make room for another, and is not in the queue again"
+                why = f"SLURM-job '{job.external_jobid}' was preempted, and is not in the queue again"
                 # Snakemake does not print the message for a group.
                 executor.logger.warning(why)
                 executor.report_job_error(job, msg=why)
@@ -148,5 +148,5 @@ def _run_slurm(*command: str) -> str:
         message = (getattr(error, "stderr", None) or str(error)).strip()
         raise SetupError(
             f"`{' '.join(command)}` failed: {message}",
-            remedy="start the run on a machine that may submit jobs; `sinfo` says whether Slurm answers there",
+            remedy="start the run on a machine that may submit jobs; `sinfo` shows whether Slurm answers there",
         ) from error

@@ -113,7 +113,7 @@ def _query(kind: Kind, environ: Mapping[str, str]) -> list[TorchDevice]:
         raise SetupError(
             f"torch did not list the {kind} GPUs within {LIST_TIMEOUT_S:.0f} s",
             tool="torch",
-            remedy="a GPU or its driver hangs: look into the system log, restart the machine",
+            remedy="a GPU or its driver hangs: check the system log, restart the machine",
         ) from error
     if done.returncode != 0:
         raise SetupError(

@@ -41,7 +41,7 @@ def optimise(model: Any, device: Device, dtype: torch.dtype | None = None) -> An
         # Folding would trace the model with torch.fx, which fixes in it what depends on the input.
         optimised = extension.optimize(model.eval(), dtype=dtype, conv_bn_folding=False, linear_bn_folding=False)
     except Exception as error:  # noqa: BLE001  whatever it is: without the extension everything works as well
-        LOG.warning("%s failed (%s), going on without it", PACKAGE, error)
+        LOG.warning("%s failed (%s), continuing without it", PACKAGE, error)
         return model
     LOG.info("%d layers optimised by %s %s", optimised_layers(optimised), PACKAGE, theirs)
     return optimised

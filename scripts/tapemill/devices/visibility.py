@@ -96,7 +96,7 @@ def mask_for(
         if found is not None and len(found.distinct()) != 1:
             raise LaneError(
                 f"{found} leaves {len(found.distinct())} {kind} GPUs, and the job was given no lane",
-                remedy=f"let {found.variable} name one GPU, or hand out lanes with `--scheduler lanes`",
+                remedy=f"set {found.variable} to one GPU, or assign lanes with `--scheduler lanes`",
             )
         if found is not None and found.variable == variables.before:
             ordering[variables.variable] = "0"
@@ -107,7 +107,7 @@ def mask_for(
     if number not in found.numbers(gpus):
         raise LaneError(
             f"lane gpu{number} is {kind} GPU {number}, but {found} hides this GPU",
-            remedy=f"start the run without {found.variable} or with GPU {number} in it, or take the lane away with "
+            remedy=f"start the run without {found.variable} or with GPU {number} in it, or remove the lane with "
             f"`--resources gpu{number}=0`",
         )
     if found.variable == variables.before:
@@ -208,7 +208,7 @@ class _Mask:
                 remedy="give the job a whole GPU, or run on the CPU with `--profile profiles/cpu`",
             )
         if not name.startswith("GPU-"):
-            raise LaneError(f"{self} cannot be read", remedy=f"let {self.variable} be a GPU's number, such as 0")
+            raise LaneError(f"{self} cannot be read", remedy=f"set {self.variable} to a GPU's number, such as 0")
         return self._number_of_uuid(name, gpus)
 
     def _number_of_uuid(self, name: str, gpus: Sequence[Gpu] | None) -> int:
@@ -241,7 +241,7 @@ def _active_mask(kind: Kind, environ: Mapping[str, str]) -> _Mask | None:
     if not mask.names:
         raise LaneError(
             f"{mask} hides every {kind} GPU",
-            remedy=f"let {mask.variable} name a GPU or remove it, or run on the CPU with `--profile profiles/cpu`",
+            remedy=f"set {mask.variable} to a GPU or unset it, or run on the CPU with `--profile profiles/cpu`",
         )
     return mask
 

@@ -121,7 +121,7 @@ def _restore(job: _Job, field_order: SceneFieldOrder) -> dict[str, Any]:
 
 def _passthrough_fallback(job: _Job, error: SceneError) -> dict[str, Any]:
     """Write the clip without restoration, deinterlaced like the tape. Raises SceneError with both reasons."""
-    LOG.warning("the scene cannot be restored and is kept as the original: %s: %s", type(error).__name__, error)
+    LOG.warning("the scene cannot be restored and stays as the original: %s: %s", type(error).__name__, error)
     plain = replace(job, settings=replace(job.settings, chain=PASSTHROUGH_CHAIN))
     try:
         # Verified like any clip: an encoder that only makes black frames must not make a black tape.

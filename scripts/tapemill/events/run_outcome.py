@@ -11,11 +11,11 @@ from tapemill.process.abort import AbortReason
 
 from .attempts import Attempt
 
-LOST_REASON: Final = "ended without a word; it was killed, or the machine ran out of memory"
+LOST_REASON: Final = "ended without a message; it was killed, or the machine ran out of memory"
 """Reason of an attempt that did not report its end."""
 REPLACED_TEXT: Final[Mapping[Kind, str]] = {
-    "kept": "its picture is only deinterlaced",
-    "stands_in": "other pictures stand in for damaged ones",
+    "kept": "its video is only deinterlaced",
+    "stands_in": "other frames replace damaged ones",
     "empty": "it has no subtitles",
 }
 

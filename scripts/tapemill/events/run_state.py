@@ -134,7 +134,7 @@ class RunState:
             attempt = latest.get(log)
             if attempt is None or attempt.outcome in ("lost", "done"):
                 was_killed = attempt is not None and attempt.outcome != "done"
-                reason = LOST_REASON if was_killed else "Snakemake says why, above"
+                reason = LOST_REASON if was_killed else "see Snakemake's message above"
                 failed.append(FailedJob(*names_of_log(log), reason=reason, log=log))
         return self._outcome(failed)
 

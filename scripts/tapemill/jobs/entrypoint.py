@@ -133,7 +133,7 @@ def _exit_now() -> None:
     timer = threading.Timer(EXIT_TIMEOUT_S, os._exit, [TransientError.exit_code])
     timer.daemon = True
     timer.start()
-    LOG.error("the run this job belongs to is gone, so the job stops")
+    LOG.error("the run of this job has ended, so the job stops")
     os._exit(TransientError.exit_code)
 
 

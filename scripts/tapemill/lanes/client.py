@@ -217,7 +217,7 @@ def _lost(what: str, log: Path) -> WorkerLost:
         what,
         file=log,
         stderr_tail=tail,
-        remedy="it is tried again by a fresh worker; if it stays so, look for its end in the system log",
+        remedy="it is retried in a new worker; if it fails again, check the system log",
     )
 
 

@@ -55,7 +55,7 @@ def check_lanes(kind: Kind, numbers: Collection[int]) -> None:
     listed = ", ".join(f"{gpu.number}: {gpu.name}" for gpu in gpus)
     found = f"{len(gpus)} {kind} GPU{'' if len(gpus) == 1 else 's'} ({listed})" if gpus else f"no {kind} GPU"
     without = " ".join(f"{name}=0" for name in missing)
-    remedy = f"leave out what is not there with `--resources {without}`, or {on_cpu}" if gpus else on_cpu
+    remedy = f"leave out missing GPUs with `--resources {without}`, or {on_cpu}" if gpus else on_cpu
     raise LaneError(f"the profile declares {' and '.join(missing)}, but this machine has {found}", remedy=remedy)
 
 
@@ -72,7 +72,7 @@ def expected_gpu(kind: Kind, number: int | None) -> Gpu | None:
             return gpu
     raise LaneError(
         f"lane gpu{number}: this machine has no {kind} GPU {number}",
-        remedy=f"take the lane out of the profile; {visibility.DOCTOR}",
+        remedy=f"remove the lane from the profile; {visibility.DOCTOR}",
     )
 
 
@@ -99,7 +99,7 @@ def verify_gpu(kind: Kind, number: int | None) -> Gpu:
         raise LaneError(
             f"the job is on the wrong GPU: {seen[0].name}, {seen[0].uuid or seen[0].pci_address} "
             f"instead of {wanted} ({mask})",
-            remedy="the GPUs may have changed since they were recorded: `python -m tapemill doctor` records them anew",
+            remedy="the GPUs may have changed since they were recorded: `python -m tapemill doctor` records them again",
         )
     LOG.info("no GPUs were recorded, so the UUID %s is not compared", seen[0].uuid)
     return Gpu.of(kind, number, seen[0], mask)

@@ -19,7 +19,7 @@ from tapemill.storage import untrusted_text
 from .cfr import CfrGrid
 from .colour import Colour
 
-REBUILD_REMEDY = "delete it, and the workflow makes it anew"
+REBUILD_REMEDY = "delete it, and the workflow makes it again"
 
 FieldOrder = Literal["tff", "bff", "progressive"]
 

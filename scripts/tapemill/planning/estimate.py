@@ -49,7 +49,7 @@ def estimate(
     paces = _Paces(enhance, lookups, config, run, benchmarks.samples(loads, has_cards=run.has_cards))
     timed = [paces.timed(task) for task in tasks]
     has_lanes = bool(run.lanes)
-    ahead = config["disk"]["cut_ahead"]
+    ahead = config["disk"]["cut_backlog"]
     outcome = simulate(timed, cores=run.cores, lanes=run.lanes, cut_ahead=ahead) if timed else Outcome({}, {})
     counts: defaultdict[str, int] = defaultdict(int)
     for task in tasks:

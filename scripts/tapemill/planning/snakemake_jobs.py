@@ -130,7 +130,7 @@ def _planned(run: Run, config: Mapping[str, Any], target: str) -> Iterator[Any]:
         except WorkflowError as error:
             raise FatalError(
                 f"there is no plan for {target}: {error}",
-                remedy=f"`snakemake {target} -n` says the same; mend that first",
+                remedy=f"`snakemake {target} -n` fails the same way; fix that first",
             ) from error
 
 

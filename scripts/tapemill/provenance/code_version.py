@@ -82,6 +82,6 @@ def _git(root: Path, *arguments: str) -> str | None:
             check=True,
         )
     except (OSError, subprocess.SubprocessError) as error:
-        LOG.info("git says nothing of %s: %s", root, error)
+        LOG.info("git does not answer for %s: %s", root, error)
         return None
     return done.stdout.decode("utf-8", "replace")

@@ -66,7 +66,7 @@ def _in_folder(folder: Path) -> Path:
 
 
 def _of_document(path: Path) -> Known:
-    remedy = "delete it and run `snakemake all`: it is written anew, and nothing else is"
+    remedy = "delete it and run `snakemake all`: only this file is written again"
     document = untrusted_text.read_json(path, error=InputError, remedy=remedy)
     if any(not isinstance(document.get(part), dict) for part in ("how", "tags")) or not document.get("results"):
         raise InputError("this is no provenance of a tape", file=path, remedy=remedy)
@@ -87,6 +87,6 @@ def _of_file(path: Path) -> Known:
         tags = job_records.tags_of(container.metadata)
     if not tags:
         raise InputError(
-            "this file does not say how it was made", file=path, remedy="name a tape that Tapemill has made"
+            "this file has no record of how it was made", file=path, remedy="name a tape that Tapemill has made"
         )
     return Known(path, None, tags)

@@ -80,10 +80,9 @@ def on_run_end(workflow: Any, logger: logging.Logger, *, is_ok: bool) -> None:
     if missing:
         more = f" and {len(missing) - MAX_NAMED} more" if missing[MAX_NAMED:] else ""
         raise FatalError(
-            f"Snakemake ended this run as if all were done, but {len(missing)} of the files that it was to make are"
-            f" not there: {', '.join(missing[:MAX_NAMED])}{more}",
-            remedy="start the same command again: it goes on where this run ended. If it ends so once more, tell the"
-            " authors",
+            f"Snakemake ended this run as if all were done, but {len(missing)} of the files that it should have"
+            f" made are missing: {', '.join(missing[:MAX_NAMED])}{more}",
+            remedy="start the same command again: it continues. If it happens again, report it to the authors",
         )
 
 

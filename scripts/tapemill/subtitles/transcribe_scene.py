@@ -228,7 +228,7 @@ def _own_digests(record: Mapping[str, Any]) -> set[str]:
 
 
 def _keep_correction(srt: Path, record: Path, previous: Mapping[str, Any]) -> None:
-    LOG.warning("%s was corrected by hand and is kept; delete it to have it made again", srt)
+    LOG.warning("%s was corrected by hand and stays; delete it to have it made again", srt)
     atomic.write_json(record, {**previous, "note": "the SRT was corrected by hand and kept"})
     # A new time for the same bytes, or the next run would find it older than the audio and start this job again.
     os.utime(srt)

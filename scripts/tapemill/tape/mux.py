@@ -73,7 +73,7 @@ def mux_tape(
         raise GateError(
             "there are no clips to make a tape of",
             file=target,
-            remedy="look into the scene table; delete it to have the scenes detected again",
+            remedy="check the scene table; delete it to have the scenes detected again",
         )
     plan = check_compatible(clips=clips, frames=clip_frames, rate=rate)
     audio = audio if audio is not None and audio.stat().st_size else None

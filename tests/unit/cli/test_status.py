@@ -77,7 +77,7 @@ def test_a_running_run(script, width):
     assert lane.split()[-6:] == ["0:30", "40", "%", "25.0", "0:26", "3072"]
     assert "idle" in next(line for line in text.splitlines() if line.startswith("xpu1"))
     assert "failed: transcribe_scene T01 0001000: killed" in text
-    assert "kept: T01 0001000: its picture is only deinterlaced" in text
+    assert "kept: T01 0001000: its video is only deinterlaced" in text
     assert "jobs: 1 tried again, then done" in text
     if width == 140:
         assert "enhance_scene T01 0002000" in lane
@@ -127,15 +127,15 @@ def test_a_killed_run_says_so(script):
     script.begin({"T01": {"probe_capture": 1}}, run_id="1-1")
     script.job(0, None, "probe_capture")
     text = shown(60)
-    assert "killed, last heard of 10:00:00; 0 of 1 jobs done" in text
-    assert "its main process is gone; the same command goes on" in text
+    assert "killed, last event 10:00:00; 0 of 1 jobs done" in text
+    assert "its main process has ended; the same command continues it" in text
     assert columns(text, "capture") == ["capture", "0", "1"]
 
 
 def test_of_a_run_on_another_machine_nobody_knows_whether_it_runs(script):
     script.begin({"T01": {"probe_capture": 2}}, host="elsewhere")
     script.job(0, 3, "probe_capture", scene="1")
-    assert "whether it still runs cannot be seen from here; last heard of 10:00:03" in shown(60)
+    assert "it is unknown here whether it still runs; last event 10:00:03" in shown(60)
 
 
 def test_names_are_no_markup_and_long_ones_break_nothing(script):
@@ -232,8 +232,8 @@ def test_a_run_that_snakemake_broke_off_says_why(script):
     script.write(30, "run_broken_off", reason="WorkflowError in rule x:\n  no such table")
     text = shown(60)
     assert "broken off 10:00:30, after 0:30; 0 of 1 jobs done" in text
-    assert "Snakemake itself stumbled: WorkflowError in rule x: no such table" in text
-    assert "the same command goes on" in text
+    assert "Snakemake itself failed: WorkflowError in rule x: no such table" in text
+    assert "the same command continues it" in text
     assert columns(text, "capture") == ["capture", "0", "1"]
     script.end(61)
     assert "ended 10:01:01" in shown(62)

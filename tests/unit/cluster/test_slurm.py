@@ -113,7 +113,7 @@ def test_a_job_that_was_preempted_and_is_not_in_the_queue_again_has_failed(queue
     (queue / "queue").write_text("11\n")
     assert waited_for(executor, "11", "12") == ["12"]
     assert list(executor.failed) == ["11"]
-    assert "'11' had to make room for another" in caplog.text
+    assert "'11' was preempted" in caplog.text
     asked = (queue / "asked").read_text()
     assert "--states=PREEMPTED" in asked
     assert "--name=one-run" in asked

@@ -82,7 +82,7 @@ def test_few_open_files_are_a_warning(patient):
 
 def test_shared_memory_that_is_missing_is_an_error(patient, monkeypatch, tmp_path):
     monkeypatch.setattr(machine, "SHARED", tmp_path / "gone")
-    assert "is not there or cannot be written to" in patient.only("check_limits").title
+    assert "does not exist or is not writable" in patient.only("check_limits").title
     monkeypatch.setattr(machine, "SHARED", tmp_path)
     monkeypatch.setattr(machine, "LEAST_SHARED_BYTES", 1 << 60)
     assert "--shm-size" in patient.only("check_limits", level="warning").remedy
@@ -93,7 +93,7 @@ def test_a_runtime_folder_of_somebody_else_is_an_error(patient, tmp_path):
     folder.mkdir(parents=True)
     folder.chmod(0o777)
     wrong = patient.only("check_limits")
-    assert "must be yours alone" in wrong.title
+    assert "must belong to you only" in wrong.title
     assert "XDG_RUNTIME_DIR" in wrong.remedy
 
 

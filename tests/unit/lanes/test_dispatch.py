@@ -99,7 +99,7 @@ def test_after_a_lack_of_memory_the_next_attempt_begins_one_step_lower_in_a_fres
 
 @pytest.mark.parametrize("warm", [True, False])
 def test_a_job_that_hangs_is_stopped_at_its_limit(run, warm):
-    limits = {"limit_least_s": 1, "limit_factor": 1, "warm": warm}
+    limits = {"limit_min_s": 1, "limit_factor": 1, "warm": warm}
     assert run.do(lane_functions.speak_then_wait, flag="never", lanes=limits) == WorkerLost.exit_code
     assert "did not end within 1 s" in run.log()
     assert lease.is_free(run.folder / "tapemill", "cpu0")

@@ -251,7 +251,7 @@ def test_lanes_that_have_a_gpu_are_recorded(two_arcs):
             "xpu",
             [torch_driver.arc(0)],
             "the profile declares gpu1, but this machine has 1 xpu GPU (0: Intel(R) Arc(TM) A770 Graphics)",
-            "leave out what is not there with `--resources gpu1=0`, or run on the CPU with `--profile profiles/cpu`",
+            "leave out missing GPUs with `--resources gpu1=0`, or run on the CPU with `--profile profiles/cpu`",
         ),
         (
             "xpu",

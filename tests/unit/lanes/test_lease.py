@@ -75,7 +75,7 @@ def test_the_runtime_folder_is_private(tmp_path, monkeypatch):
     folder = runtime_folder()
     assert folder.stat().st_mode & 0o777 == 0o700
     folder.chmod(0o755)
-    with pytest.raises(SetupError, match="yours alone"):
+    with pytest.raises(SetupError, match="belong to you only"):
         runtime_folder()
     folder.rmdir()
     folder.symlink_to(tmp_path / "elsewhere")

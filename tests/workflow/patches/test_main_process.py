@@ -155,7 +155,7 @@ def test_without_help_it_does_and_that_run_does_not_end_as_if_all_were_done(tmp_
     done = vote_beside_a_choice(tmp_path, "")
     # If this is 0 Snakemake has mended it, and `see_beyond_ancient_input` can go.
     assert done.returncode == 1
-    assert "1 of the files that it was to make are not there: tape" in done.stderr
+    assert "1 of the files that it should have made are missing: tape" in done.stderr
     assert "start the same command again" in done.stderr
     assert "Nothing failed" not in done.stderr
     ended = course(tmp_path)

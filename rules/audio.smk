@@ -20,9 +20,9 @@ rule extract_audio:
         "benchmarks/extract_audio/{tape}/{scene}.tsv"
     # If the language is detected by vote, the audio of some scenes is needed first.
     group:
-        in_group(lambda wildcards: "sound" if from_sheet("language")(wildcards) == "auto" else "speech")
+        in_group(lambda wildcards: "audio" if from_sheet("language")(wildcards) == "auto" else "subtitles")
     resources:
-        disk_mb=disk_mb_of("speech"),
+        disk_mb=disk_mb_of("speech_audio"),
         mem_mb=CLUSTER_RESOURCES.mem_mb,
         runtime=CLUSTER_RESOURCES.minutes,
     params:
@@ -53,7 +53,7 @@ rule clean_sound:
     benchmark:
         "benchmarks/clean_sound/{tape}.tsv"
     resources:
-        disk_mb=disk_mb_of("sound"),
+        disk_mb=disk_mb_of("tape_audio"),
         mem_mb=CLUSTER_RESOURCES.mem_mb,
         runtime=CLUSTER_RESOURCES.minutes,
     params:

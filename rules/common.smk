@@ -3,13 +3,13 @@ Names that all files under rules/ share: validated config and sheet, wildcard co
 Nothing here opens media, uses the network or writes: the Snakefile is parsed anew for every job.
 Settings reach a job through its params: its stage's section and RECIPE number (raise it to make finished tapes again).
 
-TAPES, SOURCES       state of each tape, and its source files as inputs           here
-ENHANCE              section `enhance` by tape and scene                          here
-SPEECH_MODEL         the Whisper model of the config                              here
-of_job(JobParams.x)  a param: property x of the job's tape or scene               tapemill/workflow/job_params.py
-CLUSTER_RESOURCES, in_group   memory, time and group of a job on a cluster                 run.smk
-PAGED, FINISHED      tapes with pages in the report; tapes that are finished      report.smk
-QUEUE                the tapes that `all` works on                                queue.smk
+TAPES, SOURCES               state of each tape, and its source files as inputs       here
+ENHANCE                      section `enhance` by tape and scene                      here
+SPEECH_MODEL                 the Whisper model of the config                          here
+of_job(JobParams.x)          a param: property x of the job's tape or scene           tapemill/workflow/job_params.py
+CLUSTER_RESOURCES, in_group  memory, time and group of a job on a cluster             run.smk
+PAGED, FINISHED              tapes with pages in the report; tapes that are finished  report.smk
+QUEUE                        the tapes that `all` works on                            queue.smk
 """
 
 import sys
@@ -24,6 +24,7 @@ from snakemake.exceptions import WorkflowError
 from tapemill.enhance import EnhanceSettings, SceneSettings, needs_choice
 from tapemill.core.errors import TapemillError
 from tapemill.core.timing import evenly_spaced
+from tapemill.workflow.job_costs import JobCosts
 from tapemill.workflow.job_params import JobParams, params_function
 from tapemill.models import find_model
 from tapemill.config.schema import load_config, renamed_keys
@@ -78,9 +79,8 @@ def of_job(fact):
     return params_function(lambda wildcards: fact.fget(job_params(wildcards)))
 
 
-def expected(stage):
-    """A resource function: expected seconds of a job on a GPU, for the order of jobs. No reason to rerun."""
-    return params_function(lambda wildcards: job_params(wildcards).expected_s(stage, config["subtitles"]))
+JOB_COSTS = JobCosts.of_workflow(workflow, TAPES, ENHANCE, config)
+expected_s = JOB_COSTS.resource_function(job_params)  # for the order of jobs on lanes; never a reason to rerun
 
 
 def disk_mb_of(kind):

@@ -22,7 +22,7 @@ rule choose_encoder:
         "benchmarks/choose_encoder/{tape}.tsv"
     resources:
         gpu=1,
-        expected_s=expected("encoder"),
+        expected_s=expected_s,
     params:
         picture=of_job(JobParams.picture),
         settings=ENHANCE.of_tape,
@@ -52,11 +52,11 @@ rule enhance_scene:
     # Before more cuts: each finished clip frees the space of its cut.
     priority: 1
     group:
-        in_group("picture")
+        in_group("enhance")
     threads: config["enhance"]["encoder_threads"]
     resources:
         gpu=lambda wildcards: int(HARDWARE_ENCODER or bool(job_params(wildcards).networks)),
-        expected_s=expected("picture"),
+        expected_s=expected_s,
         max_lanes=config["lanes"]["enhance_lanes"] or 0,
         disk_mb=disk_mb_of("clip"),
         mem_mb=CLUSTER_RESOURCES.mem_mb,

@@ -4,6 +4,7 @@ beside a run, changes nothing.
 
 INPUT    the working folder as the last run left it
 OUTPUT   .snakemake/tapemill.lock     lock of the active run
+         results/.tapemill.lease      lease of the run that writes there; one in each tape's folder, too
          .snakemake/attempts/         retry records of the jobs of the last run
          results/.partial/            files that are being written; deleted before and after
          events/*.jsonl               event log of the run (config/schemas/event.schema.yaml)
@@ -34,12 +35,12 @@ if workflow.is_main_process:
 CLUSTER_RESOURCES = planning.ClusterResources(job_params, config, SPEECH_MODEL.path)
 cluster.at_parse(workflow)
 in_group = cluster.group_function(workflow, job_params, config)
-PLANNED_ON = run_lock.change_marker(hooks.SNAKEMAKE_FOLDER)
+PLANNED_ON = hooks.state_before_planning()
 
 
 onstart:
     try:
-        hooks.on_run_start(workflow, PLANNED_ON)
+        hooks.on_run_start(workflow, PLANNED_ON, QUEUE.waiting)
         disk_usage.check_run(
             workflow.dag.needrun_jobs(),
             TAPES,
@@ -50,7 +51,7 @@ onstart:
         )
         planning.check_before_run(workflow, TAPES, ENHANCE, config, later=QUEUE.waiting)
         if run_lock.is_held():
-            event_publisher.start_event_publishing(workflow)
+            event_publisher.start_event_publishing(workflow, JOB_COSTS.seconds_if_known)
     except TapemillError as error:
         raise WorkflowError(str(error)) from None
 

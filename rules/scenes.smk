@@ -52,7 +52,7 @@ rule cut_scene:
     benchmark:
         "benchmarks/cut_scene/{tape}/{scene}.tsv"
     group:
-        in_group("picture")
+        in_group("enhance")
     resources:
         # For the scheduler `lanes`: limits the backlog of cuts.
         backlog=1,

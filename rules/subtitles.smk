@@ -23,7 +23,7 @@ checkpoint detect_language:
         "benchmarks/detect_language/{tape}.tsv"
     resources:
         gpu=1,
-        expected_s=expected("language"),
+        expected_s=expected_s,
         mem_mb=CLUSTER_RESOURCES.mem_mb,
         runtime=CLUSTER_RESOURCES.minutes,
     params:
@@ -53,10 +53,10 @@ rule transcribe_scene:
     benchmark:
         "benchmarks/transcribe_scene/{tape}/{scene}.tsv"
     group:
-        in_group("speech")
+        in_group("subtitles")
     resources:
         gpu=1,
-        expected_s=expected("speech"),
+        expected_s=expected_s,
         mem_mb=CLUSTER_RESOURCES.mem_mb,
         runtime=CLUSTER_RESOURCES.minutes,
     params:

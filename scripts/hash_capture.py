@@ -1,10 +1,10 @@
-"""Rule hash_capture: map Snakemake's job onto tapemill.provenance.hash_capture."""
+"""Rule hash_capture: map Snakemake's job onto tapemill.capture.checksum.hash_capture."""
 
 from pathlib import Path
 from typing import Any
 
+from tapemill.capture.checksum import hash_capture
 from tapemill.jobs import entrypoint
-from tapemill.provenance import hash_capture
 
 
 def main(job: Any) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from tapemill.jobs import entrypoint
 from tapemill.models import ModelFile
-from tapemill.provenance import TapeFiles, Wishes, write_provenance
+from tapemill.provenance import Request, TapeFiles, write_provenance
 
 
 def main(job: Any) -> None:
@@ -14,8 +14,8 @@ def main(job: Any) -> None:
     model = ModelFile(Path(params.speech_model[0]), params.speech_model[1])
     settings = {**job.config, "enhance": params.enhance}
     write_provenance(
-        made=TapeFiles(Path(files.facts).parent, Path(files.tape), subtitles, Path(files.hashes)),
-        wishes=Wishes(
+        files=TapeFiles(Path(files.facts).parent, Path(files.tape), subtitles, Path(files.hashes)),
+        request=Request(
             params.row, settings, params.overrides, params.recipes, params.language or None, model, job.config
         ),
         scenes=params.scenes,

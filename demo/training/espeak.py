@@ -85,7 +85,7 @@ class Synthesiser:
         self._callback = prototype(self._take)
         self._library.espeak_SetSynthCallback(self._callback)
 
-    def say(self, text: str, *, voice: str, speed_wpm: int, pitch: int, pitch_range: int) -> Utterance:
+    def speak(self, text: str, *, voice: str, speed_wpm: int, pitch: int, pitch_range: int) -> Utterance:
         """Speak a sentence. `pitch` and `pitch_range` are 0 to 100. Raises SetupError for an unknown voice."""
         if self._library.espeak_SetVoiceByName(voice.encode()):
             raise _missing(f"espeak-ng has no voice {voice}")

@@ -77,7 +77,7 @@ def speak(
     voice = f"{rng.choice(sentences.ACCENTS)}+{rng.choice(variants)}"
     speed_wpm = rng.choice(speeds_wpm)
     pitch, pitch_range = rng.randint(25, 75), rng.randint(20, 80)
-    return synthesiser.say(text, voice=voice, speed_wpm=speed_wpm, pitch=pitch, pitch_range=pitch_range)
+    return synthesiser.speak(text, voice=voice, speed_wpm=speed_wpm, pitch=pitch, pitch_range=pitch_range)
 
 
 def save(target: Path, utterances: Sequence[Utterance]) -> None:

@@ -72,9 +72,9 @@ class Scheduler(greedy.Scheduler):
         super().__post_init__()
         workflow: Any = getattr(self.dag, "workflow", None)
         declared = lanes_of_profile(sys.argv[1:], os.environ) if workflow is not None else {}
-        for name, most in declared.items():
+        for name, limit in declared.items():
             if LANE.fullmatch(name) and name not in workflow.global_resources:
-                workflow.register_resource(name, most)
+                workflow.register_resource(name, limit)
         if workflow is not None and any(BACKLOG in rule.resources for rule in workflow.rules):
             workflow.register_resource(BACKLOG, UNLIMITED)
         if workflow is not None and workflow.remote_exec:
@@ -82,7 +82,7 @@ class Scheduler(greedy.Scheduler):
 
             node.configure_node(self.dag)
         self._backlog = Backlog()
-        self._made_ahead: dict[str, bool] = {}
+        self._backlog_files: dict[str, bool] = {}
         self._total: dict[str, int] = {}
         self._ledger = Ledger()
         self._running: dict[str, Any] = {}
@@ -99,26 +99,26 @@ class Scheduler(greedy.Scheduler):
         free = {name: amount for name, amount in available_resources.items() if isinstance(amount, int)}
         # Nothing runs yet at the first call, so that everything is free.
         self._total = {name: max(amount, self._total.get(name, 0)) for name, amount in free.items()}
-        lanes = {name: most for name, most in self._total.items() if LANE.fullmatch(name) and most > 0}
+        lanes = {name: limit for name, limit in self._total.items() if LANE.fullmatch(name) and limit > 0}
         ready = [job for job in selectable_jobs if not is_backing_off(job)]
-        asking, others = self._split(ready)
+        gpu_jobs, other_jobs = self._split(ready)
         if self.settings.device != "cpu":
             self._check_gpus(
-                lanes, {str(job.rule.name) for job in [*asking.values(), *filter(requests_gpu, remaining_jobs)]}
+                lanes, {str(job.rule.name) for job in [*gpu_jobs.values(), *filter(requests_gpu, remaining_jobs)]}
             )
-        others, held = self._within_backlog(others, remaining_jobs, free)
-        chosen = self._choose(asking, others, remaining_jobs, available_resources, input_sizes, free, lanes)
+        other_jobs, held = self._within_backlog(other_jobs, remaining_jobs, free)
+        chosen = self._choose(gpu_jobs, other_jobs, remaining_jobs, available_resources, input_sizes, free, lanes)
         if held and not chosen and len(ready) == len(selectable_jobs) and free.get(CORES) == self._total.get(CORES):
             # Snakemake would wait for ever.
             self._backlog.abandon_waiting()
-            others, _ = self._within_backlog([*others, *held], remaining_jobs, free)
-            chosen = self._choose(asking, others, remaining_jobs, available_resources, input_sizes, free, lanes)
+            other_jobs, _ = self._within_backlog([*other_jobs, *held], remaining_jobs, free)
+            chosen = self._choose(gpu_jobs, other_jobs, remaining_jobs, available_resources, input_sizes, free, lanes)
         return chosen
 
     def _choose(
         self,
-        asking: Mapping[str, Any],
-        others: Sequence[Any],
+        gpu_jobs: Mapping[str, Any],
+        other_jobs: Sequence[Any],
         remaining: Sequence[Any],
         available: Mapping[str, int | str],
         input_sizes: dict[Any, int],
@@ -127,14 +127,14 @@ class Scheduler(greedy.Scheduler):
     ) -> list[Any]:
         """Select jobs for lanes, then others by the greedy scheduler; without lanes all by the latter."""
         if not lanes:
-            ready = [*asking.values(), *others]
+            ready = [*gpu_jobs.values(), *other_jobs]
             return list(super().select_jobs(ready, remaining, available, input_sizes) if ready else ())
-        plan = self._assign(asking, others, free, lanes, input_sizes)
+        plan = self._assign(gpu_jobs, other_jobs, free, lanes, input_sizes)
         if plan.placed and self._check is not None:
             self._check.wait()
-        chosen = [self._start_at(asking[request.key], request, lane) for request, lane in plan.placed]
+        chosen = [self._start_at(gpu_jobs[request.key], request, lane) for request, lane in plan.placed]
         left = {name: plan.left.get(name, amount) for name, amount in available.items()}
-        return chosen + list(super().select_jobs(others, remaining, left, input_sizes) if others else ())
+        return chosen + list(super().select_jobs(other_jobs, remaining, left, input_sizes) if other_jobs else ())
 
     def _within_backlog(
         self, jobs: Sequence[Any], remaining: Sequence[Any], free: Mapping[str, int]
@@ -143,7 +143,7 @@ class Scheduler(greedy.Scheduler):
         producers = [
             job for job in jobs if hasattr(job, "rule") and integer_resource(job.scheduler_resources, BACKLOG) > 0
         ]
-        limits = [most for job in producers if (most := integer_resource(job.scheduler_resources, BACKLOG_LIMIT)) > 0]
+        limits = [limit for job in producers if (limit := integer_resource(job.scheduler_resources, BACKLOG_LIMIT)) > 0]
         if not limits:
             return list(jobs), []
         slots = self._backlog.free_slots(
@@ -162,7 +162,7 @@ class Scheduler(greedy.Scheduler):
         A job that failed finally does not count. Has to be fast: called for thousands of files, several times a second.
         """
         rules = {job.rule for job in producers}
-        known, unmade = self._made_ahead, {name for job in producers for name in map(str, job.output)}
+        known, unmade = self._backlog_files, {name for job in producers for name in map(str, job.output)}
         waiting = []
         for job in remaining:
             for name in map(str, job.input):
@@ -174,36 +174,36 @@ class Scheduler(greedy.Scheduler):
 
     def _split(self, jobs: Sequence[Any]) -> tuple[dict[str, Any], list[Any]]:
         """Return jobs that request a GPU, by key, and all others. Lanes of earlier attempts are removed from them."""
-        asking, others = {}, []
+        gpu_jobs, other_jobs = {}, []
         for job in jobs:
             single = hasattr(job, "add_aux_resource")  # jobs of a group share the group's resources
             if single:
                 remove_lane(job)
             if single and integer_resource(job.scheduler_resources, GPU) > 0:
-                asking[key_of(job)] = job
+                gpu_jobs[key_of(job)] = job
             else:
-                others.append(job)
-        return asking, others
+                other_jobs.append(job)
+        return gpu_jobs, other_jobs
 
     def _assign(
         self,
-        asking: Mapping[str, Any],
-        others: Sequence[Any],
+        gpu_jobs: Mapping[str, Any],
+        other_jobs: Sequence[Any],
         free: Mapping[str, int],
         lanes: Mapping[str, int],
         input_sizes: Mapping[Any, int],
     ) -> Assignment:
-        used = {name: most - free[name] for name, most in lanes.items()}
+        used = {name: limit - free[name] for name, limit in lanes.items()}
         now_s = time.monotonic()
-        self._ledger.remove_ended(used=used, ready=asking.keys(), finished=self._is_finished, now_s=now_s)
+        self._ledger.remove_ended(used=used, ready=gpu_jobs.keys(), finished=self._is_finished, now_s=now_s)
         # Keep no references to ended jobs: an archive has a hundred thousand.
         self._running = {key: self._running[key] for key in self._ledger.keys}
         return assign(
-            [self._job_request(key, job, lanes, input_sizes) for key, job in asking.items()],
+            [self._job_request(key, job, lanes, input_sizes) for key, job in gpu_jobs.items()],
             self._ledger.lanes(lanes, used, now_s),
             free=free,
             total=self._total,
-            others=[needs_of(job, free) for job in others],
+            others=[needs_of(job, free) for job in other_jobs],
         )
 
     def _job_request(self, key: str, job: Any, lanes: Collection[str], input_sizes: Mapping[Any, int]) -> JobRequest:

@@ -30,8 +30,9 @@ NETWORK = ROOT / "resources" / "models" / "demo-compact.safetensors"
 
 def recognition() -> Callable[[], object]:
     """Recognition of the two test sentences by the demo's speech model."""
-    from tapemill.subtitles.asr import transcribe
     from tapemill.subtitles.segments import SpeechRegion
+
+    from tapemill.subtitles.asr import transcribe
     from tapemill.subtitles.whisper_loader import load_model
 
     model = load_model(ModelFile(speech.MODEL, sha256(speech.MODEL)), CPU)

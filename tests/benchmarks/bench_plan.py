@@ -1,7 +1,7 @@
 """What the plan says of a run, against what the run then takes: the demo tape, made twice. Real Snakemake, profile cpu.
 
-Before the first run nothing was measured in the folder, so the plan has stated figures alone; before the second it has
-the times of the first. Results are removed in between. The second prediction has to be within 25 %.
+Before the first run nothing was measured in the folder, so the plan has built-in figures alone; before the second it
+has the times of the first. Results are removed in between. The second prediction has to be within 25 %.
 
 Other programs make a run slower than the one before, or quicker: how long all cores together were busy meanwhile, with
 whatever, is shown beside.

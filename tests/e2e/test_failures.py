@@ -10,7 +10,7 @@ from tapemill.media.packets import frame_count
 from tests.support.media.frame_codes import make_capture
 from tests.support.media.packet_damage import MJPEG, spoil
 from tests.support.networks import compact
-from tests.support.project import Project, digest
+from tests.support.project import Project, result_digests
 
 MODEL = "resources/models/mine.safetensors"
 # A program that is ffmpeg, but for the one time that it is killed while it works on a scene.
@@ -20,11 +20,6 @@ case "$*" in
 esac
 exec "{ffmpeg}" "$@"
 """
-
-
-def digests(project):
-    results = sorted(path for path in project.path("results").rglob("*") if path.is_file())
-    return {str(path.relative_to(project.folder)): digest(path) for path in results}
 
 
 def record(project, scene):
@@ -49,7 +44,7 @@ def test_a_scene_that_cannot_be_restored_is_kept_and_the_summary_names_it(broken
     assert said["error"] == "SceneError"
     assert "not finite" in said["message"]
     assert frame_count(broken.path("results/T01/T01.mkv")) == before
-    assert "1 scene could not be processed as asked" in run.output
+    assert "1 scene could not be processed as requested" in run.output
     assert f"T01 0000050: its video is only deinterlaced (SceneError: {said['message']})" in run.output
     assert "log: logs/enhance_scene/T01/0000050.log" in run.output
     log = broken.path("logs/enhance_scene/T01/0000050.log").read_text()
@@ -104,7 +99,7 @@ def test_a_killed_tool_costs_one_attempt_of_any_rule_and_changes_nothing(copy, f
     assert "1 job tried again, then done" in run.output
     (log,) = copy.path(f"logs/{rule}").rglob("*.attempt1.log")
     assert "ToolKilled: ffmpeg was ended by SIGKILL" in log.read_text()
-    assert digests(copy) == digests(finished)
+    assert result_digests(copy.folder) == result_digests(finished.folder)
 
 
 def ready_scenes(folder, count, *, frames=10, **coding):
@@ -123,7 +118,7 @@ def test_a_fatal_error_starts_no_more_jobs(tmp_path):
     project.configure(ffmpeg=str(tmp_path / "nowhere"))
     run = project.run("all", cores=1)
     assert run.exit_code != 0
-    assert "The run was stopped, since this would fail all other jobs too: SetupError" in run.output
+    assert "The run was stopped, because all other jobs would fail too: SetupError" in run.output
     assert "1 job failed" in run.output
     assert "correct the setting `ffmpeg`" in run.output
     met = [log for log in project.path("logs").rglob("*.log") if "SetupError" in log.read_text()]
@@ -146,7 +141,7 @@ def test_a_damaged_scene_is_left_out_of_nothing_or_leaves_the_tape_unmade(tmp_pa
     project.configure()
     run = project.make("all")
     assert dict(run.jobs) == {"cut_scene": 1, "enhance_scene": 1, "mux_tape": 1, "write_provenance": 1}
-    assert "T 0000002: other frames replace damaged ones (only 5 of 20" in run.output
+    assert "T 0000002: damaged frames are replaced by others (only 5 of 20" in run.output
     assert frame_count(project.path("results/T/T.mkv")) == 60
     stands_in = json.loads(project.path("results/T/enhanced/0000002.json").read_text())["stands_in"]
     assert stands_in.startswith("only 5 of 20 pictures")

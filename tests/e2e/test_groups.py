@@ -7,7 +7,7 @@ import re
 import pytest
 
 from tests.support.media.speech import make_scene, recording, sentence
-from tests.support.project import ROOT, Project, digest
+from tests.support.project import ROOT, Project, result_digests
 
 CLUSTER = ("--executor", "standin", "--jobs", "2", "--seconds-between-status-checks", "1")
 SCENES = 4
@@ -32,29 +32,24 @@ def project(tmp_path):
     return made
 
 
-def digests(project):
-    found = sorted(path for path in project.path("results").rglob("*") if path.is_file())
-    return {str(path.relative_to(project.folder)): digest(path) for path in found}
-
-
 def submissions(project):
     return [json.loads(line) for line in project.path("submissions").read_text().splitlines()]
 
 
 def test_one_submission_does_many_scenes_with_one_worker_and_the_tape_is_the_same(project):
     project.make("all")
-    local = digests(project)
+    local = result_digests(project.folder)
     for name in ("results", ".snakemake", "events", "logs", "benchmarks"):
         project.path(name).rename(project.path(f"{name} of the local run"))
     project.make("all", *CLUSTER)
-    assert digests(project) == local
+    assert result_digests(project.folder) == local
     groups = {each["name"]: each for each in submissions(project) if len(each["jobs"]) > 1}
     assert {name: len(each["jobs"]) for name, each in groups.items()} == {
-        "T-picture-001": 2 * SCENES,
-        "T-sound-001": SCENES,
-        "T-speech-001": SCENES,
+        "T-enhance-001": 2 * SCENES,
+        "T-audio-001": SCENES,
+        "T-subtitles-001": SCENES,
     }
-    assert groups["T-speech-001"]["asked"]["gpu"] == 1
+    assert groups["T-subtitles-001"]["asked"]["gpu"] == 1
     logs = [path.read_text() for path in project.path("logs/transcribe_scene/T").glob("*.log")]
     workers = {worker for log in logs for worker in re.findall(r"lane \w+, worker (\d+)", log)}
     assert len(logs) == SCENES

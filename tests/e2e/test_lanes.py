@@ -15,19 +15,11 @@ from tapemill.lanes import lease
 from tapemill.process import liveness
 from tests.support.media import speech
 from tests.support.polling import wait_for
-from tests.support.project import ROOT, Project, digest
+from tests.support.project import ROOT, Project, result_digests
 
 LANES = ("--scheduler", "lanes", "--scheduler-lanes-device", "cpu", "--resources", "gpu0=2", "gpu1=2")
 SCENES = 4
 FAULTS = str(Path(__file__).parents[1] / "faults")
-
-
-def digests(project):
-    return {
-        str(path.relative_to(project.folder)): digest(path)
-        for path in sorted(project.path("results").rglob("*"))
-        if path.is_file()
-    }
 
 
 def talking_tape(folder, **lanes):
@@ -53,7 +45,7 @@ def undisturbed(tmp_path_factory):
     project = talking_tape(tmp_path_factory.mktemp("plain") / "project", warm=False)
     project.make("all")
     assert "dancing" in project.path("results/T/T.srt").read_text()
-    return digests(project)
+    return result_digests(project.folder)
 
 
 def logs(project):
@@ -69,7 +61,7 @@ def test_warm_and_cold_lanes_make_the_same_files_as_none(undisturbed, tmp_path, 
     project = talking_tape(tmp_path / "project", warm=warm)
     run = project.make("all", *LANES, cores=4)
     assert run.jobs["transcribe_scene"] == SCENES
-    assert digests(project) == undisturbed
+    assert result_digests(project.folder) == undisturbed
     where = [next(line for line in text.splitlines() if ": lane cpu" in line) for text in logs(project).values()]
     assert {line.split("lane ")[1].split(",")[0] for line in where} == {"cpu0", "cpu1"}
     assert all(("in this process" in line) != warm for line in where)
@@ -93,7 +85,7 @@ def test_a_failure_of_the_card_costs_one_attempt_and_changes_nothing(undisturbed
     assert len(retold) == 1
     assert told in retold[0]
     assert run.jobs["transcribe_scene"] == SCENES
-    after = digests(project)
+    after = result_digests(project.folder)
     different = {name for name in undisturbed if after[name] != undisturbed[name]}
     # The record of a scene says when it was recognised with less than was asked for.
     assert all(name.endswith(".json") for name in different)
@@ -131,5 +123,5 @@ def test_nothing_outlives_a_killed_run_and_the_next_one_goes_on_at_once(undistur
     )
     monkeypatch.delenv("FAULT")
     project.make("all", *LANES, cores=4)
-    assert digests(project) == undisturbed
+    assert result_digests(project.folder) == undisturbed
     assert json.loads(project.path(".snakemake/tapemill.lock").read_text())["pid"] != main.pid

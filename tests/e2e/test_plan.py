@@ -164,4 +164,4 @@ def test_ready_scenes_and_tapes_beside_each_other_are_planned(tmp_path):
     project.make("results/F/F.mkv")
     found, output = plan(project)
     assert Counter(found["jobs"]) == to_do(project)
-    assert "partly stated" in output or "measured here" in output
+    assert "partly built-in" in output or "measured here" in output

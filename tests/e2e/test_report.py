@@ -120,7 +120,7 @@ def test_pages_summary_and_events_count_the_same(troubled):
     assert (ended["tried_again"], ended["attempts_lost"]) == (1, 1)
     assert len(ended["replaced"]) == 1
     assert "1 job tried again, then done" in troubled.run_said
-    assert "1 scene could not be processed as asked" in troubled.run_said
+    assert "1 scene could not be processed as requested" in troubled.run_said
     reason = ended["replaced"][0]["reason"]
     for name in ("T_/report/making.html", "report/runs.html"):
         page = troubled.path(f"results/{name}").read_text()

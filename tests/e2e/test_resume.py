@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,9 +11,9 @@ from base64 import urlsafe_b64decode
 
 import pytest
 
-from tapemill.process import run_lock
+from tapemill.process import results_lease, run_lock
 from tests.support.polling import wait_for
-from tests.support.project import ROOT, this_checkout
+from tests.support.project import ROOT, Project, this_checkout
 
 HOLDER = """
 import sys; from pathlib import Path
@@ -64,6 +65,26 @@ def test_a_second_run_is_told_who_is_at_work_and_a_plan_is_not(copy):
         assert copy.run("all", "-n").exit_code == 0
         holder.kill()
     assert not list(copy.path(CLIPS).iterdir())
+
+
+@pytest.mark.parametrize("linked", ["results", "results/T01"])
+def test_two_working_folders_with_one_results_folder_do_not_write_both(copy, tmp_path, linked):
+    without_clips(copy)
+    other = Project.existing(tmp_path / "other")
+    shutil.copytree(copy.folder, other.folder, symlinks=True)
+    shutil.rmtree(other.path(linked))
+    other.path(linked).symlink_to(copy.path(linked))
+    holder = start(copy, "all")
+    wait_for(lambda: results_lease.holder(copy.path("results/T01")) is not None or holder.poll() is not None)
+    refused = other.run("all")
+    assert refused.exit_code != 0
+    assert f"another run writes to this folder: run {holder.pid}-" in refused.output
+    assert str(copy.folder) in refused.output
+    assert not refused.jobs
+    assert other.run("all", "-n").exit_code == 0
+    assert holder.wait(300) == 0, copy.path("said").read_text()
+    assert not other.half_made()
+    assert not other.run("results/T01/T01.mkv").jobs["enhance_scene"]
 
 
 @pytest.mark.long

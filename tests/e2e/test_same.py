@@ -16,7 +16,6 @@ import pytest
 
 from tapemill.config.schema import schema
 from tapemill.media.ffmpeg import runner as ffmpeg
-from tapemill.provenance import sharing
 from tapemill.storage.cleanup import clean_tape
 from tests.support.project import DEMO_MODEL, Project, digest, same
 
@@ -36,15 +35,10 @@ def sha256(path):
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def stored(project):
+def provenance(project):
     document = json.loads(project.path("results/T01/provenance.json").read_text())
     jsonschema.Draft202012Validator(schema("provenance")).validate(document)
     return document
-
-
-def provenance(project):
-    """What it says, each scene whole."""
-    return sharing.whole(stored(project))
 
 
 def crate(project):
@@ -74,10 +68,10 @@ def test_it_says_what_went_in_and_what_came_out(finished):
     models = {model["name"]: model for model in how["models"]}
     assert models["demo-en"]["sha256"] == sha256(finished.path(DEMO_MODEL))
     assert models["silero_vad.jit"]["used_for"] == "speech detection"
-    assert how["programs"].keys() == {"cuts", "picture", "words", "sound", "tape"}
-    assert how["programs"]["cuts"]["ffmpeg"] == how["programs"]["picture"]["ffmpeg"]
-    assert how["programs"]["words"]["openai-whisper"]
-    assert document["run"]["environment"]["ffmpeg"]["id"] in how["programs"]["picture"]["ffmpeg"]
+    assert how["programs"].keys() == {"scenes", "enhance", "subtitles", "audio", "tape"}
+    assert how["programs"]["scenes"]["ffmpeg"] == how["programs"]["enhance"]["ffmpeg"]
+    assert how["programs"]["subtitles"]["openai-whisper"]
+    assert document["run"]["environment"]["ffmpeg"]["id"] in how["programs"]["enhance"]["ffmpeg"]
     assert "--enable-libx264" in document["run"]["environment"]["ffmpeg"]["configuration"]
 
 
@@ -86,55 +80,34 @@ def test_it_says_how_each_scene_was_made_and_by_whom(finished):
     scenes = document["how"]["scenes"]
     assert [scene["scene"] for scene in scenes] == SCENES
     for scene in scenes:
-        (command,) = scene["picture"]["commands"]
+        (command,) = scene["enhance"]["commands"]
         assert command.startswith("ffmpeg ")
         assert "file:{cut}" in command
         assert command.endswith("-f matroska file:{clip}")
-        assert ",".join(scene["picture"]["filters"])[:40] in command
-        assert "-i file:{capture}" in scene["picture"]["cut_with"]["command"]
+        assert ",".join(scene["enhance"]["filters"])[:40] in command
+        assert "-i file:{capture}" in scene["enhance"]["cut_with"]["command"]
         srt = finished.path(f"results/T01/subtitles/{scene['scene']}.srt")
-        assert scene["words"]["srt_sha256"] == sha256(srt)
-        assert not scene["words"]["corrected_by_hand"]
+        assert scene["subtitles"]["srt_sha256"] == sha256(srt)
+        assert not scene["subtitles"]["corrected_by_hand"]
     assert [scene["start_frame"] for scene in scenes] == [int(name) for name in SCENES]
     run = document["run"]
     for scene in run["scenes"]:
-        assert scene.keys() == {"scene", *JOBS}
-        for rule in JOBS:
-            assert scene[rule]["attempts"] == 1
-            started = datetime.fromisoformat(scene[rule]["run_started"])
+        assert scene["jobs"].keys() == JOBS
+        for job in scene["jobs"].values():
+            assert job["attempts"] == 1
+            started = datetime.fromisoformat(job["run_started"])
             since_s = [(datetime.fromisoformat(run[edge]) - started).total_seconds() for edge in ("started", "ended")]
-            assert since_s[0] <= scene[rule]["span_s"][0] < scene[rule]["span_s"][1] <= since_s[1]
+            assert since_s[0] <= job["span_s"][0] < job["span_s"][1] <= since_s[1]
     assert {"probe_capture", "hash_capture", "clean_sound", "mux_tape"} <= run["jobs"].keys()
 
 
-def test_what_scenes_have_in_common_is_said_once(finished):
-    document, scenes = stored(finished), provenance(finished)["how"]["scenes"]
-    assert [scene["picture"].get("values") for scene in document["how"]["scenes"]][:2] == [["0", "50"], ["50", "100"]]
-    assert "trim=start_pts={1}:end_pts={2}" in document["how"]["alike"]["picture"]["1"]["cut_with"]["command"]
-    assert "trim=start_pts=50:end_pts=100" in scenes[1]["picture"]["cut_with"]["command"]
-    # A longer tape: the same work at other places, with other sounds and words, and other times.
-    long = provenance(finished)
-    for section, times in (("how", {}), ("run", {"span_s": [36_000.123, 36_060.456]})):
-        long[section]["scenes"] = [
-            changed(scene, number, times) for number in range(250) for scene in long[section]["scenes"]
-        ]
-    text = sharing.text(sharing.shared(long))
-    assert len(text.encode()) < 850_000
-    jsonschema.Draft202012Validator(schema("provenance")).validate(json.loads(text))
-    assert sharing.whole(json.loads(text)) == json.loads(json.dumps(long))
-
-
-def changed(scene, number, times):
-    """A scene of a longer tape that is made in the same way."""
-    start = f"{int(scene['scene']) + 200 * number:07d}"
-    text = json.dumps(scene).replace(f"={int(scene['scene'])}:", f"={int(start)}:")
-    found = json.loads(text) | {"scene": start}
-    for part in [part for part in found.values() if isinstance(part, dict)]:
-        part.update({key: value for key, value in times.items() if key in part})
-        for name in ("audio_sha256", "srt_sha256"):
-            if name in part:
-                part[name] = hashlib.sha256(f"{start} {name}".encode()).hexdigest()
-    return found
+def test_a_scene_is_one_line_of_the_file(finished):
+    text = finished.path("results/T01/provenance.json").read_text()
+    how, run = (line.strip().rstrip(",") for line in text.splitlines() if '{"scene":"0000050",' in line)
+    document = provenance(finished)
+    assert json.loads(how) == document["how"]["scenes"][1]
+    assert json.loads(run) == document["run"]["scenes"][1]
+    assert "trim=start_pts=50:end_pts=100" in how
 
 
 def test_it_names_no_person_no_machine_and_no_folder_elsewhere(finished):
@@ -209,7 +182,7 @@ def test_without_events_all_but_times_is_known(copy, finished):
     assert dict(copy.make("all").jobs) == {"write_provenance": 1}
     document = provenance(copy)
     assert document["how"] == provenance(finished)["how"]
-    assert not any(JOBS & scene.keys() for scene in document["run"]["scenes"])
+    assert not any(scene["jobs"] for scene in document["run"]["scenes"])
     assert document["run"]["ended"]
 
 
@@ -224,7 +197,8 @@ def test_scenes_of_an_earlier_run_keep_their_run(finished, tmp_path):
     shutil.copytree(finished.path(".snakemake/metadata"), project.path(".snakemake/metadata"))
     project.make("results/T01/enhanced/0000050.mkv")
     project.make("all")
-    starts = {scene["scene"]: scene["enhance_scene"]["run_started"] for scene in provenance(project)["run"]["scenes"]}
+    scenes = provenance(project)["run"]["scenes"]
+    starts = {scene["scene"]: scene["jobs"]["enhance_scene"]["run_started"] for scene in scenes}
     assert starts["0000050"] < starts["0000000"] == starts["0000100"] == starts["0000150"]
     assert provenance(project)["how"] == provenance(finished)["how"]
 
@@ -250,13 +224,13 @@ def test_another_ffmpeg_is_named_with_its_scene(copy, finished):
         copy.path(f"results/T01/{name}").unlink()
     copy.make("all")
     document = provenance(copy)
-    assert len(document["how"]["programs"]["cuts"]["ffmpeg"]) == 2
-    ids = document["how"]["programs"]["picture"]["ffmpeg"]
+    assert len(document["how"]["programs"]["scenes"]["ffmpeg"]) == 2
+    ids = document["how"]["programs"]["enhance"]["ffmpeg"]
     assert ids[0].startswith("1.2.3-other (")
     said = same(copy.path("results/T01"), finished.path("results/T01"), exit_code=1)
-    assert "  programs.picture.ffmpeg: 1.2.3-other (" in said
+    assert "  programs.enhance.ffmpeg: 1.2.3-other (" in said
     # The pictures are the same, and so is all that the other scenes say.
-    assert "picture.commands" not in said
+    assert "enhance.commands" not in said
 
 
 @pytest.mark.long
@@ -264,14 +238,14 @@ def test_a_corrected_subtitle_is_a_difference_of_its_scene(copy, finished):
     srt = copy.path("results/T01/subtitles/0000050.srt")
     srt.write_text("1\n00:00:00,200 --> 00:00:01,500\nWhat she really said\n\n")
     copy.make("all")
-    assert [scene["words"]["corrected_by_hand"] for scene in provenance(copy)["how"]["scenes"]].count(True) == 1
+    assert [scene["subtitles"]["corrected_by_hand"] for scene in provenance(copy)["how"]["scenes"]].count(True) == 1
     said = same(copy.path("results/T01"), finished.path("results/T01"), exit_code=1)
-    assert "  words.corrected_by_hand (scene 0000050): true | false\n" in said
+    assert "  subtitles.corrected_by_hand (scene 0000050): true | false\n" in said
 
 
 def test_another_model_code_and_capture_are_named(copy, finished):
     """What would take hours to make differently: the documents are changed instead."""
-    document = stored(finished)
+    document = provenance(finished)
 
     def compared(change):
         changed = copying.deepcopy(document)

@@ -34,7 +34,7 @@ exec "{ffmpeg}" "$@"
 """
 
 
-def course(project):
+def run_state(project):
     return latest_run(None, project.path("events"))
 
 
@@ -64,7 +64,7 @@ def status(project):
 
 
 def test_an_undisturbed_run_tells_of_every_job_from_its_start_to_its_end(finished):
-    found = course(finished)
+    found = run_state(finished)
     assert found.state == "ended"
     counts = found.counts()
     assert all((count.running, count.failed, count.to_do) == (0, 0, 0) for count in counts.values()), counts
@@ -84,7 +84,7 @@ def test_an_undisturbed_run_tells_of_every_job_from_its_start_to_its_end(finishe
     assert all(attempt.facts["threads"] >= 1 for attempt in tried)
     assert samples(finished)["tapemill_run_success",] == 1
     text = status(finished)
-    assert "all that was asked for is there" in text
+    assert "all requested files exist" in text
     assert "Nothing" not in text
 
 
@@ -112,12 +112,12 @@ def test_failures_retries_and_a_kept_original_count_the_same_everywhere(copy, tm
 
     said = run.output
     assert "1 job failed" in said
-    assert "1 scene could not be processed as asked" in said
+    assert "1 scene could not be processed as requested" in said
     assert "2 jobs tried again, then done" in said
     ended = read[-1].facts
     assert (len(ended["failed"]), len(ended["replaced"])) == (1, 1)
     assert (ended["tried_again"], ended["attempts_lost"], ended["interrupted"]) == (2, 2, 0)
-    found = course(copy).outcome()
+    found = run_state(copy).outcome()
     assert [job.rule for job in found.failed] == ["probe_capture"]
     assert [(scene.kind, scene.scene) for scene in found.replaced] == [("kept", "0000050")]
     assert (found.tried_again, found.attempts_lost, found.interrupted) == (2, 2, 0)
@@ -176,7 +176,7 @@ def test_a_killed_run_is_told_apart_from_one_that_is_over(copy):
     main.wait()
     text = status(copy)
     assert "its main process is gone" in text
-    assert "the same command continues it" in text
+    assert "start the same command again" in text
     copy.make("all")
-    assert "all that was asked for is there" in status(copy)
-    assert course(copy).run not in before
+    assert "all requested files exist" in status(copy)
+    assert run_state(copy).name not in before

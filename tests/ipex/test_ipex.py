@@ -8,8 +8,11 @@ import logging
 import os
 import re
 import sys
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,11 +36,12 @@ NETWORKS = ("frame", "vrt")
 class Steps:
     """The three steps, each in a folder of its own."""
 
-    def __init__(self, folder):
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
         folder.mkdir()
 
-    def recognise(self):
+    def recognise(self) -> dict[str, Any]:
+        """Return the record of a recognition."""
         speech.write_wav(self.folder / "scene.wav", speech.recording())
         record = self.folder / "scene.json"
         transcribe_scene(
@@ -54,7 +58,8 @@ class Steps:
         )
         return json.loads(record.read_text())
 
-    def enhance(self, kind):
+    def enhance(self, kind: str) -> tuple[Any, dict[str, Any]]:
+        """Return samples and record of a scene that went through a network."""
         clip = clip_from(self.folder / f"{kind}.cut.mkv", MOVING, frames=FRAMES)
         weights = {"frame": lambda path: compact(path, gain=0.3), "vrt": vrt}[kind](self.folder / f"{kind}.pth")
         target, record = self.folder / f"{kind}.mkv", self.folder / f"{kind}.json"
@@ -71,7 +76,7 @@ class Steps:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def extension(tmp_path_factory):
+def extension(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Version of the extension. Its kernels replace torch's once it is imported."""
     found = ipex.extension_version().get(ipex.PACKAGE)
     if found is None:
@@ -83,7 +88,7 @@ def extension(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def expected(extension, tmp_path_factory):
+def expected(extension: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Results of all steps without the extension."""
     step = Steps(tmp_path_factory.mktemp("without") / "steps")
     with pytest.MonkeyPatch.context() as patch:
@@ -95,11 +100,11 @@ def expected(extension, tmp_path_factory):
 
 
 @pytest.fixture
-def optimised(caplog, extension):
+def optimised(caplog: pytest.LogCaptureFixture, extension: str) -> Callable[[], int]:
     """Check that the extension has replaced layers since the test began, and return their number."""
     caplog.set_level(logging.INFO)
 
-    def check():
+    def check() -> int:
         assert "continuing without it" not in caplog.text
         (number,) = re.findall(rf"(\d+) layers optimised by {ipex.PACKAGE} {re.escape(extension)}", caplog.text)
         assert int(number) > 0
@@ -108,7 +113,9 @@ def optimised(caplog, extension):
     return check
 
 
-def test_speech_is_recognised_as_without_the_extension(tmp_path, expected, optimised, extension):
+def test_speech_is_recognised_as_without_the_extension(
+    tmp_path: Path, expected: dict[str, Any], optimised: Callable[[], int], extension: str
+) -> None:
     record = Steps(tmp_path / "steps").recognise()
     # Two layers in each direction, with 6 and 10 linear layers.
     assert optimised() == 2 * 6 + 2 * 10
@@ -124,7 +131,9 @@ def test_speech_is_recognised_as_without_the_extension(tmp_path, expected, optim
 
 
 @pytest.mark.parametrize("kind", NETWORKS)
-def test_a_network_restores_as_without_the_extension(tmp_path, expected, optimised, extension, kind):
+def test_a_network_restores_as_without_the_extension(
+    tmp_path: Path, expected: dict[str, Any], optimised: Callable[[], int], extension: str, kind: str
+) -> None:
     clip, record = Steps(tmp_path / "steps").enhance(kind)
     assert optimised() >= 4
     assert record["programs"][ipex.PACKAGE] == extension

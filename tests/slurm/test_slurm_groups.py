@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.media.frame_codes import make_capture
 from tests.support.polling import wait_for
-from tests.support.project import ROOT, Project, digest, this_checkout
+from tests.support.project import ROOT, Project, result_digests, this_checkout
 
 SCENES = 12
 QUICK = ["--slurm-no-account", "--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "2"]
@@ -29,11 +29,6 @@ def project(tmp_path):
     return made
 
 
-def digests(project):
-    found = sorted(path for path in project.path("results").rglob("*") if path.is_file())
-    return {str(path.relative_to(project.folder)): digest(path) for path in found}
-
-
 def start(project):
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "all", *QUICK]
     command += ["--profile", str(ROOT / "profiles" / "cpu"), "--directory", str(project.folder)]
@@ -48,17 +43,17 @@ def clips(project):
 
 def test_groups_make_the_same_tape_with_few_submissions_even_if_one_is_cancelled(slurm, project):
     project.make("all")
-    local = digests(project)
+    local = result_digests(project.folder)
     for name in ("results", ".snakemake", "events", "logs", "benchmarks"):
         project.path(name).rename(project.path(f"{name} of the local run"))
     main = start(project)
     wait_for(lambda: len(clips(project)) >= 2, seconds=300, told=project.path("said").read_text())
     running = slurm.ask("squeue", "--noheader", "--states=RUNNING", "--format=%A %k").splitlines()
-    struck = next(line.split()[0] for line in running if "T01-picture" in line)
+    struck = next(line.split()[0] for line in running if "T01-enhance" in line)
     slurm.ask("scancel", struck)
     kept = {path: path.stat().st_mtime_ns for path in clips(project)}
     assert main.wait(timeout=900) == 0, project.path("said").read_text()
-    assert digests(project) == local
+    assert result_digests(project.folder) == local
     # All but those of which Snakemake had not yet heard that they were done.
     assert sum(path.stat().st_mtime_ns == time_ns for path, time_ns in kept.items()) >= len(kept) - 2
     submitted = project.path("said").read_text().count("has been submitted with SLURM jobid")
@@ -67,5 +62,5 @@ def test_groups_make_the_same_tape_with_few_submissions_even_if_one_is_cancelled
     logs = [path.read_text() for path in project.path("logs/transcribe_scene/T01").glob("*.log")]
     workers = [worker for log in logs for worker in re.findall(r"lane cpu[01], worker (\d+)", log)]
     assert len(logs) == len(workers) == SCENES
-    groups = len(list(project.path(".snakemake/slurm_logs").glob("group_T01-speech-*")))
+    groups = len(list(project.path(".snakemake/slurm_logs").glob("group_T01-subtitles-*")))
     assert len(set(workers)) == max(1, groups)

@@ -90,6 +90,7 @@ LAYERS = {
     "process": 3,
     "snakemake_compat": 3,
     "models": 4,
+    "records": 4,
     "events": 4,
     "devices": 5,
     "jobs": 5,
@@ -306,3 +307,26 @@ def test_environment_variables_between_processes_have_unique_names():
     names = re.findall(r'^(?:\w+_)?VARIABLE\b.* = "(\w+)"', source, re.MULTILINE)
     assert len(names) > 1
     assert len(set(names)) == len(names), names
+
+
+# Docstrings and names that withhold the noun (CONTRIBUTING.md): "What a run does", `tell`.
+CLAUSE = re.compile(r"(What|How|Which|Where|Whether|When|Who|Why|If|Around)\b")
+SPEECH_VERB = re.compile(r"(^|_)(tell|tells|told|telling|say|says|said|saying)(_|$)")
+CODE = sorted(path for folder in ("scripts", "demo", "tools") for path in (ROOT / folder).rglob("*.py"))
+
+
+def test_module_docstrings_begin_with_a_noun_or_an_imperative():
+    first_lines = {path: (ast.get_docstring(ast.parse(path.read_text())) or "").partition("\n")[0] for path in CODE}
+    assert len(first_lines) > 250
+    assert not {str(path.relative_to(ROOT)): line for path, line in first_lines.items() if CLAUSE.match(line)}
+
+
+def test_functions_are_not_named_by_verbs_of_speech():
+    found = []
+    for path in CODE:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and SPEECH_VERB.search(
+                node.name
+            ):
+                found.append(f"{path.relative_to(ROOT)}, line {node.lineno}: {node.name}")
+    assert not found

@@ -19,6 +19,7 @@ from tapemill.core import errors
 from tests.support.media.frame_codes import make_capture
 from tests.support.project import ROOT, Project
 from tools.docs import PARTS
+from tools.docs.record_schemas import RECORDS, schema_text
 from tools.docs.rule_graph import transitive_reduction
 
 MANUAL = ROOT / "config" / "README.md"
@@ -44,6 +45,11 @@ UNIT = re.compile(
 def test_generated_parts_are_up_to_date(part):
     text = (ROOT / part.file).read_text()
     assert part.render(text) == text, "run `make docs`"
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_schemas_of_records_are_those_of_their_dataclasses(name):
+    assert (ROOT / f"config/schemas/{name}.schema.yaml").read_text() == schema_text(name), "run `make docs`"
 
 
 def test_a_part_without_its_place_is_an_error():
@@ -256,7 +262,7 @@ def check_that_readers_know_the_stage(project):
         python("-m", "tapemill", "metrics"),
     )
     assert "waveform" in project.make("show_plan").output
-    code = "from tapemill.provenance.run_history import works; print(*works('one', []))"
+    code = "from tapemill.provenance.run_history import job_runs; print(*job_runs('one', []))"
     assert "('draw_waveform', '')" in python("-c", code)
     code = "from tapemill.core.rule_catalog import tape_rules; print(*tape_rules())"
     assert "draw_waveform" in python("-c", code).split()

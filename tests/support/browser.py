@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import ConsoleMessage, Frame, Page, sync_playwright
+from playwright.sync_api import Frame, Page, sync_playwright
 
 # Debian's Chromium; Playwright's own is not downloaded.
 PROGRAM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -56,11 +56,6 @@ def view(path: Path, *, size: tuple[int, int] = DESKTOP) -> Iterator[Viewed]:
             yield viewed
         finally:
             browser.close()
-
-
-def _note_message(viewed: Viewed, message: ConsoleMessage) -> None:
-    if message.type in ("error", "assert"):
-        viewed.errors.append(message.text)
 
 
 def _note_request(viewed: Viewed, address: str) -> None:

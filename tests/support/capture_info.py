@@ -1,24 +1,28 @@
-"""The facts of a file as the capture stage finds them, but for the field order, which a test knows."""
+"""Properties of a file as the capture stage finds them, but for the field order, which a test knows."""
+
+from __future__ import annotations
 
 from dataclasses import asdict
 from fractions import Fraction
+from pathlib import Path
+from typing import Any
 
 from tapemill.capture.probe import CaptureSettings
 from tapemill.config.schema import load_config
 from tapemill.media import probe
-from tapemill.media.capture_info import AudioTrackInfo, Capture, SourceFileInfo, VideoInfo
+from tapemill.media.capture_info import AudioTrackInfo, Capture, FieldOrder, SourceFileInfo, VideoInfo
 from tapemill.media.cfr import fit_cfr_grid, guess_frame_rate
 from tapemill.media.packets import scan_packets
 
 
-def capture_settings(**changes):
-    """Settings of the stage, small ones where more cost time."""
+def capture_settings(**changes: Any) -> CaptureSettings:
+    """Return settings of the stage, small ones where more cost time."""
     defaults = load_config({})["capture"]
     return CaptureSettings(**{**defaults, "field_order_spots": 3, "field_order_frames": 20, **changes})
 
 
-def capture_of(path, *, interlaced=None, rate=None):
-    """Probe a file. `rate` lays a capture of variable rate on another grid than the capture stage would choose."""
+def capture_of(path: Path, *, interlaced: FieldOrder | None = None, rate: Fraction | None = None) -> Capture:
+    """Probe a file. `rate` fits a capture of variable rate to another grid than the capture stage would choose."""
     found = probe.probe(path)
     packets = scan_packets(path, found.picture.stream_index)
     picture = found.picture

@@ -18,7 +18,8 @@ from typing import Any
 
 import yaml
 
-import tapemill.__main__
+from tapemill.cli import main as cli
+from tapemill.process.results_lease import LEASE
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT.parent / "shared" / "samples"
@@ -38,11 +39,17 @@ def digest(path: Path) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+def result_digests(folder: Path) -> dict[str, str]:
+    """Digests of all results in a project's folder, by their paths. Leases are no results."""
+    files = sorted(path for path in (folder / "results").rglob("*") if path.is_file() and path.name != LEASE)
+    return {str(path.relative_to(folder)): digest(path) for path in files}
+
+
 def same(one: Path, other: Path, *, exit_code: int) -> str:
     """What `tapemill same` says of two tapes, in small letters; it has to end with this code."""
     said = io.StringIO()
     with redirect_stdout(said), redirect_stderr(said):
-        code = tapemill.cli.main.main(["same", str(one), str(other)])
+        code = cli.main(["same", str(one), str(other)])
     assert code == exit_code, said.getvalue()
     return said.getvalue().lower()
 

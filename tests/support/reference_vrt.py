@@ -4,51 +4,69 @@ Against it the network's answers are checked where there is no recorded one. `sd
 constructor's arguments, all of them. Clips are (N, C, D, H, W) as in the paper.
 """
 
+from __future__ import annotations
+
 import itertools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
+from torch import Tensor
 from torch.nn import functional
 
+State = Mapping[str, Tensor]
+Given = Mapping[str, Any]
+Window = Sequence[int]
+Sampler = Callable[[Tensor, Tensor, Tensor], Tensor]
+Levels = list[list[Tensor]]
+"""Flows by distance and scale."""
 
-def plain_vrt(sd, given, clip):
+
+def plain_vrt(sd: State, given: Given, clip: Tensor) -> Tensor:
     """(N, D, C, H, W) to (N, D, 3, sH, sW)."""
     net = Plain(sd, given)
     return net.interpolate(clip) if given["pa_frames"] == 0 else net.restore(clip)
 
 
-def normed(sd, name, x):
+def normed(sd: State, name: str, x: Tensor) -> Tensor:
+    """Layer norm over the last axis."""
     return functional.layer_norm(x, x.shape[-1:], sd[f"{name}.weight"], sd[f"{name}.bias"], 1e-5)
 
 
-def linear(sd, name, x):
+def linear(sd: State, name: str, x: Tensor) -> Tensor:
+    """Linear layer over the last axis."""
     return x @ sd[f"{name}.weight"].T + sd.get(f"{name}.bias", 0)
 
 
-def mlp(sd, name, x):
+def mlp(sd: State, name: str, x: Tensor) -> Tensor:
+    """Gated MLP."""
     hidden = functional.gelu(linear(sd, f"{name}.fc11", x)) * linear(sd, f"{name}.fc12", x)
     return linear(sd, f"{name}.fc2", hidden)
 
 
-def conv3(sd, name, x):
+def conv3(sd: State, name: str, x: Tensor) -> Tensor:
+    """Convolution of each frame with a kernel of 3 x 3."""
     return functional.conv3d(x, sd[f"{name}.weight"], sd[f"{name}.bias"], padding=(0, 1, 1))
 
 
-def last(x):
+def last(x: Tensor) -> Tensor:
+    """Channels last."""
     return x.permute(0, 2, 3, 4, 1)
 
 
-def first(x):
+def first(x: Tensor) -> Tensor:
+    """Channels second."""
     return x.permute(0, 4, 1, 2, 3)
 
 
-def at(plane, y, x):
+def at(plane: Tensor, y: Tensor, x: Tensor) -> Tensor:
     """Pixels (C, ...) of plane (C, H, W) at whole coordinates; 0 outside."""
     height, width = plane.shape[1:]
     inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
     return torch.where(inside, plane[:, y.clamp(0, height - 1), x.clamp(0, width - 1)], 0)
 
 
-def bilinear(plane, y, x):
+def bilinear(plane: Tensor, y: Tensor, x: Tensor) -> Tensor:
     """(C, ...) at any coordinates."""
     top, left = y.floor().long(), x.floor().long()
     below, right = y - top, x - left
@@ -60,27 +78,30 @@ def bilinear(plane, y, x):
     )
 
 
-def mesh(height, width):
+def mesh(height: int, width: int) -> tuple[Tensor, ...]:
+    """Coordinates of rows and columns."""
     return torch.meshgrid(torch.arange(height).float(), torch.arange(width).float(), indexing="ij")
 
 
-def warp(images, flow, how=bilinear):
+def warp(images: Tensor, flow: Tensor, how: Sampler = bilinear) -> Tensor:
     """(B, C, H, W) by (B, 2, H, W)."""
     rows, columns = mesh(*images.shape[2:])
     return torch.stack([how(i, rows + f[1], columns + f[0]) for i, f in zip(images, flow, strict=True)])
 
 
-def clamped(plane, y, x):
+def clamped(plane: Tensor, y: Tensor, x: Tensor) -> Tensor:
+    """Bilinear, with coordinates clamped to the plane."""
     height, width = plane.shape[1:]
     return bilinear(plane, y.clamp(0, height - 1), x.clamp(0, width - 1))
 
 
-def four(plane, y, x):
+def four(plane: Tensor, y: Tensor, x: Tensor) -> Tensor:
+    """The four neighbouring pixels, stacked (4 C, ...)."""
     corners = [(y.floor(), x.floor()), (y.ceil(), x.floor()), (y.floor(), x.ceil()), (y.ceil(), x.ceil())]
     return torch.cat([at(plane, row.long(), column.long()) for row, column in corners])
 
 
-def deformable(x, offset, mask, weight, bias):
+def deformable(x: Tensor, offset: Tensor, mask: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """One picture: x (C, H, W), offset (G*18, H, W), mask (G*9, H, W)."""
     channels, height, width = x.shape
     groups = offset.shape[0] // 18
@@ -101,13 +122,16 @@ def deformable(x, offset, mask, weight, bias):
 
 
 class Plain:
-    def __init__(self, sd, given):
+    """The network."""
+
+    def __init__(self, sd: State, given: Given) -> None:
         self.sd, self.given = sd, given
         self.count = given["pa_frames"] // 2
 
     # Flows
 
-    def spynet(self, reference, supporting):
+    def spynet(self, reference: Tensor, supporting: Tensor) -> list[Tensor]:
+        """Flow between pictures (B, 3, H, W), by scale."""
         sd = self.sd
         size = reference.shape[2:]
         big = [-(-side // 32) * 32 for side in size]
@@ -141,7 +165,7 @@ class Plain:
             result.append(resized)
         return result
 
-    def flows(self, images):
+    def flows(self, images: Tensor) -> tuple[Levels, Levels]:
         """Of one clip (D, 3, H, W): lists by distance of lists by scale, backward and forward."""
         n = len(images)
         backward, forward = [self.spynet(images[:-1], images[1:])], [self.spynet(images[1:], images[:-1])]
@@ -160,13 +184,14 @@ class Plain:
 
     # Attention
 
-    def block(self, name, x, heads, window, shifted):
-        """x (N, C, D, H, W)."""
+    def block(self, name: str, x: Tensor, heads: int, window: Window, shifted: bool) -> Tensor:
+        """Block of x (N, C, D, H, W)."""
         z = normed(self.sd, f"{name}.norm1", last(x))
         x = x + first(self.windows(f"{name}.attn", z, heads, window, shifted))
         return x + first(mlp(self.sd, f"{name}.mlp", normed(self.sd, f"{name}.norm2", last(x))))
 
-    def windows(self, name, z, heads, window, shifted):
+    def windows(self, name: str, z: Tensor, heads: int, window: Window, shifted: bool) -> Tensor:
+        """Attention in windows of z (N, D, H, W, C), shifted or not."""
         size = z.shape[1:4]
         shift = [0 if side <= w or not shifted else w // 2 for side, w in zip(size, window, strict=True)]
         window = [min(side, w) for side, w in zip(size, window, strict=True)]
@@ -175,13 +200,14 @@ class Plain:
         padded = z.shape[1:4]
         z = z.roll([-s for s in shift], (1, 2, 3))
         labels = torch.zeros(padded)
-        ways = [
+        ways: list[list[slice]] = [
             [slice(-w), slice(-w, -s), slice(-s, None)] if s else [slice(None)]
             for w, s in zip(window, shift, strict=True)
         ]
-        for label, (d, h, w) in enumerate(itertools.product(*ways)):
-            labels[d, h, w] = label
-        places, tokens, masks = [], [], []
+        for number, part in enumerate(itertools.product(*ways)):
+            labels[part] = number
+        places: list[tuple[int | slice, ...]] = []
+        tokens, masks = [], []
         for d, h, w in itertools.product(*(range(0, side, step) for side, step in zip(padded, window, strict=True))):
             here = (slice(d, d + window[0]), slice(h, h + window[1]), slice(w, w + window[2]))
             label = labels[here].flatten()
@@ -198,20 +224,21 @@ class Plain:
         out = out.roll(shift, (1, 2, 3))
         return out[:, : size[0], : size[1], : size[2]]
 
-    def attention(self, name, tokens, heads, mask):
+    def attention(self, name: str, tokens: Tensor, heads: int, mask: Tensor) -> Tensor:
         """Of windows (B, tokens, C), with a mask (B, 1, tokens, tokens)."""
         sd, n = self.sd, tokens.shape[1]
-        scale = self.given["qk_scale"] or (tokens.shape[-1] // heads) ** -0.5
+        scale: float = self.given["qk_scale"] or (tokens.shape[-1] // heads) ** -0.5
 
-        def split(qkv):
+        def split(qkv: Tensor) -> Tensor:
             return qkv.view(*qkv.shape[:2], 3, heads, -1).permute(2, 0, 3, 1, 4)
 
-        def attend(q, k, v, bias):
+        def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
             return ((q * scale @ k.transpose(2, 3) + bias).softmax(-1) @ v).transpose(1, 2).flatten(2)
 
         index = sd[f"{name}.relative_position_index"][:n, :n]
         bias = sd[f"{name}.relative_position_bias_table"][index].permute(2, 0, 1)
-        own = attend(*split(linear(sd, f"{name}.qkv_self", tokens)), bias + mask)
+        q, k, v = split(linear(sd, f"{name}.qkv_self", tokens))
+        own = attend(q, k, v, bias + mask)
         if f"{name}.qkv_mut.weight" not in sd:
             return linear(sd, f"{name}.proj", own)
         u = tokens + sd[f"{name}.position_bias"][0].repeat(2, 1)
@@ -223,7 +250,8 @@ class Plain:
         both = torch.cat([torch.cat([onto_first, onto_second], 1), own], 2)
         return linear(sd, f"{name}.proj", both)
 
-    def group(self, name, x, place, window):
+    def group(self, name: str, x: Tensor, place: int, window: Window) -> Tensor:
+        """Blocks of a group, every second one shifted."""
         count = len({key.split(".blocks.")[1].split(".")[0] for key in self.sd if key.startswith(f"{name}.blocks.")})
         for index in range(count):
             x = self.block(f"{name}.blocks.{index}", x, self.given["num_heads"][place], window, index % 2 == 1)
@@ -231,7 +259,8 @@ class Plain:
 
     # Stages
 
-    def stage(self, number, x, flows):
+    def stage(self, number: int, x: Tensor, flows: Sequence[tuple[Levels, Levels]] | None) -> Tensor:
+        """Stage 1 to 7."""
         sd, name, way = self.sd, f"stage{number}", "sdddduuu"[number]
         n, c, d, h, w = x.shape
         if way == "d" and number > 1:
@@ -249,7 +278,7 @@ class Plain:
         small = (2, *window[1:])
         x = x + first(linear(sd, f"{name}.linear1", last(self.group(f"{name}.residual_group1", x, number - 1, small))))
         x = x + first(linear(sd, f"{name}.linear2", last(self.group(f"{name}.residual_group2", x, number - 1, window))))
-        if not self.count:
+        if not self.count or flows is None:
             return x
         scale = (1, 2, 4, 8, 4, 2, 1)[number - 1]
         back, forth = zip(
@@ -258,7 +287,7 @@ class Plain:
         fused = torch.cat([x, torch.stack(back), torch.stack(forth)], 1)
         return first(mlp(sd, f"{name}.pa_fuse", last(fused)))
 
-    def aligned(self, name, x, scale, backward, forward):
+    def aligned(self, name: str, x: Tensor, scale: int, backward: Levels, forward: Levels) -> tuple[Tensor, Tensor]:
         """One clip (C, D, H, W): from the frames after, and from those before."""
         n, level = x.shape[1], (1, 2, 4, 8).index(scale)
         zero, still = torch.zeros_like(x[:, 0]), torch.zeros(2, *x.shape[2:])
@@ -275,7 +304,8 @@ class Plain:
                 forth[t] = self.pa_deform(name, x[:, t], sources, moves, scale)
         return torch.stack(back, 1), torch.stack(forth, 1)
 
-    def pa_deform(self, name, current, sources, moves, scale):
+    def pa_deform(self, name: str, current: Tensor, sources: list[Tensor], moves: list[Tensor], scale: int) -> Tensor:
+        """Parallel alignment of sources to the current picture."""
         sd, name = self.sd, f"{name}.pa_deform"
         warped = [one(source, move) for source, move in zip(sources, moves, strict=True)]
         raw = torch.cat([*warped, current, *moves])[None]
@@ -291,7 +321,8 @@ class Plain:
         )
         return deformable(torch.cat(sources), offset, mask.sigmoid(), sd[f"{name}.weight"], sd[f"{name}.bias"])
 
-    def body(self, x, flows):
+    def body(self, x: Tensor, flows: Sequence[tuple[Levels, Levels]] | None) -> Tensor:
+        """All stages."""
         x1 = self.stage(1, x, flows)
         x2 = self.stage(2, x1, flows)
         x3 = self.stage(3, x2, flows)
@@ -311,15 +342,15 @@ class Plain:
 
     # Ends
 
-    def restore(self, clip):
+    def restore(self, clip: Tensor) -> Tensor:
+        """Clip with noise map: denoised, deblurred or enlarged."""
         images, noise = clip[:, :, :3], clip[:, :, 3:]
         flows = [self.flows(sample) for sample in images]
         nothing = torch.zeros(len(clip), 1, 12, *clip.shape[3:])
         after = [warp(sample[1:], backward[0][0], four) for sample, (backward, _) in zip(images, flows, strict=True)]
         before = [warp(sample[:-1], forward[0][0], four) for sample, (_, forward) in zip(images, flows, strict=True)]
-        after = torch.cat([torch.stack(after), nothing], 1)
-        before = torch.cat([nothing, torch.stack(before)], 1)
-        x = conv3(self.sd, "conv_first", torch.cat([images, after, before, noise], 2).transpose(1, 2))
+        neighbours = torch.cat([torch.stack(after), nothing], 1), torch.cat([nothing, torch.stack(before)], 1)
+        x = conv3(self.sd, "conv_first", torch.cat([images, *neighbours, noise], 2).transpose(1, 2))
         x = self.body(x, flows)
         scale = self.given["upscale"]
         if scale == 1:
@@ -334,7 +365,8 @@ class Plain:
         large = [functional.interpolate(i, scale_factor=scale, mode="bilinear", align_corners=False) for i in images]
         return x + torch.stack(large)
 
-    def interpolate(self, clip):
+    def interpolate(self, clip: Tensor) -> Tensor:
+        """Frames between those of the clip."""
         sd = self.sd
         mean = clip.mean((1, 3, 4), keepdim=True)
         x = self.body(conv3(sd, "conv_first", (clip - mean).transpose(1, 2)), None)
@@ -343,8 +375,9 @@ class Plain:
         x = functional.conv2d(
             functional.pad(x, (3, 3, 3, 3), mode="reflect"), sd["conv_last.weight"], sd["conv_last.bias"]
         )
-        return torch.stack(x.split(3, 1), 1) + mean
+        return torch.stack(x.split(3, 1), 1) + mean  # type: ignore[no-untyped-call]
 
 
-def one(image, move):
+def one(image: Tensor, move: Tensor) -> Tensor:
+    """Warp one picture."""
     return warp(image[None], move[None])[0]

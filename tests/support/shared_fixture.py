@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import pytest
 from filelock import FileLock
@@ -29,4 +29,4 @@ def made_once(factory: pytest.TempPathFactory, worker_id: str, name: str, make: 
             made = make(folder)
             value.write_bytes(pickle.dumps(made))
             return made
-        return pickle.loads(value.read_bytes())
+        return cast(Value, pickle.loads(value.read_bytes()))

@@ -1,15 +1,22 @@
 """Small VRTs with random weights, and the recorded ones where they are beside the checkout."""
 
+from __future__ import annotations
+
 import gzip
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
 import torch
 
 from tests.support.project import ROOT
 
+if TYPE_CHECKING:
+    from tapemill.enhance.vrt import VRT
+
 RECORDED = ROOT.parent / "shared" / "vrt"
-SMALL = {
+SMALL: Final[dict[str, Any]] = {
     "upscale": 1,
     "img_size": [4, 40, 40],
     "window_size": [3, 4, 4],
@@ -21,14 +28,14 @@ SMALL = {
 }
 
 
-def official_keys(task):
-    """Name to (shape, dtype) of an official state dict."""
+def official_keys(task: str) -> dict[str, tuple[tuple[int, ...], str]]:
+    """Return shape and dtype of each entry of an official state dict."""
     entries = json.loads(gzip.decompress((RECORDED / "keys" / f"{task}.json.gz").read_bytes()))["entries"]
     return {entry["name"]: (tuple(entry["shape"]), entry["dtype"]) for entry in entries}
 
 
-def small_network(seed=0, **changes):
-    """A VRT whose every weight matters, and whose flows stay between 1.1 and 1.9 pixels to the right and up.
+def small_network(seed: int = 0, **changes: Any) -> VRT:
+    """Return a VRT whose every weight matters, and whose flows stay between 1.1 and 1.9 pixels to the right and up.
 
     So they never come near a whole pixel, where the input's warp is discontinuous.
     """
@@ -56,8 +63,10 @@ def small_network(seed=0, **changes):
     return network
 
 
-def clip_for(network, frames, height=40, width=40, count=1, seed=1):
-    """A random clip, smooth enough that flows differ from place to place."""
+def clip_for(
+    network: VRT, frames: int, height: int = 40, width: int = 40, count: int = 1, seed: int = 1
+) -> torch.Tensor:
+    """Return a random clip, smooth enough that flows differ from place to place."""
     torch.manual_seed(seed)
     channels = network.config.channels_in
     coarse = torch.rand(count * frames, channels, height // 8, width // 8)
@@ -65,10 +74,8 @@ def clip_for(network, frames, height=40, width=40, count=1, seed=1):
     return (clip + 0.1 * torch.rand_like(clip)).view(count, frames, channels, height, width)
 
 
-def recorded(name: str):
-    """Description, arrays and trace of a recorded network."""
-    import numpy as np
-
+def recorded(name: str) -> tuple[dict[str, Any], np.lib.npyio.NpzFile, Any]:
+    """Return description, arrays and trace of a recorded network."""
     folder: Path = RECORDED / "public"
     about, trace = (json.loads((folder / f"{name}{end}").read_text()) for end in (".json", ".trace.json"))
     return about, np.load(folder / f"{name}.npz"), trace

@@ -18,7 +18,7 @@ SNAKEFILE = """
 from tapemill.run import event_publisher as telling
 
 onstart:
-    telling.start_event_publishing(workflow)
+    telling.start_event_publishing(workflow, lambda rule, tape, scene: 2.0 if scene else None)
 
 onsuccess:
     telling.stop_event_publishing()
@@ -70,9 +70,11 @@ def test_jobs_that_a_checkpoint_brings_are_told_of(tmp_path):
     start, *later = run(tmp_path)
     assert start.facts["tapes"] == {tape: {"detect_scenes": 1, "mux_tape": 1} for tape in "AB"}
     assert start.facts["jobs"] == {"detect_scenes": 2, "mux_tape": 2}
+    assert start.facts["expected_s"] == {"A": {}, "B": {}}
     assert (start.facts["retries"], start.facts["lanes"]) == (2, [])
     assert [event.kind for event in later] == ["jobs_planned", "jobs_planned"]
     assert later[-1].facts["tapes"] == {"A": WHOLE, "B": WHOLE}
+    assert later[-1].facts["expected_s"] == {tape: {"cut_scene": 6.0} for tape in "AB"}
     assert (tmp_path / "events" / "metrics.prom").read_text().startswith("# HELP tapemill_")
 
 
@@ -81,9 +83,9 @@ def test_only_what_is_to_be_done_is_planned(tmp_path):
     (tmp_path / "A.tape").unlink()
     (start,) = run(tmp_path)
     assert start.facts["tapes"] == {"A": {"mux_tape": 1}}
-    course = RunState(start.run, tmp_path / "events")
-    course.update()
-    assert course.counts() == {("A", "mux_tape"): JobCounts(to_do=1)}
+    run_state = RunState(start.run, tmp_path / "events")
+    run_state.update()
+    assert run_state.counts() == {("A", "mux_tape"): JobCounts(to_do=1)}
 
 
 @pytest.mark.parametrize("device", ["cpu"])
@@ -99,9 +101,9 @@ def test_a_run_that_snakemake_itself_breaks_off_says_so(tmp_path):
     read = run(tmp_path, snakefile=stumbling, code=1)
     assert [event.kind for event in read] == ["run_started", "run_broken_off"]
     assert "no such table" in read[-1].facts["reason"]
-    course = RunState(read[-1].run, tmp_path / "events")
-    course.update()
-    assert (course.state, course.is_over) == ("broken off", True)
+    run_state = RunState(read[-1].run, tmp_path / "events")
+    run_state.update()
+    assert (run_state.state, run_state.is_over) == ("broken off", True)
     assert 'tapemill_run_state{state="broken off"} 1.0' in (tmp_path / "events" / "metrics.prom").read_text()
 
 

@@ -21,7 +21,7 @@ from tapemill.config.tape_sheet import TapeRow
 from tapemill.workflow.tape_queue import TapeQueue
 from tapemill.workflow.tape import tape_states
 
-PLANNED_ON = runlock.change_marker(hooks.SNAKEMAKE_FOLDER)
+PLANNED_ON = hooks.state_before_planning()
 TAPES = tape_states({
     name: TapeRow(name, Path(f"{name}.avi"), name, "", "en", "auto", "auto") for name in config["tapes"].split("-")
 })
@@ -36,7 +36,7 @@ QUEUE = TapeQueue(
 )
 
 onstart:
-    hooks.on_run_start(workflow, PLANNED_ON)
+    hooks.on_run_start(workflow, PLANNED_ON, [])
 
 def grown(what):
     with open(what, "a") as told:

@@ -1,4 +1,4 @@
-"""What several scenes of the demo tape are made of: grass, trees, water, bricks, people."""
+"""Props of several scenes of the demo tape: grass, trees, water, bricks, people."""
 
 from __future__ import annotations
 

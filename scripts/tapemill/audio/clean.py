@@ -6,9 +6,8 @@ import functools
 import logging
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from tapemill.core.errors import GateError
 from tapemill.core.progress import progress_by_seconds, report
@@ -18,6 +17,7 @@ from tapemill.media.ffmpeg import version
 from tapemill.media.ffmpeg.command import redact_paths
 from tapemill.media.ffmpeg.limits import max_output_bytes, timeout_s
 from tapemill.media.output_checks import REMEDY, check_loudness, open_output, peak_amplitude
+from tapemill.records.audio import AudioRecord, TrackRecord
 from tapemill.storage.atomic import scratch_dir, staged, write_json
 from tapemill.storage.disk_space import translate_os_errors
 
@@ -66,7 +66,7 @@ def clean_sound(
     if not sounds:
         with staged(target) as partial:
             partial.touch()
-        write_json(record, {"codec": settings.codec, "tracks": []})
+        write_json(record, AudioRecord(settings.codec, ()).to_plain())
         return
     chosen = list(sounds[:1] if settings.tracks == "first" else sounds)
     frames, seconds = sum(take.frames for take in takes), float(sum(take.frames / take.rate for take in takes))
@@ -84,8 +84,13 @@ def clean_sound(
         with staged(target) as partial:
             command = _encode(jobs, partial, target, settings, start_progress("encoding"))
             _check(jobs, partial, target, settings, start_progress)
-    build_info = {"commands": [command], "programs": version.tool_versions("av", "numpy", with_ffmpeg=True)}
-    write_json(record, {"codec": settings.codec, "tracks": [_to_plain(job, settings) for job in jobs], **build_info})
+    written = AudioRecord(
+        codec=settings.codec,
+        tracks=tuple(_track_record(job, settings) for job in jobs),
+        commands=(command,),
+        programs=version.tool_versions("av", "numpy", with_ffmpeg=True),
+    )
+    write_json(record, written.to_plain())
     report(f"the audio of {frames} frames, in {len(jobs)} tracks", frames=frames)
 
 
@@ -104,7 +109,7 @@ def _prepare(
             # Two-pass normalisation without a change of dynamics is one constant gain: nothing is resampled.
             chain = [*(chain or ["aformat=sample_fmts=dblp"]), f"volume=volume={gain:.2f}dB:precision=double"]
     job = _Job(track, sound, tuple(chain), noise_db, loudness, gain)
-    LOG.info("audio track of %.3f s: %s", track.duration_s, _to_plain(job, settings))
+    LOG.info("audio track of %.3f s: %s", track.duration_s, _track_record(job, settings).to_plain())
     return job
 
 
@@ -201,24 +206,25 @@ def _check(
             check_loudness(written=peak, was=job.track.peak(), target=target)
 
 
-def _to_plain(job: _Job, settings: AudioSettings) -> dict[str, Any]:
+def _track_record(job: _Job, settings: AudioSettings) -> TrackRecord:
     loudness = job.loudness
-    return {
-        **job.track.to_plain(),
-        "source_stream": job.sound.stream_index,
-        "source_codec": job.sound.codec,
-        "filters": list(job.chain),
-        "noise_floor_db": None if job.noise_db is None else round(job.noise_db, 2),
-        "gain_db": round(job.gain_db, 2),
-        "loudness_before_lufs": _finite(loudness.integrated_lufs if loudness else None),
-        "loudness_after_lufs": _finite(loudness.integrated_lufs + job.gain_db if loudness else None),
-        "true_peak_after_db": _finite(loudness.true_peak_db + job.gain_db if loudness else None),
-        "held_back_by_peak": bool(
+    return TrackRecord(
+        **asdict(job.track.format),
+        **asdict(job.track.counts),
+        source_stream=job.sound.stream_index,
+        source_codec=job.sound.codec,
+        filters=job.chain,
+        noise_floor_db=None if job.noise_db is None else round(job.noise_db, 2),
+        gain_db=round(job.gain_db, 2),
+        loudness_before_lufs=_finite(loudness.integrated_lufs if loudness else None),
+        loudness_after_lufs=_finite(loudness.integrated_lufs + job.gain_db if loudness else None),
+        true_peak_after_db=_finite(loudness.true_peak_db + job.gain_db if loudness else None),
+        held_back_by_peak=bool(
             loudness
             and settings.loudness_lufs is not None
             and loudness.integrated_lufs + job.gain_db < settings.loudness_lufs - 0.1
         ),
-    }
+    )
 
 
 def _finite(value: float | None) -> float | None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Literal
 
 import av.error
 import numpy as np
@@ -75,10 +75,6 @@ class TimelineTrack:
         """Return the ffmpeg input options of the file."""
         form = self.format
         return ["-f", DEMUXERS[form.raw], "-ar", str(form.sample_rate_hz), "-ch_layout", form.layout]
-
-    def to_plain(self) -> dict[str, Any]:
-        """Return plain values for the record."""
-        return {**asdict(self.format), **asdict(self.counts)}
 
 
 def decode_to_timeline(

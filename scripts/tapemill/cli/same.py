@@ -1,4 +1,4 @@
-"""`tapemill same A B`: comparison of two tapes by the way they were made."""
+"""Command `tapemill same A B`: compare how two tapes were made."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from tapemill.core.errors import TapemillError
 from tapemill.provenance.compare import Comparison, compare
-from tapemill.provenance.load import read
+from tapemill.provenance.load import load_provenance
 
 SAME: Final = 0
 DIFFERENT: Final = 1
@@ -32,7 +32,7 @@ def add_command(commands: Any) -> None:
 
 def _command(options: argparse.Namespace) -> int:
     try:
-        found = compare(read(options.first), read(options.second))
+        found = compare(load_provenance(options.first), load_provenance(options.second))
     except TapemillError as error:
         sys.stderr.write(f"{error}\n")
         return UNKNOWN
@@ -41,7 +41,7 @@ def _command(options: argparse.Namespace) -> int:
 
 
 def format_comparison(found: Comparison) -> Iterator[str]:
-    """Format a comparison as lines of text."""
+    """Format a comparison as lines for people."""
     how = ", according to the tags of the files" if found.by_tags_alone else ""
     if not found.differences:
         yield f"Made in the same way{how}."

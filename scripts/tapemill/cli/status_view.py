@@ -49,32 +49,34 @@ def _header(run: RunState, counts: Mapping[tuple[str, str], JobCounts], eta: Eta
     done = f"{total.done} of {total.planned} jobs done"
     if run.state == "ended" and run.ended is not None:
         is_ok = bool(run.ended.facts.get("is_ok"))
-        how = "all that was asked for is there" if is_ok else "not all that was asked for is there"
+        how = "all requested files exist" if is_ok else "some requested files do not exist"
         yield Text(
             f"ended {_format_time(last_event_at, now)}, after {format_duration(last_event_at - started)}; {done}"
         )
         yield Text(how, style="green" if is_ok else "red")
     elif run.state == "broken off" and run.broken_off is not None:
-        said = str(run.broken_off.facts.get("reason") or "without a message")
+        reason = str(run.broken_off.facts.get("reason") or "without a message")
         yield Text(
             f"broken off {_format_time(last_event_at, now)}, after {format_duration(last_event_at - started)}; {done}"
         )
-        yield Text(f"Snakemake itself failed: {' '.join(said.split())}", style="red")
-        yield Text("the same command continues it", style="red")
+        yield Text(f"an error of Snakemake ended the run: {' '.join(reason.split())}", style="red")
+        yield Text("start the same command again to continue", style="red")
     elif run.state == "killed":
-        yield Text(f"killed, last event {_format_time(last_event_at, now)}; {done}")
-        yield Text("its main process has ended; the same command continues it", style="red")
+        yield Text(f"killed; last event {_format_time(last_event_at, now)}; {done}")
+        yield Text("its main process is gone; start the same command again to continue", style="red")
     else:
         yield Text(f"running for {format_duration(now - started)}; {done}")
         if run.state == "elsewhere":
-            yield Text(f"it is unknown here whether it still runs; last event {_format_time(last_event_at, now)}")
+            yield Text(
+                f"it cannot be seen from here whether it still runs; last event {_format_time(last_event_at, now)}"
+            )
         yield Text(_format_eta(eta, now))
 
 
 def _format_eta(eta: Eta, now: datetime) -> str:
     if eta.tapes_without_plan:
         names = _shorten([tape for tape in eta.tapes_without_plan if tape] or ["a tape"])
-        return f"time left: {UNKNOWN}, until it is known what there is to do of {names}"
+        return f"time left: {UNKNOWN} until the jobs of {names} are planned"
     if eta.left_s is None:
         return f"time left: {UNKNOWN}, nothing is measured yet"
     if eta.rules_without_speed and eta.left_s < 1:
@@ -92,9 +94,9 @@ def _stage_table(counts: Mapping[tuple[str, str], JobCounts], eta: Eta, *, is_ov
         by_stage[stage_of(rule)] += count
     for stage in (*STAGES, OTHER):
         if stage in by_stage:
-            count, pace = by_stage[stage], eta.stages.get(stage, StageRate(None, None))
-            speed = "" if pace.frames_per_s is None else f"{pace.frames_per_s:.1f}"
-            left = "" if is_over else _left_cell(pace.left_s, count)
+            count, rate = by_stage[stage], eta.stages.get(stage, StageRate(None, None))
+            speed = "" if rate.frames_per_s is None else f"{rate.frames_per_s:.1f}"
+            left = "" if is_over else _left_cell(rate.left_s, count)
             table.add_row(stage, *_count_cells(count), speed, left)
     return table
 
@@ -173,7 +175,7 @@ def _problem_lines(facts: RunOutcome, most_rows: int) -> Iterator[Text]:
     if facts.stopped:
         yield Text(f"stopped: {facts.stopped.message.partition(chr(10))[0]}", style="red")
     for file in facts.missing[:most_rows]:
-        yield Text(f"not made, although no job failed: {file}", style="red")
+        yield Text(f"missing, although no job failed: {file}", style="red")
     for job in facts.failed[:most_rows]:
         yield Text(f"failed: {' '.join(filter(None, (job.rule, job.tape, job.scene)))}: {job.reason}", style="red")
         yield Text(f"  log: {job.log}", style="dim")
@@ -182,12 +184,12 @@ def _problem_lines(facts: RunOutcome, most_rows: int) -> Iterator[Text]:
             f"{scene.kind}: {scene.tape} {scene.scene}: {REPLACED_TEXT[scene.kind]} ({scene.reason})", style="yellow"
         )
         yield Text(f"  log: {scene.log}", style="dim")
-    more = sum(max(0, len(told) - most_rows) for told in (facts.missing, facts.failed, facts.replaced))
+    more = sum(max(0, len(reported) - most_rows) for reported in (facts.missing, facts.failed, facts.replaced))
     if more:
         yield Text(f"and {more} more", style="dim")
     counts = {
         "tried again, then done": facts.tried_again,
-        "done with less memory": facts.lowered,
+        "downgraded for lack of memory": facts.lowered,
         "interrupted": facts.interrupted,
         "not started": facts.not_started,
     }
@@ -227,8 +229,8 @@ def _left_cell(seconds: float | None, count: JobCounts) -> str:
 
 
 def _peak_cell(attempts: Iterable[Attempt], lane: str) -> str:
-    told = [attempt.facts for attempt in attempts if attempt.facts.get("lane") == lane]
-    peaks = [int(facts["peak_memory_bytes"]) for facts in told if "peak_memory_bytes" in facts]
+    reported = [attempt.facts for attempt in attempts if attempt.facts.get("lane") == lane]
+    peaks = [int(facts["peak_memory_bytes"]) for facts in reported if "peak_memory_bytes" in facts]
     return f"{max(peaks) / MIB:.0f}" if peaks else ""
 
 

@@ -11,12 +11,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, Literal
 
-from tapemill.workflow.cost_model import LONGEST_S, Stage, expected_s
+from tapemill.core.rule_catalog import rule_info
+from tapemill.workflow.cost_model import default_speed
 from tapemill.workflow.job_params import JobParams
+from tapemill.workflow.workload import USUAL_LOAD, units_of_job
 
-BatchKind = Literal["picture", "speech", "sound"]
+BatchKind = Literal["enhance", "subtitles", "audio"]
 """Work that is submitted together: cuts and their enhancement; audio and its transcription; audio alone."""
 
+MAX_SCENE_S: Final = 30.0
+"""Length that a scene of a folder counts: that of the longest scene that is cut."""
 MAX_SCENES: Final = 250
 """The names of all jobs are one argument of a command line, which Linux limits to 128 KB (MAX_ARG_STRLEN)."""
 
@@ -77,20 +81,23 @@ def group_function(
 def _named_groups(
     job: JobParams, kind: BatchKind, ids: Sequence[str], config: Mapping[str, Any]
 ) -> Iterator[tuple[str, GroupName]]:
-    stages = _stages(kind, translates=bool(config["subtitles"]["translate"]))
-    seconds = [sum(_expected_s(replace(job, scene_id=id), stage, config) for stage in stages) for id in ids]
+    rules = _rules(kind, translates=bool(config["subtitles"]["translate"]))
+    seconds = [sum(_expected_s(replace(job, scene_id=id), rule, config) for rule in rules) for id in ids]
     for id, number in zip(ids, assign_batches(seconds, 60 * config["cluster"]["group_minutes"]), strict=True):
         yield id, GroupName(f"{job.tape.row.tape}-{kind}-{number:03}")
 
 
-def _stages(kind: BatchKind, *, translates: bool) -> list[Stage]:
-    if kind == "picture":
-        return ["cut", "picture"]
-    return ["sound"] if kind == "sound" else ["sound", "speech", "speech"] if translates else ["sound", "speech"]
+def _rules(kind: BatchKind, *, translates: bool) -> list[str]:
+    if kind == "enhance":
+        return ["cut_scene", "enhance_scene"]
+    speech = ["transcribe_scene", *(["translate_scene"] if translates else [])]
+    return ["extract_audio", *(speech if kind == "subtitles" else [])]
 
 
-def _expected_s(job: JobParams, stage: Stage, config: Mapping[str, Any]) -> float:
+def _expected_s(job: JobParams, rule: str, config: Mapping[str, Any]) -> float:
+    networks = job.networks if rule == "enhance_scene" else ()
+    speed = default_speed(rule, on_gpu=True, networks=networks, model=str(config["subtitles"]["model"]))
     # The length of ready scenes is not known before the probe, and the batches must not change with it.
     if job.tape.is_folder:
-        return expected_s(stage, video_s=LONGEST_S, model=str(config["subtitles"]["model"]))
-    return job.expected_s(stage, config["subtitles"])
+        return speed.seconds(USUAL_LOAD.units(rule_info(rule).unit, MAX_SCENE_S))
+    return speed.seconds(units_of_job(job, rule))

@@ -57,7 +57,7 @@ def cancel_orphans(names: Path) -> None:
     try:
         orphans = _active_job_ids(runs)
         if orphans:
-            LOG.warning("jobs of an earlier run are in the queue, and are cancelled: %s", ", ".join(orphans))
+            LOG.warning("cancelling jobs of an earlier run in the queue: %s", ", ".join(orphans))
             _run_slurm("scancel", f"--name={','.join(runs)}")
     except SetupError as error:
         what = f"jobs of an earlier run may be in the queue: {error.what}"
@@ -88,7 +88,7 @@ def check_status_command(command: str | None, config: str) -> None:
     values = dict(re.findall(r"^(\w+)\s*=\s*(\S*)", config, re.MULTILINE))
     if command == "sacct" and values.get("AccountingStorageType") in ("accounting_storage/none", "(null)"):
         raise SetupError(
-            "sacct knows nothing of jobs here: this Slurm keeps no accounts",
+            "sacct has no jobs here: this Slurm keeps no accounts",
             remedy="set slurm-status-command: squeue in the profile",
         )
     age_s = values.get("MinJobAge", "")
@@ -112,7 +112,7 @@ def fail_preempted_jobs(executor: Any) -> None:
         gone = _try_slurm("squeue", "--noheader", "--states=PREEMPTED", "--format=%A", f"--name={executor.run_uuid}")
         for job in still:
             if str(job.external_jobid) in gone:
-                why = f"SLURM-job '{job.external_jobid}' was preempted, and is not in the queue again"
+                why = f"SLURM-job '{job.external_jobid}' was preempted and is not in the queue again"
                 # Snakemake does not print the message for a group.
                 executor.logger.warning(why)
                 executor.report_job_error(job, msg=why)

@@ -5,9 +5,8 @@ Functions of the stages return them, workers pass them on, the job's entry point
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 Kind = Literal["kept", "stands_in", "empty", "lowered"]
 """`kept`: the original video of the scene is kept, not restored. `stands_in`: damaged frames are substituted by others.
@@ -29,27 +28,3 @@ class JobWarning:
     """One line."""
     scene: str = ""
     """Name of the scene, if it is not the job's own."""
-
-
-def clip_warnings(record: Mapping[str, Any], scene: str = "") -> Iterator[JobWarning]:
-    """Yield the warnings in the record of a clip: original kept, frames substituted, networks downgraded."""
-    if "kept_original" in record:
-        yield JobWarning("kept", _error_line(record["kept_original"]), scene)
-    if "stands_in" in record:
-        yield JobWarning("stands_in", str(record["stands_in"]), scene)
-    for network in record.get("networks", ()):
-        if network.get("lowered"):
-            yield JobWarning("lowered", f"{network['model']} ran on smaller tiles or fewer frames", scene)
-
-
-def subtitle_warnings(record: Mapping[str, Any], scene: str = "") -> Iterator[JobWarning]:
-    """Yield the warnings in the record of a scene's subtitles: left empty, recognition downgraded."""
-    if "left_empty" in record:
-        yield JobWarning("empty", _error_line(record["left_empty"]), scene)
-    if "lowered" in record:
-        lowered = record["lowered"]
-        yield JobWarning("lowered", f"transcribed with {lowered['model']}, beam of {lowered['beam_size']}", scene)
-
-
-def _error_line(entry: Mapping[str, Any]) -> str:
-    return "{error}: {message}".format(**entry)

@@ -6,18 +6,18 @@ is no work on a tape: fetching models, the demo, cleaning up. A test compares th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Literal
 
 from . import result_paths as paths
 
-Unit = Literal["video", "sound", "pictures", "once"]
-"""What the time of a job grows with: seconds of 576i video, seconds of audio, frames of 576i it writes, nothing."""
+Unit = Literal["video", "audio", "frames", "once"]
+"""Measure of a job's work: seconds of 576i video, seconds of audio, frames of 576i that it writes, none."""
 Condition = Literal["", "auto_language", "translation", "hardware_encoder"]
 """The setting without which a rule has no job; empty if it has one for each tape."""
-DiskUse = Literal["cut", "speech", "sound", "clip", "tape"]
+DiskUse = Literal["cut", "speech_audio", "tape_audio", "clip", "tape"]
 """Kind of file by its size."""
 
 OTHER: Final = "other"
@@ -48,7 +48,7 @@ class RuleInfo:
     fixed_s: float = 1.0
     """Seconds that a job takes on one core before its first unit, where nothing was measured."""
     s_per_unit: float = 0.0
-    """Seconds a unit. Both are 0 where a model or a network decides (`planning.speed`)."""
+    """Seconds a unit. Both are 0 where a model or a network decides (`workflow.cost_model`)."""
 
 
 RULES: Final[Mapping[str, RuleInfo]] = MappingProxyType(
@@ -86,7 +86,7 @@ RULES: Final[Mapping[str, RuleInfo]] = MappingProxyType(
         ),
         "extract_audio": RuleInfo(
             "audio",
-            "sound",
+            "audio",
             after=("probe_capture", "detect_scenes"),
             outputs=(paths.SPEECH_AUDIO,),
             is_per_scene=True,
@@ -95,11 +95,11 @@ RULES: Final[Mapping[str, RuleInfo]] = MappingProxyType(
         ),
         "clean_sound": RuleInfo(
             "audio",
-            "sound",
+            "audio",
             after=("probe_capture",),
             outputs=(paths.TAPE_AUDIO,),
             reads_capture=True,
-            disk_use=("sound",),
+            disk_use=("tape_audio",),
             fixed_s=0.4,
             s_per_unit=0.005,
         ),
@@ -113,7 +113,7 @@ RULES: Final[Mapping[str, RuleInfo]] = MappingProxyType(
         ),
         "transcribe_scene": RuleInfo(
             "subtitles",
-            "sound",
+            "audio",
             after=("extract_audio", "detect_language"),
             outputs=(paths.SUBTITLES,),
             is_per_scene=True,
@@ -121,7 +121,7 @@ RULES: Final[Mapping[str, RuleInfo]] = MappingProxyType(
         ),
         "translate_scene": RuleInfo(
             "subtitles",
-            "sound",
+            "audio",
             after=("extract_audio", "detect_language"),
             outputs=(paths.TRANSLATION,),
             is_per_scene=True,
@@ -130,15 +130,15 @@ RULES: Final[Mapping[str, RuleInfo]] = MappingProxyType(
         ),
         "join_subtitles": RuleInfo(
             "subtitles",
-            "sound",
+            "audio",
             after=("probe_capture", "transcribe_scene", "detect_language"),
             outputs=(paths.TAPE_SUBTITLES,),
-            disk_use=("speech",),
+            disk_use=("speech_audio",),
             fixed_s=0.3,
         ),
         "join_translations": RuleInfo(
             "subtitles",
-            "sound",
+            "audio",
             after=("probe_capture", "translate_scene", "detect_language"),
             outputs=(paths.TAPE_TRANSLATION,),
             condition="translation",
@@ -154,7 +154,7 @@ RULES: Final[Mapping[str, RuleInfo]] = MappingProxyType(
         ),
         "enhance_scene": RuleInfo(
             "enhance",
-            "pictures",
+            "frames",
             after=("cut_scene", "choose_encoder"),
             outputs=(paths.CLIP,),
             is_per_scene=True,
@@ -163,7 +163,7 @@ RULES: Final[Mapping[str, RuleInfo]] = MappingProxyType(
         ),
         "mux_tape": RuleInfo(
             "tape",
-            "sound",
+            "audio",
             after=("enhance_scene", "clean_sound", "join_subtitles", "join_translations"),
             outputs=(paths.TAPE,),
             reads_capture=True,
@@ -215,6 +215,14 @@ def is_of_tape(rule: str) -> bool:
 def tape_rules() -> Iterator[str]:
     """Rules with one job for a whole tape."""
     return (rule for rule, row in RULES.items() if not row.is_per_scene)
+
+
+def stage_rules(conditions: Collection[Condition] | None = None) -> Iterator[str]:
+    """Tape rules of stages: those with a job for each tape, and those under these conditions, by default under any."""
+    for rule in tape_rules():
+        row = RULES[rule]
+        if row.stage != OTHER and (conditions is None or row.condition in ("", *conditions)):
+            yield rule
 
 
 def scene_rules(of_tape: str | None = None) -> Iterator[str]:

@@ -12,11 +12,12 @@ import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from tapemill.core.errors import OutOfMemory
+from tapemill.records.common import Rejection
 from tapemill.storage import atomic
 
 from .device import Device
@@ -44,20 +45,6 @@ class Candidate(Generic[T]):
     need_bytes: int
     """Weights and activations together."""
     largest_tensor_bytes: int = 0
-
-
-@dataclass(frozen=True)
-class Rejection:
-    """A candidate that was rejected, and why."""
-
-    step: str
-    need_bytes: int
-    budget_bytes: int
-    reason: str
-
-    def to_plain(self) -> dict[str, Any]:
-        """As JSON values."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)

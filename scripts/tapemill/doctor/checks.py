@@ -30,6 +30,7 @@ CHECKS: Final = (
     ("disk", "disk", "check_folders"),
     ("disk", "disk", "check_space"),
     ("runs", "runs", "check_runs"),
+    ("runs", "runs", "check_results_lease"),
     ("runs", "runs", "check_leases"),
     ("runs", "runs", "check_leftovers"),
     ("machine", "machine", "check_limits"),

@@ -54,7 +54,7 @@ def check_space(options: CheckOptions) -> Iterator[Finding]:
     container = config()["tape"]["container"]
     wanted = {tape: set(tape_rules()) for tape in tapes if not (RESULTS / tape / f"{tape}.{container}").exists()}
     disk = config()["disk"]
-    plans = disk_usage.plan(tapes, wanted, enhance=enhancement().of_tape, disk=disk, cores=os.cpu_count() or 1)
+    plans = disk_usage.plan_disks(tapes, wanted, enhance=enhancement().of_tape, disk=disk, cores=os.cpu_count() or 1)
     for plan in plans:
         plan.check(int(disk["reserve_gb"] * disk_space.GB))
         names = ", ".join(tape.tape for tape in plan.tapes)

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from tapemill.core.result_paths import RESULTS
 from tapemill.lanes import lease
-from tapemill.process import run_lock
+from tapemill.process import results_lease, run_lock
 from tapemill.process.runtime_dirs import runtime_folder
 from tapemill.storage import atomic, disk_space
 
@@ -37,6 +38,21 @@ def check_runs(options: CheckOptions) -> Iterator[Finding]:
         )
     else:
         yield ok(f"no run is active in this folder; the last began at {holder['since']}")
+
+
+def check_results_lease(options: CheckOptions) -> Iterator[Finding]:
+    """Check for a run of another working folder, or another machine, that writes to the results folder."""
+    found = results_lease.holder(RESULTS)
+    if found is None or found.is_released or found.folder == str(Path.cwd()):
+        return
+    if found.host == socket.gethostname() and not _holds(found.run.partition("-")[0], RESULTS / results_lease.LEASE):
+        yield ok(f"the results folder was last used by a run that was killed: {found}")
+        return
+    yield warning(
+        "a run of another folder writes to the results folder, and another would be refused",
+        "wait for it, or stop it; nothing needs to be unlocked afterwards",
+        [("run", found.run), ("host", found.host), ("folder", found.folder), ("since", found.since)],
+    )
 
 
 def check_leases(options: CheckOptions) -> Iterator[Finding]:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from tapemill.core.errors import OnSceneFailure, SceneError, ToolFailed, TransientError
-from tapemill.core.job_warnings import CUT_WITH_TAG, STANDS_IN_TAG, JobWarning, clip_warnings
+from tapemill.core.job_warnings import CUT_WITH_TAG, STANDS_IN_TAG, JobWarning
 from tapemill.core.progress import Progress, report
-from tapemill.core.timing import format_fraction
 from tapemill.devices.device import Device
 from tapemill.devices.ipex import extension_version
 from tapemill.enhance.filters.graph import SceneGraphInput, after_networks, before_networks, filter_chain
@@ -23,6 +22,8 @@ from tapemill.media.ffmpeg import version
 from tapemill.media.ffmpeg.command import redact_paths
 from tapemill.media.ffmpeg.limits import max_output_bytes
 from tapemill.media.probe import open_media
+from tapemill.records.clip import ClipRecord, CutRecord, NetworkRun
+from tapemill.records.common import Failure
 from tapemill.storage import atomic
 
 from .encoders import ENCODERS, argument_labels, chosen_encoder, device_arguments, encoder_arguments
@@ -59,6 +60,17 @@ class _Job:
     device: Device
 
 
+@dataclass(frozen=True)
+class _Processing:
+    """Entries of the record on filters, networks and commands."""
+
+    filters: tuple[str, ...]
+    commands: tuple[str, ...]
+    programs: Mapping[str, str]
+    filters_after: tuple[str, ...] | None = None
+    networks: tuple[NetworkRun, ...] = ()
+
+
 def enhance_scene(
     *,
     clip: Path,
@@ -87,24 +99,20 @@ def enhance_scene(
     name = chosen_encoder(encoder_choice, settings)
     job = _Job(clip, target, picture, frames, settings, output or plan_output_format(picture, settings), name, device)
     try:
-        facts = _restore(job, _scene_field_order(job))
+        made = _restore(job, _scene_field_order(job))
     except SceneError as error:
         if on_failure == "stop":
             raise
-        facts = _passthrough_fallback(job, error)
-    report(
-        f"{facts['frames_out']} frames",
-        frames=facts["frames_out"],
-        model=[network["model"] for network in facts.get("networks", ())],
-    )
-    facts |= _read_cut_tags(clip)
-    atomic.write_json(record, {"encoder": name, "frames_in": frames, **facts})
+        made = _passthrough_fallback(job, error)
+    report(f"{made.frames_out} frames", frames=made.frames_out, model=[network.model for network in made.networks])
+    made = _with_cut_tags(made, clip)
+    atomic.write_json(record, made.to_plain())
     # Substituted frames are reported by the job that cut the scene.
-    return [each for each in clip_warnings(facts) if each.kind != "stands_in"]
+    return [each for each in made.warnings() if each.kind != "stands_in"]
 
 
-def _restore(job: _Job, field_order: SceneFieldOrder) -> dict[str, Any]:
-    """Write and verify the clip; returns its entries of the record."""
+def _restore(job: _Job, field_order: SceneFieldOrder) -> ClipRecord:
+    """Write and verify the clip; returns its record."""
     if field_order.own:
         LOG.warning(
             "the field order of this scene is %s, that of the tape is %s",
@@ -114,18 +122,18 @@ def _restore(job: _Job, field_order: SceneFieldOrder) -> dict[str, Any]:
     scene = SceneGraphInput.of(job.picture, field_order.field_order, job.settings, job.output)
     with atomic.staged(job.target) as partial:
         with _one_encoder(job.encoder, job.clip):
-            made_by = _process(job.clip, partial, scene, job.frames, job.encoder, job.device)
+            processing = _process(job.clip, partial, scene, job.frames, job.encoder, job.device)
         checked = verify_clip(partial, target=job.target, clip=job.clip, scene=scene, frames=job.frames)
-    return {**made_by, **_facts(scene, field_order, checked)}
+    return _record(job, scene, field_order, processing, checked)
 
 
-def _passthrough_fallback(job: _Job, error: SceneError) -> dict[str, Any]:
+def _passthrough_fallback(job: _Job, error: SceneError) -> ClipRecord:
     """Write the clip without restoration, deinterlaced like the tape. Raises SceneError with both reasons."""
     LOG.warning("the scene cannot be restored and stays as the original: %s: %s", type(error).__name__, error)
     plain = replace(job, settings=replace(job.settings, chain=PASSTHROUGH_CHAIN))
     try:
         # Verified like any clip: an encoder that only makes black frames must not make a black tape.
-        facts = _restore(plain, _tape_field_order(job))
+        made = _restore(plain, _tape_field_order(job))
     except SceneError as second:
         raise SceneError(
             f"{error.what}; the original could not be kept either: {second.what}",
@@ -135,16 +143,16 @@ def _passthrough_fallback(job: _Job, error: SceneError) -> dict[str, Any]:
             stderr_tail=second.stderr_tail,
             remedy=second.remedy or error.remedy,
         ) from error
-    return {**facts, "kept_original": {"error": type(error).__name__, "message": error.what}}
+    return replace(made, kept_original=Failure(type(error).__name__, error.what))
 
 
-def _read_cut_tags(clip: Path) -> dict[str, Any]:
-    """Entries of the record from the tags of the cut: substituted frames, and how it was made."""
+def _with_cut_tags(record: ClipRecord, clip: Path) -> ClipRecord:
+    """Add the entries from the tags of the cut: substituted frames, and how it was made."""
     with open_media(clip) as container:
         damage, cut_with = (container.metadata.get(tag) for tag in (STANDS_IN_TAG, CUT_WITH_TAG))
-    tags: dict[str, Any] = {"stands_in": damage} if damage else {}
-    # A cut by an older version has no such tag.
-    return tags | ({"cut_with": json.loads(cut_with)} if cut_with else {})
+    # A cut by an older version does not have the second tag.
+    made_by = CutRecord.from_plain(json.loads(cut_with)) if cut_with else None
+    return replace(record, stands_in=damage or None, cut_with=made_by)
 
 
 def _scene_field_order(job: _Job) -> SceneFieldOrder:
@@ -159,8 +167,8 @@ def _tape_field_order(job: _Job) -> SceneFieldOrder:
 
 def _process(
     clip: Path, partial: Path, scene: SceneGraphInput, frames: int, encoder: str, device: Device
-) -> dict[str, object]:
-    """Filter, run networks and encode; returns the entries of the record on filters, networks and commands."""
+) -> _Processing:
+    """Filter, run networks and encode."""
     device_args = device_arguments(encoder, device)
     encoding = encoder_arguments(encoder, scene.output, scene.settings)
     timeout_s = _timeout_s(scene, frames)
@@ -177,9 +185,9 @@ def _process(
             timeout_s=timeout_s,
             max_output_bytes=_max_bytes(scene, frames),
         )
+        before, after = tuple(before_networks(scene)), tuple(after_networks(scene))
         programs = {**_programs(*NETWORK_PACKAGES), **extension_version(device)}
-        filters = {"filters": before_networks(scene), "filters_after": after_networks(scene)}
-        return {**filters, "networks": networks, "commands": commands, "programs": programs}
+        return _Processing(before, commands, programs, after, networks)
     chain = filter_chain(scene)
     arguments = [
         *device_args,
@@ -196,8 +204,8 @@ def _process(
         forbidden=ffmpeg.CUT_DAMAGE,
         reached=Progress(frames * scene.output.frames_per_frame).reach,
     )
-    commands = [redact_paths(arguments, argument_labels(clip, partial, device_args))]
-    return {"filters": chain, "commands": commands, "programs": _programs()}
+    command = redact_paths(arguments, argument_labels(clip, partial, device_args))
+    return _Processing(tuple(chain), (command,), _programs())
 
 
 def _programs(*packages: str) -> dict[str, str]:
@@ -234,20 +242,29 @@ def _max_bytes(scene: SceneGraphInput, frames: int) -> int:
     return max_output_bytes(pictures=frames * output.frames_per_frame, samples=output.width * output.height)
 
 
-def _facts(scene: SceneGraphInput, field_order: SceneFieldOrder, checked: ClipReport) -> dict[str, object]:
+def _record(
+    job: _Job, scene: SceneGraphInput, field_order: SceneFieldOrder, processing: _Processing, checked: ClipReport
+) -> ClipRecord:
     output = scene.output
-    return {
-        "encoder_asked": scene.settings.encoder,
-        "field_order": field_order.field_order,
-        "field_order_differs": field_order.own,
-        "field_orders_seen": dict(field_order.seen),
-        "frames_out": checked.frames,
-        "crop": asdict(scene.crop),
-        "width": output.width,
-        "height": output.height,
-        "rate": format_fraction(output.rate),
-        "pixel_format": output.pixel_format,
-        "colour": asdict(output.colour),
-        "codec_private_sha256": checked.codec_private_sha256,
-        "likeness": [round(value, 4) for value in checked.similarity],
-    }
+    return ClipRecord(
+        encoder=job.encoder,
+        encoder_asked=scene.settings.encoder,
+        field_order=field_order.field_order,
+        field_order_differs=field_order.own,
+        field_orders_seen=field_order.seen,
+        frames_in=job.frames,
+        frames_out=checked.frames,
+        crop=scene.crop,
+        width=output.width,
+        height=output.height,
+        rate=output.rate,
+        pixel_format=output.pixel_format,
+        colour=output.colour,
+        filters=processing.filters,
+        commands=processing.commands,
+        codec_private_sha256=checked.codec_private_sha256,
+        likeness=tuple(round(value, 4) for value in checked.similarity),
+        programs=processing.programs,
+        filters_after=processing.filters_after,
+        networks=processing.networks,
+    )

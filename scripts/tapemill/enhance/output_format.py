@@ -10,8 +10,10 @@ from av import VideoFormat
 
 from tapemill.core.errors import ConfigError
 from tapemill.core.timing import round_half_up
-from tapemill.media.capture_info import JsonRecord, VideoInfo
+from tapemill.media.capture_info import VideoInfo
 from tapemill.media.colour import Colour
+from tapemill.records.clip import Crop
+from tapemill.storage.typed_json import JsonRecord
 
 from .chain import Chain
 from .settings import EnhanceSettings
@@ -83,16 +85,6 @@ def plan_output_format(picture: VideoInfo, settings: EnhanceSettings) -> OutputF
         pixel_format=_pixel_format(settings, working_layout(picture.pixel_format)),
         colour=output_colour(picture, height),
     )
-
-
-@dataclass(frozen=True)
-class Crop:
-    """Part of a frame that remains, in samples and lines of the capture."""
-
-    left: int
-    top: int
-    width: int
-    height: int
 
 
 def cropped(picture: VideoInfo, settings: EnhanceSettings) -> Crop:

@@ -1,4 +1,8 @@
-"""How long a run will still take, by what its own jobs took so far; nothing where that says nothing."""
+"""Time left of a run: by the times of its own jobs, and for rules without a finished job by the cost model.
+
+Expected times of the cost model are in the events of the plan (`expected_s`), fitted to earlier runs of this machine.
+The run's own times are the newest measurements, and replace them.
+"""
 
 from __future__ import annotations
 
@@ -35,10 +39,9 @@ class Eta:
     left_s: float | None
     """Until the run ends; None if unknown."""
     rules_without_speed: tuple[str, ...] = ()
-    """Rules of which nobody knows what they take, for instance as none of their jobs was done yet: it is not part of
-    `left_s`."""
+    """Rules whose jobs have no known time: their work is not part of `left_s`."""
     tapes_without_plan: tuple[str, ...] = ()
-    """Tapes whose number of jobs is not known yet."""
+    """Tapes whose number of jobs is unknown until a checkpoint is done."""
     stages: Mapping[str, StageRate] = field(default_factory=dict)
     tapes: Mapping[str, float | None] = field(default_factory=dict)
     """Seconds left for each tape if it had all lanes and cores; None if unknown."""
@@ -71,8 +74,9 @@ def estimate_eta(run: RunState, now: datetime) -> Eta:
     by_stage: dict[str, _OpenWork] = defaultdict(_OpenWork)
     by_tape: dict[str, _OpenWork] = defaultdict(_OpenWork)
     for (tape, rule), count in run.counts().items():
+        job_s = mean_s.get(rule, run.expected_job_s(tape, rule))
         for work in (total, by_stage[stage_of(rule)], by_tape[tape]):
-            _add(work, tape, rule, count, running[tape, rule], mean_s, now)
+            _add(work, tape, rule, count, running[tape, rule], job_s, now)
     at_a_time = _concurrency(attempts, now)
     stages = {}
     for stage, work in by_stage.items():
@@ -90,7 +94,7 @@ def estimate_eta(run: RunState, now: datetime) -> Eta:
 
 
 def remaining_s(attempt: Attempt, mean_s: float | None, now: datetime) -> float | None:
-    """What a running attempt will still take: by its own progress, else by what others of its rule took."""
+    """Time left of a running attempt: by its own progress, else by the time `mean_s` of a job of its rule."""
     if "remaining_s" in attempt.facts:
         since: datetime = attempt.facts.get("last_event_at", attempt.started)
         return max(0.0, float(attempt.facts["remaining_s"]) - (now - since).total_seconds())
@@ -101,7 +105,7 @@ def remaining_s(attempt: Attempt, mean_s: float | None, now: datetime) -> float 
 
 
 def _mean_s(attempts: Iterable[Attempt]) -> dict[str, float]:
-    """What jobs took that are done, by rule."""
+    """Mean time of finished jobs, by rule."""
     taken = defaultdict(list)
     for attempt in attempts:
         if attempt.outcome == "done" and "seconds" in attempt.facts:
@@ -115,21 +119,21 @@ def _add(
     rule: str,
     count: JobCounts,
     running: Iterable[Attempt],
-    mean_s: Mapping[str, float],
+    job_s: float | None,
     now: datetime,
 ) -> None:
-    """Add what is left of the jobs of a rule for a tape."""
+    """Add the work left of the jobs of a rule for a tape. `job_s` is the time of one job; None if unknown."""
     if rule in CHECKPOINTS and count.running + count.to_do:
         work.tapes_without_plan.add(tape)
-    remaining = [remaining_s(attempt, mean_s.get(rule), now) for attempt in running]
-    if (count.to_do and rule not in mean_s) or None in remaining:
+    remaining = [remaining_s(attempt, job_s, now) for attempt in running]
+    if (count.to_do and job_s is None) or None in remaining:
         work.rules_without_speed.add(rule)
-    work.seconds += count.to_do * mean_s.get(rule, 0.0) + sum(last for last in remaining if last is not None)
+    work.seconds += count.to_do * (job_s or 0.0) + sum(each for each in remaining if each is not None)
 
 
 def _lower_bound_s(total: _OpenWork, at_a_time: float, stages: Iterable[StageRate]) -> float:
     """Lower bound of the time left: the run cannot end before its slowest stage."""
-    return max([total.seconds / at_a_time, *(pace.left_s or 0.0 for pace in stages)])
+    return max([total.seconds / at_a_time, *(rate.left_s or 0.0 for rate in stages)])
 
 
 def _concurrency(attempts: Iterable[Attempt], now: datetime) -> float | None:

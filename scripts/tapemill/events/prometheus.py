@@ -71,7 +71,7 @@ def _run_metrics(run: RunState) -> Iterator[Metric]:
     )
     if run.ended is not None:
         done: Values = {(): int(bool(run.ended.facts.get("is_ok")))}
-        yield _gauge("run_success", "1 if all that was asked for is there, 0 if not.", (), done)
+        yield _gauge("run_success", "1 if all requested files exist, 0 if not.", (), done)
     if run.started is not None:
         started: Values = {(): run.started.time.timestamp()}
         yield _gauge("run_start_timestamp_seconds", "When the run began, in Unix time.", (), started)
@@ -94,7 +94,7 @@ def _job_metrics(run: RunState) -> Iterator[Metric]:
     lost: Values = {(): facts.attempts_lost}
     yield _counter("attempts_lost", "Failed attempts of jobs that were done in the end.", (), lost)
     downgraded: Values = {(): facts.lowered}
-    yield _counter("jobs_downgraded", "Jobs done with less memory than they should have.", (), downgraded)
+    yield _counter("jobs_downgraded", "Jobs downgraded for lack of memory.", (), downgraded)
     yield _gauge("jobs_failed", "Jobs that failed for good.", (), {(): len(facts.failed)})
     yield _gauge("jobs_interrupted", "Jobs that were stopped in the middle.", (), {(): facts.interrupted})
     yield _gauge("jobs_not_started", "Jobs not started because the run was ending.", (), {(): facts.not_started})

@@ -11,11 +11,11 @@ from tapemill.process.abort import AbortReason
 
 from .attempts import Attempt
 
-LOST_REASON: Final = "ended without a message; it was killed, or the machine ran out of memory"
+LOST_REASON: Final = "ended without a report: it was killed, or the machine ran out of memory"
 """Reason of an attempt that did not report its end."""
 REPLACED_TEXT: Final[Mapping[Kind, str]] = {
     "kept": "its video is only deinterlaced",
-    "stands_in": "other frames replace damaged ones",
+    "stands_in": "damaged frames are replaced by others",
     "empty": "it has no subtitles",
 }
 

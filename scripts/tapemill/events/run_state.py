@@ -61,6 +61,7 @@ class RunState:
         self.workers_started: Counter[str] = Counter()
         """Number of worker starts by lane."""
         self._planned: dict[tuple[str, str], int] = {}
+        self._expected_s: dict[tuple[str, str], float] = {}
         self._lines = events.EventTail(name, folder)
         self._was_alive: bool | None = None
 
@@ -113,6 +114,11 @@ class RunState:
             found[key]["to_do"] += max(0, number - found[key].total())
         return {key: JobCounts(**each) for key, each in found.items()}
 
+    def expected_job_s(self, tape: str, rule: str) -> float | None:
+        """Mean expected time of the jobs of a tape and rule, by the cost model; None if unknown."""
+        total_s, jobs = self._expected_s.get((tape, rule)), self._planned.get((tape, rule))
+        return total_s / jobs if total_s is not None and jobs else None
+
     def outcome(self) -> RunOutcome:
         """Outcome of the run by the events so far."""
         stopped = self.ended.facts.get("stopped") if self.ended else None
@@ -134,7 +140,7 @@ class RunState:
             attempt = latest.get(log)
             if attempt is None or attempt.outcome in ("lost", "done"):
                 was_killed = attempt is not None and attempt.outcome != "done"
-                reason = LOST_REASON if was_killed else "see Snakemake's message above"
+                reason = LOST_REASON if was_killed else "see the message of Snakemake above"
                 failed.append(FailedJob(*names_of_log(log), reason=reason, log=log))
         return self._outcome(failed)
 
@@ -164,11 +170,8 @@ class RunState:
         elif event.kind == "worker_started":
             self.workers_started[str(event.facts.get("lane", ""))] += 1
         if event.kind in {"run_started", "jobs_planned"}:
-            self._planned = {
-                tape_and_rule(tape, rule): int(number)
-                for tape, rules in event.facts.get("tapes", {}).items()
-                for rule, number in rules.items()
-            }
+            self._planned = {key: int(number) for key, number in _by_tape_and_rule(event, "tapes")}
+            self._expected_s = dict(_by_tape_and_rule(event, "expected_s"))
         self.history.add(event)
 
     def _is_alive(self) -> bool | None:
@@ -209,6 +212,12 @@ def tape_and_rule(tape: str, rule: str) -> tuple[str, str]:
     return (tape if is_of_tape(rule) else "", rule)
 
 
+def _by_tape_and_rule(event: Event, field: str) -> Iterator[tuple[tuple[str, str], float]]:
+    for tape, rules in event.facts.get(field, {}).items():
+        for rule, value in rules.items():
+            yield tape_and_rule(tape, rule), float(value)
+
+
 def _failed_job(attempt: Attempt) -> FailedJob:
     # The kept log is the log of this attempt.
     log = attempt.facts.get("kept_log") or attempt.log
@@ -220,7 +229,7 @@ def latest_run(name: str | None, folder: Path = events.FOLDER) -> RunState:
     known = events.list_runs(folder)
     if not known:
         raise ConfigError(
-            "no run has left events here",
+            "there are no events of a run here",
             file=folder,
             remedy="go to the working folder of the run; events are there from the start of its first job",
         )

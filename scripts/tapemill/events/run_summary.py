@@ -18,17 +18,17 @@ from .run_state import load_run
 def format_summary(run: RunOutcome) -> Iterator[tuple[int, str]]:
     """Format the outcome as blocks of text, each with its logging level."""
     if run.stopped:
-        yield logging.ERROR, f"The run was stopped, since this would fail all other jobs too: {run.stopped.message}"
+        yield logging.ERROR, f"The run was stopped, because all other jobs would fail too: {run.stopped.message}"
     if run.failed:
         lines = [f"{_count(len(run.failed), 'job')} failed:", *map(_line_of_failed, run.failed)]
         yield logging.ERROR, "\n".join(lines)
     if run.replaced:
         count = _count(run.scenes_replaced, "scene")
-        lines = [f"{count} could not be processed as asked:", *map(_line_of_replaced, run.replaced)]
+        lines = [f"{count} could not be processed as requested:", *map(_line_of_replaced, run.replaced)]
         yield logging.WARNING, "\n".join(lines)
     counts = {
         "tried again, then done": run.tried_again,
-        "done with less memory than they should have": run.lowered,
+        "downgraded for lack of memory": run.lowered,
         "interrupted": run.interrupted,
         "not started": run.not_started,
     }

@@ -77,7 +77,7 @@ def exit_if_final(past: RetryRecord) -> None:
     for number, failure in enumerate(past.failures, 1):
         LOG.warning("attempt %d failed: %s (log: %s)", number, failure.text, failure.log or "lost")
     if past.is_final:
-        LOG.error("not tried again: this does not pass by itself")
+        LOG.error("not retried: this error would occur again")
         sys.exit(past.failures[-1].exit_code)
 
 

@@ -1,4 +1,4 @@
-"""The plan: what a run of `all` would do, how long it would take and what it needs; and the budget it has to keep."""
+"""Plan of a run of `all`: jobs, time, disk space, energy; and the check of its budget."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tapemill.enhance import SceneSettings
+from tapemill.workflow.run_options import RunOptions
 from tapemill.workflow.tape import TapeState
 
 from .cluster_resources import ClusterResources
@@ -18,7 +19,7 @@ from .plan import check_budget
 
 __all__ = ["ClusterResources", "check_before_run", "show_plan"]
 
-# Tells the job of the rule `plan` how its run was started. As a param it would be asked for before lanes are declared.
+# Options of the run, for the job of `show_plan`. A param would be evaluated before the lanes are declared.
 RUN_VARIABLE: Final = "TAPEMILL_PLANNED_RUN"
 
 
@@ -28,25 +29,23 @@ PLAN_RULES: Final = frozenset({"show_plan", "plan"})
 
 def check_before_run(
     workflow: Any,
-    lookups: Mapping[str, TapeState],
+    states: Mapping[str, TapeState],
     enhance: SceneSettings,
     config: Mapping[str, Any],
     *,
     later: Sequence[str] = (),
 ) -> None:
-    """Before the first job of a run, in its main process: raise FatalError if it would exceed its budget.
+    """Check the budget before the first job of a run, in its main process. Raises FatalError if it is exceeded.
 
     `later` are tapes that wait in the queue.
     """
     if any(job.rule.name in PLAN_RULES for job in workflow.dag.needrun_jobs()):
-        from .snakemake_jobs import Run
-
-        os.environ[RUN_VARIABLE] = json.dumps(asdict(Run.of(workflow)))
-    check_budget(workflow, lookups, enhance, config, later)
+        os.environ[RUN_VARIABLE] = json.dumps(asdict(RunOptions.of_workflow(workflow)))
+    check_budget(workflow, states, enhance, config, later)
 
 
 def show_plan(*, config: Mapping[str, Any], producible: Sequence[str]) -> None:
-    """Print what a run of `all` would do now; also write it to the file `plan: json`, if the config names one.
+    """Print the plan of a run of `all`; also write it to the file `plan: json`, if the config names one.
 
     `producible` are sources of the sheet that a rule can make. Raises FatalError if Snakemake cannot plan `all`.
     """
@@ -55,14 +54,14 @@ def show_plan(*, config: Mapping[str, Any], producible: Sequence[str]) -> None:
     from tapemill.workflow import tape
 
     from .estimate import estimate
-    from .snakemake_jobs import Run, of_target
-    from .text_view import show
+    from .snakemake_jobs import plan_target
+    from .text_view import print_plan
 
-    run = Run(**json.loads(os.environ[RUN_VARIABLE]))
-    jobs = of_target(run, config)
-    lookups = tape.tape_states(load_sheet(Path(config["sheet"]), producible=producible))
-    plan = estimate(jobs, lookups, SceneSettings.planned(config["enhance"], list(lookups)), config, run)
+    run = RunOptions(**json.loads(os.environ[RUN_VARIABLE]))
+    jobs = plan_target(run, config)
+    states = tape.tape_states(load_sheet(Path(config["sheet"]), producible=producible))
+    plan = estimate(jobs, states, SceneSettings.planned(config["enhance"], list(states)), config, run)
     now = datetime.now().astimezone()
-    show(plan, now)
+    print_plan(plan, now)
     if config["plan"]["json"]:
         write_json(Path(config["plan"]["json"]), plan.to_plain(now))

@@ -1,8 +1,8 @@
-"""What a job asks of a cluster's queue: memory and time. On a single machine nobody looks at either.
+"""Memory and time that a job requests from a cluster. On a single machine they are not used.
 
-A queue kills what takes more than it asked for, and lets wait what asks for much. So these are cautious, and each
-further attempt asks for twice as much. Time goes with the length of the scene or the tape. Memory does not, since
-pictures and sound stream through every job: it goes with their size, and with the models.
+A cluster kills jobs that exceed their request, and lets large requests wait. So the figures are cautious, and each
+retry requests twice as much. Time depends on the length of the scene or the tape. Memory does not, because frames and
+audio stream through every job: it depends on the frame size and on the models.
 """
 
 from __future__ import annotations
@@ -14,72 +14,71 @@ from pathlib import Path
 from typing import Any, Final
 
 from tapemill.core.rule_catalog import rule_info
+from tapemill.workflow.cost_model import SpeedModel, default_speed
 from tapemill.workflow.job_params import JobParams
-
-from .speed import Pace, stated
-from .workload import FRAME_SAMPLES, USUAL_BYTES_PER_S, TapeLoad
+from tapemill.workflow.workload import FRAME_SAMPLES, units_of_job
 
 SAFETY: Final = 3.0
-"""Stated paces are right within a factor of two or three (`pace`)."""
+"""Default speeds are right within a factor of two or three (`workflow.cost_model`)."""
 START_S: Final = 300.0
-"""Python starts three times for a job of Slurm, perhaps from a slow file system; a card's programs are compiled."""
-NEXT_S: Final = 60.0
-"""Of a scene that is submitted with others (`groups`): only the first has all that to wait for."""
+"""Python starts three times for a job of Slurm, perhaps from a slow file system; GPU kernels are compiled."""
+NEXT_SCENE_S: Final = 60.0
+"""Of a scene that is submitted with others (`cluster`): only the first one waits for the whole start."""
 READ_BYTES_PER_S: Final = 30e6
-"""Of a file system that many share: what a capture is read at by jobs that do little else."""
+"""Reading speed of jobs that mainly read the capture, on a shared file system."""
 
 PROCESSES_MB: Final = 1_000
 """Snakemake twice, 155 MB each for a short tape, and the script."""
-PICTURES_MB: Final = 500
+FRAMES_MB: Final = 500
 """An ffmpeg that filters and encodes 576i: 215 MB on the demo tape."""
 TORCH_MB: Final = 4_000
-"""torch with the driver of a card, which keeps what it compiles in main memory."""
-WEIGHTS_TIMES: Final = 3
-"""The file of a model while it is read and converted."""
+"""torch with the driver of a GPU, which keeps compiled kernels in main memory."""
+WEIGHTS_FACTOR: Final = 3
+"""Memory for a model while it is read and converted, as a multiple of its file."""
 NETWORK_MB: Final = 2_000
-"""Pictures of 576 lines before, in and after a network, a few at a time. With the demo's on a processor an enhancement
-takes 1,011 MB of everything."""
+"""Frames of 576 lines before, in and after a network, a few at a time. With the demo's network on the CPU, an
+enhancement takes 1,011 MB in all."""
 
 
 @dataclass(frozen=True)
 class ClusterResources:
-    """The resource functions of the rules. What they say is never a reason to rerun."""
+    """Resource functions of the rules. Their values are never a reason to rerun."""
 
     planned: Callable[[Any], JobParams]
-    """From wildcards."""
+    """Params of a job by its wildcards."""
     config: Mapping[str, Any]
     speech_model: Path
 
     def mem_mb(self, wildcards: Any, attempt: int, rulename: str) -> int:
         """Main memory in MB."""
         job, unit = self.planned(wildcards), rule_info(rulename).unit
-        share = _share(job, rulename) if unit in ("video", "pictures") else 0.0
-        total = PROCESSES_MB + PICTURES_MB * share
+        share = _share(job, rulename) if unit in ("video", "frames") else 0.0
+        total = PROCESSES_MB + FRAMES_MB * share
         models: list[str] = []
-        if unit == "pictures":
+        if unit == "frames":
             models = [step.file for step in job.networks]
             total += NETWORK_MB * share if models else 0.0
         elif rule_info(rulename).uses_gpu:
             models = [str(self.speech_model)]
         if models:
-            total += TORCH_MB + WEIGHTS_TIMES * sum(_bytes(Path(file)) for file in models) / 1e6
+            total += TORCH_MB + WEIGHTS_FACTOR * sum(_bytes(Path(file)) for file in models) / 1e6
         return _doubled(total, attempt)
 
     def minutes(self, wildcards: Any, attempt: int, rulename: str) -> int:
-        """Time until the queue may kill it."""
+        """Time limit in minutes."""
         job = self.planned(wildcards)
-        seconds = SAFETY * self._pace(job, rulename).seconds(_units(job, rulename))
+        seconds = SAFETY * self._speed(job, rulename).seconds(units_of_job(job, rulename))
         if rule_info(rulename).reads_capture:
             seconds += sum(_bytes(file) for file in job.tape.files) / READ_BYTES_PER_S
-        start_s = START_S if job.scene_id is None else NEXT_S
+        start_s = START_S if job.scene_id is None else NEXT_SCENE_S
         return _doubled((start_s + seconds) / 60, attempt)
 
-    def _pace(self, job: JobParams, rule: str) -> Pace:
+    def _speed(self, job: JobParams, rule: str) -> SpeedModel:
         networks = job.networks if rule == "enhance_scene" else ()
-        # Without networks, the pictures are the processor's work whether or not a card encodes them.
-        return stated(
+        # Without networks the CPU does the work, whether or not a GPU encodes.
+        return default_speed(
             rule,
-            on_card=self.config["lanes"]["device"] != "cpu" and (bool(networks) or rule != "enhance_scene"),
+            on_gpu=self.config["lanes"]["device"] != "cpu" and (bool(networks) or rule != "enhance_scene"),
             networks=networks,
             model=str(self.speech_model),
             language_scenes=self.config["subtitles"]["language_scenes"],
@@ -91,37 +90,15 @@ def _doubled(number: float, attempt: int) -> int:
 
 
 def _share(job: JobParams, rule: str) -> float:
-    """Samples of a picture compared with 576i."""
+    """Samples of a frame, as a share of those of 576i."""
     if rule == "probe_capture":
         return 1.0
     picture = job.capture.picture
     return picture.width * picture.height / FRAME_SAMPLES
 
 
-def _units(job: JobParams, rule: str) -> float:
-    """How much work it is, in the unit of its rule."""
-    unit = rule_info(rule).unit
-    if unit == "once":
-        return 0.0
-    if rule == "probe_capture":
-        # Nothing is known of the capture but its size.
-        return sum(_bytes(file) for file in job.tape.files) / USUAL_BYTES_PER_S
-    capture = job.capture
-    frames = capture.frames if job.scene_id is None else job.frames
-    rate = float(capture.picture.rate)
-    load = TapeLoad(
-        scenes=(),
-        are_scenes_known=True,
-        is_length_known=True,
-        samples_share=_share(job, rule),
-        frames_per_s=rate,
-        pictures_per_frame=job.enhance.output(capture.picture).frames_per_frame,
-    )
-    return load.units(unit, frames / rate)
-
-
 def _bytes(file: Path) -> int:
-    """Of a file; 0 while it is not there."""
+    """Size of a file; 0 if it does not exist."""
     try:
         return file.stat().st_size
     except FileNotFoundError:

@@ -1,157 +1,108 @@
-"""The plan of a run: what is to do, how long it takes on these lanes and cores, and what it needs."""
+"""Estimate of a plan: jobs to do, their time on these lanes and cores, disk space and energy."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from tapemill.core.rule_catalog import STAGES
-from tapemill.enhance import EnhanceSettings, NetworkStep, SceneSettings, needs_choice
-from tapemill.models import find_model
+from tapemill.enhance import NetworkStep, SceneSettings
+from tapemill.workflow.cost_model import SpeedModel
+from tapemill.workflow.job_costs import JobCosts
+from tapemill.workflow.run_options import RunOptions
 from tapemill.workflow.tape import TapeState
+from tapemill.workflow.workload import TapeLoad, load_of
 
-from . import benchmarks, disk_usage, speed
-from .benchmarks import Made, Way
+from . import disk_usage
 from .disk_usage import DiskPlan
-from .plan import Energy, Plan, Space, StagePlan, TapePlan
-from .simulation import CORES, Outcome, Timed, simulate
-from .snakemake_jobs import PlannedJob, Run
-from .speed import Pace
-from .tasks import Task, passed, tasks_of
-from .workload import TapeLoad, load_of
+from .plan import DiskUsage, EnergyUse, Plan, StagePlan, TapePlan
+from .simulation import CORES, SimulationResult, TimedTask, simulate
+from .snakemake_jobs import PlannedJob
+from .tasks import Task, finished_checkpoints, tasks_of
 
 J_OF_KWH: Final = 3_600_000
 
 
 def estimate(
     jobs: Sequence[PlannedJob],
-    lookups: Mapping[str, TapeState],
+    states: Mapping[str, TapeState],
     enhance: SceneSettings,
     config: Mapping[str, Any],
-    run: Run,
+    run: RunOptions,
 ) -> Plan:
-    """Work the plan out. `jobs` are Snakemake's, those that are done among them; `config` is complete.
+    """Estimate a plan. `jobs` are Snakemake's, finished ones included; `config` is complete.
 
-    Reads tables, records, benchmarks and events, and of captures that nobody has looked into yet their heads.
+    Reads tables, records, benchmarks and events, and the headers of captures that are not probed yet.
     """
     tapes = {job.tape for job in jobs}
-    loads = {
-        tape: load_of(lookup, enhance, config["scenes"]["longest_s"])
-        for tape, lookup in lookups.items()
-        # Tapes that this run does not concern still tell how long jobs take, if they were begun.
-        if tape in tapes or lookup.paths.capture_record.exists()
-    }
-    concerned = {tape: load for tape, load in loads.items() if tape in tapes}
-    jobs = [*jobs, *passed(jobs, concerned)]
-    tasks = tasks_of(jobs, concerned, language_scenes=config["subtitles"]["language_scenes"])
-    paces = _Paces(enhance, lookups, config, run, benchmarks.samples(loads, has_cards=run.has_cards))
-    timed = [paces.timed(task) for task in tasks]
-    has_lanes = bool(run.lanes)
-    ahead = config["disk"]["cut_backlog"]
-    outcome = simulate(timed, cores=run.cores, lanes=run.lanes, cut_ahead=ahead) if timed else Outcome({}, {})
+    longest_s = config["scenes"]["longest_s"]
+    loads = {tape: load_of(state, enhance, longest_s) for tape, state in states.items() if tape in tapes}
+    jobs = [*jobs, *finished_checkpoints(jobs, loads)]
+    tasks = tasks_of(jobs, loads, language_scenes=config["subtitles"]["language_scenes"])
+    speeds = _TaskSpeeds(JobCosts(states, enhance, config, lambda: run.has_gpus), states, enhance)
+    timed = [speeds.timed(task) for task in tasks]
+    result = SimulationResult({}, {})
+    if timed:
+        result = simulate(timed, cores=run.cores, lanes=run.lanes, cut_ahead=config["disk"]["cut_backlog"])
     counts: defaultdict[str, int] = defaultdict(int)
     for task in tasks:
         counts[task.rule] += not task.is_estimate
     work_s = sum(each.seconds for each in timed)
-    measured_s = sum(each.seconds for each in timed if paces.of(each.task).is_measured)
+    measured_s = sum(each.seconds for each in timed if speeds.of_task(each.task).is_measured)
     return Plan(
-        tapes=tuple(_tapes(jobs, timed, lookups, concerned, paces, outcome, has_lanes=has_lanes)),
+        tapes=tuple(_tapes(jobs, timed, states, loads, speeds, result, has_lanes=bool(run.lanes))),
         jobs={rule: number for rule, number in counts.items() if number},
-        total_s=outcome.total_s,
+        total_s=result.total_s,
         cores=run.cores,
-        busy_s={**dict.fromkeys(run.lanes, 0.0), **outcome.busy_s},
-        spaces=tuple(_spaces(tasks, lookups, concerned, enhance, config, run)),
-        energy=_energy(outcome, config["plan"]),
-        measured_jobs=paces.measured_jobs,
+        busy_s={**dict.fromkeys(run.lanes, 0.0), **result.busy_s},
+        spaces=tuple(_disk_usages(tasks, states, loads, enhance, config, run)),
+        energy=_energy(result, config["plan"]),
+        measured_jobs=speeds.costs.measured_jobs,
         measured_share=measured_s / work_s if work_s else 0.0,
     )
 
 
-class _Paces:
-    """The pace of each task: of the jobs that were done here in the same way, or as stated."""
+@dataclass(frozen=True)
+class _TaskSpeeds:
+    """Speed of each task by the cost model."""
 
-    def __init__(
-        self,
-        enhance: SceneSettings,
-        lookups: Mapping[str, TapeState],
-        config: Mapping[str, Any],
-        run: Run,
-        samples: Mapping[str, Sequence[Made]],
-    ) -> None:
-        self._enhance, self._lookups, self._samples = enhance, lookups, samples
-        section = EnhanceSettings(**enhance.of_tape)
-        self._encoder, self._threads = section.encoder, section.encoder_threads
-        self._encodes_on_card = needs_choice(section)
-        self._subtitles = config["subtitles"]
-        self._has_cards = run.has_cards
-        self._model = find_model(self._subtitles["model"], {"speech"})
-        self._made: dict[tuple[str, tuple[str, ...]], Pace] = {}
+    costs: JobCosts
+    states: Mapping[str, TapeState]
+    enhance: SceneSettings
 
-    @property
-    def measured_jobs(self) -> int:
-        """How many jobs of this machine the paces asked for so far are based on."""
-        return sum(each.jobs for each in self._made.values())
+    def of_task(self, task: Task) -> SpeedModel:
+        return self.costs.speed(task.rule, self._networks(task))
 
-    def of(self, task: Task) -> Pace:
-        """Of one task."""
-        networks = self._networks(task) if task.rule == "enhance_scene" else ()
-        key = task.rule, tuple(step.sha256 for step in networks)
-        if key not in self._made:
-            stated = speed.stated(
-                task.rule,
-                on_card=self._has_cards and self._wants_card(task, networks),
-                networks=networks,
-                model=str(self._subtitles["model"]),
-                language_scenes=int(self._subtitles["language_scenes"]),
-            )
-            alike = benchmarks.alike(self._samples.get(task.rule, ()), self._way(task, networks))
-            self._made[key] = speed.fitted(alike, stated)
-        return self._made[key]
-
-    def timed(self, task: Task) -> Timed:
+    def timed(self, task: Task) -> TimedTask:
         """The task with its time."""
-        is_enhancing = task.rule == "enhance_scene"
-        return Timed(
-            task,
-            self.of(task).seconds(task.units),
-            wants_card=self._wants_card(task, self._networks(task) if is_enhancing else ()),
-            threads=self._threads if is_enhancing else 1,
-        )
-
-    def _wants_card(self, task: Task, networks: Sequence[NetworkStep]) -> bool:
-        if task.rule == "enhance_scene":
-            return bool(networks) or self._encodes_on_card
-        return task.info.uses_gpu
+        threads = int(self.enhance.of_tape["encoder_threads"]) if task.rule == "enhance_scene" else 1
+        requests_gpu = self.costs.requests_gpu(task.rule, self._networks(task))
+        return TimedTask(task, self.of_task(task).seconds(task.units), requests_gpu=requests_gpu, threads=threads)
 
     def _networks(self, task: Task) -> Sequence[NetworkStep]:
+        if task.rule != "enhance_scene":
+            return ()
         if task.is_estimate:
-            return self._enhance.networks_of_tape
-        lookup = self._lookups[task.tape]
-        span = None if lookup.is_folder else lookup.scenes(lookup.scene_table)[task.scene].span
-        return self._enhance.networks_of_scene(task.tape, task.scene, span)
-
-    def _way(self, task: Task, networks: Sequence[NetworkStep]) -> Way:
-        if task.rule == "enhance_scene":
-            names = tuple(step.model for step in networks)
-            return {"networks": tuple(step.sha256 for step in networks), "encoder": self._encoder, "names": names}
-        if task.rule in ("transcribe_scene", "translate_scene"):
-            return {"model": self._model.sha256, "names": (self._model.path.stem,)}
-        return {}
+            return self.enhance.networks_of_tape
+        state = self.states[task.tape]
+        span = None if state.is_folder else state.scenes(state.scene_table)[task.scene].span
+        return self.enhance.networks_of_scene(task.tape, task.scene, span)
 
 
 def _tapes(
     jobs: Sequence[PlannedJob],
-    timed: Sequence[Timed],
-    lookups: Mapping[str, TapeState],
+    timed: Sequence[TimedTask],
+    states: Mapping[str, TapeState],
     loads: Mapping[str, TapeLoad],
-    paces: _Paces,
-    outcome: Outcome,
+    speeds: _TaskSpeeds,
+    result: SimulationResult,
     *,
     has_lanes: bool,
 ) -> Iterable[TapePlan]:
-    """Each tape, and last what belongs to none."""
+    """Plan of each tape, and last of the jobs without a tape."""
     others = TapeLoad((), True, True, 1.0, 25.0, 1)
     for tape in [*loads, *([""] if any(not job.tape for job in jobs) else [])]:
         load = loads.get(tape, others)
@@ -159,27 +110,27 @@ def _tapes(
         done = [job for job in jobs if job.tape == tape and not job.is_to_do]
         yield TapePlan(
             tape=tape,
-            title=lookups[tape].row.title if tape else "",
+            title=states[tape].row.title if tape else "",
             scenes=len(load.scenes),
             are_scenes_known=load.are_scenes_known,
             video_s=load.video_s,
             is_length_known=load.is_length_known,
-            stages=tuple(_stages(own, done, paces, has_lanes=has_lanes)),
-            ends_s=max((outcome.ends_s.get(each.task.key, 0.0) for each in own), default=0.0),
+            stages=tuple(_stages(own, done, speeds, has_lanes=has_lanes)),
+            ends_s=max((result.ends_s.get(each.task.key, 0.0) for each in own), default=0.0),
         )
 
 
 def _stages(
-    timed: Sequence[Timed], done: Sequence[PlannedJob], paces: _Paces, *, has_lanes: bool
+    timed: Sequence[TimedTask], done: Sequence[PlannedJob], speeds: _TaskSpeeds, *, has_lanes: bool
 ) -> Iterable[StagePlan]:
     names = dict.fromkeys([*STAGES, *(each.task.stage for each in timed), *(job.stage for job in done)])
     for stage in names:
         own = [each for each in timed if each.task.stage == stage]
         finished = sum(job.stage == stage for job in done)
         if own or finished:
-            card_s = sum(each.seconds for each in own if has_lanes and each.wants_card)
+            card_s = sum(each.seconds for each in own if has_lanes and each.requests_gpu)
             work_s = sum(each.seconds for each in own)
-            measured_s = sum(each.seconds for each in own if paces.of(each.task).is_measured)
+            measured_s = sum(each.seconds for each in own if speeds.of_task(each.task).is_measured)
             yield StagePlan(
                 stage=stage,
                 to_do=sum(not each.task.is_estimate for each in own),
@@ -191,25 +142,25 @@ def _stages(
             )
 
 
-def _spaces(
+def _disk_usages(
     tasks: Sequence[Task],
-    lookups: Mapping[str, TapeState],
+    states: Mapping[str, TapeState],
     loads: Mapping[str, TapeLoad],
     enhance: SceneSettings,
     config: Mapping[str, Any],
-    run: Run,
-) -> Iterable[Space]:
+    run: RunOptions,
+) -> Iterable[DiskUsage]:
     wanted: dict[str, set[str]] = {tape: set() for tape in loads}
     for task in tasks:
         if task.tape in wanted:
             wanted[task.tape].add(task.rule)
-    for disk in disk_usage.plan(lookups, wanted, enhance=enhance.of_tape, disk=config["disk"], cores=run.cores):
-        yield _space(disk)
+    for disk in disk_usage.plan_disks(states, wanted, enhance=enhance.of_tape, disk=config["disk"], cores=run.cores):
+        yield _disk_usage(disk)
 
 
-def _space(disk: DiskPlan) -> Space:
+def _disk_usage(disk: DiskPlan) -> DiskUsage:
     used = sum(_size(tape.folder) for tape in disk.tapes)
-    return Space(
+    return DiskUsage(
         folder=str(disk.folder.parent),
         used_bytes=used,
         peak_bytes=used + disk.peak_bytes,
@@ -223,11 +174,11 @@ def _size(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
 
 
-def _energy(outcome: Outcome, settings: Mapping[str, Any]) -> Energy | None:
-    """The machine all the time, and each lane while it works."""
+def _energy(result: SimulationResult, settings: Mapping[str, Any]) -> EnergyUse | None:
+    """Energy of the machine for the whole time, and of each lane while it works."""
     machine, lane = settings["watts_machine"], settings["watts_lane"]
     if machine is None and lane is None:
         return None
-    lanes_s = sum(seconds for place, seconds in outcome.busy_s.items() if place != CORES)
-    kwh = ((machine or 0) * outcome.total_s + (lane or 0) * lanes_s) / J_OF_KWH
-    return Energy(kwh, None if settings["price_kwh"] is None else kwh * settings["price_kwh"])
+    lanes_s = sum(seconds for place, seconds in result.busy_s.items() if place != CORES)
+    kwh = ((machine or 0) * result.total_s + (lane or 0) * lanes_s) / J_OF_KWH
+    return EnergyUse(kwh, None if settings["price_kwh"] is None else kwh * settings["price_kwh"])

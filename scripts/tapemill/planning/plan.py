@@ -1,4 +1,4 @@
-"""What a plan says: the figures, and nothing of how they came about or how they are shown."""
+"""Figures of a plan, and the budget of a run."""
 
 from __future__ import annotations
 
@@ -11,30 +11,31 @@ from tapemill.core.errors import FatalError
 from tapemill.core.rule_catalog import Condition
 from tapemill.enhance import EnhanceSettings, SceneSettings, needs_choice
 from tapemill.storage.disk_space import GB, format_size
+from tapemill.workflow.run_options import RunOptions
 from tapemill.workflow.tape import TapeState
 
 
 @dataclass(frozen=True)
 class StagePlan:
-    """One stage of one tape."""
+    """Plan of one stage of one tape."""
 
     stage: str
     to_do: int
-    """Jobs that Snakemake knows of."""
+    """Jobs that Snakemake knows."""
     to_come: int
-    """Jobs that will turn up after a checkpoint, by estimate."""
+    """Estimated jobs after a checkpoint."""
     done: int
     card_s: float
-    """Work on cards, added up."""
+    """Sum of the times of jobs on GPUs."""
     core_s: float
-    """Work on cores, added up."""
+    """Sum of the times of jobs on cores."""
     measured_share: float
-    """Part of its work whose time comes from this machine."""
+    """Share of its work whose time is based on measurements."""
 
 
 @dataclass(frozen=True)
 class TapePlan:
-    """One tape, or what belongs to none (`tape` is empty)."""
+    """Plan of one tape, or of the jobs without a tape (`tape` is empty)."""
 
     tape: str
     title: str
@@ -44,52 +45,52 @@ class TapePlan:
     is_length_known: bool
     stages: tuple[StagePlan, ...]
     ends_s: float
-    """From the start of the run until the last of its jobs is done; 0 if there is nothing to do."""
+    """Time from the start of the run until the end of its last job; 0 if there is nothing to do."""
 
 
 @dataclass(frozen=True)
-class Space:
-    """What a run needs on one file system, in bytes."""
+class DiskUsage:
+    """Disk space of a run on one file system."""
 
     folder: str
     used_bytes: int
-    """By what is there of its tapes."""
+    """By existing files of its tapes."""
     peak_bytes: int
-    """At the most, while the run is at work; what is there already included."""
+    """Maximum during the run, existing files included."""
     after_bytes: int
     free_bytes: int
     """Now."""
     is_guess: bool
-    """Whether nothing but the size of a capture is known of one of the tapes."""
+    """Whether only the size of the capture is known of one of the tapes."""
 
 
 @dataclass(frozen=True)
-class Energy:
-    """What a run draws, as far as wattages are configured."""
+class EnergyUse:
+    """Energy of a run, as far as wattages are configured."""
 
     kwh: float
     price: float | None
-    """In whatever `plan: price_kwh` is given in."""
+    """In the currency of `plan: price_kwh`."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The whole of it."""
+    """Plan of a run. Field names are those of the JSON file."""
 
     tapes: tuple[TapePlan, ...]
     jobs: Mapping[str, int]
-    """Jobs to do that Snakemake knows of, by rule."""
+    """Jobs to do that Snakemake knows, by rule."""
     total_s: float
     """From the command to its end; 0 if there is nothing to do."""
     cores: int
     busy_s: Mapping[str, float]
-    """How long each lane works; under `cores` the sum of all cores."""
-    spaces: tuple[Space, ...]
-    energy: Energy | None
+    """Work of each lane; under `cores` the sum of all cores."""
+    spaces: tuple[DiskUsage, ...]
+    energy: EnergyUse | None
     measured_jobs: int
-    """How many jobs of this machine the times are based on."""
+    """Number of jobs of this machine on which the times are based."""
     measured_share: float
-    """Part of the work whose time is based on them; the rest is stated figures."""
+    """Share of the work whose time is based on them; the rest uses default speeds."""
 
     @property
     def is_empty(self) -> bool:
@@ -98,62 +99,62 @@ class Plan:
 
     @property
     def grows_bytes(self) -> int:
-        """What the run takes of all disks at the most, beside what is there."""
+        """Maximum of additional disk space during the run."""
         return sum(space.peak_bytes - space.used_bytes for space in self.spaces)
 
     def finish(self, now: datetime) -> datetime:
-        """When it is done if it starts now."""
+        """Time of the end if the run starts now."""
         return now + timedelta(seconds=self.total_s)
 
     def to_plain(self, now: datetime) -> dict[str, Any]:
-        """For JSON."""
+        """Convert to JSON values."""
         return {"made": now.isoformat(), "finish": self.finish(now).isoformat(), **asdict(self)}
 
 
 def check_budget(
     workflow: Any,
-    lookups: Mapping[str, TapeState],
+    states: Mapping[str, TapeState],
     enhance: SceneSettings,
     config: Mapping[str, Any],
     later: Sequence[str] = (),
 ) -> None:
-    """Raise FatalError if the plan of this run exceeds the section `budget`. Without one, nothing is planned.
+    """Raise FatalError if the plan of this run exceeds the section `budget`. Without a budget nothing is estimated.
 
-    Of tapes that come `later`, and are in no plan yet, what is missing counts.
+    Of the tapes `later`, which are in no plan yet, missing outputs count.
     """
     hours, gb = config["budget"]["hours"], config["budget"]["gb"]
     if hours is None and gb is None:
         return
     from .estimate import estimate
-    from .snakemake_jobs import Run, of_dag
-    from .tasks import missing
-    from .text_view import basis, duration
+    from .snakemake_jobs import jobs_of_dag
+    from .tasks import missing_jobs
+    from .text_view import format_basis, format_duration
 
-    jobs = of_dag(workflow.dag)
+    jobs = jobs_of_dag(workflow.dag)
     for tape in later:
-        jobs += missing(lookups[tape], config["tape"]["container"], _conditions(lookups[tape], config, enhance))
-    if not any(job.is_to_do and job.tape in lookups for job in jobs):
+        jobs += missing_jobs(states[tape], config["tape"]["container"], _conditions(states[tape], config, enhance))
+    if not any(job.is_to_do and job.tape in states for job in jobs):
         return
-    plan = estimate(jobs, lookups, enhance, config, Run.of(workflow))
+    plan = estimate(jobs, states, enhance, config, RunOptions.of_workflow(workflow))
     excess = []
     if hours is not None and plan.total_s > hours * 3600:
-        excess.append(f"it would take {duration(plan.total_s)}, and it may {hours:g} h (budget: hours)")
+        excess.append(f"it would take {format_duration(plan.total_s)}, and it may {hours:g} h (budget: hours)")
     if gb is not None and plan.grows_bytes > gb * GB:
         excess.append(f"it would need {format_size(plan.grows_bytes)} of disk, and it may {gb:g} GB (budget: gb)")
     if excess:
         raise FatalError(
-            f"this run is not started, it exceeds the budget: {'; '.join(excess)}. {basis(plan)}",
+            f"this run is not started, it exceeds the budget: {'; '.join(excess)}. {format_basis(plan)}",
             remedy="`snakemake show_plan` shows what needs how much; name fewer tapes (results/<tape>/<tape>.mkv), "
             "choose other settings, or raise the budget in the config",
         )
 
 
-def _conditions(lookup: TapeState, config: Mapping[str, Any], enhance: SceneSettings) -> set[Condition]:
-    """The settings of a tape that give it jobs which not every tape has."""
+def _conditions(state: TapeState, config: Mapping[str, Any], enhance: SceneSettings) -> set[Condition]:
+    """Conditions that the settings of a tape fulfil."""
     found: set[Condition] = set()
-    if lookup.row.language == "auto":
+    if state.row.language == "auto":
         found.add("auto_language")
-    if config["subtitles"]["translate"] and lookup.row.language != "en":
+    if config["subtitles"]["translate"] and state.row.language != "en":
         found.add("translation")
     if needs_choice(EnhanceSettings(**enhance.of_tape)):
         found.add("hardware_encoder")

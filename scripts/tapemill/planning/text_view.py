@@ -1,4 +1,4 @@
-"""A plan for people: a table for each tape, then what all of it takes."""
+"""Plan as text: a table for each tape, then the totals."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from typing import IO, TYPE_CHECKING, Final
 
 from tapemill.storage.disk_space import format_size
 
-from .plan import Plan, Space, StagePlan, TapePlan
+from .plan import DiskUsage, Plan, StagePlan, TapePlan
 from .simulation import CORES
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-NARROWEST: Final = 80
-MOSTLY: Final = 0.995
+MIN_WIDTH: Final = 80
+ALMOST_ALL: Final = 0.995
 
 
-def show(plan: Plan, now: datetime, stream: IO[str] | None = None) -> None:
-    """Print it, 80 columns or wider."""
+def print_plan(plan: Plan, now: datetime, stream: IO[str] | None = None) -> None:
+    """Print a plan, 80 columns or wider."""
     from rich.console import Console
     from rich.text import Text
 
     console = Console(file=stream or sys.stdout, highlight=False)
-    console.width = max(NARROWEST, console.width)
+    console.width = max(MIN_WIDTH, console.width)
     for tape in plan.tapes:
         if not tape.tape and not tape.ends_s:
             continue
         console.print(_table(tape, has_lanes=len(plan.busy_s) > 1 or CORES not in plan.busy_s))
-    for line in lines(plan, now):
+    for line in format_totals(plan, now):
         console.print(Text(line))
 
 
@@ -46,49 +46,49 @@ def _table(tape: TapePlan, *, has_lanes: bool) -> Table:
         table.add_column(head, justify="right")
     table.add_column("times")
     for stage in tape.stages:
-        times = [*([_work(stage.card_s)] if has_lanes else []), _work(stage.core_s)]
+        times = [*([_format_work(stage.card_s)] if has_lanes else []), _format_work(stage.core_s)]
         counts = [str(stage.to_do or "-"), f"~{stage.to_come}" if stage.to_come else "-", str(stage.done or "-")]
-        table.add_row(stage.stage, *counts, *times, _basis(stage))
+        table.add_row(stage.stage, *counts, *times, _stage_basis(stage))
     return table
 
 
 def _title(tape: TapePlan) -> str:
     if not tape.tape:
-        return "Of no tape"
+        return "Without a tape"
     name = tape.tape if tape.title == tape.tape else f"{tape.tape}, {tape.title}"
-    length = f"{'' if tape.is_length_known else 'about '}{duration(tape.video_s)}"
+    length = f"{'' if tape.is_length_known else 'about '}{format_duration(tape.video_s)}"
     scenes = f"{'' if tape.are_scenes_known else 'about '}{tape.scenes} scene{'' if tape.scenes == 1 else 's'}"
     return f"{name}: {length}, {scenes}"
 
 
-def _basis(stage: StagePlan) -> str:
+def _stage_basis(stage: StagePlan) -> str:
     if not stage.to_do and not stage.to_come:
         return ""
-    if stage.measured_share > MOSTLY:
+    if stage.measured_share > ALMOST_ALL:
         return "measured here"
-    return "partly stated" if stage.measured_share else "stated"
+    return "partly built-in" if stage.measured_share else "built-in"
 
 
-def _work(seconds: float) -> str:
-    return duration(seconds) if seconds else "-"
+def _format_work(seconds: float) -> str:
+    return format_duration(seconds) if seconds else "-"
 
 
-def lines(plan: Plan, now: datetime) -> Iterator[str]:
-    """What all of it takes."""
+def format_totals(plan: Plan, now: datetime) -> Iterator[str]:
+    """Format the totals of a plan."""
     if plan.is_empty:
         yield "Nothing to do."
     else:
-        yield from _time(plan, now)
+        yield from _format_time(plan, now)
     for space in plan.spaces:
-        yield _disk(space, is_empty=plan.is_empty)
+        yield _format_disk(space, is_empty=plan.is_empty)
     if plan.energy is not None and not plan.is_empty:
         price = "" if plan.energy.price is None else f", price {plan.energy.price:.2f}"
         yield f"Energy: {plan.energy.kwh:.2f} kWh{price}"
     if not plan.is_empty:
-        yield basis(plan)
+        yield format_basis(plan)
 
 
-def _time(plan: Plan, now: datetime) -> Iterator[str]:
+def _format_time(plan: Plan, now: datetime) -> Iterator[str]:
     to_do = sum(stage.to_do for tape in plan.tapes for stage in tape.stages)
     to_come = sum(stage.to_come for tape in plan.tapes for stage in tape.stages)
     later = f", and about {to_come} to come when the scenes are found" if to_come else ""
@@ -98,15 +98,15 @@ def _time(plan: Plan, now: datetime) -> Iterator[str]:
     cores = f"{plan.cores} core{'' if plan.cores == 1 else 's'}"
     finish = plan.finish(now)
     day = "" if finish.date() == now.date() else f"{finish:%A, %d %B %Y}, "
-    yield f"Time: {duration(plan.total_s)} on {where}{cores}; started now, finished {day}{finish:%H:%M}"
-    ends = [f"{tape.tape} {duration(tape.ends_s)}" for tape in plan.tapes if tape.tape and tape.ends_s]
+    yield f"Time: {format_duration(plan.total_s)} on {where}{cores}; started now, finished {day}{finish:%H:%M}"
+    ends = [f"{tape.tape} {format_duration(tape.ends_s)}" for tape in plan.tapes if tape.tape and tape.ends_s]
     if len(ends) > 1:
         yield f"Tapes finished after: {', '.join(ends)}"
     if lanes:
-        yield f"Lanes at work: {', '.join(f'{lane} {duration(plan.busy_s[lane])}' for lane in lanes)}"
+        yield f"Lanes at work: {', '.join(f'{lane} {format_duration(plan.busy_s[lane])}' for lane in lanes)}"
 
 
-def _disk(space: Space, *, is_empty: bool) -> str:
+def _format_disk(space: DiskUsage, *, is_empty: bool) -> str:
     taken = f"Disk of {space.folder}: {format_size(space.used_bytes)} taken now"
     if is_empty:
         return f"{taken}; {format_size(space.free_bytes)} free"
@@ -115,17 +115,17 @@ def _disk(space: Space, *, is_empty: bool) -> str:
     return f"{taken}, {least}{peak} at the peak, {least}{after} after; {format_size(space.free_bytes)} free"
 
 
-def basis(plan: Plan) -> str:
-    """Where the times come from."""
+def format_basis(plan: Plan) -> str:
+    """Describe the basis of the times: measurements or defaults."""
     if not plan.measured_jobs:
-        return "Times are stated figures, right within a factor of three: nothing was measured on this machine yet"
+        return "Times are built-in figures, right within a factor of three: nothing was measured on this machine yet"
     share = f"{plan.measured_share:.0%} of the work"
-    rest = "" if plan.measured_share > MOSTLY else "; the rest are stated figures, right within a factor of three"
+    rest = "" if plan.measured_share > ALMOST_ALL else "; the rest are built-in figures, right within a factor of three"
     return f"Times of {share} are from {plan.measured_jobs} jobs of this machine (benchmarks/){rest}"
 
 
-def duration(seconds: float) -> str:
-    """As people say it."""
+def format_duration(seconds: float) -> str:
+    """Format a duration in its two largest units."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

@@ -1,1 +1,1 @@
-"""Who is alive: run id, heartbeat, lock, signals, abort marker. Knows nothing of Snakemake."""
+"""Life of processes: run id, heartbeat, lock, signals, abort marker. Does not depend on Snakemake."""

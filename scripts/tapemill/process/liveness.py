@@ -129,18 +129,19 @@ def _watch(run: RunId, then: Callable[[], None]) -> None:
 
 
 def _to_text(run: RunId) -> str:
-    return f"{_boot_id()} {run.id}"
+    return f"{boot_id()} {run.id}"
 
 
 def _from_environ(variable: str) -> RunId | None:
-    boot_id, _, run_id = os.environ.get(variable, "").partition(" ")
+    boot, _, run_id = os.environ.get(variable, "").partition(" ")
     pid, _, ticks = run_id.partition("-")
-    if not (boot_id and pid.isdecimal() and ticks.isdecimal()):
+    if not (boot and pid.isdecimal() and ticks.isdecimal()):
         return None
-    return RunId(int(pid), int(ticks), is_here=boot_id == _boot_id())
+    return RunId(int(pid), int(ticks), is_here=boot == boot_id())
 
 
-def _boot_id() -> str:
+def boot_id() -> str:
+    """Return the id of this boot of this machine."""
     return BOOT_ID.read_text(encoding="ascii").strip()
 
 

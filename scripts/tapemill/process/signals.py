@@ -64,6 +64,14 @@ def watch_stop_file(run: str | None) -> None:
         threading.Thread(target=_terminate_at, args=(_marker_path(run),), name="stopping", daemon=True).start()
 
 
+def stop_running_jobs() -> None:
+    """Ask the running jobs of this run to clean up and end. Without the stop file, on a full disk, they finish."""
+    stop_file = _marker_path(liveness.own_run().id)
+    with suppress(OSError):
+        stop_file.parent.mkdir(parents=True, exist_ok=True)
+        stop_file.touch()
+
+
 def install_handlers(executor: Any = None) -> None:
     """Install handlers in Snakemake's main process, once its scheduler exists: SIGTERM and Ctrl-C end the run cleanly.
 
@@ -75,7 +83,6 @@ def install_handlers(executor: Any = None) -> None:
     finish = signal.getsignal(signal.SIGTERM)
     if not callable(finish):
         return
-    stop_file = _marker_path(liveness.own_run().id)
 
     def finish_in_thread(number: int, _frame: FrameType | None) -> None:
         threading.Thread(target=finish, args=(number, None), daemon=True).start()
@@ -90,10 +97,7 @@ def install_handlers(executor: Any = None) -> None:
         _print(
             "Ctrl-C: running jobs clean up and end, no other is started. Once more ends all at once; that is safe too."
         )
-        # Without the stop file, on a full disk, running jobs finish.
-        with suppress(OSError):
-            stop_file.parent.mkdir(parents=True, exist_ok=True)
-            stop_file.touch()
+        stop_running_jobs()
         finish_in_thread(number, frame)
         if hasattr(executor, "cancel_jobs"):
             threading.Thread(target=cancel_submitted, daemon=True).start()

@@ -1,12 +1,11 @@
-"""How a tape was made, for whoever has to trust it: `provenance.json`, an RO-Crate, and the comparison of two tapes.
+"""Provenance of a tape: `provenance.json`, an RO-Crate for archives, and the comparison of two tapes.
 
-`hashing` reads the capture once; `checkout` knows the code, `working` who did which job, `document` puts together what
-records, tables and events say, `sharing` says once what
-scenes have in common, `crate` describes it for archives, and `comparing` tells two tapes apart.
+`model` has the types of the document. `document` builds it from `scene_records` (the records of the scenes),
+`run_history` (jobs, from the events) and `code_version`; `json_layout` formats it. `load` reads it, in older formats
+through `format_2`; `compare` compares two tapes, and `ro_crate` describes one for archives.
 """
 
-from tapemill.capture.checksum import hash_capture
+from .document import Request, TapeFiles, write_provenance
+from .model import FORMAT
 
-from .document import FORMAT, TapeFiles, Wishes, write_provenance
-
-__all__ = ["FORMAT", "TapeFiles", "Wishes", "hash_capture", "write_provenance"]
+__all__ = ["FORMAT", "Request", "TapeFiles", "write_provenance"]

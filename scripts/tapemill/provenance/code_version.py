@@ -1,4 +1,4 @@
-"""Which Tapemill it is: its version, the commit it was taken from, and a hash of the code that makes tapes."""
+"""Version of Tapemill: number, git commit, and a hash of the code that makes tapes."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ from tapemill.media.ffmpeg.version import tapemill_version
 LOG = logging.getLogger("tapemill.provenance")
 
 ROOT = Path(__file__).parents[3]
-# What a tape depends on. Not config/config.yaml, the tables and the lists of models, which everybody changes: what they
-# say is written out.
+# Code that a tape depends on. Not config/config.yaml, the tables and the lists of models, which everybody changes:
+# their values are recorded.
 CODE: Final = ("Snakefile", "rules", "scripts", "config/schemas")
 TIMEOUT_S = 60
 
 
 @dataclass(frozen=True)
-class Checkout:
-    """The state of the code."""
+class CodeVersion:
+    """State of the code."""
 
     version: str
     code_sha256: str
-    """Of all files of `CODE`, with their names: known without git, too."""
+    """Of all files of `CODE`, with their names; does not need git."""
     commit: str | None
-    """None where this is no checkout of git, or git is not there."""
+    """None where this is no git checkout, or git is not installed."""
     changed: tuple[str, ...] | None
-    """Files of `CODE` that are not what the commit says, new ones among them; None without a commit."""
+    """Files of `CODE` that differ from the commit, new ones included; None without a commit."""
 
 
-def examine(root: Path = ROOT) -> Checkout:
-    """Look at the checkout. Nothing is written, no lock taken."""
+def code_version(root: Path = ROOT) -> CodeVersion:
+    """Determine the version of the code in `root`. Nothing is written, no lock taken."""
     commit, changed = _commit(root)
-    return Checkout(tapemill_version(), _code_sha256(root), commit, changed)
+    return CodeVersion(tapemill_version(), _code_sha256(root), commit, changed)
 
 
 def _code_sha256(root: Path) -> str:
@@ -51,8 +51,8 @@ def _code_sha256(root: Path) -> str:
 
 def _code(root: Path) -> Iterator[Path]:
     for name in CODE:
-        place = root / name
-        found = place.rglob("*") if place.is_dir() else [place]
+        path = root / name
+        found = path.rglob("*") if path.is_dir() else [path]
         yield from (path for path in found if path.is_file() and "__pycache__" not in path.parts)
 
 
@@ -69,12 +69,12 @@ def _commit(root: Path) -> tuple[str | None, tuple[str, ...] | None]:
 
 
 def _git(root: Path, *arguments: str) -> str | None:
-    """What git says; None if it cannot."""
-    # Without the lock, so that whoever works with git at this moment is not disturbed.
+    """Output of a git command; None if it fails."""
+    # Without the lock, so that nobody who uses git at this moment is disturbed.
     environment = os.environ | {"GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
     try:
         done = subprocess.run(
-            ["git", "-C", str(root), *arguments],  # noqa: S607  whichever the user has
+            ["git", "-C", str(root), *arguments],  # noqa: S607  the one on the user's path
             env=environment,
             capture_output=True,
             stdin=subprocess.DEVNULL,
@@ -82,6 +82,6 @@ def _git(root: Path, *arguments: str) -> str | None:
             check=True,
         )
     except (OSError, subprocess.SubprocessError) as error:
-        LOG.info("git does not answer for %s: %s", root, error)
+        LOG.info("git gives no information on %s: %s", root, error)
         return None
     return done.stdout.decode("utf-8", "replace")

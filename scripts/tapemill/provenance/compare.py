@@ -1,4 +1,4 @@
-"""Whether two tapes were made in the same way, and where the differences are."""
+"""Comparison of how two tapes were made."""
 
 from __future__ import annotations
 
@@ -8,32 +8,35 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from .load import Known
+from tapemill.storage.typed_json import plain_value, to_plain
 
-# Parts of a provenance. Those that stand first are causes, those that stand last follow from them.
+from .load import LoadedProvenance
+from .model import CaptureInputs, SceneHow
+
+# Parts of `how`. The first ones are causes, the last ones follow from them.
 PARTS: Final = (
-    *("capture", "sheet", "settings", "scenes_of_their_own", "models", "seeds", "programs", "tapemill"),
-    *("language", "scenes", "sound"),
+    *("capture", "sheet", "settings", "scene_overrides", "models", "seeds", "programs", "tapemill"),
+    *("language", "scenes", "audio"),
 )
-# Of another capture these differ anyhow.
-OF_THE_CAPTURE: Final = frozenset({"language", "scenes", "sound"})
+# With different captures these differ anyway.
+OF_THE_CAPTURE: Final = frozenset({"language", "scenes", "audio"})
 CODE: Final = "tapemill.code_sha256"
 NOTHING: Final = "–"
 MOST_SCENES_NAMED: Final = 5
-# Characters of a value that are shown, and of those how many before the first difference.
+# Characters of a value that are shown, and how many of them before the first difference.
 LONGEST, BEFORE = 120, 20
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One thing that is not the same."""
+    """One difference between two tapes."""
 
     what: str
-    """Where it stands: `settings.enhance.sharpen`."""
+    """Name in the document: `settings.enhance.sharpen`."""
     first: str
     second: str
     scenes: tuple[str, ...] = ()
-    """The scenes in which it is so; empty if it is about the whole tape."""
+    """Scenes with this difference; empty if it concerns the whole tape."""
 
     def __str__(self) -> str:
         named = ", ".join(self.scenes[:MOST_SCENES_NAMED])
@@ -44,29 +47,30 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What is known of two tapes."""
+    """Result of a comparison."""
 
     differences: tuple[Difference, ...]
     by_tags_alone: bool
-    """Whether one of them is known by the tags of its file only, which say less."""
+    """Whether one of them is known by the tags of its file only, which have less detail."""
     same_capture: bool
     same_files: bool | None
-    """Whether what came out is byte for byte the same; None if that is not known."""
+    """Whether the results are the same, byte for byte; None if that is not known."""
     other_code: Difference | None = None
-    """The code is not the same, which did not matter: the files are."""
+    """Difference of the code that did not matter, because the files are the same."""
 
 
-def compare(first: Known, second: Known) -> Comparison:
+def compare(first: LoadedProvenance, second: LoadedProvenance) -> Comparison:
     """Compare how two tapes were made; times and places are left out."""
     if first.document is None or second.document is None:
         differences = tuple(_tags(first.tags, second.tags))
         same_capture = first.tags.get("capture") == second.tags.get("capture")
         return Comparison(differences, by_tags_alone=True, same_capture=same_capture, same_files=None)
-    one, other = first.document["how"], second.document["how"]
-    same_capture = one["capture"]["files"] == other["capture"]["files"]
+    one, other = first.document.how, second.document.how
+    same_capture = one.capture.files == other.capture.files
     parts = [part for part in PARTS if same_capture or part not in OF_THE_CAPTURE]
-    found = list(itertools.chain.from_iterable(_of_part(part, one.get(part), other.get(part)) for part in parts))
-    same_files = first.document["results"] == second.document["results"]
+    pairs = ((part, getattr(one, part), getattr(other, part)) for part in parts)
+    found = list(itertools.chain.from_iterable(itertools.starmap(_of_part, pairs)))
+    same_files = first.document.results == second.document.results
     harmless = [each for each in found if each.what == CODE] if same_files else []
     differences = tuple(each for each in found if each not in harmless)
     return Comparison(differences, False, same_capture, same_files, *harmless)
@@ -75,33 +79,32 @@ def compare(first: Known, second: Known) -> Comparison:
 def _of_part(part: str, one: Any, other: Any) -> Iterator[Difference]:
     if part == "scenes":
         yield from _scenes(one, other)
-    elif part == "capture" and one["files"] != other["files"]:
+    elif part == "capture" and one.files != other.files:
         yield Difference("capture", _hashes(one), _hashes(other))
     else:
-        for what, first, second in _leaves(part, one, other):
+        for what, first, second in _leaves(part, plain_value(one), plain_value(other)):
             yield _difference(what, first, second)
 
 
-def _hashes(capture: Mapping[str, Any]) -> str:
-    files = capture["files"]
-    count = f" and {len(files) - 1} more" if files[1:] else ""
-    return f"SHA-256 {files[0]['sha256'][:16]}…{count}"
+def _hashes(capture: CaptureInputs) -> str:
+    count = f" and {len(capture.files) - 1} more" if capture.files[1:] else ""
+    return f"SHA-256 {capture.files[0].sha256[:16]}…{count}"
 
 
-def _scenes(one: Sequence[Mapping[str, Any]], other: Sequence[Mapping[str, Any]]) -> Iterator[Difference]:
-    """What differs in the same way in several scenes is one difference."""
-    borders = [{scene["scene"]: (scene["start_frame"], scene["stop_frame"]) for scene in each} for each in (one, other)]
+def _scenes(one: Sequence[SceneHow], other: Sequence[SceneHow]) -> Iterator[Difference]:
+    """A difference that several scenes share is yielded once."""
+    borders = [{scene.scene: (scene.start_frame, scene.stop_frame) for scene in each} for each in (one, other)]
     if borders[0] != borders[1]:
         moved = sorted({name for name, _ in borders[0].items() ^ borders[1].items()})
         first, second = (_frames(each.get(moved[0])) for each in borders)
         yield Difference("frames", first, second, tuple(moved))
-    others = {scene["scene"]: scene for scene in other}
+    others = {scene.scene: scene for scene in other}
     found: dict[tuple[str, str, str], list[str]] = {}
     for scene in one:
-        if borders[0][scene["scene"]] == borders[1].get(scene["scene"]):
-            for what, first, second in _leaves("", scene, others[scene["scene"]]):
+        if borders[0][scene.scene] == borders[1].get(scene.scene):
+            for what, first, second in _leaves("", to_plain(scene), to_plain(others[scene.scene])):
                 each = _difference(what, first, second)
-                found.setdefault((each.what, each.first, each.second), []).append(scene["scene"])
+                found.setdefault((each.what, each.first, each.second), []).append(scene.scene)
     for (what, first_text, second_text), names in found.items():
         yield Difference(what, first_text, second_text, tuple(names))
 
@@ -111,29 +114,29 @@ def _frames(span: tuple[int, int] | None) -> str:
 
 
 def _leaves(what: str, one: Any, other: Any) -> Iterator[tuple[str, Any, Any]]:
-    """Where two JSON values differ, as deep as possible."""
+    """Differences of two JSON values, as deep as possible: name, first and second value."""
     if isinstance(one, Mapping) and isinstance(other, Mapping):
         for key in [*one, *(key for key in other if key not in one)]:
             yield from _leaves(f"{what}.{key}" if what else key, one.get(key, NOTHING), other.get(key, NOTHING))
     elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
-        for place, (left, right) in enumerate(zip(one, other, strict=True), 1):
-            yield from _leaves(f"{what} {place}" if len(one) > 1 else what, left, right)
+        for number, (left, right) in enumerate(zip(one, other, strict=True), 1):
+            yield from _leaves(f"{what} {number}" if len(one) > 1 else what, left, right)
     elif one != other:
         yield what, one, other
 
 
 def _difference(what: str, first: Any, second: Any) -> Difference:
     if "command" in what and isinstance(first, str) and isinstance(second, str):
-        first, second = _words_that_differ(first, second)
+        first, second = _different_arguments(first, second)
     return Difference(what, *_shortened(_text(first), _text(second)))
 
 
 def _shortened(first: str, second: str) -> tuple[str, str]:
-    """Of long texts, a chain of filters for instance, the part from shortly before the first difference on."""
+    """Long texts, a chain of filters for instance, from shortly before the first difference on."""
     if max(len(first), len(second)) <= LONGEST:
         return first, second
     pairs = enumerate(zip(first, second, strict=False))
-    differs = next((place for place, (left, right) in pairs if left != right), min(len(first), len(second)))
+    differs = next((position for position, (left, right) in pairs if left != right), min(len(first), len(second)))
     start = max(0, differs - BEFORE)
     return _part_of(first, start), _part_of(second, start)
 
@@ -143,8 +146,8 @@ def _part_of(text: str, start: int) -> str:
     return ("…" if start else "") + text[start:stop] + ("…" if text[stop:] else "")
 
 
-def _words_that_differ(first: str, second: str) -> tuple[str, str]:
-    """Of two command lines the arguments that are not the same."""
+def _different_arguments(first: str, second: str) -> tuple[str, str]:
+    """Arguments of two command lines that are not the same."""
     one, other = shlex.split(first), shlex.split(second)
     if len(one) != len(other):
         left, right = [word for word in one if word not in other], [word for word in other if word not in one]

@@ -1,7 +1,7 @@
-"""`provenance.json`: how a tape was made (provenance.schema.yaml).
+"""Builder of `provenance.json`: how a tape was made, from the records of its parts, the settings and the events.
 
-Its parts `how` and `results` are the same for two runs with the same inputs, wherever and whenever they were; times are
-in `run`, places in `places`. No part names a person or a folder outside the working folder.
+The parts `how` and `results` are the same for two runs with the same inputs, at any time and place; times are in `run`,
+paths in `places`. No part names a person or a folder outside the working folder.
 """
 
 from __future__ import annotations
@@ -9,247 +9,81 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
+from tapemill.core.errors import InputError
+from tapemill.core.result_paths import TapePaths
 from tapemill.media.capture_info import Capture
-from tapemill.media.ffmpeg.version import package_version
 from tapemill.media.probe import open_media
 from tapemill.models import ModelFile
-from tapemill.storage import atomic, fingerprint, job_records
+from tapemill.records import job_records, tape_tags
+from tapemill.records.capture import CaptureHashes
+from tapemill.storage import atomic, fingerprint
+from tapemill.storage.typed_json import read_record
 
-from . import code_version, run_history, sharing
-from .code_version import ROOT
+from . import run_history, scene_records
+from .code_version import ROOT, CodeVersion, code_version
+from .json_layout import format_json
+from .model import (
+    CaptureFile,
+    CaptureInputs,
+    Checkout,
+    How,
+    Places,
+    Provenance,
+    ResultFile,
+    Run,
+    RunSettings,
+    SceneOverride,
+    Settings,
+    SheetRow,
+    TapemillVersion,
+)
 from .ro_crate import crate
-
-FORMAT: Final = 2
-# silero-vad's wheel brings several; this is what it loads when it is asked for its detector (6.2.3).
-DETECTOR: Final = "silero_vad.jit"
-OF_THE_RUN: Final = ("on_scene_failure", "lanes", "disk")
-
-
-@dataclass(frozen=True)
-class TapeFiles:
-    """What was made of a tape."""
-
-    folder: Path
-    """Where it all lies, records of the parts too."""
-    tape: Path
-    subtitles: Sequence[Path]
-    capture_hash: Path
-    """What `hash_capture` wrote."""
-
-    @property
-    def results(self) -> list[Path]:
-        """What is kept and shown."""
-        return [self.tape, *self.subtitles]
-
-
-@dataclass(frozen=True)
-class Wishes:
-    """What the sheet, the tables and the config say of a tape."""
-
-    row: Mapping[str, str]
-    settings: Mapping[str, Mapping[str, Any]]
-    """The sections of the config that the tape was made with, their chain written out."""
-    overrides: Sequence[Mapping[str, Any]]
-    recipes: Mapping[str, int]
-    language: str | None
-    """Spoken on the tape, as the sheet says or as was voted."""
-    speech_model: ModelFile
-    config: Mapping[str, Any]
-    """The whole config, for what says where and when."""
-
-
-def describe(made: TapeFiles, wishes: Wishes, scenes: Mapping[str, Sequence[int]]) -> dict[str, Any]:
-    """All of it, as JSON values. `scenes` are frame ranges of the capture by name. Raises InputError, ToolKilled."""
-    folder, row = made.folder, wishes.row
-    tags = _tags(made.tape)
-    state = code_version.examine()
-    capture = Capture.read(folder / "capture.json")
-    found = [_scene(folder, scene, frames) for scene, frames in scenes.items()]
-    how = {
-        "capture": {
-            "kind": capture.kind,
-            "files": [_without_name(file) for file in _hashes(made)],
-            "facts": _facts(capture),
-        },
-        "sheet": _sheet(row),
-        "settings": {name: job_records.without_paths(wishes.settings[name]) for name in job_records.SECTIONS},
-        "scenes_of_their_own": [job_records.without_paths(override) for override in wishes.overrides],
-        "language": wishes.language,
-        "models": _models(folder, scenes, wishes.speech_model),
-        "seeds": _seeds(wishes.settings, found),
-        "programs": {**job_records.programs_used(folder, scenes), **_of_the_mux(tags)},
-        "tapemill": {"version": state.version, "code_sha256": state.code_sha256, "recipes": dict(wishes.recipes)},
-        "sound": {key: value for key, value in job_records.audio_record(folder).items() if key != "programs"},
-        "scenes": found,
-    }
-    work = run_history.to_plain(run_history.works(row["tape"], list(scenes)), list(scenes))
-    # Without events the tape's own time is all that is known.
-    work["ended"] = work["ended"] or _time_of(made.tape)
-    document = {
-        "format": FORMAT,
-        "tape": row["tape"],
-        "how": how,
-        "results": [_result(path, row["tape"]) for path in made.results],
-        "tags": tags,
-        "run": {
-            **work,
-            "machine": run_history.machine(),
-            "environment": run_history.environment(),
-            "checkout": {"commit": state.commit, "changed": state.changed and list(state.changed)},
-            "settings": {name: wishes.config[name] for name in OF_THE_RUN},
-        },
-        "places": {
-            "source": _portable(Path(row["source"])),
-            "capture": [file["name"] for file in _hashes(made)],
-            "results": [path.name for path in made.results],
-            "ffmpeg": _portable(Path(wishes.config["ffmpeg"])) if wishes.config["ffmpeg"] else None,
-        },
-    }
-    return sharing.shared(_anonymous(document))
-
-
-def _tags(tape: Path) -> dict[str, str]:
-    """What the tape's file says of itself."""
-    with open_media(tape) as container:
-        return job_records.tags_of(container.metadata)
-
-
-def _time_of(path: Path) -> str:
-    return datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat(timespec="milliseconds")
-
-
-def _hashes(made: TapeFiles) -> list[dict[str, Any]]:
-    return list(job_records.read(made.capture_hash)["files"])
-
-
-def _without_name(file: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in file.items() if key != "name"}
-
-
-def _facts(capture: Capture) -> dict[str, Any]:
-    facts = capture.to_plain()
-    for take in facts["takes"]:
-        del take["file"]
-    return facts
-
-
-def _sheet(row: Mapping[str, str]) -> dict[str, str]:
-    said = {key: row[key] for key in ("title", "date", "language", "field_order", "aspect")}
-    # Where the sheet gives no title, the tape's id stands in.
-    return said | ({"title": ""} if row["title"] == row["tape"] else {})
-
-
-def _scene(folder: Path, scene: str, frames: Sequence[int]) -> dict[str, Any]:
-    picture = {key: value for key, value in job_records.clip_record(folder, scene).items() if key != "programs"}
-    picture["cut_with"] = {key: value for key, value in picture.get("cut_with", {}).items() if key != "ffmpeg"}
-    found = {
-        "scene": scene,
-        "start_frame": frames[0],
-        "stop_frame": frames[1],
-        "picture": job_records.without_paths(picture),
-        "words": _words(folder, scene, "subtitles"),
-    }
-    translated = _words(folder, scene, "translated")
-    return found | ({"translation": translated} if translated else {})
-
-
-def _words(folder: Path, scene: str, kind: str) -> dict[str, Any]:
-    """How the subtitles of a scene came about; not what they say, which has files of its own."""
-    srt = folder / kind / f"{scene}.srt"
-    record = job_records.subtitle_record(folder, scene, translated=kind == "translated")
-    if not record or not srt.is_file():
-        return {}
-    made_from = record.get("made_from", {})
-    kept = {key: made_from[key] for key in ("audio_sha256", "model_sha256", "task", "language") if key in made_from}
-    kept |= {key: record[key] for key in ("lowered", "left_empty") if key in record}
-    found = fingerprint.sha256(srt)
-    return {**kept, "srt_sha256": found, "corrected_by_hand": found != record.get("srt_sha256")}
-
-
-def _models(folder: Path, scenes: Mapping[str, Any], speech: ModelFile) -> list[dict[str, str]]:
-    """Every model that the records name, once."""
-    used: set[tuple[str, str, str]] = set()
-    versions: set[str] = set()
-    for scene in scenes:
-        for network in job_records.clip_record(folder, scene).get("networks", ()):
-            used.add(("picture", Path(network["model"]).name, network["sha256"]))
-        for translated in (False, True):
-            words = job_records.subtitle_record(folder, scene, translated=translated)
-            heard = words.get("made_from", {})
-            versions |= {heard["versions"]["silero-vad"]} if "versions" in heard else set()
-            if less := words.get("lowered"):
-                used.add(("words", less["model"], less["model_sha256"]))
-            elif "model_sha256" in heard:
-                name = speech.path.stem if heard["model_sha256"] == speech.sha256 else "unknown"
-                used.add(("words", name, heard["model_sha256"]))
-    if versions == {package_version("silero-vad")}:
-        used |= {("speech detection", DETECTOR, fingerprint.sha256(path)) for path in _detector()}
-    return [{"used_for": what, "name": name, "sha256": sha256} for what, name, sha256 in sorted(used)]
-
-
-def _detector() -> list[Path]:
-    listed = metadata.files("silero-vad") or []
-    return [Path(str(file.locate())) for file in listed if file.name == DETECTOR]
-
-
-def _seeds(settings: Mapping[str, Mapping[str, Any]], scenes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Where random numbers begin. That of the grain filter stands in its command."""
-    networks = {
-        network["seed"] for scene in scenes for network in scene["picture"].get("networks", ()) if "seed" in network
-    }
-    return {"words": settings["subtitles"]["seed"], "networks": sorted(networks)}
-
-
-def _of_the_mux(tags: Mapping[str, str]) -> dict[str, Any]:
-    programs = job_records.from_text(tags.get("programs", ""))
-    return {"tape": programs["tape"]} if "tape" in programs else {}
-
-
-def _result(path: Path, tape: str) -> dict[str, Any]:
-    return {
-        "kind": path.name.removeprefix(f"{tape}."),
-        "size_bytes": path.stat().st_size,
-        "sha256": fingerprint.sha256(path),
-    }
-
-
-def _portable(path: Path) -> str:
-    """Relative to the working folder; of what lies elsewhere the name alone."""
-    inside = path if not path.is_absolute() else _inside(path)
-    return path.name if inside is None or ".." in inside.parts else inside.as_posix()
-
-
-def _inside(path: Path) -> Path | None:
-    base = Path.cwd()
-    return path.relative_to(base) if path.is_relative_to(base) else None
-
-
-def _anonymous(value: Any) -> Any:
-    """A copy without the working folder and the home of whoever works here, where messages of errors name them."""
-    if isinstance(value, Mapping):
-        return {key: _anonymous(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_anonymous(each) for each in value]
-    if isinstance(value, str):
-        for folder, name in ((Path.cwd(), ""), (Path.home(), "~/")):
-            # Whoever has no home of his own has "/".
-            value = value.replace(f"{folder}/", name) if folder != Path("/") else value
-    return value
-
 
 LOG = logging.getLogger("tapemill.provenance")
 
 
+@dataclass(frozen=True)
+class TapeFiles:
+    """Files of a finished tape."""
+
+    folder: Path
+    """Folder with all of them, including the records of the parts."""
+    tape: Path
+    subtitles: Sequence[Path]
+    capture_hash: Path
+    """Output of `hash_capture`."""
+
+    @property
+    def results(self) -> list[Path]:
+        """Output files, the tape first."""
+        return [self.tape, *self.subtitles]
+
+
+@dataclass(frozen=True)
+class Request:
+    """Settings of a tape, from the sheet, the tables and the config."""
+
+    row: Mapping[str, str]
+    settings: Mapping[str, Mapping[str, Any]]
+    """Sections of the config that the tape was made with, with their full chain."""
+    overrides: Sequence[Mapping[str, Any]]
+    recipes: Mapping[str, int]
+    language: str | None
+    """Spoken on the tape, from the sheet or the vote."""
+    speech_model: ModelFile
+    config: Mapping[str, Any]
+    """The whole config, for the settings that never change a tape."""
+
+
 def write_provenance(
     *,
-    made: TapeFiles,
-    wishes: Wishes,
+    files: TapeFiles,
+    request: Request,
     scenes: Mapping[str, Sequence[int]],
     target: Path,
     metadata: Path,
@@ -260,12 +94,147 @@ def write_provenance(
     `scenes` are frame ranges of the capture by name, in order. An archive that takes the folder has to find the
     workflow in it, hence the copy (`workflow`). Raises InputError for a tape or a record that cannot be read.
     """
-    document = describe(made, wishes, scenes)
+    document = build_document(files, request, scenes)
     with atomic.staged(workflow) as partial:
         shutil.copyfile(ROOT / "Snakefile", partial)
-    atomic.write_json(metadata, crate(document, folder=made.folder, workflow=workflow.name))
-    atomic.write_text(target, sharing.text(document))
-    changed = document["run"]["checkout"]["changed"]
+    atomic.write_json(metadata, crate(document, folder=files.folder, workflow=workflow.name))
+    atomic.write_text(target, format_json(document.to_plain()))
+    changed = document.run.checkout.changed
     if changed:
         LOG.info("made with code that is in no commit: %s", ", ".join(changed[:5]) + (", …" if changed[5:] else ""))
-    LOG.info("%d scenes, %d models: %s", len(scenes), len(document["how"]["models"]), target)
+    LOG.info("%d scenes, %d models: %s", len(scenes), len(document.how.models), target)
+
+
+def build_document(files: TapeFiles, request: Request, scenes: Mapping[str, Sequence[int]]) -> Provenance:
+    """Build the provenance. `scenes` are frame ranges of the capture by name. Raises InputError, ToolKilled."""
+    tags = _tags(files.tape)
+    version = code_version()
+    hashes = _hashes(files)
+    document = Provenance(
+        format=3,
+        tape=request.row["tape"],
+        how=_how(files, request, scenes, hashes, version, tags),
+        results=tuple(_result(path, request.row["tape"]) for path in files.results),
+        tags=tags,
+        run=_run(files, request, list(scenes), version),
+        places=Places(
+            source=_portable(Path(request.row["source"])),
+            capture=tuple(file.name for file in hashes.files),
+            results=tuple(path.name for path in files.results),
+            ffmpeg=_portable(Path(request.config["ffmpeg"])) if request.config["ffmpeg"] else None,
+        ),
+    )
+    return Provenance.from_plain(_anonymous(document.to_plain()))
+
+
+def _how(
+    files: TapeFiles,
+    request: Request,
+    scenes: Mapping[str, Sequence[int]],
+    hashes: CaptureHashes,
+    version: CodeVersion,
+    tags: Mapping[str, str],
+) -> How:
+    folder, settings = files.folder, request.settings
+    capture = Capture.read(TapePaths(folder).capture_record)
+    entries = tuple(scene_records.scene_how(folder, scene, frames) for scene, frames in scenes.items())
+    audio = job_records.audio_record(folder)
+    return How(
+        capture=CaptureInputs(
+            kind=capture.kind,
+            files=tuple(CaptureFile(file.size_bytes, file.fingerprint, file.sha256) for file in hashes.files),
+            facts=_facts(capture),
+        ),
+        sheet=_sheet(request.row),
+        settings=Settings(**{name: tape_tags.without_paths(settings[name]) for name in tape_tags.SECTIONS}),
+        scene_overrides=tuple(SceneOverride.from_plain(tape_tags.without_paths(row)) for row in request.overrides),
+        language=request.language,
+        models=scene_records.used_models(folder, scenes, request.speech_model),
+        seeds=scene_records.seeds(settings, entries),
+        programs=_programs(folder, scenes, tags),
+        tapemill=TapemillVersion(version.version, version.code_sha256, dict(request.recipes)),
+        audio=replace(audio, programs={}) if audio else None,
+        scenes=entries,
+    )
+
+
+def _run(files: TapeFiles, request: Request, scenes: Sequence[str], version: CodeVersion) -> Run:
+    jobs = run_history.job_runs(request.row["tape"], scenes)
+    started, ended = run_history.span(jobs.values()) or (None, None)
+    return Run(
+        started=started,
+        # Without events the tape's own time is all that is known.
+        ended=ended or _time_of(files.tape),
+        jobs={rule: job for (rule, scene), job in jobs.items() if not scene},
+        scenes=run_history.by_scene(jobs, scenes),
+        machine=run_history.machine(),
+        environment=run_history.environment(),
+        checkout=Checkout(version.commit, version.changed),
+        settings=RunSettings(**{name: request.config[name] for name in ("on_scene_failure", "lanes", "disk")}),
+    )
+
+
+def _tags(tape: Path) -> dict[str, str]:
+    """Tapemill's tags of the tape's file."""
+    with open_media(tape) as container:
+        return tape_tags.tags_of(container.metadata)
+
+
+def _time_of(path: Path) -> str:
+    return datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat(timespec="milliseconds")
+
+
+def _hashes(files: TapeFiles) -> CaptureHashes:
+    remedy = "delete it, and the workflow makes it again"
+    return read_record(CaptureHashes, files.capture_hash, error=InputError, remedy=remedy)
+
+
+def _facts(capture: Capture) -> dict[str, Any]:
+    facts = capture.to_plain()
+    for take in facts["takes"]:
+        del take["file"]
+    return facts
+
+
+def _sheet(row: Mapping[str, str]) -> SheetRow:
+    sheet = SheetRow(**{key: row[key] for key in ("title", "date", "language", "field_order", "aspect")})
+    # Where the sheet gives no title, the tape's id stands in.
+    return replace(sheet, title="") if row["title"] == row["tape"] else sheet
+
+
+def _programs(
+    folder: Path, scenes: Mapping[str, Any], tags: Mapping[str, str]
+) -> dict[str, dict[str, tuple[str, ...]]]:
+    """Programs by stage: of the records, and of the muxer, which only the tape's tags name."""
+    used = job_records.programs_used(folder, scenes)
+    muxer = tape_tags.parse_programs(tags.get("programs", "")).get("tape")
+    used |= {"tape": muxer} if muxer else {}
+    return {stage: {name: tuple(each) for name, each in programs.items()} for stage, programs in used.items()}
+
+
+def _result(path: Path, tape: str) -> ResultFile:
+    return ResultFile(path.name.removeprefix(f"{tape}."), path.stat().st_size, fingerprint.sha256(path))
+
+
+def _portable(path: Path) -> str:
+    """Path relative to the working folder; of a file elsewhere the name alone."""
+    inside = path if not path.is_absolute() else _inside(path)
+    return path.name if inside is None or ".." in inside.parts else inside.as_posix()
+
+
+def _inside(path: Path) -> Path | None:
+    base = Path.cwd()
+    return path.relative_to(base) if path.is_relative_to(base) else None
+
+
+def _anonymous(value: Any) -> Any:
+    """Copy JSON values without the working folder and the user's home, where messages of errors name them."""
+    if isinstance(value, Mapping):
+        return {key: _anonymous(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_anonymous(each) for each in value]
+    if isinstance(value, str):
+        for folder, name in ((Path.cwd(), ""), (Path.home(), "~/")):
+            # A user without a home has "/".
+            value = value.replace(f"{folder}/", name) if folder != Path("/") else value
+    return value

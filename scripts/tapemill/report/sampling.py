@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
@@ -23,7 +23,9 @@ from tapemill.enhance import OutputFormat
 from tapemill.enhance.output_format import source_colour
 from tapemill.media.capture_info import SourceFileInfo, VideoInfo
 from tapemill.media.colour import Colour
-from tapemill.storage import atomic, job_records, untrusted_text
+from tapemill.records import job_records
+from tapemill.records.clip import ClipRecord, Crop
+from tapemill.storage import atomic, untrusted_text
 
 from . import quality_metrics
 from .frames import CaptureReader, TapeReader, grey
@@ -135,13 +137,13 @@ class _Sampler:
         if after is None or file is None or frames is None:
             LOG.warning("frame %d cannot be decoded and is omitted", frame)
             return _Sample(frame, name)
-        record = job_records.read(self._records / f"{name}.json")
-        crop = record.get("crop")
-        order = record.get("field_order", self._facts.picture.field_order)
+        record = job_records.read(ClipRecord, self._records / f"{name}.json")
+        crop = record.crop if record else None
+        order = record.field_order if record else self._facts.picture.field_order
         plain = _cropped(file.deinterlaced(frames, order), crop)
         before = _resized(plain, after.shape[1], after.shape[0])
         interlaced = _cropped(file.upright(grey(frames[1])), crop)
-        top = (crop or {}).get("top", 0)
+        top = crop.top if crop else 0
         first_line = (int(order == "bff") + top) % 2
         found = _measures(plain, before, after, interlaced, first_line=first_line)
         return _Sample(frame, name, (_at_page_size(before), _at_page_size(after)), found)
@@ -195,11 +197,10 @@ def _thumbnails(tape: TapeReader, facts: SampledTape) -> Iterator[tuple[str, str
             yield facts.scenes[index], _webp(_resized(image, THUMBNAIL_WIDTH, height), THUMBNAIL_QUALITY)
 
 
-def _cropped(image: np.ndarray, crop: Mapping[str, int] | None) -> np.ndarray:
+def _cropped(image: np.ndarray, crop: Crop | None) -> np.ndarray:
     if not crop:
         return image
-    top, left = crop["top"], crop["left"]
-    return np.ascontiguousarray(image[top : top + crop["height"], left : left + crop["width"]])
+    return np.ascontiguousarray(image[crop.top : crop.top + crop.height, crop.left : crop.left + crop.width])
 
 
 def _at_page_size(image: np.ndarray) -> np.ndarray:

@@ -8,12 +8,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from tapemill.core.errors import SceneError
 from tapemill.core.timing import FrameRange, milliseconds
-from tapemill.storage.job_records import read as read_record
-from tapemill.subtitles.segments import Segment
+from tapemill.records import job_records
+from tapemill.records.speech import Segment
+from tapemill.records.subtitles import SubtitleRecord
 from tapemill.subtitles.srt import Cue, read_srt
 
 LOG = logging.getLogger("tapemill.report")
@@ -75,15 +76,15 @@ def review_subtitles(*, srt: Path, records: Path, scenes: Mapping[str, FrameRang
     by_hand: list[str] = []
     by_scene = _by_scene(_cues(srt), scenes, rate)
     for name, span in scenes.items():
-        record = read_record(records / f"{name}.json")
+        record = job_records.read(SubtitleRecord, records / f"{name}.json") or SubtitleRecord()
         start_ms = milliseconds(span.start_s(rate))
-        if "note" in record:
+        if record.note:
             by_hand.append(name)
-        segments = [] if "note" in record else list(_segments(record, start_ms))
+        segments = [] if record.note else list(_segments(record, start_ms))
         cues += [_reviewed(cue, name, segments) for cue in by_scene.get(name, ())]
-        for removed in record.get("removed", ()):
-            start_s = (start_ms + removed["start_ms"]) / 1000
-            dropped.append(DroppedSegment(start_s, name, str(removed["text"]), str(removed["reason"])))
+        for removed in record.removed or ():
+            start_s = (start_ms + removed.start_ms) / 1000
+            dropped.append(DroppedSegment(start_s, name, removed.text, removed.reason))
     return SubtitleReview(tuple(cues), tuple(dropped), tuple(by_hand))
 
 
@@ -115,10 +116,9 @@ def _reviewed(cue: Cue, scene: str, segments: Sequence[tuple[int, int, float]]) 
     return ReviewedCue(cue.start_ms / 1000, cue.stop_ms / 1000, scene, cue.text, mean)
 
 
-def _segments(record: Mapping[str, Any], start_ms: int) -> Iterator[tuple[int, int, float]]:
+def _segments(record: SubtitleRecord, start_ms: int) -> Iterator[tuple[int, int, float]]:
     """Segments of a record as start and end on the tape in milliseconds, and confidence."""
-    for values in record.get("heard", {}).get("segments", ()):
-        segment = Segment.from_plain(values)
+    for segment in record.heard.segments if record.heard else ():
         yield start_ms + segment.start_ms, start_ms + segment.stop_ms, confidence(segment)
 
 

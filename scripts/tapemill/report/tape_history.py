@@ -13,17 +13,17 @@ from pathlib import Path
 from typing import Final
 
 from tapemill import events
-from tapemill.core.job_warnings import clip_warnings, subtitle_warnings
 from tapemill.core.result_paths import TapePaths
 from tapemill.core.rule_catalog import OTHER, STAGES, stage_of
 from tapemill.core.timing import FrameRange
 from tapemill.events import attempts as history
 from tapemill.events.attempts import Attempt
 from tapemill.events.run_outcome import REPLACED_TEXT
-from tapemill.storage import job_records
+from tapemill.records import job_records
+from tapemill.records.subtitles import SubtitleRecord
 
 FAILED: Final = ("failed", "lost")
-LOWERED: Final = "done with less memory than it should have had"
+LOWERED: Final = "downgraded for lack of memory"
 NOTICES: Final[Mapping[str, str]] = {str(kind): what for kind, what in REPLACED_TEXT.items()} | {"lowered": LOWERED}
 
 
@@ -153,16 +153,16 @@ def seconds_of(attempt: Attempt) -> float:
 
 
 def _scene_deviations(tape: Path, scene: str) -> Iterator[Deviation]:
-    clip = job_records.clip_record(tape, scene)
-    yield from (Deviation(scene, each.kind, each.reason) for each in clip_warnings(clip))
+    if clip := job_records.clip_record(tape, scene):
+        yield from (Deviation(scene, each.kind, each.reason) for each in clip.warnings())
     for translated in (False, True):
         yield from _subtitle_deviations(TapePaths(tape).subtitles(scene, translated=translated))
 
 
 def _subtitle_deviations(cues: Path) -> Iterator[Deviation]:
-    record = job_records.read(cues.with_suffix(".json"))
+    record = job_records.read(SubtitleRecord, cues.with_suffix(".json"))
     # Cues written by hand since then cancel the failure.
     is_filled = cues.exists() and cues.stat().st_size > 0
-    for each in subtitle_warnings(record):
+    for each in record.warnings() if record else ():
         if not (each.kind == "empty" and is_filled):
             yield Deviation(cues.stem, each.kind, each.reason)

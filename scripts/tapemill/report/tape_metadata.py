@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from tapemill.core.errors import InputError
 from tapemill.media.probe import open_media
-from tapemill.storage import job_records, untrusted_text
+from tapemill.provenance.load import read_document
+from tapemill.provenance.model import Provenance
+from tapemill.records import tape_tags
 
 # A capture that is a folder of scenes may have a thousand.
 MOST_FILES: Final = 3
@@ -35,7 +36,7 @@ def read_tape_metadata(tape: Path) -> TapeMetadata:
     with open_media(tape) as container:
         tags = {name: str(value) for name, value in container.metadata.items()}
         width = container.streams.video[0].width
-    rows = tuple((name.replace("_", " "), value) for name, value in sorted(job_records.tags_of(tags).items()))
+    rows = tuple((name.replace("_", " "), value) for name, value in sorted(tape_tags.tags_of(tags).items()))
     return TapeMetadata(tags.get("title") or tape.stem, tags.get("date", ""), width, rows)
 
 
@@ -46,32 +47,26 @@ def build_info(metadata: TapeMetadata, provenance: Path | None) -> list[Row]:
     """
     if provenance is None:
         return list(metadata.tags)
-    remedy = "delete it, and the workflow makes it again"
-    return list(_provenance_rows(untrusted_text.read_json(provenance, error=InputError, remedy=remedy)))
+    return list(_provenance_rows(read_document(provenance)))
 
 
-def _provenance_rows(document: Mapping[str, Any]) -> Iterator[Row]:
-    """Rows from a provenance document (config/schemas/provenance.schema.yaml), as far as its keys exist."""
-    how, run = document.get("how", {}), document.get("run", {})
-    for file in document.get("results", ())[:MOST_FILES]:
-        yield f"{file['kind']}, SHA-256", file["sha256"]
-    captured = how.get("capture", {}).get("files", ())
-    for file in captured[:MOST_FILES]:
-        yield "capture, SHA-256", file["sha256"]
-    if len(captured) > MOST_FILES:
-        yield "", f"and {len(captured) - MOST_FILES} more"
-    for model in how.get("models", ()):
-        yield f"model for {model['used_for']}", f"{model['name']} {model['sha256']}"
-    for what, programs in sorted(how.get("programs", {}).items()):
-        yield what, ", ".join(f"{name} {' and '.join(versions)}" for name, versions in sorted(programs.items()))
-    code = how.get("tapemill", {})
-    if code:
-        yield "Tapemill", f"{code['version']}, code {code['code_sha256']}"
-        yield "recipes", ", ".join(f"{stage} {number}" for stage, number in code["recipes"].items())
-    checkout = run.get("checkout", {})
-    if checkout.get("commit"):
-        changed = checkout.get("changed") or ()
-        yield "commit", checkout["commit"] + (f", and {len(changed)} changed files" if changed else "")
-    machine = run.get("machine", {})
-    if machine:
-        yield "machine", ", ".join(filter(None, (machine["processor"], machine["architecture"], machine["system"])))
+def _provenance_rows(document: Provenance) -> Iterator[Row]:
+    how, run = document.how, document.run
+    for result in document.results[:MOST_FILES]:
+        yield f"{result.kind}, SHA-256", result.sha256
+    files = how.capture.files
+    for file in files[:MOST_FILES]:
+        yield "capture, SHA-256", file.sha256
+    if len(files) > MOST_FILES:
+        yield "", f"and {len(files) - MOST_FILES} more"
+    for model in how.models:
+        yield f"model for {model.used_for}", f"{model.name} {model.sha256}"
+    for stage, programs in sorted(how.programs.items()):
+        yield stage, ", ".join(f"{name} {' and '.join(versions)}" for name, versions in sorted(programs.items()))
+    yield "Tapemill", f"{how.tapemill.version}, code {how.tapemill.code_sha256}"
+    yield "recipes", ", ".join(f"{stage} {number}" for stage, number in how.tapemill.recipes.items())
+    if run.checkout.commit:
+        changed = run.checkout.changed or ()
+        yield "commit", run.checkout.commit + (f", and {len(changed)} changed files" if changed else "")
+    machine = run.machine
+    yield "machine", ", ".join(filter(None, (machine.processor, machine.architecture, machine.system)))

@@ -7,7 +7,7 @@ import socket
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from collections.abc import Set as AbstractSet
 from typing import Any
 
@@ -29,7 +29,11 @@ METRICS_INTERVAL_S = 15.0
 _metrics: _MetricsWriter | None = None
 
 
-def start_event_publishing(workflow: Any) -> None:
+ExpectedSeconds = Callable[[str, str, str], float | None]
+"""Expected seconds of a job by rule, tape and scene; None if unknown."""
+
+
+def start_event_publishing(workflow: Any, expected_s: ExpectedSeconds = lambda *_: None) -> None:
     """Start the event log, the metrics and the crash report of a run, before its first job."""
     global _metrics  # noqa: PLW0603  a process is the main process of one run
     run = liveness.own_run()
@@ -43,9 +47,9 @@ def start_event_publishing(workflow: Any) -> None:
         cores=workflow.cores,
         retries=workflow.execution_settings.retries,
         lanes=declared_lanes(workflow.scheduler),
-        **_job_counts(logs),
+        **_job_counts(logs, expected_s),
     )
-    _publish_plan_changes(workflow.dag, logs)
+    _publish_plan_changes(workflow.dag, logs, expected_s)
     _metrics = _MetricsWriter(name)
     _metrics.start()
     crash_report.arm(_metrics.write_last)
@@ -77,10 +81,10 @@ def declared_lanes(scheduler: Any) -> list[dict[str, Any]]:
     ]
 
 
-def _publish_plan_changes(dag: Any, logs: AbstractSet[str]) -> None:
+def _publish_plan_changes(dag: Any, logs: AbstractSet[str], expected_s: ExpectedSeconds) -> None:
     """Emit the planned jobs whenever they change: a checkpoint is done, or a tape enters or leaves the queue."""
     published = logs
-    kept: set[str] = set()
+    departed: set[str] = set()
     """Jobs that left the plan and still belong to the run."""
     before: set[str] = set()
 
@@ -90,26 +94,36 @@ def _publish_plan_changes(dag: Any, logs: AbstractSet[str]) -> None:
             before = planned_logs(dag)
         else:
             # A checkpoint that no job depends on any more leaves the plan.
-            kept.update(str(job.log[0]) for job in dag.finished_jobs if job.log)
+            departed.update(str(job.log[0]) for job in dag.finished_jobs if job.log)
 
     def publish(change: PlanChange) -> None:
         nonlocal published
         if change == "queue":
-            kept.update(before - planned_logs(dag))
-        if (jobs := kept | planned_logs(dag)) != published:
+            departed.update(before - planned_logs(dag))
+        if (jobs := departed | planned_logs(dag)) != published:
             published = jobs
-            events.emit("jobs_planned", **_job_counts(jobs))
+            events.emit("jobs_planned", **_job_counts(jobs, expected_s))
 
     observe_plan(dag, remember, publish)
 
 
-def _job_counts(logs: Iterable[str]) -> dict[str, Any]:
-    """Fields of an event: numbers of jobs by rule (`jobs`), and by tape and rule (`tapes`)."""
+def _job_counts(logs: Iterable[str], expected_s: ExpectedSeconds) -> dict[str, Any]:
+    """Fields of an event: numbers of jobs by rule (`jobs`), and by tape and rule (`tapes`), and their expected time.
+
+    `expected_s` has the sum of all jobs of a tape and rule, if it is known of each of them.
+    """
     names = sorted(names_of_log(log) for log in logs)
     tapes: dict[str, Counter[str]] = {}
-    for rule, tape, _ in names:
+    seconds: dict[str, dict[str, float | None]] = {}
+    for rule, tape, scene in names:
         tapes.setdefault(tape, Counter())[rule] += 1
-    return {"jobs": Counter(rule for rule, _, _ in names), "tapes": tapes}
+        so_far, own = seconds.setdefault(tape, {}).get(rule, 0.0), expected_s(rule, tape, scene)
+        seconds[tape][rule] = None if so_far is None or own is None else so_far + own
+    known = {
+        tape: {rule: round(total, 1) for rule, total in rules.items() if total is not None}
+        for tape, rules in seconds.items()
+    }
+    return {"jobs": Counter(rule for rule, _, _ in names), "tapes": tapes, "expected_s": known}
 
 
 class _MetricsWriter(threading.Thread):

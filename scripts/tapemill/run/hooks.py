@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,7 +14,7 @@ from tapemill.core.errors import FatalError
 from tapemill.events import run_summary
 from tapemill.jobs import retry
 from tapemill.planning import PLAN_RULES
-from tapemill.process import heartbeat, liveness, run_lock, signals
+from tapemill.process import abort, heartbeat, liveness, results_lease, run_lock, signals
 from tapemill.snakemake_compat import persistence
 from tapemill.snakemake_compat.dag_api import executor_of
 from tapemill.snakemake_compat.logging_errors import silence_logging_errors
@@ -28,11 +29,25 @@ from . import event_publisher
 SNAKEMAKE_FOLDER = Path(".snakemake")
 
 
-def on_run_start(workflow: Any, planned_on: int | None) -> None:
+@dataclass(frozen=True)
+class PlannedOn:
+    """State of the folders before Snakemake looked at any result."""
+
+    working_folder: int | None
+    results: tuple[int, int] | None
+
+
+def state_before_planning() -> PlannedOn:
+    """Return the state that `on_run_start` compares with that after planning."""
+    return PlannedOn(run_lock.change_marker(SNAKEMAKE_FOLDER), results_lease.change_marker())
+
+
+def on_run_start(workflow: Any, planned_on: PlannedOn, waiting: Collection[str]) -> None:
     """Check and lock the working folder, and install policies and handlers. Raises FatalError if the run may not start.
 
-    Called with Snakemake's workflow after planning. `planned_on` is the result of `run_lock.change_marker` before the
-    planning. A run that only shows the plan takes no lock, so that it can run beside another one, and changes nothing.
+    Called with Snakemake's workflow after planning. `planned_on` is the result of `state_before_planning`. `waiting`
+    are tapes that enter the plan later. A run that only shows the plan takes no lock, so that it can run beside another
+    one, and changes nothing.
     """
     if _only_shows_plan(workflow.dag):
         liveness.begin_run()
@@ -41,7 +56,9 @@ def on_run_start(workflow: Any, planned_on: int | None) -> None:
         return
     filesystem_checks.check_all_filesystems(SNAKEMAKE_FOLDER)
     # Held by this process until it ends, however it ends: the kernel releases it (profiles set `nolock`).
-    run_lock.acquire(SNAKEMAKE_FOLDER, planned_on)
+    run_lock.acquire(SNAKEMAKE_FOLDER, planned_on.working_folder)
+    tapes = {job.wildcards_dict["tape"] for job in workflow.dag.needrun_jobs() if "tape" in job.wildcards_dict}
+    results_lease.acquire(sorted(tapes | set(waiting)), planned_on.results, _stop_run)
     slurm.start_slurm_run(workflow, SNAKEMAKE_FOLDER)
     persistence.fsync_records(workflow.persistence)
     persistence.remove_leftovers(SNAKEMAKE_FOLDER, workflow.dag)
@@ -55,6 +72,12 @@ def on_run_start(workflow: Any, planned_on: int | None) -> None:
     plan_behind_checkpoints(workflow.dag)
     up_to_date.invalidate({job.wildcards_dict.get("tape", "") for job in workflow.dag.needrun_jobs()})
     signals.install_handlers(executor_of(workflow))
+
+
+def _stop_run(reason: str) -> None:
+    """Start no more jobs and end the running ones, because results are no longer this run's to write."""
+    abort.request_abort(liveness.own_run().id, abort.AbortReason(reason, ""))
+    signals.stop_running_jobs()
 
 
 def _only_shows_plan(dag: Any) -> bool:
@@ -77,12 +100,14 @@ def on_run_end(workflow: Any, logger: logging.Logger, *, is_ok: bool) -> None:
     missing = list(_missing_files(workflow.dag)) if is_ok else []
     run_summary.print_summary(workflow, logger, is_ok=is_ok and not missing, missing=missing)
     event_publisher.stop_event_publishing()
+    results_lease.release()
     if missing:
         more = f" and {len(missing) - MAX_NAMED} more" if missing[MAX_NAMED:] else ""
         raise FatalError(
-            f"Snakemake ended this run as if all were done, but {len(missing)} of the files that it should have"
-            f" made are missing: {', '.join(missing[:MAX_NAMED])}{more}",
-            remedy="start the same command again: it continues. If it happens again, report it to the authors",
+            f"Snakemake reported success, but {len(missing)} of the requested files do not exist:"
+            f" {', '.join(missing[:MAX_NAMED])}{more}",
+            remedy="start the same command again: it continues where this run ended. Report it to the authors if it"
+            " happens again",
         )
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from tapemill.core.errors import ConfigError
 from tapemill.devices.determinism import seeded, torch_threads
 from tapemill.devices.device import Device, dtype_for
+from tapemill.records.speech import Segment, SpeechRegion, Word
+from tapemill.records.subtitles import AsrTask
 
-from .segments import Segment, SpeechRegion, Word
 from .settings import SubtitlesSettings
 from .vad import merge_close_regions
 from .whisper_loader import timing_on_cpu
@@ -18,7 +19,6 @@ from .whisper_loader import timing_on_cpu
 if TYPE_CHECKING:
     from .vad import Samples
 
-AsrTask = Literal["transcribe", "translate"]
 
 LOG = logging.getLogger("tapemill.subtitles")
 

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+from tapemill.records.speech import Segment
+
 from .line_breaking import Unit, balanced_lines, border, columns, filled_lines, in_one_line, units
 from .sanitise import safe_text
-from .segments import Segment
 from .settings import SubtitlesSettings
 from .srt import Cue
 

@@ -9,7 +9,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from .segments import Segment, SpeechRegion, Word
+from tapemill.records.speech import Segment, SpeechRegion, Word
+
 from .settings import SubtitlesSettings
 
 LONGEST_PHRASE_WORDS = 12

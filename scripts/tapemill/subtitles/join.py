@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,8 +9,10 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
-from tapemill.core.job_warnings import JobWarning, subtitle_warnings
+from tapemill.core.job_warnings import JobWarning
 from tapemill.core.timing import milliseconds
+from tapemill.records import job_records
+from tapemill.records.subtitles import SubtitleRecord
 from tapemill.storage import atomic
 
 from .srt import Cue, as_srt, as_vtt, read_srt
@@ -52,11 +53,9 @@ def join_subtitles(
 def _failed_scenes(cues: Iterable[Path]) -> Iterator[JobWarning]:
     """Warnings of failed scenes, from the records beside the SRT files. Cues written by hand since cancel a failure."""
     for path in cues:
-        record = path.with_suffix(".json")
-        if path.stat().st_size or not record.exists():
-            continue
-        found = subtitle_warnings(json.loads(record.read_text(encoding="utf-8")), path.stem)
-        yield from (each for each in found if each.kind == "empty")
+        record = None if path.stat().st_size else job_records.read(SubtitleRecord, path.with_suffix(".json"))
+        if record:
+            yield from (each for each in record.warnings(path.stem) if each.kind == "empty")
 
 
 def _shifted(cues: Iterable[Cue], start_s: Fraction, duration_s: Fraction, path: Path) -> Iterable[Cue]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +14,12 @@ from tapemill.core.progress import report
 from tapemill.devices.determinism import torch_threads
 from tapemill.devices.device import CPU, Device, open_device
 from tapemill.models import ModelFile
-from tapemill.storage import atomic, untrusted_text
+from tapemill.records.speech import SpeechRegion
+from tapemill.records.subtitles import AsrDowngrade, LanguageRecord
+from tapemill.storage import atomic
+from tapemill.storage.typed_json import read_record
 
 from .model_selection import AsrConfig, downgrade_record, select_model
-from .segments import SpeechRegion
 from .settings import SubtitlesSettings
 from .vad import SAMPLE_RATE_HZ, detect_speech, read_samples
 from .whisper_loader import load_model
@@ -49,7 +52,7 @@ def vote_language(
     ModelError, SetupError, OutOfMemory.
     """
     votes, downgrade = _scene_probabilities(audios, model, smaller, settings, device)
-    atomic.write_json(target, {**_tally(votes), **downgrade})
+    atomic.write_json(target, replace(_tally(votes), lowered=downgrade).to_plain())
 
 
 def _scene_probabilities(
@@ -58,12 +61,12 @@ def _scene_probabilities(
     smaller: Sequence[ModelFile],
     settings: SubtitlesSettings,
     device: Device,
-) -> tuple[dict[str, Mapping[str, float]], dict[str, Any]]:
-    """Language probabilities of each scene with speech, and the record of a smaller model (empty: none)."""
+) -> tuple[dict[str, Mapping[str, float]], AsrDowngrade | None]:
+    """Language probabilities of each scene with speech, and the record of a smaller model, if one was used."""
     samples_of = {audio.stem: _speech_part(audio, settings) for audio in audios}
     with_speech = {scene: samples for scene, samples in samples_of.items() if samples is not None}
     probabilities_of: dict[str, Mapping[str, float]] = {}
-    downgrade: dict[str, Any] = {}
+    downgrade: AsrDowngrade | None = None
     if with_speech:
         open_device(device)
         # A language is one token: there is no beam, and no word is timed.
@@ -80,10 +83,10 @@ def _scene_probabilities(
 
 def read_language(path: Path) -> str | None:
     """Read the language that `vote_language` wrote; None without speech. Raises InputError for a damaged record."""
-    language = untrusted_text.read_json(path, error=InputError, remedy=REMEDY).get("language", "")
-    if language is None or (isinstance(language, str) and language):
-        return language
-    raise InputError("this record names no language", file=path, remedy=REMEDY)
+    language = read_record(LanguageRecord, path, error=InputError, remedy=REMEDY).language
+    if language == "":
+        raise InputError("this record names no language", file=path, remedy=REMEDY)
+    return language
 
 
 def _speech_part(audio: Path, settings: SubtitlesSettings) -> Samples | None:
@@ -108,7 +111,7 @@ def _probabilities(model: Any, samples: Samples) -> Mapping[str, float]:
     return dict(probabilities)
 
 
-def _tally(probabilities_of: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
+def _tally(probabilities_of: Mapping[str, Mapping[str, float]]) -> LanguageRecord:
     means: Counter[str] = Counter()
     for scene_probabilities in probabilities_of.values():
         for code, probability in scene_probabilities.items():
@@ -117,11 +120,11 @@ def _tally(probabilities_of: Mapping[str, Mapping[str, float]]) -> dict[str, Any
     ranking = sorted(means.items(), key=lambda item: (-item[1], item[0]))
     language = ranking[0][0] if ranking else None
     LOG.info("language: %s, by %d scenes with speech", language or "none", len(probabilities_of))
-    return {
-        "language": language,
-        "votes": {
+    return LanguageRecord(
+        language=language,
+        votes={
             scene: max(sorted(scene_probabilities), key=scene_probabilities.__getitem__)
             for scene, scene_probabilities in probabilities_of.items()
         },
-        "probabilities": {code: round(mean, 4) for code, mean in ranking if mean >= LEAST_PROBABILITY},
-    }
+        probabilities={code: round(mean, 4) for code, mean in ranking if mean >= LEAST_PROBABILITY},
+    )

@@ -6,7 +6,6 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from typing import Any
 
 from tapemill.core.errors import ModelError
 from tapemill.devices import model_cache
@@ -14,6 +13,7 @@ from tapemill.devices.device import Device, dtype_for
 from tapemill.devices.memory import peak_bytes, reset_peak, synchronize, used_bytes
 from tapemill.devices.memory_planner import ActivationCache, Candidate, MemoryPlan, first_that_fits
 from tapemill.models import ModelFile, verify_model
+from tapemill.records.subtitles import AsrDowngrade
 
 from .whisper_loader import weights_bytes
 
@@ -117,19 +117,12 @@ def _candidates(requested: AsrConfig, smaller: Sequence[ModelFile], device: Devi
     ]
 
 
-def downgrade_record(requested: AsrConfig, choice: MemoryPlan[AsrConfig]) -> dict[str, Any]:
-    """Entry `lowered` of a record; empty if the request fits, so that records of undisturbed runs stay the same."""
+def downgrade_record(requested: AsrConfig, choice: MemoryPlan[AsrConfig]) -> AsrDowngrade | None:
+    """Entry `lowered` of a record; None if the request fits, so that records of undisturbed runs stay the same."""
     used = choice.candidate.value
     if replace(used, alone=False) == requested:
-        return {}
-    return {
-        "lowered": {
-            "model": used.model.path.stem,
-            "model_sha256": used.model.sha256,
-            "beam_size": used.beam_size,
-            "decisions": [decision.to_plain() for decision in choice.rejections],
-        }
-    }
+        return None
+    return AsrDowngrade(used.model.path.stem, used.model.sha256, used.beam_size, choice.rejections)
 
 
 @contextmanager

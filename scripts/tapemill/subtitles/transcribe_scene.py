@@ -5,25 +5,27 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 from tapemill.core.errors import OnSceneFailure, SceneError
-from tapemill.core.job_warnings import JobWarning, subtitle_warnings
+from tapemill.core.job_warnings import JobWarning
 from tapemill.core.progress import report
 from tapemill.devices.device import CPU, Device, open_device
 from tapemill.devices.ipex import extension_version
 from tapemill.models import ModelFile
-from tapemill.storage import atomic, fingerprint, untrusted_text
+from tapemill.records.common import Failure
+from tapemill.records.speech import Segment
+from tapemill.records.subtitles import AsrDowngrade, AsrInputs, AsrTask, HeardSpeech, RemovedSegment, SubtitleRecord
+from tapemill.storage import atomic, fingerprint
+from tapemill.storage.typed_json import read_record
 
-from .asr import AsrTask, transcribe
+from .asr import transcribe
 from .cue_layout import layout_cues
 from .hallucination_filter import filter_segments
 from .model_selection import AsrConfig, downgrade_record, measure_activations, select_model
-from .segments import Segment, SpeechRegion
 from .settings import SubtitlesSettings
 from .srt import as_srt
 from .vad import detect_speech, read_samples
@@ -32,6 +34,7 @@ from .whisper_loader import load_model
 LOG = logging.getLogger("tapemill.subtitles")
 
 PACKAGES = ("openai-whisper", "silero-vad", "torch")
+CORRECTED = "the SRT was corrected by hand and kept"
 
 
 def transcribe_scene(
@@ -83,19 +86,22 @@ def transcribe_scene(
         if on_failure == "stop":
             raise
         LOG.warning("the scene gets no subtitles: %s: %s", type(error).__name__, error)
-        text, values = "", {"left_empty": {"error": type(error).__name__, "message": error.what}}
+        text, values = "", SubtitleRecord(left_empty=Failure(type(error).__name__, error.what))
     # First the record, then the SRT: if the machine stops in between, the old SRT is still known as not corrected.
-    values["srt_sha256"] = hashlib.sha256(text.encode()).hexdigest()
-    values["replaced_srt_sha256"] = fingerprint.sha256(srt) if srt.exists() else None
-    atomic.write_json(record, values)
+    values = replace(
+        values,
+        srt_sha256=hashlib.sha256(text.encode()).hexdigest(),
+        replaced_srt_sha256=fingerprint.sha256(srt) if srt.exists() else None,
+    )
+    atomic.write_json(record, values.to_plain())
     atomic.write_text(srt, text)
     report(f"audio of {frames} frames transcribed", frames=frames)
-    return list(subtitle_warnings(values))
+    return list(values.warnings())
 
 
 def _transcribe(
     *,
-    previous: Mapping[str, Any],
+    previous: SubtitleRecord | None,
     audio: Path,
     requested: AsrConfig,
     smaller: Sequence[ModelFile],
@@ -106,7 +112,7 @@ def _transcribe(
     settings: SubtitlesSettings,
     recipe: int,
     device: Device,
-) -> tuple[str, dict[str, Any]]:
+) -> tuple[str, SubtitleRecord]:
     """The content of the SRT, and of the record. `previous` is the record of an earlier run."""
     made_from = _inputs(
         audio=audio,
@@ -117,9 +123,9 @@ def _transcribe(
         task=task,
         device=device,
     )
-    if previous.get("made_from") == made_from:
+    if previous and previous.heard and previous.made_from == made_from:
         LOG.info("the speech is recognised already; only the cues are laid out again")
-        heard, downgrade = previous["heard"], {key: previous[key] for key in ("lowered",) if key in previous}
+        heard, downgrade = previous.heard, previous.lowered
     else:
         heard, downgrade = _recognise(
             audio=audio,
@@ -130,14 +136,12 @@ def _transcribe(
             settings=settings,
             device=device,
         )
-    regions = [SpeechRegion(**region) for region in heard["speech"]]
-    segments = [Segment.from_plain(segment) for segment in heard["segments"]]
-    filtered = filter_segments(segments, regions, settings)
+    filtered = filter_segments(heard.segments, heard.speech, settings)
     cues = layout_cues(
         [kept for kept, reason in filtered if reason is None], frames=frames, rate=rate, settings=settings
     )
-    removed = [_removed_entry(segment, reason) for segment, reason in filtered if reason is not None]
-    return as_srt(cues), {"made_from": made_from, "heard": heard, **downgrade, "removed": removed}
+    removed = tuple(_removed_entry(segment, reason) for segment, reason in filtered if reason is not None)
+    return as_srt(cues), SubtitleRecord(made_from=made_from, heard=heard, lowered=downgrade, removed=removed)
 
 
 def _recognise(
@@ -149,12 +153,12 @@ def _recognise(
     task: AsrTask,
     settings: SubtitlesSettings,
     device: Device,
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Speech of the scene as JSON values (language, speech regions, segments), and the record of a downgrade."""
+) -> tuple[HeardSpeech, AsrDowngrade | None]:
+    """Speech of the scene, and the record of a downgrade."""
     samples = read_samples(audio)
     regions = detect_speech(samples, settings)
     segments: Sequence[Segment] = []
-    downgrade: dict[str, Any] = {}
+    downgrade: AsrDowngrade | None = None
     if regions:
         open_device(device)
         choice = select_model(requested, smaller, device)
@@ -173,12 +177,7 @@ def _recognise(
             )
     else:
         LOG.info("no speech in this scene")
-    heard = {
-        "language": language,
-        "speech": [region.to_plain() for region in regions],
-        "segments": [segment.to_plain() for segment in segments],
-    }
-    return heard, downgrade
+    return HeardSpeech(language, tuple(regions), tuple(segments)), downgrade
 
 
 def _inputs(
@@ -190,45 +189,47 @@ def _inputs(
     model_sha256: str,
     task: AsrTask,
     device: Device,
-) -> dict[str, Any]:
-    """Inputs of recognition: all that its result depends on, as JSON values, which a record is compared with."""
+) -> AsrInputs:
+    """Inputs of recognition: all that its result depends on, which a record is compared with."""
     from importlib.metadata import version
 
-    return {
-        "audio_sha256": fingerprint.sha256(audio),
-        "model_sha256": model_sha256,
-        "task": task,
-        "language": language,
-        "settings": settings.recognition(),
-        "recipe": recipe,
+    return AsrInputs(
+        audio_sha256=fingerprint.sha256(audio),
+        model_sha256=model_sha256,
+        task=task,
+        language=language,
+        settings=settings.recognition(),
+        recipe=recipe,
         # Builds for different devices (2.13.0+cpu, 2.13.0+xpu) are the same version.
-        "versions": {package: version(package).split("+")[0] for package in PACKAGES} | extension_version(device),
-    }
+        versions={package: version(package).split("+")[0] for package in PACKAGES} | extension_version(device),
+    )
 
 
-def _removed_entry(segment: Segment, reason: str) -> dict[str, Any]:
+def _removed_entry(segment: Segment, reason: str) -> RemovedSegment:
     LOG.info("dropped: %r, %s", segment.text, reason)
-    return {"start_ms": segment.start_ms, "stop_ms": segment.stop_ms, "text": segment.text, "reason": reason}
+    return RemovedSegment(segment.start_ms, segment.stop_ms, segment.text, reason)
 
 
-def _read_record(record: Path) -> dict[str, Any]:
-    """Read the record of an earlier run; empty if there is none, or if it is damaged."""
+def _read_record(record: Path) -> SubtitleRecord | None:
+    """Read the record of an earlier run; None if there is none, or if it is damaged."""
     try:
-        return untrusted_text.read_json(record, error=SceneError, remedy="delete it")
+        return read_record(SubtitleRecord, record, error=SceneError, remedy="delete it")
     except FileNotFoundError:
-        return {}
-    except SceneError:
-        LOG.warning("%s is damaged and made again", record)
-        return {}
+        return None
+    except SceneError as error:
+        LOG.warning("%s is made again: %s", record, error.what)
+        return None
 
 
-def _own_digests(record: Mapping[str, Any]) -> set[str]:
+def _own_digests(record: SubtitleRecord | None) -> set[str]:
     """SHA-256 of the SRT files that this module wrote, by a record."""
-    return {record[key] for key in ("srt_sha256", "replaced_srt_sha256") if record.get(key)}
+    digests = (record.srt_sha256, record.replaced_srt_sha256) if record else ()
+    return {digest for digest in digests if digest}
 
 
-def _keep_correction(srt: Path, record: Path, previous: Mapping[str, Any]) -> None:
+def _keep_correction(srt: Path, record: Path, previous: SubtitleRecord | None) -> None:
     LOG.warning("%s was corrected by hand and stays; delete it to have it made again", srt)
-    atomic.write_json(record, {**previous, "note": "the SRT was corrected by hand and kept"})
+    values = replace(previous, note=CORRECTED).to_plain() if previous else {"note": CORRECTED}
+    atomic.write_json(record, values)
     # A new time for the same bytes, or the next run would find it older than the audio and start this job again.
     os.utime(srt)

@@ -12,8 +12,8 @@ from tapemill.core.errors import SceneError
 from tapemill.devices.determinism import torch_threads
 from tapemill.devices.device import CPU
 from tapemill.devices.model_cache import get_or_load
+from tapemill.records.speech import SpeechRegion
 
-from .segments import SpeechRegion
 from .settings import SubtitlesSettings
 
 if TYPE_CHECKING:

@@ -24,9 +24,9 @@ from tapemill.core.job_warnings import JobWarning
 from tapemill.core.progress import Progress, report
 from tapemill.core.timing import milliseconds
 from tapemill.media.probe import open_media
+from tapemill.records.job_records import replaced
 from tapemill.storage import disk_space
 from tapemill.storage.atomic import staged
-from tapemill.storage.job_records import replaced
 
 from . import verify
 from .audio_timestamps import retime_packets

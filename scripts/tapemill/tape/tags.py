@@ -10,8 +10,8 @@ from typing import Any
 import langcodes
 
 from tapemill.media.ffmpeg import version
-from tapemill.storage import job_records
-from tapemill.storage.job_records import TAG_PREFIX
+from tapemill.records import job_records, tape_tags
+from tapemill.records.tape_tags import TAG_PREFIX
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,9 @@ def build_tags(clips: Sequence[Path], config: Mapping[str, Any]) -> dict[str, st
     used = job_records.programs_used(folder, scenes) | {"tape": {"av": [version.package_version("av")]}}
     return {
         "version": version.tapemill_version(),
-        "programs": job_records.as_text(used),
-        "settings": job_records.digests_of_settings(config),
-        "pictures": job_records.digest_of_clips(folder, scenes),
+        "programs": tape_tags.format_programs(used),
+        "settings": tape_tags.digests_of_settings(config),
+        "pictures": tape_tags.digest_of_clips(folder, scenes),
     }
 
 

@@ -16,11 +16,7 @@ from tapemill.media.capture_info import Capture, SourceFileInfo, VideoInfo
 from tapemill.models import UNPINNED
 from tapemill.scenes import Scene
 
-from .cost_model import Stage, expected_s, networks_s
 from .tape import TapeState
-
-LANGUAGE_WINDOW_S = 30
-"""Length of audio by which Whisper detects the language of a scene."""
 
 
 def params_function(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -206,20 +202,6 @@ class JobParams:
     @property
     def _output(self) -> OutputFormat:
         return self.enhance.output(self.capture.picture)
-
-    def expected_s(self, stage: Stage, subtitles: Mapping[str, Any]) -> int:
-        """Seconds that the job is expected to take on a card. `subtitles` is that section of the config."""
-        model = str(subtitles["model"])
-        if stage == "encoder":
-            return expected_s(stage, video_s=0, model=model)
-        if stage == "language":
-            return expected_s(stage, video_s=LANGUAGE_WINDOW_S * int(subtitles["language_scenes"]), model=model)
-        video_s = float(self.scene.span.frames / self.scene.rate)
-        if stage == "picture":
-            kinds = [step.kind for step in self.networks]
-            pictures = self.frames * self._output.frames_per_frame
-            return expected_s(stage, video_s=video_s, model=model) + networks_s(kinds, pictures)
-        return expected_s(stage, video_s=video_s, model=model)
 
     def tape_tags(self, config: Mapping[str, Any], model_sha256: str, recipe: Mapping[str, int]) -> dict[str, Any]:
         """Tags of the tape about its making: without times and hosts, so that the same work makes the same bytes."""

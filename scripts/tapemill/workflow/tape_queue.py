@@ -96,9 +96,11 @@ class TapeQueue:
 
     def unchanged(self) -> dict[str, TapeDigest]:
         """Tapes for which Snakemake found nothing to do at its last plan, and which have not changed since."""
-        begun = {Path(name).parts[1] for name in up_to_date.interrupted() if len(Path(name).parts) > 1}
+        interrupted_tapes = {Path(name).parts[1] for name in up_to_date.interrupted() if len(Path(name).parts) > 1}
         records = {
-            tape: digest for tape in self.tapes if tape not in begun and (digest := up_to_date.read_digest(tape))
+            tape: digest
+            for tape in self.tapes
+            if tape not in interrupted_tapes and (digest := up_to_date.read_digest(tape))
         }
         return {tape: digest for tape, digest in records.items() if digest == self._digest(tape)}
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from tapemill.process import results_lease
 from tapemill.storage import atomic
 
 from .tape import DEMO_CAPTURE, TapeState
@@ -35,19 +36,19 @@ class TapeDigest:
     files: str
 
 
-def digest_of(lookup: TapeState, settings: Mapping[str, Any]) -> TapeDigest | None:
+def digest_of(state: TapeState, settings: Mapping[str, Any]) -> TapeDigest | None:
     """Return the digest of a tape now. `settings` are the plain values on which its jobs depend besides files.
 
     None for a tape that has no digest: its capture is missing, or made by a rule.
     """
-    if str(lookup.row.source) == DEMO_CAPTURE:
+    if str(state.row.source) == DEMO_CAPTURE:
         return None
     try:
-        capture = [(str(file), file.stat()) for file in lookup.files]
+        capture = [(str(file), file.stat()) for file in state.files]
     except OSError:
         return None
     lines = [_line(name, about) for name, about in capture]
-    lines += sorted(_line(name, about) for name, about in _below(str(lookup.paths.folder)))
+    lines += sorted(_line(name, about) for name, about in _below(str(state.paths.folder)))
     return TapeDigest(_digest(json.dumps(settings, sort_keys=True, default=str)), _digest("\n".join(lines)))
 
 
@@ -106,6 +107,8 @@ def _below(folder: str) -> Iterator[tuple[str, os.stat_result]]:
     except FileNotFoundError:
         return
     for entry in entries:
+        if entry.name == results_lease.LEASE:
+            continue
         if entry.is_dir():
             yield from _below(entry.path)
         else:

@@ -35,7 +35,7 @@ with (Path(sys.prefix) / "started").open("a") as stream:
 ACTIVATE = 'export CONDA_PREFIX="$1" PATH="$1/bin:$PATH"\n'
 
 
-def install(folder):
+def install(folder: Path) -> dict[str, str]:
     """Write the program into a folder and return the environment variables with which it is found."""
     programs = folder / "bin"
     programs.mkdir(parents=True)
@@ -46,8 +46,8 @@ def install(folder):
     return {"PATH": os.pathsep.join([str(programs), os.environ["PATH"]])}
 
 
-def environments(folder):
-    """What Snakemake had made in a working folder: the name in the file, and the commands that were started there."""
+def environments(folder: Path) -> dict[str, list[str]]:
+    """Return the environments in a working folder: the name in the file, and the commands that were started there."""
     made = {}
     for file in (folder / ".snakemake" / "conda").glob("*/made_from.yaml"):
         (name,) = [line.removeprefix("name: ") for line in file.read_text().splitlines() if line.startswith("name: ")]

@@ -1,24 +1,28 @@
 """Stand-ins for the work of a job: functions that a worker finds by name, as it finds those of the stages."""
 
+from __future__ import annotations
+
 import json
 import logging
 import os
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from tapemill.core import progress
 from tapemill.core.errors import SceneError, WorkerLost
+from tapemill.devices.device import Device
 from tapemill.storage import atomic
 
 LOG = logging.getLogger("tapemill.standins")
 CALLS = {"in_this_process": 0}
 
 
-def note(diary, seconds=0.0, *, device):
-    """Work for a while and write down who did it and when."""
+def note(diary: str | Path, seconds: float = 0.0, *, device: Device) -> dict[str, Any]:
+    """Work for a while; write process and times to the diary."""
     CALLS["in_this_process"] += 1
     started = time.time()
     LOG.info("working for %.1f s", seconds)
@@ -37,23 +41,23 @@ def note(diary, seconds=0.0, *, device):
     return entry
 
 
-def speak_then_wait(flag, *, device):
-    """Log a line, then go on only once a file is there."""
+def speak_then_wait(flag: str | Path, *, device: Device) -> None:
+    """Log a line, wait for a file, log another line."""
     LOG.info("the first line")
     while not Path(flag).exists():
         time.sleep(0.02)
     LOG.info("the last line")
 
 
-def half_make(target, *, device):
-    """Write half of a file and get no further."""
+def half_make(target: str | Path, *, device: Device) -> None:
+    """Write half of a file, and hang."""
     with atomic.staged(Path(target)) as partial:
         partial.write_text("half")
         time.sleep(600)
 
 
-def count(frames, *, device):
-    """Say how far it is after each frame, and at the end what it did."""
+def count(frames: int, *, device: Device) -> None:
+    """Report progress after each frame, and facts at the end."""
     progress.REPORT_INTERVAL_S = 0.0
     counter = progress.Progress(frames)
     for _ in range(frames):
@@ -62,7 +66,7 @@ def count(frames, *, device):
     progress.report("counted", frames=frames, model=["abacus"])
 
 
-def fail(kind, *, device):
+def fail(kind: str, *, device: Device) -> None:
     """Fail in one of several ways."""
     if kind == "scene":
         raise SceneError("this scene is corrupt", file="a.mkv", remedy="look at it")
@@ -79,8 +83,8 @@ def fail(kind, *, device):
     raise ZeroDivisionError("a fault of ours")
 
 
-def start_child(flag, *, device):
-    """Start a program that runs long, as a stage starts ffmpeg, and wait for it."""
+def start_child(flag: str | Path, *, device: Device) -> None:
+    """Start a long ffmpeg, as a stage does, and wait for it."""
     from tapemill.media.ffmpeg import runner as ffmpeg
 
     Path(flag).write_text(str(os.getpid()))
@@ -89,19 +93,19 @@ def start_child(flag, *, device):
     )
 
 
-def array(size, *, device):
-    """A result that is more than plain values."""
+def array(size: int, *, device: Device) -> np.ndarray:
+    """Return a result that is more than plain values."""
     return np.arange(size)
 
 
-def ffmpeg_of(pid):
-    """The processes that `start_child` started in process `pid`."""
+def ffmpeg_of(pid: int) -> list[int]:
+    """Return the processes that `start_child` started in process `pid`."""
     done = subprocess.run(["pgrep", "-P", str(pid), "-f", "anullsrc"], capture_output=True, text=True, check=False)
     return [int(word) for word in done.stdout.split()]
 
 
-def nap(target, diary, lane, seconds, fails, *, device):
-    """Sleep as long as a scene would take, write down where and when. With `fails` only the second attempt succeeds."""
+def nap(target: str | Path, diary: str | Path, lane: str, seconds: float, fails: bool, *, device: Device) -> None:
+    """Sleep as long as a scene would take; write lane and times to the diary. With `fails` only a retry succeeds."""
     started = time.time()
     time.sleep(seconds)
     entry = {"lane": lane, "pid": os.getpid(), "start": started, "stop": time.time(), "job": Path(target).name}

@@ -1,10 +1,15 @@
 """A stand-in for Snakemake's main process: holds the run lock, starts job scripts through a shell as Snakemake does."""
 
+from __future__ import annotations
+
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 from tapemill.config.schema import load_config
 from tests.support.project import ROOT
@@ -35,7 +40,7 @@ PATH = os.pathsep.join([str(ROOT / "scripts"), str(ROOT)])
 class MainRun:
     """One run in a folder."""
 
-    def __init__(self, folder):
+    def __init__(self, folder: Path) -> None:
         environment = {**os.environ, "PYTHONPATH": PATH, "XDG_RUNTIME_DIR": str(folder)}
         self.folder = folder
         self.process = subprocess.Popen(
@@ -47,9 +52,17 @@ class MainRun:
             stdout=subprocess.PIPE,
             stderr=(folder / "terminal").open("a"),
         )
-        assert self.process.stdout.readline() == "held\n", (folder / "terminal").read_text()
+        assert self._read_line() == "held\n", (folder / "terminal").read_text()
 
-    def start(self, function, *, lanes=None, scene="0000000", resources=None, **arguments):
+    def start(
+        self,
+        function: Callable[..., object],
+        *,
+        lanes: Mapping[str, Any] | None = None,
+        scene: str = "0000000",
+        resources: Mapping[str, Any] | None = None,
+        **arguments: Any,
+    ) -> None:
         """Start a job and do not wait for it; jobs follow one another."""
         job = {
             "rule": "enhance_scene",
@@ -59,26 +72,34 @@ class MainRun:
             "wildcards": ["T01", scene],
         }
         spec = {"job": job, "function": function.__name__, "arguments": arguments}
+        assert self.process.stdin is not None
         self.process.stdin.write(json.dumps(spec) + "\n")
         self.process.stdin.flush()
 
-    def do(self, function, **how):
-        """Do a job; returns its exit code."""
+    def do(self, function: Callable[..., object], **how: Any) -> int:
+        """Run a job; return its exit code."""
         self.start(function, **how)
-        return int(self.process.stdout.readline())
+        return int(self._read_line())
 
-    def diary(self):
-        """What `standins.note` wrote."""
+    def diary(self) -> list[dict[str, Any]]:
+        """Return the entries that `lane_functions.note` wrote."""
         return [json.loads(line) for line in (self.folder / "diary").read_text().splitlines()]
 
-    def log(self, scene="0000000"):
+    def log(self, scene: str = "0000000") -> str:
+        """Return the log of a job."""
         return (self.folder / f"logs/enhance_scene/T01/{scene}.log").read_text()
+
+    def _read_line(self) -> str:
+        assert self.process.stdout is not None
+        return self.process.stdout.readline()
 
 
 @contextmanager
-def main_run(folder):
+def main_run(folder: Path) -> Iterator[MainRun]:
+    """Start a run in a folder; end it at the end."""
     run = MainRun(folder)
     with run.process:
         yield run
+        assert run.process.stdin is not None
         run.process.stdin.close()
         run.process.kill()

@@ -6,11 +6,14 @@ It holds for the process and for all that it starts; who gives up gaining rights
     python tests/kernel.py flock=0 fsync=EINVAL -- COMMAND...
 """
 
+from __future__ import annotations
+
 import ctypes
 import errno
 import os
 import struct
 import sys
+from collections.abc import Mapping
 
 # x86_64 (asm/unistd_64.h); linux/filter.h, linux/seccomp.h, linux/prctl.h.
 CALLS = {"flock": 73, "fsync": 74, "rename": 82, "utimensat": 280}
@@ -19,8 +22,8 @@ ALLOW, ANSWER = 0x7FFF0000, 0x00050000
 NO_NEW_PRIVS, SET_SECCOMP, BY_FILTER = 38, 22, 2
 
 
-def refuse(answers):
-    """From now on these calls (name: error number, 0 for success) are answered so."""
+def refuse(answers: Mapping[str, int]) -> None:
+    """Answer these calls from now on. `answers` has an error number for each name, 0 for success."""
     program = [(LOAD, 0, 0, 0)]
     for name, number in answers.items():
         program += [(JUMP_IF_EQUAL, 0, 1, CALLS[name]), (RETURN, 0, 0, ANSWER | number)]

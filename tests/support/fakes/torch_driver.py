@@ -4,8 +4,11 @@ It stands for driver and torch together, the lowest level at which a GPU can be 
 processes, the masks in their environment, the record.
 """
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
+from typing import Any
 
 TORCH = '''
 import json
@@ -63,24 +66,31 @@ cuda = _nothing if STATE["kind"] == "xpu" else _device
 '''
 
 
-def uuid_of(place):
-    """The UUID of the GPU at a place in PCI order."""
+def uuid_of(place: int) -> str:
+    """Return the UUID of the GPU at a place in PCI order."""
     return f"8680a056-0800-0000-0{place}00-000000000000"
 
 
-def arc(place, *, name="Intel(R) Arc(TM) A770 Graphics", integrated=False, **changed):
-    """An Intel GPU, with the names torch.xpu gives its properties."""
-    gpu = {"name": name, "uuid": uuid_of(place), "total_memory": 16_225_243_136, "driver_version": "1.6.32567"}
+def arc(
+    place: int, *, name: str = "Intel(R) Arc(TM) A770 Graphics", integrated: bool = False, **changed: Any
+) -> dict[str, Any]:
+    """Return an Intel GPU, with the names torch.xpu gives its properties."""
+    gpu: dict[str, Any] = {
+        "name": name,
+        "uuid": uuid_of(place),
+        "total_memory": 16_225_243_136,
+        "driver_version": "1.6.32567",
+    }
     return {**gpu, "is_integrated_gpu": integrated, **changed}
 
 
-def geforce(place, **changed):
-    """An NVIDIA (or AMD) GPU, with the names torch.cuda gives its properties."""
+def geforce(place: int, **changed: Any) -> dict[str, Any]:
+    """Return an NVIDIA (or AMD) GPU, with the names torch.cuda gives its properties."""
     gpu = {"name": f"Card {place}", "uuid": uuid_of(place), "total_memory": 12 << 30, "is_integrated": 0}
     return {**gpu, "pci_domain_id": 0, "pci_bus_id": 0x10 + place, "pci_device_id": 0, **changed}
 
 
-def install(folder: Path, kind: str, gpus: list[dict], *, version: str = "2.13.0", says: str = "") -> Path:
+def install(folder: Path, kind: str, gpus: list[dict[str, Any]], *, version: str = "2.13.0", says: str = "") -> Path:
     """Write the package into `folder` and return the folder, for PYTHONPATH. `says`: the driver fails with this."""
     package = folder / "torch"
     package.mkdir(parents=True, exist_ok=True)
@@ -94,8 +104,8 @@ def install(folder: Path, kind: str, gpus: list[dict], *, version: str = "2.13.0
 
 def plug(
     sys_folder: Path, address: str, *, vendor: str = "0x8086", driver: str = "xe", node: str | None = "renderD128"
-):
-    """A device in a copy of /sys."""
+) -> None:
+    """Write a device into a copy of /sys."""
     device = sys_folder / "bus" / "pci" / "devices" / address
     (device / "drm").mkdir(parents=True)
     (device / "vendor").write_text(f"{vendor}\n")

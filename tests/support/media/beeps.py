@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -42,6 +43,7 @@ def found_beeps(samples: np.ndarray, rate: int) -> list[float]:
 
 
 def run(*arguments: object) -> None:
+    """Run ffmpeg."""
     ffmpeg.run([str(argument) for argument in arguments], concerns=Path("test"), timeout_s=120)
 
 
@@ -100,7 +102,7 @@ def rewritten(source: Path, target: Path, change: object, *, muxer: str = "matro
     return target
 
 
-def garbled(packet: av.Packet) -> av.Packet:
+def garbled(packet: av.Packet[Any]) -> av.Packet[Any]:
     """A packet of the same time that no decoder can read."""
     other = av.Packet(b"\x55" * packet.size)
     other.pts, other.dts, other.time_base, other.stream = packet.pts, packet.dts, packet.time_base, packet.stream

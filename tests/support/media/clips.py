@@ -108,8 +108,8 @@ def samples(clip: Path, pixel_format: str, *, filters: str = "null") -> np.ndarr
     return np.frombuffer(raw.read_bytes(), np.uint8).reshape(frame_count(clip), -1)
 
 
-def field_scene(path, order, frames, *, size=(160, 96)):
-    """Each moment is one grey level, 5 apart; two moments are woven into a frame unless it is progressive."""
+def field_scene(path: Path, order: str, frames: int, *, size: tuple[int, int] = (160, 96)) -> Path:
+    """Write a scene in which each moment is one grey level, 5 apart; a frame has two unless it is progressive."""
     (width, height), pictures = size, []
     for frame in range(frames):
         first, second = (20 + 5 * (2 * frame + moment * (order != "progressive")) for moment in (0, 1))

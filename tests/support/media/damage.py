@@ -87,16 +87,19 @@ def _run(data: bytearray, chance: random.Random, length: float = 0.25) -> slice:
 
 
 def truncated(data: bytearray, chance: random.Random, other: bytes) -> bytearray:
+    """Cut off the end."""
     return data[: _place(data, chance)] if chance.random() < 0.3 else data[: int(len(data) * chance.uniform(0.3, 1))]
 
 
 def flipped(data: bytearray, chance: random.Random, other: bytes) -> bytearray:
+    """Flip single bits."""
     for _ in range(chance.choice((1, 1, 2, 5, 20, len(data) // 500 + 1))):
         data[_place(data, chance)] ^= 1 << chance.randrange(8)
     return data
 
 
 def overwritten(data: bytearray, chance: random.Random, other: bytes) -> bytearray:
+    """Overwrite a stretch with zeros, ones or noise."""
     run = _run(data, chance)
     length = len(data[run])
     data[run] = chance.choice((bytes(length), b"\xff" * length, chance.randbytes(length)))
@@ -104,6 +107,7 @@ def overwritten(data: bytearray, chance: random.Random, other: bytes) -> bytearr
 
 
 def doubled(data: bytearray, chance: random.Random, other: bytes) -> bytearray:
+    """Repeat everything, or a stretch."""
     if chance.random() < 0.25:
         return data + data
     run = _run(data, chance)
@@ -112,17 +116,20 @@ def doubled(data: bytearray, chance: random.Random, other: bytes) -> bytearray:
 
 
 def removed(data: bytearray, chance: random.Random, other: bytes) -> bytearray:
+    """Remove a stretch."""
     del data[_run(data, chance)]
     return data
 
 
 def inserted(data: bytearray, chance: random.Random, other: bytes) -> bytearray:
+    """Insert noise, or a stretch of another file."""
     place = _place(data, chance)
     data[place:place] = other[_run(bytearray(other), chance)] if chance.random() < 0.5 else chance.randbytes(500)
     return data
 
 
 def spliced(data: bytearray, chance: random.Random, other: bytes) -> bytearray:
+    """Join the beginning of the file with the end of another."""
     share = chance.random()
     return data[: int(len(data) * share)] + other[int(len(other) * share) :]
 
@@ -142,7 +149,7 @@ def shuffled(data: bytearray, chance: random.Random, other: bytes) -> bytearray:
 
 def _edges(data: bytearray) -> list[int]:
     """Where parts of the container begin, other than at 0."""
-    if data[4:8] in (b"ftyp", b"wide"):
+    if bytes(data[4:8]) in (b"ftyp", b"wide"):
         found, place = [], 0
         while (place := place + int.from_bytes(data[place : place + 4], "big")) < len(data) and place not in found:
             found.append(place)
@@ -167,6 +174,7 @@ def absurd(data: bytearray, chance: random.Random, other: bytes) -> bytearray:
 
 
 def untouched(data: bytearray, chance: random.Random, other: bytes) -> bytearray:
+    """Leave everything as it is."""
     return data
 
 

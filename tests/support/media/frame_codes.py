@@ -8,15 +8,18 @@ instead of wrong. No block changes in two successive fields, so a deinterlacer h
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import av
 import numpy as np
 from av.filter import Graph
+
+if TYPE_CHECKING:
+    Packet = av.Packet[Any]
 
 BITS = 16
 COLUMNS, ROWS = 8, 4
@@ -107,6 +110,7 @@ def make_capture(
     onsets = [times[k] + picture_start_s for k in range(0, len(times), round(rate))]
     with av.open(str(path), "w") as container:
         video = container.add_stream(codec, rate=rate)
+        assert isinstance(video, av.VideoStream)
         video.width, video.height, video.pix_fmt = *size, pixel_format
         context = video.codec_context
         context.gop_size, context.max_b_frames = gop, b_frames if codec != "ffv1" else 0
@@ -117,9 +121,10 @@ def make_capture(
             context.sample_aspect_ratio = sample_aspect_ratio
         if codec in FREE_CLOCK_CODECS:
             context.time_base = Fraction(1, CLOCK)
-        packets = [_pictures(video, times, interlaced, cuts, picture_start_s)]
+        packets: list[Iterator[Packet]] = [_pictures(video, times, interlaced, cuts, picture_start_s)]
         if sound_start_s is not None:
             audio = container.add_stream(sound_codec or SOUND_CODECS.get(path.suffix, "pcm_s16le"), rate=sound_rate_hz)
+            assert isinstance(audio, av.AudioStream)
             audio.layout = "mono"
             packets.append(_sound(audio, onsets, sound_start_s, stop_s))
         _interleave(container, packets)
@@ -165,7 +170,7 @@ def read_numbers(path: Path, *, fields: Literal["tff", "bff"] | None = None) -> 
         half = 1 / Fraction(stream.average_rate or 25) / 2
         for frame in container.decode(stream):
             luma = frame.reformat(format="gray").to_ndarray()
-            time = frame.pts * Fraction(frame.time_base)
+            time = _time_s(frame)
             if fields is None:
                 readings.append(Reading(time, read_number(luma)))
             else:
@@ -187,7 +192,7 @@ def beep_times(path: Path, stream: int = 0, *, threshold: float = 0.3) -> list[f
             if not frame.format.is_planar:
                 samples = samples.reshape(-1, frame.layout.nb_channels).T
             mono = samples.astype(np.float64).mean(axis=0)
-            start = float(frame.pts * frame.time_base)
+            start = float(_time_s(frame))
             blocks.append((start + np.arange(len(mono)) / frame.sample_rate, mono))
     return onsets_s(*(np.concatenate(part) for part in zip(*blocks, strict=True)), threshold=threshold)
 
@@ -198,6 +203,12 @@ def onsets_s(times: np.ndarray, samples: np.ndarray, *, threshold: float = 0.3) 
     first = np.ones(len(loud), dtype=bool)
     first[1:] = np.diff(times[loud]) > 2 * BEEP_S
     return [float(time) for time in times[loud[first]]]
+
+
+def _time_s(frame: av.VideoFrame | av.AudioFrame) -> Fraction:
+    assert frame.pts is not None
+    assert frame.time_base is not None
+    return frame.pts * Fraction(frame.time_base)
 
 
 def _speed(codec: str, interlaced: str | None) -> dict[str, str]:
@@ -211,12 +222,12 @@ def _speed(codec: str, interlaced: str | None) -> dict[str, str]:
 
 def _pictures(
     stream: av.VideoStream, times: Sequence[Fraction], interlaced: str | None, cuts: Sequence[int], start_s: Fraction
-) -> Iterator[av.Packet]:
+) -> Iterator[Packet]:
     mark = _field_marker(stream, interlaced)
     free = stream.codec_context.name in FREE_CLOCK_CODECS
     unit = Fraction(1, CLOCK) if free else 1 / Fraction(stream.codec_context.framerate)
 
-    def shifted(packets: list[av.Packet]) -> Iterator[av.Packet]:
+    def shifted(packets: list[Packet]) -> Iterator[Packet]:
         for packet in packets:
             for name in ("pts", "dts"):
                 value = getattr(packet, name)
@@ -226,9 +237,9 @@ def _pictures(
 
     size = stream.width, stream.height
     for k, time in enumerate(times):
-        numbers = (2 * k, 2 * k + 1) if interlaced else (k, None)
-        luma, cb, cr = picture(*numbers, sum(cut <= k for cut in cuts), size, interlaced)
-        frame = mark(_frame(luma, cb, cr, stream.pix_fmt))
+        first, second = (2 * k, 2 * k + 1) if interlaced else (k, None)
+        luma, cb, cr = picture(first, second, sum(cut <= k for cut in cuts), size, interlaced)
+        frame = mark(_frame(luma, cb, cr, str(stream.pix_fmt)))
         frame.pts, frame.time_base = (round(time * CLOCK) if free else k), unit
         yield from shifted(stream.encode(frame))
     yield from shifted(stream.encode(None))
@@ -242,17 +253,20 @@ def _frame(luma: np.ndarray, cb: int, cr: int, pixel_format: str) -> av.VideoFra
     for plane, data in zip(frame.planes, planes, strict=True):
         padded = np.zeros((plane.height, plane.line_size), np.uint8)
         padded[:, : data.shape[1]] = data
-        plane.update(padded)
+        plane.update(padded.tobytes())
     return frame if pixel_format == "yuv420p" else frame.reformat(format=pixel_format)
 
 
-def _field_marker(stream: av.VideoStream, interlaced: str | None):
-    """Encoders ask each frame which field comes first, and only a filter can write that on it."""
+def _field_marker(stream: av.VideoStream, interlaced: str | None) -> Callable[[av.VideoFrame], av.VideoFrame]:
+    """Marker of the field order. Encoders read it from each frame, and only a filter can write it there."""
     if interlaced is None:
         return lambda frame: frame
     graph = Graph()
     source = graph.add_buffer(
-        width=stream.width, height=stream.height, format=av.VideoFormat(stream.pix_fmt), time_base=Fraction(1, CLOCK)
+        width=stream.width,
+        height=stream.height,
+        format=av.VideoFormat(str(stream.pix_fmt)),
+        time_base=Fraction(1, CLOCK),
     )
     setter, sink = graph.add("setfield", interlaced), graph.add("buffersink")
     source.link_to(setter)
@@ -261,14 +275,14 @@ def _field_marker(stream: av.VideoStream, interlaced: str | None):
 
     def mark(frame: av.VideoFrame) -> av.VideoFrame:
         graph.push(frame)
-        return graph.pull()
+        marked = graph.pull()
+        assert isinstance(marked, av.VideoFrame)
+        return marked
 
     return mark
 
 
-def _sound(
-    stream: av.AudioStream, onsets: Sequence[Fraction], start_s: Fraction, stop_s: Fraction
-) -> Iterator[av.Packet]:
+def _sound(stream: av.AudioStream, onsets: Sequence[Fraction], start_s: Fraction, stop_s: Fraction) -> Iterator[Packet]:
     rate = stream.rate
     samples = np.zeros(round((stop_s - start_s) * rate), np.float32)
     beep = 0.8 * np.cos(2 * np.pi * BEEP_HZ * np.arange(round(BEEP_S * rate)) / rate).astype(np.float32)
@@ -288,11 +302,11 @@ def _sound(
     yield from stream.encode(None)
 
 
-def _interleave(container: av.container.OutputContainer, streams: Sequence[Iterator[av.Packet]]) -> None:
+def _interleave(container: av.container.OutputContainer, streams: Sequence[Iterator[Packet]]) -> None:
     """Mux packets of all streams in order of decoding time, as recorders do."""
     heads = [(next(packets, None), packets) for packets in streams]
     while live := [(head, packets) for head, packets in heads if head is not None]:
-        head, packets = min(live, key=lambda pair: pair[0].dts * Fraction(pair[0].time_base))
+        head, packets = min(live, key=lambda pair: (pair[0].dts or 0) * Fraction(pair[0].time_base or 1))
         container.mux(head)
         heads = [(next(p, None), p) if p is packets else (h, p) for h, p in heads]
 

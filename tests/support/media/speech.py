@@ -1,6 +1,9 @@
 """Speech for tests: two sentences whose words and times are known, read by espeak-ng, and the tiny model for them."""
 
+from __future__ import annotations
+
 import wave
+from pathlib import Path
 
 import av
 import numpy as np
@@ -44,22 +47,25 @@ SETTINGS = SubtitlesSettings(
 )
 
 
-def recording():
-    """int16 samples of both sentences with a second of silence between them."""
+def recording() -> np.ndarray:
+    """Return both sentences with a second of silence between them. shape = (samples,), int16."""
     with av.open(ROOT / "tests" / "unit" / "data" / "spoken.flac") as container:
         return np.concatenate([frame.to_ndarray().ravel() for frame in container.decode(audio=0)]).astype("<i2")
 
 
-def sentence(number):
+def sentence(number: int) -> np.ndarray:
+    """Return one of the sentences. shape = (samples,), int16."""
     start_s, stop_s = SPANS_S[number]
     return recording()[round(start_s * RATE_HZ) : round(stop_s * RATE_HZ)]
 
 
-def silence(seconds):
+def silence(seconds: float) -> np.ndarray:
+    """Return silence. shape = (samples,), int16."""
     return np.zeros(round(seconds * RATE_HZ), dtype="<i2")
 
 
-def write_wav(path, *parts, rate_hz=RATE_HZ):
+def write_wav(path: Path, *parts: np.ndarray, rate_hz: int = RATE_HZ) -> Path:
+    """Write samples one after the other; return `path`."""
     with wave.open(str(path), "wb") as stream:
         stream.setnchannels(1)
         stream.setsampwidth(2)
@@ -68,8 +74,8 @@ def write_wav(path, *parts, rate_hz=RATE_HZ):
     return path
 
 
-def make_scene(path, samples):
-    """A scene file: 25 small grey pictures a second and the sound."""
+def make_scene(path: Path, samples: np.ndarray) -> None:
+    """Write a scene file: 25 small grey frames a second, and the audio."""
     with av.open(str(path), "w", options={"fflags": "+bitexact"}) as container:
         video = container.add_stream("ffv1", rate=25)
         video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"

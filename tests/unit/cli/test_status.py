@@ -29,12 +29,12 @@ def script(tmp_path, monkeypatch):
 
 
 def shown(at_s, width=80, most_lines=None):
-    course = RunState(RUN)
-    course.update()
+    run_state = RunState(RUN)
+    run_state.update()
     stream = io.StringIO()
     console = Console(file=stream, width=width, markup=False, highlight=False, emoji=False)
     now = START + timedelta(seconds=at_s)
-    console.print(render_run(course, most_lines=most_lines, now=now))
+    console.print(render_run(run_state, most_lines=most_lines, now=now))
     return stream.getvalue()
 
 
@@ -99,7 +99,7 @@ def test_a_tape_that_is_not_divided_yet_makes_the_time_unknown(script):
     script.begin({"T01": {"probe_capture": 1, "detect_scenes": 1}})
     script.job(0, 3, "probe_capture")
     text = shown(5)
-    assert "time left: unknown, until it is known what there is to do of T01" in text
+    assert "time left: unknown until the jobs of T01" in text
 
 
 def test_a_finished_run_says_so_and_shows_no_lanes(script):
@@ -108,7 +108,7 @@ def test_a_finished_run_says_so_and_shows_no_lanes(script):
     script.end(3661)
     text = shown(4000)
     assert "ended 11:01:01, after 1:01:01; 1 of 1 jobs done" in text
-    assert "\nall that was asked for is there" in text
+    assert "\nall requested files exist" in text
     assert "lane" not in text
     assert "ended 2026-11-21 11:01" in shown(100_000)
 
@@ -118,7 +118,7 @@ def test_a_failed_run_names_what_failed(script):
     script.job(0, 3, "probe_capture", outcome="failed", reason="InputError: no video", is_final=True, kind="fatal")
     script.end(4, is_ok=False)
     text = shown(10)
-    assert "not all that was asked for is there" in text
+    assert "some requested files do not exist" in text
     assert "failed: probe_capture T01: InputError: no video" in text
     assert "log: logs/probe_capture/T01.log" in text
 
@@ -127,15 +127,15 @@ def test_a_killed_run_says_so(script):
     script.begin({"T01": {"probe_capture": 1}}, run_id="1-1")
     script.job(0, None, "probe_capture")
     text = shown(60)
-    assert "killed, last event 10:00:00; 0 of 1 jobs done" in text
-    assert "its main process has ended; the same command continues it" in text
+    assert "killed; last event 10:00:00; 0 of 1 jobs done" in text
+    assert "its main process is gone; start the same command again" in text
     assert columns(text, "capture") == ["capture", "0", "1"]
 
 
 def test_of_a_run_on_another_machine_nobody_knows_whether_it_runs(script):
     script.begin({"T01": {"probe_capture": 2}}, host="elsewhere")
     script.job(0, 3, "probe_capture", scene="1")
-    assert "it is unknown here whether it still runs; last event 10:00:03" in shown(60)
+    assert "it cannot be seen from here whether it still runs; last event 10:00:03" in shown(60)
 
 
 def test_names_are_no_markup_and_long_ones_break_nothing(script):
@@ -170,7 +170,7 @@ def test_without_a_run_it_says_where_to_look(script, capsys):
     script.path.parent.rmdir()
     assert main(["status"]) == 78
     said = capsys.readouterr().err
-    assert "no run has left events here" in said
+    assert "there are no events of a run here" in said
     assert "what to do" in said
 
 
@@ -209,7 +209,7 @@ def test_in_a_terminal_it_follows_the_run_to_its_end(script, tmp_path):
     script.job(0, 3, "probe_capture")
     read_until(screen, "1 of 1 jobs done")
     script.end(4)
-    assert "all that was asked for is there" in read_until(screen, "is there")
+    assert "all requested files exist" in read_until(screen, "is there")
     assert process.wait(30) == 0
     os.close(screen)
 
@@ -232,8 +232,8 @@ def test_a_run_that_snakemake_broke_off_says_why(script):
     script.write(30, "run_broken_off", reason="WorkflowError in rule x:\n  no such table")
     text = shown(60)
     assert "broken off 10:00:30, after 0:30; 0 of 1 jobs done" in text
-    assert "Snakemake itself failed: WorkflowError in rule x: no such table" in text
-    assert "the same command continues it" in text
+    assert "an error of Snakemake ended the run: WorkflowError in rule x: no such table" in text
+    assert "start the same command again" in text
     assert columns(text, "capture") == ["capture", "0", "1"]
     script.end(61)
     assert "ended 10:01:01" in shown(62)

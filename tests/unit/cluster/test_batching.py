@@ -55,20 +55,20 @@ def name_of(tape, kind, scene, *, local_exec=False):
 
 def test_a_group_is_named_by_tape_work_and_place(minutes):
     tape = Tape(25)
-    assert name_of(tape, "picture", "0000009") == "T01-picture-001"
-    assert isinstance(name_of(tape, "picture", "0000024"), GroupName)
-    assert name_of(tape, "picture", "0000024") == "T01-picture-002"
-    assert name_of(tape, lambda wildcards: "speech", "0000000") == "T01-speech-001"
+    assert name_of(tape, "enhance", "0000009") == "T01-enhance-001"
+    assert isinstance(name_of(tape, "enhance", "0000024"), GroupName)
+    assert name_of(tape, "enhance", "0000024") == "T01-enhance-002"
+    assert name_of(tape, lambda wildcards: "subtitles", "0000000") == "T01-subtitles-001"
 
 
 def test_where_nothing_is_submitted_there_are_no_groups(minutes):
-    assert name_of(Tape(25), "picture", "0000009", local_exec=True) is None
+    assert name_of(Tape(25), "enhance", "0000009", local_exec=True) is None
 
 
 def test_a_new_scene_table_is_divided_anew(minutes):
     tape = Tape(30)
-    in_group = group_function(SimpleNamespace(local_exec=False), lambda wildcards: tape, CONFIG)("picture")
-    assert in_group(SimpleNamespace(scene="0000029")) == "T01-picture-003"
+    in_group = group_function(SimpleNamespace(local_exec=False), lambda wildcards: tape, CONFIG)("enhance")
+    assert in_group(SimpleNamespace(scene="0000029")) == "T01-enhance-003"
     tape.scenes = Tape(60).scenes
-    assert in_group(SimpleNamespace(scene="0000029")) == "T01-picture-003"
-    assert in_group(SimpleNamespace(scene="0000059")) == "T01-picture-006"
+    assert in_group(SimpleNamespace(scene="0000029")) == "T01-enhance-003"
+    assert in_group(SimpleNamespace(scene="0000059")) == "T01-enhance-006"

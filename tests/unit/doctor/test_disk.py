@@ -188,3 +188,26 @@ def test_what_a_killed_run_left_is_counted(patient):
     assert unfinished.title.startswith("unfinished files: 1, 0.0 MB")
     assert locked.level == "warning"
     assert "snakemake --unlock" in locked.remedy
+
+
+def test_a_run_of_another_folder_that_writes_to_the_results_is_named(patient, tmp_path):
+    results = patient.path("results")
+    results.mkdir(exist_ok=True)
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "results").symlink_to(results.resolve())
+    code = "from tapemill.process.results_lease import acquire, change_marker; import sys; "
+    code += "acquire([], change_marker(), print); print('held', flush=True); sys.stdin.read()"
+    assert patient.found("check_results_lease") == []
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=other,
+        env=os.environ | {"PYTHONPATH": this_checkout()},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as holder:
+        assert holder.stdout.readline() == b"held\n"
+        found = patient.only("check_results_lease", level="warning")
+        assert ("folder", str(other)) in found.facts
+        holder.kill()
+    assert "was killed" in patient.found("check_results_lease", level="ok")[0].title

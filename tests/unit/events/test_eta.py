@@ -14,9 +14,9 @@ def script(tmp_path, monkeypatch):
 
 
 def at(seconds):
-    course = RunState(RUN)
-    course.update()
-    return estimate_eta(course, START + timedelta(seconds=seconds))
+    run_state = RunState(RUN)
+    run_state.update()
+    return estimate_eta(run_state, START + timedelta(seconds=seconds))
 
 
 def test_nothing_is_known_before_anything_is_measured(script):
@@ -37,6 +37,19 @@ def test_what_is_to_do_takes_as_long_as_what_is_done(script):
     assert ahead.stages["scenes"].left_s == pytest.approx(40)
     assert ahead.stages["scenes"].frames_per_s == pytest.approx(10)
     assert ahead.tapes == {"T01": pytest.approx(40)}
+
+
+def test_before_a_job_is_done_the_cost_model_of_the_plan_counts(script):
+    script.begin({"T01": {"cut_scene": 2, "mux_tape": 1}}, expected_s={"T01": {"cut_scene": 40.0, "mux_tape": 7.0}})
+    script.job(0, None, "cut_scene", scene="0")
+    assert at(5).left_s == pytest.approx(15 + 20 + 7)
+    assert at(5).rules_without_speed == ()
+
+
+def test_times_of_this_run_replace_those_of_the_cost_model(script):
+    script.begin({"T01": {"cut_scene": 3, "mux_tape": 1}}, expected_s={"T01": {"cut_scene": 60.0, "mux_tape": 7.0}})
+    script.job(0, 10, "cut_scene", scene="0")
+    assert at(10).left_s == pytest.approx(2 * 10 + 7)
 
 
 def test_idle_time_is_no_time_of_work(script):

@@ -37,9 +37,9 @@ def read(text):
 
 
 def now():
-    course = RunState(RUN)
-    course.update()
-    return read(prometheus.format_metrics(course))
+    run_state = RunState(RUN)
+    run_state.update()
+    return read(prometheus.format_metrics(run_state))
 
 
 def test_each_metric_is_explained_and_named_by_the_rules(script):
@@ -94,9 +94,9 @@ def test_names_with_any_character_survive(tmp_path, script):
 
 def test_the_file_is_written_whole_and_the_command_prints_the_same(tmp_path, script, capsys):
     script.end(30)
-    course = RunState(RUN)
-    course.update()
-    prometheus.write_metrics(course)
+    run_state = RunState(RUN)
+    run_state.update()
+    prometheus.write_metrics(run_state)
     assert [path.name for path in (tmp_path / "events").iterdir() if path.suffix != ".jsonl"] == ["metrics.prom"]
     assert main(["metrics"]) == 0
     assert capsys.readouterr().out == prometheus.METRICS_FILE.read_text()

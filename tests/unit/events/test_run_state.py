@@ -54,7 +54,7 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def course(*, is_new=True):
+def run_state(*, is_new=True):
     found = RunState(RUN)
     assert found.update() is is_new
     return found
@@ -67,7 +67,7 @@ def test_planned_jobs_are_to_do_until_they_are_told_of(folder):
     script.write(5, "jobs_planned", jobs={}, tapes={"T01": SCENES})
     script.job(6, 9, "cut_scene", scene="0000000")
     script.job(6, None, "cut_scene", scene="0000050")
-    found = course()
+    found = run_state()
     assert found.counts() == {("T01", "detect_scenes"): JobCounts(done=1), ("T01", "cut_scene"): JobCounts(1, 1, 0, 1)}
     assert (found.state, found.is_over) == ("active", False)
     assert found.update() is False
@@ -77,7 +77,7 @@ def test_rules_that_work_on_no_tape_are_counted_without_one(folder):
     script = Script(folder)
     script.begin({"models": {"models": 1}})
     script.job(0, None, "models", "models")
-    assert course().counts() == {("", "models"): JobCounts(running=1)}
+    assert run_state().counts() == {("", "models"): JobCounts(running=1)}
 
 
 def test_a_failed_job_is_to_do_while_it_may_be_tried_again(folder):
@@ -87,7 +87,7 @@ def test_a_failed_job_is_to_do_while_it_may_be_tried_again(folder):
     script.job(0, 1, "cut_scene", scene="2", outcome="failed", is_final=True, kind="scene")
     script.job(0, 1, "cut_scene", scene="3", outcome="failed")
     script.job(1, 2, "cut_scene", scene="3", outcome="failed", attempt=2)
-    found = course()
+    found = run_state()
     assert found.counts() == {("T01", "cut_scene"): JobCounts(failed=2, to_do=1)}
     assert {job.scene for job in found.outcome().failed} == {"2", "3"}
     script.end(3, is_ok=False)
@@ -102,14 +102,14 @@ def test_a_job_that_only_snakemake_saw_fail_is_failed_too(folder):
     unheard = {"rule": "mux_tape", "tape": "T01", "scene": "", "reason": "see Snakemake's message", "log": "logs/x.log"}
     refused = {**unheard, "rule": "cut_scene", "scene": "0000000"}
     script.end(2, is_ok=False, failed=[unheard, refused])
-    found = course()
+    found = run_state()
     assert set(found.counts().values()) == {JobCounts(failed=1)}
     assert {job.rule for job in found.outcome().failed} == {"mux_tape", "cut_scene"}
 
 
 def test_a_run_on_another_machine_is_told_apart_from_one_that_was_killed(folder):
     Script(folder).begin({}, host="elsewhere")
-    assert course().state == "elsewhere"
+    assert run_state().state == "elsewhere"
 
 
 def test_a_killed_run_is_noticed_and_what_ran_is_lost(folder):
@@ -123,7 +123,7 @@ def test_a_killed_run_is_noticed_and_what_ran_is_lost(folder):
     tests = str(ROOT)
     with subprocess.Popen([sys.executable, "-c", main, tests], env=environment, stdout=subprocess.PIPE) as process:
         assert process.stdout.readline() == b"here\n"
-        found = course()
+        found = run_state()
         assert found.state == "active"
         process.kill()
         process.wait()
@@ -136,13 +136,13 @@ def test_a_killed_run_is_noticed_and_what_ran_is_lost(folder):
 
 def test_events_whose_first_line_is_lost_are_no_run_that_was_killed(folder):
     Script(folder).job(0, 1, "cut_scene", scene="0000000")
-    found = course()
+    found = run_state()
     assert found.state == "elsewhere"
     assert found.counts() == {("T01", "cut_scene"): JobCounts(done=1)}
 
 
 def test_the_latest_run_is_found_or_the_one_that_is_named(folder):
-    with pytest.raises(ConfigError, match="no run has left events"):
+    with pytest.raises(ConfigError, match="there are no events of a run"):
         latest_run(None)
     for run in ("20261121T100000Z-here-1-1", "20261121T110000Z-here-1-1", "20261122T100000Z-here-1-1"):
         Script(folder, run).begin({})
@@ -188,11 +188,11 @@ def test_events_of_real_jobs_become_the_outcome_of_their_run(folder, jobs, expec
         for work in works:
             attempt(log, work)
     failed_logs = [f"logs/{log}.log" for log, works in jobs.items() if works[-1] == BAD]
-    at_end = course().outcome_at_end(failed_logs)
+    at_end = run_state().outcome_at_end(failed_logs)
     counts = {name: len(value) if isinstance(value, tuple) else value for name, value in vars(at_end).items()}
     assert {name: number for name, number in counts.items() if number} == expected
     # Whoever reads the events later finds the same.
-    later = course()
+    later = run_state()
     later.history.mark_running_lost()
     assert later.outcome() == at_end
 
@@ -202,7 +202,7 @@ def test_an_attempt_whose_every_event_is_lost_counts_all_the_same(folder):
     script = Script(folder)
     script.begin({})
     script.job(5, 6, "cut_scene", scene="0000000", attempt=3)
-    facts = course().outcome()
+    facts = run_state().outcome()
     assert (facts.tried_again, facts.attempts_lost) == (1, 2)
 
 

@@ -46,7 +46,7 @@ def test_jobs_that_died_without_an_event_are_failed_only_if_snakemake_calls_them
     text = summary("logs/cut_scene/T01/0000000.log", "logs/probe_capture/T02.log")
     assert "2 jobs failed" in text
     assert f"cut_scene T01 0000000: {LOST_REASON}" in text
-    assert "probe_capture T02: see Snakemake's message" in text
+    assert "probe_capture T02: see the message of Snakemake" in text
     assert "1 job interrupted" in text
 
 
@@ -63,9 +63,9 @@ def test_a_replaced_scene_is_named_once_with_the_log_of_the_job_that_replaced_it
     text = summary()
     assert text.count("0000050: its video is only deinterlaced (SceneError: corrupt)") == 1
     assert "log: logs/enhance_scene/T01/0000050.log" in text
-    assert "0000100: other frames replace damaged ones (2 of 9)\n    log: logs/mux_tape/T01.log" in text
-    assert "2 scenes could not be processed as asked" in text
-    assert "1 job done with less memory than they should have" in text
+    assert "0000100: damaged frames are replaced by others (2 of 9)\n    log: logs/mux_tape/T01.log" in text
+    assert "2 scenes could not be processed as requested" in text
+    assert "1 job downgraded for lack of memory" in text
 
 
 def test_retries_are_counted_and_do_not_count_as_failures(script):

@@ -144,7 +144,7 @@ def log_of(folder, name="0000000.log"):
 def test_a_corrupt_file_is_not_tried_again_even_if_snakemake_would(run, tmp_path):
     started = time.monotonic()
     assert [job_fails_of(run, "GateError") for _ in range(4)] == ["65"] * 4
-    assert "not tried again" in log_of(tmp_path)
+    assert "not retried" in log_of(tmp_path)
     assert "attempt 1 failed: GateError: told so\n  what to do: nothing" in log_of(tmp_path)
     assert not list(tmp_path.rglob("*.attempt*.log"))
     assert "waiting" not in log_of(tmp_path)

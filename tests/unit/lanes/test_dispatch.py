@@ -75,7 +75,7 @@ def test_a_corrupt_scene_is_not_tried_again_and_keeps_its_message(run):
     assert run.do(lane_functions.fail, kind="scene") == SceneError.exit_code
     assert run.do(lane_functions.note, diary="diary") == SceneError.exit_code
     assert "this scene is corrupt" in run.log()
-    assert "not tried again" in run.log()
+    assert "not retried" in run.log()
     assert not (run.folder / "diary").exists()
     with main_run_again(run) as later:
         assert later.do(lane_functions.note, diary="diary") == 0

@@ -54,7 +54,9 @@ def tape(short, tmp_path, monkeypatch):
 
 def need(lookup, rules, *, cores=4, disk=None, **changes):
     disk = load_config({"disk": disk or {}})["disk"]
-    (found,) = disk_usage.plan({"T01": lookup}, {"T01": rules}, enhance=enhance(**changes), disk=disk, cores=cores)
+    (found,) = disk_usage.plan_disks(
+        {"T01": lookup}, {"T01": rules}, enhance=enhance(**changes), disk=disk, cores=cores
+    )
     return found
 
 
@@ -163,11 +165,11 @@ def test_what_single_jobs_write(tape):
     scenes(tape)
     settings = SceneSettings(enhance(), [], dict)
     job = JobParams(tape, "0000750", lambda: Path("results/T01/scenes.tsv"), settings)
-    cut, clip, speech = (disk_usage.disk_mb(job, work) for work in ("cut", "clip", "speech"))
+    cut, clip, speech = (disk_usage.disk_mb(job, work) for work in ("cut", "clip", "speech_audio"))
     assert 150 < cut < 400
     assert 40 < clip < 80
     assert speech == 1
     whole = JobParams(tape, None, lambda: Path("results/T01/scenes.tsv"), settings)
     assert disk_usage.disk_mb(whole, "tape") > 240 * clip * 0.9
-    assert 2000 < disk_usage.disk_mb(whole, "sound") < 6000
+    assert 2000 < disk_usage.disk_mb(whole, "tape_audio") < 6000
     assert isinstance(EnhanceSettings(**settings.of_tape), EnhanceSettings)

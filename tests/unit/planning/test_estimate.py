@@ -16,14 +16,16 @@ from tapemill.core.timing import FrameRange
 from tapemill.enhance import SceneSettings
 from tapemill.planning.estimate import estimate
 from tapemill.planning.plan import check_budget
-from tapemill.planning.snakemake_jobs import PlannedJob, Run
-from tapemill.planning.text_view import duration, show
+from tapemill.planning.snakemake_jobs import PlannedJob
+from tapemill.planning.text_view import format_duration, print_plan
 from tapemill.scenes.table import make_scenes, write_scenes
 from tapemill.storage.atomic import write_json
+from tapemill.workflow.run_options import RunOptions
 from tapemill.workflow.tape import TapeState
 from tests.support.capture_info import capture_of
 from tests.support.media.frame_codes import make_capture
 from tests.support.project import DEMO_MODEL, ROOT
+from tests.support.records import clip_record, write_record
 
 FRAMES = 250
 TAPE_RULES = {
@@ -39,8 +41,8 @@ SCENE_RULES = {
     "transcribe_scene": "subtitles",
     "enhance_scene": "enhance",
 }
-CORES = Run("Snakefile", ["MTIME"], cores=2, lanes={})
-LANES = Run("Snakefile", ["MTIME"], cores=8, lanes={"gpu0": 2, "gpu1": 2}, device="xpu")
+CORES = RunOptions("Snakefile", ["MTIME"], cores=2, lanes={})
+LANES = RunOptions("Snakefile", ["MTIME"], cores=8, lanes={"gpu0": 2, "gpu1": 2}, device="xpu")
 NOW = datetime(2026, 11, 21, 20, 0).astimezone()
 
 
@@ -86,7 +88,7 @@ def plan(lookup, planned, run=CORES, **sections):
 
 def shown(found):
     stream = io.StringIO()
-    show(found, NOW, stream)
+    print_plan(found, NOW, stream)
     return stream.getvalue()
 
 
@@ -103,7 +105,7 @@ def test_before_anything_ran_the_head_of_the_capture_is_what_is_known(lookup):
     # Ten seconds are 500 pictures, 0.05 s each, by the preset `fast`.
     assert stage(found, "enhance").core_s == pytest.approx(25, rel=0.1)
     text = shown(found)
-    for words in ("T, Summer", "about 10 s, about 1 scene", "stated", "~1", "stated figures", "on 2 cores"):
+    for words in ("T, Summer", "about 10 s, about 1 scene", "built-in", "~1", "built-in figures", "on 2 cores"):
         assert words in text
 
 
@@ -147,7 +149,7 @@ def test_when_all_is_done_there_is_nothing_to_do(lookup):
 def test_what_belongs_to_no_tape_is_shown_while_it_is_to_do(lookup):
     for to_do in (True, False):
         text = shown(plan(lookup, [*jobs(), PlannedJob("make_demo_capture", "demo", "", "", to_do)]))
-        assert ("Of no tape" in text) == to_do
+        assert ("Without a tape" in text) == to_do
         assert "Tapes finished after" not in text
 
 
@@ -158,7 +160,7 @@ def test_this_machines_own_times_replace_what_is_stated(lookup):
         file = Path(f"benchmarks/enhance_scene/T/{id}.tsv")
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(f"s\th:m:s\n{seconds}\t0:00:50\n")
-        write_json(Path(f"results/T/enhanced/{id}.json"), {"encoder_asked": "libx264"})
+        write_record(Path(f"results/T/enhanced/{id}.json"), clip_record())
     found = plan(lookup, jobs("probe_capture", "detect_scenes", scenes=ids))
     assert stage(found, "enhance").core_s == pytest.approx(250, rel=0.01)
     assert stage(found, "enhance").measured_share == 1
@@ -217,7 +219,7 @@ def test_a_plan_is_json_too(lookup):
     [(4.4, "4 s"), (59.6, "1 min 0 s"), (400, "6 min 40 s"), (7260, "2 h 01 min"), (200_000, "2 days 8 h")],
 )
 def test_durations_as_people_say_them(seconds, words):
-    assert duration(seconds) == words
+    assert format_duration(seconds) == words
 
 
 class Dag:
@@ -245,11 +247,11 @@ def workflow(planned=(), **more):
 
 
 def test_how_a_run_was_started():
-    assert Run.of(workflow()) == Run("Snakefile", ["MTIME"], cores=2, lanes={}, device="cpu")
-    assert Run.of(workflow(gpu10=2, gpu1=1)).lanes == {"gpu1": 1, "gpu10": 2}
-    assert Run.of(workflow(_cores=sys.maxsize, _nodes=5)).cores == 5
-    assert LANES.has_cards
-    assert not Run("Snakefile", [], cores=2, lanes={"gpu0": 2}, device="cpu").has_cards
+    assert RunOptions.of_workflow(workflow()) == RunOptions("Snakefile", ["MTIME"], cores=2, lanes={}, device="cpu")
+    assert RunOptions.of_workflow(workflow(gpu10=2, gpu1=1)).lanes == {"gpu1": 1, "gpu10": 2}
+    assert RunOptions.of_workflow(workflow(_cores=sys.maxsize, _nodes=5)).cores == 5
+    assert LANES.has_gpus
+    assert not RunOptions("Snakefile", [], cores=2, lanes={"gpu0": 2}, device="cpu").has_gpus
 
 
 def check(lookup, planned, **limits):
@@ -262,7 +264,7 @@ def test_a_run_beyond_its_budget_is_refused(lookup):
     probed(lookup)
     with pytest.raises(FatalError) as caught:
         check(lookup, jobs(), hours=0.005)
-    for words in ("exceeds the budget", "it may 0.005 h (budget: hours)", "stated figures", "snakemake show_plan"):
+    for words in ("exceeds the budget", "it may 0.005 h (budget: hours)", "built-in figures", "snakemake show_plan"):
         assert words in str(caught.value)
     with pytest.raises(FatalError) as caught:
         check(lookup, jobs(), gb=0.001, hours=100)

@@ -2,7 +2,7 @@ import itertools
 
 import pytest
 
-from tapemill.planning.simulation import CORES, REPLANNING_S, START_S, TURN_S, Timed, simulate
+from tapemill.planning.simulation import CORES, JOB_GAP_S, REPLANNING_S, START_S, TimedTask, simulate
 from tapemill.planning.tasks import Task
 
 LANES = {"gpu0": 1, "gpu1": 1}
@@ -10,7 +10,7 @@ LANES = {"gpu0": 1, "gpu1": 1}
 
 def job(rule, scene="", seconds=10.0, *, after=(), card=False, threads=1):
     task = Task(rule, "stage", "T", scene, 0.0, after=tuple((name, "T", which) for name, which in after))
-    return Timed(task, seconds, card, threads)
+    return TimedTask(task, seconds, card, threads)
 
 
 def scenes(count, seconds=10.0, *, card=True):
@@ -26,7 +26,7 @@ def run(jobs, *, cores=4, lanes=None, cut_ahead=16):
 
 def about(seconds, jobs=1):
     """With what Snakemake takes at the start, and from job to job."""
-    return pytest.approx(START_S + seconds + jobs * TURN_S, abs=0.5)
+    return pytest.approx(START_S + seconds + jobs * JOB_GAP_S, abs=0.5)
 
 
 def test_cores_share_the_work():
@@ -69,7 +69,7 @@ def test_two_lanes_halve_what_asks_for_a_card_and_cores_do_the_rest():
 def test_a_job_that_waits_at_the_lane_hides_the_time_between_jobs():
     short = list(scenes(100, 0.3))
     hidden, not_hidden = (run(short, lanes={"gpu0": capacity}).total_s for capacity in (2, 1))
-    assert not_hidden - hidden > 90 * (TURN_S - 0.1)
+    assert not_hidden - hidden > 90 * (JOB_GAP_S - 0.1)
 
 
 def test_the_longest_job_is_not_left_for_the_end():

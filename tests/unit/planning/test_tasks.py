@@ -4,9 +4,9 @@ import pytest
 
 from tapemill.config.tape_sheet import TapeRow
 from tapemill.planning.snakemake_jobs import PlannedJob
-from tapemill.planning.tasks import missing, tasks_of
-from tapemill.planning.workload import SceneLoad, TapeLoad
+from tapemill.planning.tasks import missing_jobs, tasks_of
 from tapemill.workflow.tape import TapeState
+from tapemill.workflow.workload import SceneLoad, TapeLoad
 
 IDS = [f"{number:07d}" for number in range(0, 1000, 100)]
 TAPE_RULES = ("probe_capture", "detect_scenes", "clean_sound", "join_subtitles", "mux_tape")
@@ -14,7 +14,7 @@ TAPE_RULES = ("probe_capture", "detect_scenes", "clean_sound", "join_subtitles",
 
 def load(*, known=True, ids=IDS):
     scenes = tuple(SceneLoad(id, 4.0) for id in ids)
-    return TapeLoad(scenes, known, True, samples_share=1.0, frames_per_s=25.0, pictures_per_frame=2)
+    return TapeLoad(scenes, known, True, samples_share=1.0, frames_per_s=25.0, output_frames_per_frame=2)
 
 
 def planned(*rules, scene="", to_do=True):
@@ -78,7 +78,7 @@ def test_the_demo_is_probed_when_it_is_there():
     assert probe.after == (("make_demo_capture", "", ""),)
 
 
-@pytest.mark.parametrize(("unit", "expected"), [("video", 4.0), ("pictures", 200.0), ("sound", 4.0), ("once", 0.0)])
+@pytest.mark.parametrize(("unit", "expected"), [("video", 4.0), ("frames", 200.0), ("audio", 4.0), ("once", 0.0)])
 def test_work_of_576i(unit, expected):
     assert load().units(unit, 4.0) == pytest.approx(expected)
 
@@ -87,7 +87,7 @@ def test_ntsc_is_as_much_work_a_second_and_a_quarter_of_the_samples_a_quarter():
     ntsc = TapeLoad((), True, True, 720 * 480 / (720 * 576), 30000 / 1001, 2)
     assert ntsc.units("video", 10.0) == pytest.approx(10.0, rel=0.01)
     small = TapeLoad((), True, True, 0.25, 25.0, 2)
-    assert small.units("pictures", 4.0) == pytest.approx(50.0)
+    assert small.units("frames", 4.0) == pytest.approx(50.0)
 
 
 def test_a_scene_of_unknown_length_is_as_long_as_the_mean():
@@ -107,7 +107,7 @@ def test_what_a_tape_in_the_queue_lacks_is_told_by_its_files(tmp_path):
         path = tmp_path / "results/T" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
-    found = [job.rule for job in missing(lookup, "mkv")]
+    found = [job.rule for job in missing_jobs(lookup, "mkv")]
     assert {rule: found.count(rule) for rule in found} == {
         "hash_capture": 1,
         "join_subtitles": 1,
@@ -119,4 +119,4 @@ def test_what_a_tape_in_the_queue_lacks_is_told_by_its_files(tmp_path):
         "transcribe_scene": 2,
     }
     (tmp_path / "results/T/T.mkv").touch()
-    assert missing(lookup, "mkv") == []
+    assert missing_jobs(lookup, "mkv") == []

@@ -1,4 +1,4 @@
-"""What provenance is gathered from: the checkout, the events of all runs, records, programs."""
+"""Sources of a provenance: the checkout, the events of all runs, records, programs."""
 
 import json
 import subprocess
@@ -8,14 +8,13 @@ from pathlib import Path
 import pytest
 
 from tapemill.capture import checksum
-from tapemill.core.errors import InputError
 from tapemill.events import log as events
 from tapemill.media.ffmpeg import version
-from tapemill.provenance import code_version, load, run_history, sharing
 from tapemill.provenance import document as document_module
-from tapemill.provenance.compare import Difference, compare
-from tapemill.provenance.load import Known
-from tapemill.storage import fingerprint, job_records
+from tapemill.provenance import run_history
+from tapemill.provenance.code_version import code_version
+from tapemill.records import job_records, tape_tags
+from tapemill.storage import fingerprint
 
 SAID = """ffmpeg version 9.0.2-other Copyright (c) 2000-2026 the FFmpeg developers
 built with gcc 16
@@ -44,30 +43,30 @@ def git(root, *arguments):
 
 
 def test_a_clean_checkout_is_its_commit(repository):
-    state = code_version.examine(repository)
+    state = code_version(repository)
     assert state.commit == git(repository, "rev-parse", "HEAD")
     assert state.changed == ()
     assert state.version == version.tapemill_version()
 
 
 def test_changed_and_new_code_is_named_and_has_another_hash(repository):
-    before = code_version.examine(repository).code_sha256
+    before = code_version(repository).code_sha256
     (repository / "config/config.yaml").write_text("my settings")
     (repository / "docs/c.md").write_text("better")
-    state = code_version.examine(repository)
+    state = code_version(repository)
     assert (state.changed, state.code_sha256) == ((), before)
     (repository / "scripts/b.py").write_text("changed")
     (repository / "scripts/new module.py").write_text("new")
-    state = code_version.examine(repository)
+    state = code_version(repository)
     assert state.changed == ("scripts/b.py", "scripts/new module.py")
     assert state.code_sha256 != before
 
 
 def test_without_git_the_code_is_known_all_the_same(repository, tmp_path, monkeypatch):
-    known = code_version.examine(repository)
+    known = code_version(repository)
     git(repository, "rev-parse", "HEAD")
     monkeypatch.setenv("PATH", str(tmp_path / "nothing here"))
-    state = code_version.examine(repository)
+    state = code_version(repository)
     assert (state.commit, state.changed, state.code_sha256) == (None, None, known.code_sha256)
 
 
@@ -75,14 +74,14 @@ def test_a_copy_inside_another_repository_has_no_commit(repository):
     inner = repository / "docs" / "tapemill"
     (inner / "scripts").mkdir(parents=True)
     (inner / "scripts" / "b.py").write_text("scripts/b.py")
-    state = code_version.examine(inner)
+    state = code_version(inner)
     assert (state.commit, state.changed) == (None, None)
 
 
 def test_looking_changes_nothing_in_the_repository(repository):
     (repository / "Snakefile").touch()
     before = (repository / ".git/index").read_bytes()
-    code_version.examine(repository)
+    code_version(repository)
     assert (repository / ".git/index").read_bytes() == before
 
 
@@ -115,26 +114,34 @@ def test_each_job_is_told_by_the_latest_run_that_did_it(tmp_path, monkeypatch):
         *done(job("enhance_scene", "0000000", 2), **lane, notices=[{"kind": "lowered", "reason": "x", "scene": ""}]),
     )
     run_with(monkeypatch, "20260103T100000Z", ("job_started", clip, {}), *done(job("enhance_scene", "0000999")))
-    plain = run_history.to_plain(run_history.works("T01", ["0000000"]), ["0000000"])
-    (scene,) = plain["scenes"]
-    assert scene.keys() == {"scene", "cut_scene", "enhance_scene"}
-    assert scene["cut_scene"]["run_started"] == "2026-01-01T10:00:00.000+00:00"
-    made = scene["enhance_scene"]
-    assert (made["run_started"], made["attempts"]) == ("2026-01-02T10:00:00.000+00:00", 2)
-    told = [event.time for event in events.read_events("20260102T100000Z-annas-laptop-1-1")][-1]
-    assert made["span_s"][1] == (told - datetime(2026, 1, 2, 10, tzinfo=UTC)).total_seconds()
-    assert {key: made[key] for key in lane} == lane
-    assert made["notices"][0]["kind"] == "lowered"
-    assert plain["jobs"].keys() == {"mux_tape"}
-    assert "annas-laptop" not in json.dumps(plain)
+    jobs = run_history.job_runs("T01", ["0000000"])
+    assert [rule for rule, scene in jobs if not scene] == ["mux_tape"]
+    (scene,) = run_history.by_scene(jobs, ["0000000"])
+    assert scene.jobs.keys() == {"cut_scene", "enhance_scene"}
+    assert scene.jobs["cut_scene"].run_started == "2026-01-01T10:00:00.000+00:00"
+    made = scene.jobs["enhance_scene"]
+    assert (made.run_started, made.attempts) == ("2026-01-02T10:00:00.000+00:00", 2)
+    ended = [event.time for event in events.read_events("20260102T100000Z-annas-laptop-1-1")][-1]
+    assert made.span_s[1] == (ended - datetime(2026, 1, 2, 10, tzinfo=UTC)).total_seconds()
+    assert datetime.fromisoformat(run_history.span([made])[1]) == ended
+    assert {key: getattr(made, key) for key in lane} == lane
+    assert made.notices[0]["kind"] == "lowered"
+    assert "annas-laptop" not in repr(jobs)
+
+
+def test_events_of_another_kind_cost_their_facts_alone(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run_with(monkeypatch, "20260101T100000Z", *done(job("mux_tape"), frames="many"))
+    made = run_history.job_runs("T01", [])["mux_tape", ""]
+    assert (made.attempts, made.frames, made.seconds) == (1, None, None)
 
 
 def test_another_tapes_jobs_are_not_its_own(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     other = {**job("mux_tape"), "tape": "T02", "log": "logs/mux_tape/T02.log"}
     run_with(monkeypatch, "20260101T100000Z", *done(other))
-    assert run_history.works("T01", []) == {}
-    assert run_history.to_plain({}, [])["started"] is None
+    assert run_history.job_runs("T01", []) == {}
+    assert run_history.span([]) is None
 
 
 def test_ffmpeg_is_known_by_all_that_it_says():
@@ -146,35 +153,34 @@ def test_ffmpeg_is_known_by_all_that_it_says():
 
 
 def test_programs_survive_a_tag():
-    used = {"cuts": {"ffmpeg": ["9.0 (abc)", "9.1 (def)"]}, "tape": {"av": ["18.1.0"]}}
-    assert job_records.from_text(job_records.as_text(used)) == used
-    assert job_records.from_text("") == {}
+    used = {"scenes": {"ffmpeg": ["9.0 (abc)", "9.1 (def)"]}, "tape": {"av": ["18.1.0"]}}
+    assert tape_tags.format_programs(used) == "cuts: ffmpeg 9.0 (abc), ffmpeg 9.1 (def); tape: av 18.1.0"
+    assert tape_tags.parse_programs(tape_tags.format_programs(used)) == used
+    assert tape_tags.parse_programs("") == {}
 
 
 def test_tags_are_read_from_either_container():
     said = {"capture": "12-ab", "settings": "audio=1 tape=2"}
-    assert (
-        job_records.tags_of({"TITLE": "x", "TAPEMILL_CAPTURE": "12-ab", "TAPEMILL_SETTINGS": "audio=1 tape=2"}) == said
-    )
-    assert job_records.tags_of({"comment": "TAPEMILL_CAPTURE=12-ab\nTAPEMILL_SETTINGS=audio=1 tape=2"}) == said
-    assert job_records.tags_of({"comment": "A fine tape"}) == {}
+    assert tape_tags.tags_of({"TITLE": "x", "TAPEMILL_CAPTURE": "12-ab", "TAPEMILL_SETTINGS": "audio=1 tape=2"}) == said
+    assert tape_tags.tags_of({"comment": "TAPEMILL_CAPTURE=12-ab\nTAPEMILL_SETTINGS=audio=1 tape=2"}) == said
+    assert tape_tags.tags_of({"comment": "A fine tape"}) == {}
 
 
 def test_a_digest_of_settings_knows_no_places():
-    config = {section: {} for section in job_records.SECTIONS}
+    config = {section: {} for section in tape_tags.SECTIONS}
     one = config | {"subtitles": {"model": "/home/anna/models/mine.pt", "beam_size": 5}}
     other = config | {"subtitles": {"model": "resources/models/mine.pt", "beam_size": 5}}
-    assert job_records.digests_of_settings(one) == job_records.digests_of_settings(other)
+    assert tape_tags.digests_of_settings(one) == tape_tags.digests_of_settings(other)
     other["subtitles"]["beam_size"] = 1
-    assert job_records.digests_of_settings(one) != job_records.digests_of_settings(other)
+    assert tape_tags.digests_of_settings(one) != tape_tags.digests_of_settings(other)
 
 
 def test_a_damaged_record_is_none(tmp_path):
     path = tmp_path / "enhanced" / "0000000.json"
     path.parent.mkdir()
     path.write_text("{")
-    assert job_records.clip_record(tmp_path, "0000000") == {}
-    assert job_records.clip_record(tmp_path, "0000001") == {}
+    assert job_records.clip_record(tmp_path, "0000000") is None
+    assert job_records.clip_record(tmp_path, "0000001") is None
     assert job_records.programs_used(tmp_path, ["0000000"]) == {}
 
 
@@ -193,78 +199,6 @@ def test_files_of_a_folder_are_hashed_in_order_and_known_ones_not_again(tmp_path
     checksum.hash_capture(sources=sources, target=target)
     assert read == [sources[1]]
     assert json.loads(target.read_text())["files"][0] == first[0]
-
-
-def known(**tags):
-    return Known(Path("T01.mkv"), None, tags)
-
-
-def test_tags_name_the_section_that_differs():
-    one = known(capture="1-a", settings="audio=1 enhance=2", programs="tape: av 18")
-    other = known(capture="1-a", settings="audio=1 enhance=3", programs="tape: av 18")
-    found = compare(one, other)
-    assert found.by_tags_alone
-    assert found.differences == (Difference("settings.enhance", "2", "3"),)
-    assert compare(one, one).differences == ()
-
-
-def test_scenes_that_differ_alike_are_one_line():
-    names = tuple(f"{number:07d}" for number in range(8))
-    line = str(Difference("picture.networks.precision", "float32", "float16", names))
-    assert line == (
-        "picture.networks.precision (scenes 0000000, 0000001, 0000002, 0000003, 0000004 and 3 more): float32 | float16"
-    )
-
-
-def document(**scene):
-    """As much of a provenance as a comparison reads; one scene."""
-    scenes = [{"scene": "0000000", "start_frame": 0, "stop_frame": 50, **scene}]
-    how = {"capture": {"kind": "file", "files": [{"sha256": "0" * 64}]}, "scenes": scenes}
-    return Known(Path("provenance.json"), {"how": how, "results": [scene]}, {})
-
-
-def test_of_a_long_command_the_place_is_shown_where_it_differs():
-    chain = ",".join(f"filter{number}=1" for number in range(40))
-    one, other = (f"ffmpeg -i file:{{cut}} -vf '{chain}{end}' -y file:{{clip}}" for end in ("", ",sharpen=2"))
-    (found,) = compare(document(picture={"commands": [one]}), document(picture={"commands": [other]})).differences
-    assert found.what == "picture.commands"
-    assert found.first == "…ilter38=1,filter39=1"
-    assert found.second == "…ilter38=1,filter39=1,sharpen=2"
-
-
-def stored(tmp_path, **changes):
-    """A provenance on disk, as much of it as is read."""
-    path = tmp_path / "provenance.json"
-    how = document(words={"audio_sha256": "1", "language": "en"}).document["how"]
-    plain = {"format": 1, "tape": "T01", "how": how, "results": [{"sha256": "0"}], "tags": {}, **changes}
-    path.write_text(json.dumps(plain))
-    return str(path)
-
-
-def test_a_provenance_of_an_earlier_format_compares_with_one_of_today(tmp_path):
-    old = load.read(stored(tmp_path))
-    new = load.read(stored(tmp_path, **sharing.shared({**old.document, "format": 2, "run": {"scenes": []}})))
-    assert new.document["how"]["scenes"] == old.document["how"]["scenes"]
-    assert compare(old, new).differences == ()
-
-
-@pytest.mark.parametrize("format", [None, 0, 3, "1"])
-def test_a_provenance_of_another_format_is_not_guessed_at(tmp_path, format):
-    with pytest.raises(InputError, match="has the format"):
-        load.read(stored(tmp_path, format=format))
-
-
-def test_a_provenance_that_names_what_is_not_there_is_none(tmp_path):
-    how = {"alike": {"words": {}}, "scenes": [{"scene": "0000000", "words": {"like": "1"}}]}
-    with pytest.raises(InputError, match="no provenance of a tape"):
-        load.read(stored(tmp_path, format=2, how=how))
-
-
-def test_scenes_with_other_borders_are_named_and_not_compared_further():
-    moved = document(picture={"frames_out": 100})
-    moved.document["how"]["scenes"][0]["stop_frame"] = 60
-    (found,) = compare(document(picture={"frames_out": 98}), moved).differences
-    assert str(found) == "frames (scene 0000000): 0 to 50 | 0 to 60"
 
 
 @pytest.mark.parametrize("home", ["/home/anna", "/"])

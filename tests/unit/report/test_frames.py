@@ -11,10 +11,12 @@ import pytest
 from tapemill.core.timing import FrameRange
 from tapemill.enhance import OutputFormat
 from tapemill.media.colour import Colour
+from tapemill.records.clip import Crop
 from tapemill.report.frames import CaptureReader, TapeReader
 from tapemill.report.sampling import SampledTape, sample_report_frames
 from tests.support.capture_info import capture_of
 from tests.support.media.frame_codes import irregular_times, make_capture, read_number
+from tests.support.records import clip_record, write_record
 
 SD = Colour(primaries="bt470bg", transfer="smpte170m", matrix="bt470bg", range="tv")
 RATE = Fraction(25)
@@ -84,10 +86,9 @@ def test_a_sample_compares_the_same_moments_in_the_same_shape(tmp_path):
     capture = make_capture(tmp_path / "capture.mkv", size=SIZE, frames=50, interlaced="tff", codec="ffv1", gop=1)
     # The tape it could have become: both fields are frames, a crop of eight lines, twice the size.
     folder = tmp_path / "results"
-    (folder / "enhanced").mkdir(parents=True)
+    folder.mkdir()
     tape = make_capture(folder / "T.mkv", size=(384, 304), frames=100, rate=Fraction(50), gop=25)
-    record = {"crop": {"left": 0, "top": 0, "width": 192, "height": 152}, "field_order": "tff"}
-    (folder / "enhanced" / "0000000.json").write_text(json.dumps(record))
+    write_record(folder / "enhanced" / "0000000.json", clip_record(crop=Crop(0, 0, 192, 152), field_order="tff"))
     known = capture_of(capture.path, interlaced="tff")
     facts = SampledTape(
         sources=[capture.path],

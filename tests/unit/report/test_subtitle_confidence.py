@@ -1,14 +1,15 @@
 """Subtitles with what the recogniser thought of them."""
 
-import json
 import math
 from fractions import Fraction
 
 import pytest
 
 from tapemill.core.timing import FrameRange
+from tapemill.records.speech import Segment, Word
+from tapemill.records.subtitles import RemovedSegment, SubtitleRecord
 from tapemill.report.subtitle_confidence import DOUBTFUL, confidence, review_subtitles
-from tapemill.subtitles.segments import Segment, Word
+from tests.support.records import heard, write_record
 
 RATE = Fraction(25)
 SCENES = {"0000000": FrameRange(0, 100), "0000100": FrameRange(100, 200)}
@@ -20,9 +21,8 @@ def segment(start_ms, stop_ms, text, avg_logprob=-0.1, words=()):
 
 
 def write(folder, scene, segments, **more):
-    (folder / "subtitles").mkdir(exist_ok=True)
-    record = {"heard": {"segments": [each.to_plain() for each in segments]}, "removed": [], **more}
-    (folder / "subtitles" / f"{scene}.json").write_text(json.dumps(record))
+    record = SubtitleRecord(heard=heard(segments=tuple(segments)), **{"removed": (), **more})
+    write_record(folder / "subtitles" / f"{scene}.json", record)
 
 
 def read(folder, *cues):
@@ -63,13 +63,13 @@ def test_words_that_were_timed_count_by_themselves():
 
 
 def test_what_was_left_out_and_why(tmp_path):
-    removed = {"start_ms": 500, "stop_ms": 900, "text": "Thanks for watching!", "reason": "closing credits"}
-    write(tmp_path, "0000100", [], removed=[removed])
+    removed = RemovedSegment(500, 900, "Thanks for watching!", "closing credits")
+    write(tmp_path, "0000100", [], removed=(removed,))
     (found,) = read(tmp_path).dropped
     assert (found.start_s, found.scene, found.text, found.reason) == (
         4.5,
         "0000100",
-        removed["text"],
+        removed.text,
         "closing credits",
     )
 

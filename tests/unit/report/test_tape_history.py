@@ -1,25 +1,29 @@
 """What the records of a tape's scenes say that is not as asked, and what it was made with."""
 
-import json
+from dataclasses import replace
 
 import av
 import numpy as np
 import pytest
 
+from tapemill.provenance.model import CaptureFile, Checkout, Machine, ResultFile, UsedModel
+from tapemill.records.common import Failure, Rejection
+from tapemill.records.subtitles import AsrDowngrade, SubtitleRecord
 from tapemill.report.tape_history import deviations
 from tapemill.report.tape_metadata import build_info, read_tape_metadata
-
-
-def write(folder, kind, scene, **values):
-    (folder / kind).mkdir(exist_ok=True)
-    (folder / kind / f"{scene}.json").write_text(json.dumps(values))
+from tests.support.records import clip_record, network_run, provenance, write_record
 
 
 def test_each_scene_that_came_out_otherwise_with_its_reason(tmp_path):
-    write(tmp_path, "enhanced", "0000000", kept_original={"error": "GateError", "message": "black"}, stands_in="5 of 9")
-    write(tmp_path, "enhanced", "0000050", networks=[{"model": "big", "lowered": {"tile": 64}}, {"model": "small"}])
-    write(tmp_path, "subtitles", "0000050", left_empty={"error": "SceneError", "message": "no sound"})
-    write(tmp_path, "translated", "0000100", lowered={"model": "tiny", "beam_size": 1})
+    kept = clip_record(kept_original=Failure("GateError", "black"), stands_in="5 of 9")
+    big = network_run(model="big", lowered=(Rejection("whole frames", 2, 1, "too large"),))
+    for name, record in {
+        "enhanced/0000000": kept,
+        "enhanced/0000050": clip_record(networks=(big, network_run(model="small"))),
+        "subtitles/0000050": SubtitleRecord(left_empty=Failure("SceneError", "no sound")),
+        "translated/0000100": SubtitleRecord(lowered=AsrDowngrade("tiny", "4" * 64, 1, ())),
+    }.items():
+        write_record(tmp_path / f"{name}.json", record)
     found = [(each.scene, each.kind, each.reason) for each in deviations(tmp_path, ["0000000", "0000050", "0000100"])]
     assert found == [
         ("0000000", "kept", "GateError: black"),
@@ -51,27 +55,22 @@ def test_a_tape_says_what_it_was_made_with_in_either_container(tmp_path, suffix)
 
 
 def test_provenance_says_it_better(tmp_path):
-    document = {
-        "how": {
-            "capture": {"files": [{"sha256": "c" * 64}]},
-            "models": [{"used_for": "words", "name": "small", "sha256": "d" * 64}],
-            "programs": {"picture": {"ffmpeg": ["9.0", "9.1"], "av": ["18.1.0"]}},
-            "tapemill": {"version": "0.1.0", "code_sha256": "e" * 64, "recipes": {"tape": 1}},
-        },
-        "results": [{"kind": "mkv", "sha256": "b" * 64}],
-        "run": {
-            "checkout": {"commit": "f" * 40, "changed": ["Snakefile"]},
-            "machine": {"processor": "P", "architecture": "x86_64", "system": "Linux"},
-        },
-    }
+    document = provenance()
+    how = replace(
+        document.how,
+        capture=replace(document.how.capture, files=(CaptureFile(1, "1-a", "c" * 64),)),
+        models=(UsedModel("subtitles", "small", "d" * 64),),
+        programs={"enhance": {"ffmpeg": ("9.0", "9.1"), "av": ("18.1.0",)}},
+    )
+    run = replace(
+        document.run, checkout=Checkout("f" * 40, ("Snakefile",)), machine=Machine("Linux", "x86_64", "P", ())
+    )
     path = tmp_path / "provenance.json"
-    path.write_text(json.dumps(document))
+    write_record(path, replace(document, how=how, results=(ResultFile("mkv", 1, "b" * 64),), run=run))
     rows = dict(build_info(None, path))
     assert rows["mkv, SHA-256"] == "b" * 64
     assert rows["capture, SHA-256"] == "c" * 64
-    assert rows["model for words"] == f"small {'d' * 64}"
-    assert rows["picture"] == "av 18.1.0, ffmpeg 9.0 and 9.1"
+    assert rows["model for subtitles"] == f"small {'d' * 64}"
+    assert rows["enhance"] == "av 18.1.0, ffmpeg 9.0 and 9.1"
     assert rows["commit"] == f"{'f' * 40}, and 1 changed files"
     assert rows["machine"] == "P, x86_64, Linux"
-    path.write_text("{}")
-    assert build_info(None, path) == []

@@ -5,10 +5,10 @@ from fractions import Fraction
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tapemill.records.speech import Segment, Word
 from tapemill.subtitles.cue_layout import layout_cues
 from tapemill.subtitles.line_breaking import columns
 from tapemill.subtitles.sanitise import safe_text
-from tapemill.subtitles.segments import Segment, Word
 from tapemill.subtitles.srt import Cue
 from tests.support.media.speech import SETTINGS
 

@@ -2,8 +2,8 @@ from dataclasses import replace
 
 import pytest
 
+from tapemill.records.speech import Segment, SpeechRegion, Word
 from tapemill.subtitles.hallucination_filter import filter_segments
-from tapemill.subtitles.segments import Segment, SpeechRegion, Word
 from tests.support.media.speech import SETTINGS
 
 EVERYWHERE = [SpeechRegion(0, 30_000)]

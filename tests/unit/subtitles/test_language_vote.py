@@ -39,14 +39,14 @@ def test_one_sure_scene_counts_more_than_two_doubtful_ones():
         "2": {"nl": 0.4, "de": 0.3, "af": 0.3},
     }
     counted = language_vote._tally(opinions)
-    assert counted["language"] == "de"
-    assert counted["votes"] == {"0": "de", "1": "nl", "2": "nl"}
-    assert counted["probabilities"] == {"de": 0.5333, "nl": 0.2833, "af": 0.1833}
+    assert counted.language == "de"
+    assert counted.votes == {"0": "de", "1": "nl", "2": "nl"}
+    assert counted.probabilities == {"de": 0.5333, "nl": 0.2833, "af": 0.1833}
 
 
 def test_a_tie_is_no_accident():
-    assert language_vote._tally({"0": {"sv": 0.5, "no": 0.5}})["language"] == "no"
-    assert language_vote._tally({"0": {"no": 0.5, "sv": 0.5}})["language"] == "no"
+    assert language_vote._tally({"0": {"sv": 0.5, "no": 0.5}}).language == "no"
+    assert language_vote._tally({"0": {"no": 0.5, "sv": 0.5}}).language == "no"
 
 
 @pytest.fixture

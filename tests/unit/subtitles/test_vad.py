@@ -9,7 +9,7 @@ import torch
 from tapemill.core.errors import SceneError
 from tapemill.devices import model_cache
 from tapemill.devices.determinism import torch_threads
-from tapemill.subtitles.segments import SpeechRegion
+from tapemill.records.speech import SpeechRegion
 from tapemill.subtitles.vad import _align_to_columns, detect_speech, merge_close_regions, read_samples
 from tests.support.media.speech import SETTINGS, SPANS_S, recording, silence, write_wav
 

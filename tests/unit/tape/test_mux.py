@@ -1,4 +1,3 @@
-import json
 import random
 from fractions import Fraction
 
@@ -11,11 +10,13 @@ from tapemill.core.errors import GateError, InputError
 from tapemill.core.job_warnings import JobWarning
 from tapemill.core.timing import round_half_up
 from tapemill.media.ffmpeg import runner as ffmpeg
+from tapemill.records.common import Failure
 from tapemill.tape import Chapter, SubtitleTrack, TapeDescription, TapeSettings, mux_tape, verify
 from tapemill.tape.concat import check_compatible
 from tests.support.media.beeps import NTSC, beeping, capture, decoded, facts, found_beeps, heard, run
 from tests.support.progress_log import facts as told_facts
 from tests.support.progress_log import progressed, tell_all
+from tests.support.records import clip_record, write_record
 
 ENCODERS = {
     "libx264": ("-preset", "veryfast", "-bf", 3, "-x264-params", "threads=1:keyint=25:b-pyramid=normal"),
@@ -73,13 +74,13 @@ def test_scenes_that_are_not_as_they_should_be_are_told(tmp_path, clips):
     parts = []
     for clip, record in zip(
         clips["libx264"],
-        ({"kept_original": {"error": "GateError", "message": "why"}}, {"stands_in": "2 of 61 pictures"}, {}, None),
+        ({"kept_original": Failure("GateError", "why")}, {"stands_in": "2 of 61 pictures"}, {}, None),
         strict=True,
     ):
         part = tmp_path / clip.name
         part.write_bytes(clip.read_bytes())
         if record is not None:
-            part.with_suffix(".json").write_text(json.dumps(record))
+            write_record(part.with_suffix(".json"), clip_record(**record))
         parts.append(part)
     notices = mux_tape(
         clips=parts,

@@ -105,27 +105,6 @@ def test_facts_made_anew_are_read_anew(tmp_path, film):
     assert isinstance(lookup.capture, Capture)
 
 
-def test_a_longer_scene_is_expected_to_take_longer_and_a_vote_needs_no_scene(film):
-    lookup, table = film
-    write_scenes(
-        [Scene("0000000", FrameRange(0, 100), PICTURE.rate), Scene("0000100", FrameRange(100, 900), PICTURE.rate)],
-        table,
-    )
-    subtitles = {"model": "small", "language_scenes": 12}
-
-    def expected_s(stage, scene, table=lambda: table):
-        return JobParams(lookup, scene, table, ENHANCE).expected_s(stage, subtitles)
-
-    def unknown():
-        raise FileNotFoundError("scenes.tsv")
-
-    for stage in ("speech", "picture"):
-        assert expected_s(stage, "0000000") < expected_s(stage, "0000100")
-        with pytest.raises(FileNotFoundError):
-            expected_s(stage, "0000000", unknown)
-    assert expected_s("language", None, unknown) > expected_s("encoder", None, unknown) > 0
-
-
 @pytest.fixture
 def networks(tmp_path):
     """Settings of a tape whose second scene goes through a network of one's own; its file is not there yet."""
@@ -141,8 +120,6 @@ def test_a_scene_of_its_own_has_its_own_chain_and_the_picture_of_the_tape(film, 
     assert plain.enhancement == JobParams(lookup, None, lambda: table, networks).enhancement
     assert [step.file for step in own.networks] == [f"{tmp_path}/net.pth"]
     assert own.output == plain.output
-    subtitles = {"model": "small", "language_scenes": 12}
-    assert own.expected_s("picture", subtitles) > 2 * plain.expected_s("picture", subtitles)
 
 
 def test_the_chain_of_a_ready_scene_is_known_before_its_length(folder, tmp_path):

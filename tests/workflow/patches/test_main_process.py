@@ -148,24 +148,24 @@ def test_a_vote_beside_a_choice_loses_no_tape(tmp_path):
     done = vote_beside_a_choice(tmp_path, "patch_needrun_across_ancient()")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "tape").exists()
-    assert course(tmp_path).ended.facts["is_ok"] is True
+    assert run_state(tmp_path).ended.facts["is_ok"] is True
 
 
 def test_without_help_it_does_and_that_run_does_not_end_as_if_all_were_done(tmp_path):
     done = vote_beside_a_choice(tmp_path, "")
     # If this is 0 Snakemake has mended it, and `see_beyond_ancient_input` can go.
     assert done.returncode == 1
-    assert "1 of the files that it should have made are missing: tape" in done.stderr
+    assert "1 of the requested files do not exist: tape" in done.stderr
     assert "start the same command again" in done.stderr
     assert "Nothing failed" not in done.stderr
-    ended = course(tmp_path)
+    ended = run_state(tmp_path)
     assert (ended.state, ended.ended.facts["is_ok"], ended.outcome().missing) == ("ended", False, ("tape",))
     again = vote_beside_a_choice(tmp_path, "")
     assert again.returncode == 0, again.stderr
     assert (tmp_path / "tape").exists()
 
 
-def course(folder):
+def run_state(folder):
     """The last run in a folder, by its events."""
     return load_run(events.list_runs(folder / "events")[-1], folder / "events")
 

@@ -15,7 +15,6 @@ from tapemill.enhance.chain import Chain, FilterStep
 from tapemill.enhance.output_format import (
     SMALLEST_DEINTERLACED_SIDE,
     SMALLEST_RESTORED_SIDE,
-    Crop,
     Layout,
     OutputFormat,
     cropped,
@@ -29,6 +28,7 @@ from tapemill.enhance.settings import EnhanceSettings
 from tapemill.media.capture_info import FieldOrder, VideoInfo
 from tapemill.media.colour import Colour
 from tapemill.media.ffmpeg.runner import BITEXACT_SCALING
+from tapemill.records.clip import Crop
 
 from .catalog import FILTERS
 

@@ -7,18 +7,19 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tapemill.core.errors import SceneError
 from tapemill.core.progress import Progress
 from tapemill.devices.determinism import seeded, torch_threads
 from tapemill.devices.device import Device
-from tapemill.devices.memory_planner import Rejection
 from tapemill.enhance.chain import NetworkStep
 from tapemill.enhance.encoders import argument_labels
 from tapemill.enhance.filters.graph import NETWORK_FORMAT, SceneGraphInput, after_networks, before_networks
 from tapemill.media import ffmpeg
 from tapemill.media.ffmpeg.command import redact_paths
+from tapemill.records.clip import NetworkRun
+from tapemill.records.common import Rejection
 
 from .frame_io import prefetch, read_frames, write_all
 from .loader import load_network
@@ -40,23 +41,21 @@ class LoadedNetwork:
     step: NetworkStep
     network: Network
     tiling: Tiling
-    decisions: Sequence[Rejection]
+    decisions: tuple[Rejection, ...]
 
-    def to_plain(self) -> dict[str, Any]:
+    def record(self) -> NetworkRun:
         """Entry of the record."""
-        plain: dict[str, Any] = {
-            "model": self.step.model,
-            "sha256": self.step.sha256,
-            "scale": self.network.scale,
-            "strength": self.step.strength,
-            "precision": str(self.network.dtype).removeprefix("torch."),
-            "frames": self.tiling.frames,
-            "tile_samples": self.tiling.side,
-            "seed": SEED,
-        }
-        if self.decisions:
-            plain["lowered"] = [decision.to_plain() for decision in self.decisions]
-        return plain
+        return NetworkRun(
+            model=self.step.model,
+            sha256=self.step.sha256,
+            scale=self.network.scale,
+            strength=self.step.strength,
+            precision=str(self.network.dtype).removeprefix("torch."),
+            frames=self.tiling.frames,
+            tile_samples=self.tiling.side,
+            seed=SEED,
+            lowered=self.decisions,
+        )
 
 
 def restore(
@@ -70,7 +69,7 @@ def restore(
     device_arguments: Sequence[str],
     timeout_s: float,
     max_output_bytes: int,
-) -> tuple[list[dict[str, Any]], list[str]]:
+) -> tuple[tuple[NetworkRun, ...], tuple[str, ...]]:
     """Run the scene of `clip` (`frames` frames) through its chain and encode it to `partial`.
 
     `encoding` are the ffmpeg arguments of the encoder, `device_arguments` those that put it on the GPU. A scene that
@@ -88,7 +87,7 @@ def restore(
             except HalfPrecisionOverflow as overflow:
                 LOG.warning("%s overflows in half precision, repeating the scene in single precision", overflow)
                 continue
-            return [each.to_plain() for each in networks], commands
+            return tuple(each.record() for each in networks), tuple(commands)
     raise SceneError(
         "the networks overflow even in single precision",
         file=clip,

@@ -74,15 +74,15 @@ def test_a_missing_library_says_what_to_install(monkeypatch):
 
 
 def test_words_are_timed_in_order_within_their_utterance(synthesiser):
-    said = synthesiser.say("We are at the lake.", voice="en-us+m3", speed_wpm=155, pitch=50, pitch_range=50)
-    assert [word.text for word in said.words] == ["We", "are", "at", "the", "lake"]
-    times = [said.words[0].start_s, *(word.stop_s for word in said.words)]
+    utterance = synthesiser.speak("We are at the lake.", voice="en-us+m3", speed_wpm=155, pitch=50, pitch_range=50)
+    assert [word.text for word in utterance.words] == ["We", "are", "at", "the", "lake"]
+    times = [utterance.words[0].start_s, *(word.stop_s for word in utterance.words)]
     assert times == sorted(times)
     assert times[0] == 0
-    assert times[-1] == pytest.approx(said.duration_s)
-    assert np.abs(said.audio).max() == 32000
+    assert times[-1] == pytest.approx(utterance.duration_s)
+    assert np.abs(utterance.audio).max() == 32000
 
 
 def test_an_unknown_voice_is_an_error(synthesiser):
     with pytest.raises(SetupError, match="no voice"):
-        synthesiser.say("Hello.", voice="xx-nobody", speed_wpm=155, pitch=50, pitch_range=50)
+        synthesiser.speak("Hello.", voice="xx-nobody", speed_wpm=155, pitch=50, pitch_range=50)

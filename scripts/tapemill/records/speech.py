@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Self
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
@@ -13,10 +11,6 @@ class SpeechRegion:
 
     start_ms: int
     stop_ms: int
-
-    def to_plain(self) -> dict[str, int]:
-        """As JSON values."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -44,12 +38,3 @@ class Segment:
     temperature: float
     words: tuple[Word, ...] = ()
     """Empty unless word times were asked for."""
-
-    def to_plain(self) -> dict[str, Any]:
-        """As JSON values."""
-        return asdict(self)
-
-    @classmethod
-    def from_plain(cls, values: Mapping[str, Any]) -> Self:
-        """The inverse of `to_plain`. Raises KeyError or TypeError on anything else."""
-        return cls(**{**values, "words": tuple(Word(**word) for word in values["words"])})

@@ -1,0 +1,28 @@
+"""Record of a capture's hashes (`capture_sha256.json`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tapemill.storage.typed_json import JsonRecord
+
+from .common import Count, Sha256
+
+
+@dataclass(frozen=True)
+class HashedFile(JsonRecord):
+    """One media file of the capture."""
+
+    name: str
+    """File name for display: bytes that are not UTF-8 are escaped."""
+    size_bytes: Count
+    fingerprint: str
+    """Size and a hash of some blocks; the tape's tags name the capture by it."""
+    sha256: Sha256
+
+
+@dataclass(frozen=True)
+class CaptureHashes(JsonRecord):
+    """Hashes of a capture's files, in order; a folder of ready scenes has one for each."""
+
+    files: tuple[HashedFile, ...]

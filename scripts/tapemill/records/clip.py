@@ -1,0 +1,109 @@
+"""Record of an enhanced clip (`enhanced/{scene}.json`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from tapemill.core.job_warnings import JobWarning
+from tapemill.media.capture_info import FieldOrder
+from tapemill.media.colour import Colour
+from tapemill.storage.typed_json import JsonRecord, optional, optional_mapping, unknown_keys
+
+from .common import Count, Failure, Rejection, Sha256
+
+
+@dataclass(frozen=True)
+class Crop:
+    """Part of a frame that remains, in samples and lines of the capture."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class NetworkRun(JsonRecord):
+    """Network that a scene passed through."""
+
+    model: str
+    """Path or name of the model, as in the chain."""
+    sha256: str
+    scale: int
+    strength: float
+    """Share of the network's output in the result; the rest is its input."""
+    precision: str
+    """Type of numbers it computed with."""
+    frames: int
+    """Frames of a window."""
+    tile_samples: int | None
+    """Side of a tile; null for whole frames."""
+    seed: int
+    lowered: tuple[Rejection, ...] = optional(())
+    """Plans that did not fit into memory; empty if the first one did."""
+
+
+@dataclass(frozen=True)
+class CutRecord(JsonRecord):
+    """ffmpeg command line that cut the scene out of the capture, from a tag of the cut."""
+
+    command: str
+    ffmpeg: str = optional("")
+    """Build of ffmpeg."""
+
+
+@dataclass(frozen=True)
+class ClipRecord(JsonRecord):
+    """How a clip was made. Files have names in braces in commands, such as {cut} and {clip}, instead of paths."""
+
+    encoder: str
+    encoder_asked: str
+    """Encoder of the settings."""
+    field_order: FieldOrder
+    field_order_differs: bool
+    """Whether the scene's field order differs from the tape's."""
+    field_orders_seen: Mapping[str, int]
+    """Frames by field order, as counted in this scene; empty if they were not counted."""
+    frames_in: Count
+    frames_out: Count
+    crop: Crop
+    width: int
+    height: int
+    rate: Fraction
+    pixel_format: str
+    colour: Colour
+    filters: tuple[str, ...]
+    """ffmpeg filters; with networks those before the first one."""
+    commands: tuple[str, ...]
+    """Command lines of ffmpeg."""
+    codec_private_sha256: Sha256
+    """Of the codec's parameters; equal for all clips of a tape."""
+    likeness: tuple[float, ...]
+    """Correlation of key frames of the clip with those of the scene."""
+    programs: Mapping[str, str] = optional_mapping()
+    """Versions by program."""
+    filters_after: tuple[str, ...] | None = optional()
+    """ffmpeg filters after the last network."""
+    networks: tuple[NetworkRun, ...] = optional(())
+    cut_with: CutRecord | None = optional()
+    stands_in: str | None = optional()
+    """Damaged frames that are substituted by others."""
+    kept_original: Failure | None = optional()
+    """Why the scene is not restored."""
+    unknown: Mapping[str, Any] = unknown_keys()
+
+    def warnings(self, scene: str = "") -> Iterator[JobWarning]:
+        """Yield the deviations from the request: original kept, frames substituted, networks downgraded.
+
+        `scene` is the name for the warnings, if they are not of the job's own scene.
+        """
+        if self.kept_original:
+            yield JobWarning("kept", str(self.kept_original), scene)
+        if self.stands_in:
+            yield JobWarning("stands_in", self.stands_in, scene)
+        for network in self.networks:
+            if network.lowered:
+                yield JobWarning("lowered", f"{network.model} ran on smaller tiles or fewer frames", scene)

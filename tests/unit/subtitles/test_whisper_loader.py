@@ -45,7 +45,7 @@ def test_a_file_with_a_new_time_is_hashed_again_and_a_changed_one_refused(file):
     with pytest.raises(ModelError, match="not the one that was pinned"):
         load_model(file, CPU)
     file.path.unlink()
-    with pytest.raises(ModelError, match="not there"):
+    with pytest.raises(ModelError, match="is missing"):
         load_model(file, CPU)
 
 

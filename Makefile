@@ -2,7 +2,7 @@
 # make demo            restore the built-in demo tape on the CPU
 # make demo-models     train the demo's models again
 # make check           linters and types
-# make docs            generated parts of the documents: reference tables, rule graph
+# make docs            generated files: reference tables, rule graph, schemas of records
 #
 # make test            unit tests, static checks, one reference tape: about five minutes
 # make test-workflow   all tests that start Snakemake

@@ -1,9 +1,9 @@
-"""Rule clean_tapes: map Snakemake's job onto tapemill.storage.cleanup.clean."""
+"""Rule clean_tapes: map Snakemake's job onto tapemill.verification.cleanup.clean."""
 
 from typing import Any
 
 from tapemill.jobs import entrypoint
-from tapemill.storage.cleanup import clean
+from tapemill.verification.cleanup import clean
 
 
 def main(job: Any) -> None:

@@ -119,7 +119,7 @@ def test_nothing_outlives_a_killed_run_and_the_next_one_goes_on_at_once(undistur
     wait_for(
         lambda: not any(map(liveness.run_of, [*workers, *jobs])) and all(map(is_free, base.glob("*.lease"))),
         seconds=5,
-        told="something outlives the run by more than 5 s",
+        message="something outlives the run by more than 5 s",
     )
     monkeypatch.delenv("FAULT")
     project.make("all", *LANES, cores=4)

@@ -16,7 +16,7 @@ import pytest
 
 from tapemill.config.schema import schema
 from tapemill.media.ffmpeg import runner as ffmpeg
-from tapemill.storage.cleanup import clean_tape
+from tapemill.verification.cleanup import clean_tape
 from tests.support.project import DEMO_MODEL, Project, digest, same
 
 SCENES = ["0000000", "0000050", "0000100", "0000150"]
@@ -268,7 +268,7 @@ def test_another_model_code_and_capture_are_named(copy, finished):
 
     whole = finished.path("results/T01/provenance.json")
     assert "models 2.name: demo-en | small" in same(whole, compared(model), exit_code=1)
-    assert "which made no difference (tapemill.code_sha256" in same(whole, compared(code), exit_code=0)
+    assert "without effect on the files (tapemill.code_sha256" in same(whole, compared(code), exit_code=0)
     said = same(whole, compared(capture), exit_code=1)
     assert f"  capture: sha-256 {document['how']['capture']['files'][0]['sha256'][:16]}" in said
     assert "single scenes were not compared" in said

@@ -47,7 +47,7 @@ def test_groups_make_the_same_tape_with_few_submissions_even_if_one_is_cancelled
     for name in ("results", ".snakemake", "events", "logs", "benchmarks"):
         project.path(name).rename(project.path(f"{name} of the local run"))
     main = start(project)
-    wait_for(lambda: len(clips(project)) >= 2, seconds=300, told=project.path("said").read_text())
+    wait_for(lambda: len(clips(project)) >= 2, seconds=300, message=project.path("said").read_text())
     running = slurm.ask("squeue", "--noheader", "--states=RUNNING", "--format=%A %k").splitlines()
     struck = next(line.split()[0] for line in running if "T01-enhance" in line)
     slurm.ask("scancel", struck)

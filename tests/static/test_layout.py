@@ -100,6 +100,7 @@ LAYERS = {
     "workflow": 7,
     "report": 8,
     "planning": 8,
+    "verification": 8,
     "cluster": 8,
     "run": 9,
     "doctor": 10,

@@ -20,6 +20,7 @@ from tapemill.media.output_checks import REMEDY, check_loudness, open_output, pe
 from tapemill.records.audio import AudioRecord, TrackRecord
 from tapemill.storage.atomic import scratch_dir, staged, write_json
 from tapemill.storage.disk_space import translate_os_errors
+from tapemill.storage.fingerprint import sha256
 
 from .filters import MEASURE, AudioSettings, Loudness, filters, gain_db, noise_floor_db, parse_loudness
 from .timeline import TimelineTrack, decode_to_timeline
@@ -66,7 +67,7 @@ def clean_sound(
     if not sounds:
         with staged(target) as partial:
             partial.touch()
-        write_json(record, AudioRecord(settings.codec, ()).to_plain())
+        write_json(record, AudioRecord(settings.codec, (), sha256=sha256(target)).to_plain())
         return
     chosen = list(sounds[:1] if settings.tracks == "first" else sounds)
     frames, seconds = sum(take.frames for take in takes), float(sum(take.frames / take.rate for take in takes))
@@ -89,6 +90,7 @@ def clean_sound(
         tracks=tuple(_track_record(job, settings) for job in jobs),
         commands=(command,),
         programs=version.tool_versions("av", "numpy", with_ffmpeg=True),
+        sha256=sha256(target),
     )
     write_json(record, written.to_plain())
     report(f"the audio of {frames} frames, in {len(jobs)} tracks", frames=frames)

@@ -20,6 +20,7 @@ CHECKS: Final = (
     ("settings", "config", "check_chain"),
     ("settings", "config", "check_profile"),
     ("tapes", "tapes", "check_sheet"),
+    ("tapes", "tapes", "check_verified"),
     ("models", "models", "check_models"),
     ("ffmpeg", "ffmpeg", "check_ffmpeg"),
     ("ffmpeg", "ffmpeg", "check_filters"),

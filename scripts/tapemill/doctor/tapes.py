@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from tapemill.core.errors import TapemillError
+from tapemill.core.result_paths import RESULTS
+from tapemill.verification import history
 
 from .config import setting
 from .findings import CheckOptions, Finding, error, ok, warning
 
 if TYPE_CHECKING:
     from tapemill.config.tape_sheet import TapeRow
+
+MOST_NAMED: Final = 10
 
 
 def check_sheet(options: CheckOptions) -> Iterator[Finding]:
@@ -34,6 +38,35 @@ def check_sheet(options: CheckOptions) -> Iterator[Finding]:
     elif not errors:
         tapes = "tape" if len(rows) == 1 else "tapes"
         yield ok(f"{sheet}: {len(rows)} {tapes}, no errors")
+
+
+def check_verified(options: CheckOptions) -> Iterator[Finding]:
+    """Check which finished tapes were never verified, have changed since, or were found damaged. Reads none of them."""
+    never: list[str] = []
+    changed: list[str] = []
+    faulty: list[str] = []
+    intact: list[str] = []
+    for tape in sorted(path for suffix in (".mkv", ".mp4") for path in RESULTS.glob(f"*/*{suffix}")):
+        if tape.stem != tape.parent.name:
+            continue
+        note = history.read_note(tape)
+        group = never if note is None else changed if not history.is_unchanged(tape, note) else intact
+        (faulty if note is not None and group is intact and note.faults else group).append(tape.stem)
+    if faulty:
+        yield error(
+            f"tapes that were found damaged: {_named(faulty)}",
+            "`tapemill verify` names the files; restore them from a copy",
+        )
+    if changed:
+        yield warning(f"tapes that have changed since they were verified: {_named(changed)}", "`tapemill verify`")
+    if never:
+        yield ok(f"tapes that were never verified: {_named(never)}; `tapemill verify` reads them")
+    if intact:
+        yield ok(f"tapes that were verified and have not changed since: {len(intact)}")
+
+
+def _named(tapes: Sequence[str]) -> str:
+    return ", ".join(tapes[:MOST_NAMED]) + (f" and {len(tapes) - MOST_NAMED} more" if tapes[MOST_NAMED:] else "")
 
 
 def _check_tape(tape: TapeRow, row: str) -> Iterator[Finding]:

@@ -24,7 +24,7 @@ from tapemill.media.ffmpeg.limits import max_output_bytes
 from tapemill.media.probe import open_media
 from tapemill.records.clip import ClipRecord, CutRecord, NetworkRun
 from tapemill.records.common import Failure
-from tapemill.storage import atomic
+from tapemill.storage import atomic, fingerprint
 
 from .encoders import ENCODERS, argument_labels, chosen_encoder, device_arguments, encoder_arguments
 from .field_order import SceneFieldOrder, detect_scene_field_order
@@ -105,7 +105,7 @@ def enhance_scene(
             raise
         made = _passthrough_fallback(job, error)
     report(f"{made.frames_out} frames", frames=made.frames_out, model=[network.model for network in made.networks])
-    made = _with_cut_tags(made, clip)
+    made = replace(_with_cut_tags(made, clip), sha256=fingerprint.sha256(target))
     atomic.write_json(record, made.to_plain())
     # Substituted frames are reported by the job that cut the scene.
     return [each for each in made.warnings() if each.kind != "stands_in"]

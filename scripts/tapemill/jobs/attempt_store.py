@@ -37,7 +37,7 @@ MAX_FAULTS = 2
 
 
 @dataclass(frozen=True)
-class Failure:
+class AttemptFailure:
     """One attempt that failed."""
 
     kind: FailureKind
@@ -50,7 +50,7 @@ class Failure:
     """Path of the kept log of this attempt; empty if it is lost."""
 
     @classmethod
-    def of(cls, error: Exception, log: Path) -> Failure:
+    def of(cls, error: Exception, log: Path) -> AttemptFailure:
         """Classify an exception by what it means for the next attempt."""
         kind: FailureKind = "fault"
         if isinstance(error, TapemillError):
@@ -78,7 +78,7 @@ class RetryRecord:
     log: str
     """Log of the job, `logs/{rule}/{tape}/{scene}.log`. No two jobs share one."""
     state: AttemptState = "running"
-    failures: tuple[Failure, ...] = ()
+    failures: tuple[AttemptFailure, ...] = ()
     """Failed attempts, in order."""
     rests_until_s: float = 0.0
     """Earliest start of the next attempt, in seconds since 1970. Clocks of two machines may differ by some seconds."""
@@ -86,7 +86,7 @@ class RetryRecord:
     @classmethod
     def from_plain(cls, plain: dict[str, Any]) -> RetryRecord:
         """Build a record from JSON values."""
-        failures = tuple(Failure(**each) for each in plain["failures"])
+        failures = tuple(AttemptFailure(**each) for each in plain["failures"])
         return cls(plain["log"], plain["state"], failures, plain["rests_until_s"])
 
     @property
@@ -132,7 +132,9 @@ def load(run: str | None, log: Path) -> RetryRecord:
         return RetryRecord(str(log))
     if record.state != "running":
         return record
-    return replace(record, failures=(*record.failures, Failure("lost", "", LOST_REASON, TransientError.exit_code)))
+    return replace(
+        record, failures=(*record.failures, AttemptFailure("lost", "", LOST_REASON, TransientError.exit_code))
+    )
 
 
 def record_start(run: str | None, record: RetryRecord) -> None:
@@ -140,7 +142,7 @@ def record_start(run: str | None, record: RetryRecord) -> None:
     _write(run, replace(record, state="running"))
 
 
-def record_failure(run: str | None, record: RetryRecord, failure: Failure) -> None:
+def record_failure(run: str | None, record: RetryRecord, failure: AttemptFailure) -> None:
     """Record that the attempt failed."""
     _write(run, replace(record, state="failed", failures=(*record.failures, failure)))
 

@@ -22,7 +22,7 @@ from tapemill.process import abort, liveness
 from tapemill.snakemake_compat.retries import stop_retries
 
 from . import attempt_store
-from .attempt_store import Failure, RetryRecord
+from .attempt_store import AttemptFailure, RetryRecord
 
 LOG = logging.getLogger("tapemill")
 
@@ -102,13 +102,13 @@ def exit_if_aborted(run_id: str | None, past: RetryRecord) -> None:
         sys.exit(FatalError.exit_code)
 
 
-def handle_failure(run_id: str | None, past: RetryRecord, error: Exception) -> tuple[Failure, bool]:
+def handle_failure(run_id: str | None, past: RetryRecord, error: Exception) -> tuple[AttemptFailure, bool]:
     """Record a failure for the next attempt, and abort the run if all other jobs would fail as well.
 
     Returns the failure, and whether it is final. If another attempt follows, the log is copied, because Snakemake
     removes it before that attempt.
     """
-    failure = Failure.of(error, Path(past.log))
+    failure = AttemptFailure.of(error, Path(past.log))
     is_final = replace(past, failures=(*past.failures, failure)).is_final
     if run_id is None:
         return failure, is_final

@@ -25,6 +25,7 @@ from tapemill.storage import atomic, fingerprint
 from tapemill.storage.typed_json import read_record
 
 from . import run_history, scene_records
+from .checksums import write_tape_checksums
 from .code_version import ROOT, CodeVersion, code_version
 from .json_layout import format_json
 from .model import (
@@ -89,7 +90,7 @@ def write_provenance(
     metadata: Path,
     workflow: Path,
 ) -> None:
-    """Write `provenance.json` (`target`) of a finished tape, its RO-Crate (`metadata`), and a copy of the Snakefile.
+    """Write `provenance.json` (`target`) of a finished tape, its RO-Crate (`metadata`), and checksums of its files.
 
     `scenes` are frame ranges of the capture by name, in order. An archive that takes the folder has to find the
     workflow in it, hence the copy (`workflow`). Raises InputError for a tape or a record that cannot be read.
@@ -99,6 +100,10 @@ def write_provenance(
         shutil.copyfile(ROOT / "Snakefile", partial)
     atomic.write_json(metadata, crate(document, folder=files.folder, workflow=workflow.name))
     atomic.write_text(target, format_json(document.to_plain()))
+    # Last, because it covers the others.
+    known = {path: result.sha256 for path, result in zip(files.results, document.results, strict=True)}
+    count = write_tape_checksums(files.folder, known)
+    LOG.info("checksums of %d files", count)
     changed = document.run.checkout.changed
     if changed:
         LOG.info("made with code that is in no commit: %s", ", ".join(changed[:5]) + (", …" if changed[5:] else ""))
@@ -153,7 +158,7 @@ def _how(
         seeds=scene_records.seeds(settings, entries),
         programs=_programs(folder, scenes, tags),
         tapemill=TapemillVersion(version.version, version.code_sha256, dict(request.recipes)),
-        audio=replace(audio, programs={}) if audio else None,
+        audio=replace(audio, programs={}, sha256=None) if audio else None,
         scenes=entries,
     )
 

@@ -102,7 +102,7 @@ def _describe_root(made: ROCrate, document: Provenance) -> None:
     stated = {
         "@type": "CreativeWork",
         "name": "No licence is given",
-        "description": "A private recording. Who may use it is for its owner to say.",
+        "description": "A private recording. Its owner decides who may use it.",
     }
     made.license = made.add(ContextEntity(made, "#no-licence", properties=stated))
 

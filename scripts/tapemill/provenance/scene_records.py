@@ -63,9 +63,13 @@ def seeds(settings: Mapping[str, Mapping[str, Any]], scenes: Iterable[SceneHow])
 
 
 def _without_programs(clip: ClipRecord) -> ClipRecord:
-    """The record without versions, which stand in `how.programs`, and without paths of models."""
+    """The record without versions, which stand in `how.programs`, without paths of models, and without its hash.
+
+    A hash says what came out and not how: another kind of GPU rounds differently.
+    """
     return replace(
         clip,
+        sha256=None,
         programs={},
         cut_with=replace(clip.cut_with, ffmpeg="") if clip.cut_with else None,
         networks=tuple(replace(network, model=Path(network.model).name) for network in clip.networks),

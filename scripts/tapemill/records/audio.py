@@ -8,7 +8,7 @@ from typing import Any
 
 from tapemill.storage.typed_json import JsonRecord, optional, optional_mapping, unknown_keys
 
-from .common import Count
+from .common import Count, Sha256
 
 
 @dataclass(frozen=True)
@@ -58,4 +58,6 @@ class AudioRecord(JsonRecord):
     """Command lines of ffmpeg; missing if the capture has no audio."""
     programs: Mapping[str, str] = optional_mapping()
     """Versions by program."""
+    sha256: Sha256 | None = optional()
+    """Of the audio's file. That of version 0.2 and older has none."""
     unknown: Mapping[str, Any] = unknown_keys()

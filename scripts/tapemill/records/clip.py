@@ -93,6 +93,8 @@ class ClipRecord(JsonRecord):
     """Damaged frames that are substituted by others."""
     kept_original: Failure | None = optional()
     """Why the scene is not restored."""
+    sha256: Sha256 | None = optional()
+    """Of the clip's file. Clips of version 0.2 and older have none."""
     unknown: Mapping[str, Any] = unknown_keys()
 
     def warnings(self, scene: str = "") -> Iterator[JobWarning]:

@@ -72,13 +72,17 @@ def programs_used(folder: Path, scenes: Iterable[str]) -> dict[str, dict[str, li
 
 
 def clip_values(folder: Path, scenes: Iterable[str]) -> list[tuple[str, Mapping[str, object]]]:
-    """Read the clip records as they are in their files, for a digest; empty where there is none, or a damaged one."""
-    return [(scene, _values(TapePaths(folder).clip_record(scene))) for scene in scenes]
+    """Read the clip records as they are in their files, for a digest; empty where there is none, or a damaged one.
+
+    The hash of the clip is left out: it is no part of how the clip was made, and GPUs round differently.
+    """
+    return [(scene, _how_made(TapePaths(folder).clip_record(scene))) for scene in scenes]
 
 
-def _values(path: Path) -> Mapping[str, object]:
+def _how_made(path: Path) -> Mapping[str, object]:
     try:
-        return untrusted_text.read_json(path, error=InputError, remedy="delete it")
+        values = untrusted_text.read_json(path, error=InputError, remedy="delete it")
+        return {name: value for name, value in values.items() if name != "sha256"}
     except (FileNotFoundError, InputError):
         return {}
 

@@ -13,7 +13,7 @@ from .job_records import Programs, clip_values
 TAG_PREFIX: Final = "TAPEMILL_"
 """Prefix of the tags."""
 
-# Sections of the config that a tape depends on. The others say where and when, and never change a tape.
+# Sections of the config that a tape depends on. The others concern the run, and never change a tape.
 SECTIONS: Final = ("capture", "scenes", "audio", "subtitles", "enhance", "tape")
 # Settings that may be paths of models: only the file name is recorded, the content is known by its hash.
 MODELS: Final = frozenset({"model", "frame_model", "vrt_model"})

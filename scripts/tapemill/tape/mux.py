@@ -32,6 +32,7 @@ from . import verify
 from .audio_timestamps import retime_packets
 from .chapters import Chapter
 from .concat import ConcatPlan, check_compatible, concat_packets
+from .content_check import check_content
 from .settings import TapeSettings
 from .streams import MuxStream, SubtitleTrack, non_empty, prepare_streams
 from .tags import TapeDescription, container_tags, language_code
@@ -66,8 +67,8 @@ def mux_tape(
     Frame k of the tape is shown at k / rate, to the nearest unit of the container. `audio` is the file that
     `clean_sound` wrote; it is copied, as are subtitles (MP4: converted to its own kind). An empty audio or subtitle
     file makes no track. Returns a warning for each scene that is not as requested. Raises GateError if clips do not
-    fit or the result fails verification, InputError for a file that cannot be read, DiskFull, ToolFailed if the file
-    cannot be written for another reason.
+    fit, if clips or audio are not those that were made, or if the result fails verification; InputError for a file that
+    cannot be read, DiskFull, ToolFailed if the file cannot be written for another reason.
     """
     if not clips:
         raise GateError(
@@ -75,6 +76,7 @@ def mux_tape(
             file=target,
             remedy="check the scene table; delete it to have the scenes detected again",
         )
+    check_content(clips, audio)
     plan = check_compatible(clips=clips, frames=clip_frames, rate=rate)
     audio = audio if audio is not None and audio.stat().st_size else None
     tracks = non_empty(subtitles)

@@ -5,7 +5,7 @@ import pytest
 
 from tapemill.core.errors import ConfigError, OutOfMemory, SceneError, WorkerLost
 from tapemill.jobs import attempt_store
-from tapemill.jobs.attempt_store import Failure, RetryRecord
+from tapemill.jobs.attempt_store import AttemptFailure, RetryRecord
 
 LOG = Path("logs/enhance_scene/T01/0000000.log")
 
@@ -26,7 +26,7 @@ def attempt(error=None, run="run", log=LOG):
     if error is None:
         attempt_store.record_success(run, past)
     else:
-        attempt_store.record_failure(run, past, Failure.of(error, log))
+        attempt_store.record_failure(run, past, AttemptFailure.of(error, log))
     return past
 
 
@@ -110,5 +110,5 @@ def test_only_jobs_with_failures_leave_records_until_the_next_run_begins():
 def test_a_note_that_cannot_be_written_hides_no_error(caplog):
     attempt_store.RECORDS.parent.mkdir()
     attempt_store.RECORDS.write_text("a file where a folder should be")
-    attempt_store.record_failure("run", RetryRecord(str(LOG)), Failure.of(SceneError("corrupt"), LOG))
+    attempt_store.record_failure("run", RetryRecord(str(LOG)), AttemptFailure.of(SceneError("corrupt"), LOG))
     assert "cannot be written" in caplog.text

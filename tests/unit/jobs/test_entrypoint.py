@@ -12,7 +12,7 @@ import pytest
 
 from tapemill.core.errors import FatalError, InputError
 from tapemill.jobs import attempt_store, entrypoint, retry
-from tapemill.jobs.attempt_store import Failure, RetryRecord
+from tapemill.jobs.attempt_store import AttemptFailure, RetryRecord
 from tapemill.process import abort, liveness
 from tests.support.polling import wait_for
 from tests.support.project import ROOT
@@ -173,14 +173,14 @@ def test_a_job_that_died_before_its_work_leaves_no_note_and_is_tried_again(run, 
 def test_the_pause_ends_with_the_run(run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run_id, log = liveness.run_of(run.pid).id, Path("logs/cut_scene/T01/0000000.log")
-    note = RetryRecord(str(log), failures=3 * (Failure("transient", "ToolKilled", "told so", 75),))
+    note = RetryRecord(str(log), failures=3 * (AttemptFailure("transient", "ToolKilled", "told so", 75),))
     attempt_store.record_backoff(run_id, note, time.time() + 60)
     run.stdin.write("nothing\n")
     run.stdin.flush()
-    wait_for(lambda: log.exists() and "before attempt 4" in log.read_text(), told="no pause began")
+    wait_for(lambda: log.exists() and "before attempt 4" in log.read_text(), message="no pause began")
     (job,) = children(run.pid)
     run.send_signal(signal.SIGKILL)
-    wait_for(lambda: liveness.run_of(job) is None, seconds=5, told="the job waits on for nobody")
+    wait_for(lambda: liveness.run_of(job) is None, seconds=5, message="the job waits on for nobody")
 
 
 def test_a_pause_that_another_machine_told_is_no_longer_than_the_longest_whatever_its_clock_says(monkeypatch):
@@ -189,7 +189,9 @@ def test_a_pause_that_another_machine_told_is_no_longer_than_the_longest_whateve
     monkeypatch.setattr(retry.time, "monotonic", lambda: next(clock))
     monkeypatch.setattr(retry.time, "sleep", slept.append)
     in_a_year = time.time() + 365 * 24 * 3600
-    retry.wait_backoff(None, RetryRecord("log", failures=(Failure("transient", "", "", 75),), rests_until_s=in_a_year))
+    retry.wait_backoff(
+        None, RetryRecord("log", failures=(AttemptFailure("transient", "", "", 75),), rests_until_s=in_a_year)
+    )
     assert 0 < len(slept) <= retry.BACKOFF_S[-1] * (1 + retry.BACKOFF_SPREAD) / 5
 
 

@@ -2,12 +2,14 @@ import os
 
 import pytest
 
-from tapemill.storage.cleanup import clean, clean_tape
+from tapemill.storage.checksums import MANIFEST, write_checksums
+from tapemill.storage.fingerprint import sha256
+from tapemill.verification.cleanup import clean, clean_tape
 
 KEPT = (
     *("T01.mkv", "T01.srt", "T01.vtt", "capture.json", "scenes.tsv", "scenes.edl", "sound.json", "encoder.json"),
     *("enhanced/0000000.json", "subtitles/0000000.srt", "subtitles/0000000.json", "translated/0000000.srt"),
-    *("provenance.json", "ro-crate-metadata.json", "enhanced/my copy.mkv", "notes/0000000.mkv"),
+    *(MANIFEST, "provenance.json", "ro-crate-metadata.json", "enhanced/my copy.mkv", "notes/0000000.mkv"),
 )
 REMOVED = ("enhanced/0000000.mkv", "enhanced/0000100.mkv", "scenes/0000000.mkv", "audio/0000000.wav", "sound.mka")
 
@@ -16,12 +18,13 @@ REMOVED = ("enhanced/0000000.mkv", "enhanced/0000100.mkv", "scenes/0000000.mkv",
 def tape(tmp_path):
     """A finished tape: everything is older than it."""
     folder = tmp_path / "results/T01"
-    for name in (*KEPT, *REMOVED):
+    for name in {*KEPT, *REMOVED} - {MANIFEST}:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"x" * 1000)
         os.utime(path, (1000, 1000))
     os.utime(folder / "T01.mkv", (2000, 2000))
+    write_checksums(folder, {name: sha256(folder / name) for name in ("T01.mkv", "T01.srt", "T01.vtt")})
     return folder
 
 
@@ -48,6 +51,30 @@ def test_a_tape_that_will_be_made_again_is_left_alone(tape, newer):
     os.utime(tape / newer, (3000, 3000))
     assert "newer" in clean_tape(tape, "mkv").reason
     assert files(tape) == {*KEPT, *REMOVED}
+
+
+@pytest.mark.parametrize("content", [b"", b"x" * 999 + b"y"])
+@pytest.mark.parametrize("name", ["T01.mkv", "T01.srt", "T01.vtt"])
+def test_nothing_of_a_tape_that_does_not_verify_is_removed(tape, name, content):
+    time_ns = (tape / name).stat().st_mtime_ns
+    (tape / name).write_bytes(content)
+    os.utime(tape / name, ns=(time_ns, time_ns))
+    assert f"{name} is changed" in clean_tape(tape, "mkv").reason
+    assert files(tape) == {*KEPT, *REMOVED}
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda text: text[:40], lambda text: text.upper(), lambda text: text.replace("  ", " ")]
+)
+def test_a_damaged_record_is_no_proof(tape, damage):
+    (tape / MANIFEST).write_text(damage((tape / MANIFEST).read_text()))
+    assert "record is damaged" in clean_tape(tape, "mkv").reason
+
+
+def test_a_tape_without_a_record_is_left_alone(tape):
+    (tape / MANIFEST).unlink()
+    (tape / "provenance.json").unlink()
+    assert "nothing records its content" in clean_tape(tape, "mkv").reason
 
 
 def test_what_links_lead_to_is_somebodys_own(tape, tmp_path):

@@ -12,11 +12,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tapemill.core.errors import InputError
 from tapemill.core.result_paths import CLIP, RESULTS, SCENE_CUT, SPEECH_AUDIO, SUBTITLES, TAPE_AUDIO
+from tapemill.storage.disk_space import format_size
 
-from .disk_space import format_size
+from .recorded import recorded_hashes
+from .verify import check_file
 
-LOG = logging.getLogger("tapemill.storage")
+LOG = logging.getLogger("tapemill.verification")
 
 # Of a tape's folder. Only plain files that Tapemill names: scenes have seven digits.
 SCENE = "[0-9]" * 7
@@ -60,6 +63,8 @@ def clean_tape(folder: Path, container: str) -> Cleaned:
     tape_mtime_ns = video.stat().st_mtime_ns
     if any(path.stat().st_mtime_ns > tape_mtime_ns for path in [*files, *folder.glob(SUBTITLES.format(scene="*"))]):
         return Cleaned(tape, reason="parts of it are newer than the tape, so it will be made again of all of them")
+    if reason := _fault(folder):
+        return Cleaned(tape, reason=reason)
     freed = 0
     for path in files:
         size_bytes = path.stat().st_size
@@ -67,6 +72,21 @@ def clean_tape(folder: Path, container: str) -> Cleaned:
         LOG.info("removed %s", path)
         freed += size_bytes
     return Cleaned(tape, len(files), freed)
+
+
+def _fault(folder: Path) -> str:
+    """Say why the tape is not what was made of the files that would be removed; empty if it is. Reads all of it."""
+    try:
+        results = recorded_hashes(folder).results
+    except InputError as error:
+        return f"its record is damaged ({error.what})"
+    if not results:
+        return "nothing records its content; run `snakemake all` once"
+    for name, sha256 in results.items():
+        check = check_file(folder / name, sha256)
+        if check.is_fault:
+            return f"{name} is {check.state}: {check.detail}"
+    return ""
 
 
 def _removable(folder: Path) -> Iterator[Path]:

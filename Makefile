@@ -1,4 +1,4 @@
-# make setup           install everything into .venv (DEVICE=cpu|cuda|xpu)
+# make setup           install everything into .venv (DEVICE=cpu|cuda|xpu|rocm)
 # make demo            restore the built-in demo tape on the CPU
 # make demo-models     train the demo's models again
 # make check           linters and types
@@ -10,7 +10,9 @@
 # make test-crash      50 kills at random moments (KILLS=, SEED=), each tape byte for byte the same: half an hour
 # make test-hostile    240 damaged captures through all stages (SEED=number repeats a run)
 # make test-slurm      a tape through a real Slurm of one node, set up in /etc/slurm and removed again (Debian, root)
-# make test-gpu        tests that need a GPU, and fail without one (DEVICE=cuda|xpu)
+# make test-gpu        tests that need a GPU, and fail without one (DEVICE=cuda|xpu|rocm)
+# make setup-ipex      install everything with Intel's extension for PyTorch into .venv-ipex: 7 GB without a TORCH_INDEX
+# make test-ipex       a recognition and a network through Intel's extension, on the processor
 #
 # make bench           the filter path
 # make bench-lanes, make bench-subtitles   scheduler; warm workers: a quarter of an hour each
@@ -18,6 +20,7 @@
 # make bench-scale     planning of 1, 10 and 100 tapes of 700 scenes: half an hour
 # make bench-archive   10 tapes of 50 scenes end to end: half an hour
 # make bench-plan      predicted and real durations of the demo tape, twice: half an hour
+# make bench-ipex      a recognition and a network with and without Intel's extension: two minutes
 # make bench-networks  overhead around a frame model, and VRT alone
 
 SHELL := /bin/bash
@@ -27,15 +30,21 @@ KILLS ?= 50
 SEED ?=
 # Address of PyTorch's wheel index for the device, as pytorch.org/get-started shows it. Empty: pip's own index.
 TORCH_INDEX ?=
+# The same for Intel's extension (make setup-ipex), and its version: that for GPUs is in Intel's index.
+IPEX_INDEX ?=
+IPEX ?= 2.8.0
 
 VENV := .venv
 BIN := $(VENV)/bin
 DEPENDENCIES := $(VENV)/dependencies-$(DEVICE)
 INSTALLED := $(VENV)/installed-$(DEVICE)
+IPEX_VENV := .venv-ipex
+IPEX_INSTALLED := $(IPEX_VENV)/installed-$(IPEX)
+PIP_INSTALL := pip install --quiet --disable-pip-version-check
 PYTEST := $(BIN)/pytest -n 2 --dist worksteal
 
-.PHONY: setup dependencies demo demo-models test test-workflow test-long test-crash test-hostile test-gpu test-slurm check bench bench-lanes bench-subtitles \
-	bench-resume bench-scale bench-archive bench-networks bench-plan docs
+.PHONY: setup dependencies demo demo-models test test-workflow test-long test-crash test-hostile test-gpu test-slurm setup-ipex test-ipex check bench bench-lanes bench-subtitles \
+	bench-resume bench-scale bench-archive bench-networks bench-plan bench-ipex docs
 
 setup: $(INSTALLED)
 
@@ -45,16 +54,29 @@ dependencies: $(DEPENDENCIES)
 # torch is installed first, in its exact version: otherwise other packages would bring a newer one with gigabytes of CUDA.
 # The lock is complete, so pip resolves nothing after that; torch brings its own triton (README, Set-up for GPUs).
 $(DEPENDENCIES): requirements.lock
-	@case "$(DEVICE)" in cpu|cuda|xpu) ;; *) echo "DEVICE is '$(DEVICE)': it must be cpu, cuda or xpu" >&2; exit 2;; esac
+	@case "$(DEVICE)" in cpu|cuda|xpu|rocm) ;; *) echo "DEVICE is '$(DEVICE)': it must be cpu, cuda, xpu or rocm" >&2; exit 2;; esac
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Tapemill needs Python 3.11 or newer: make PYTHON=python3.12 ..." >&2; exit 2; }
 	$(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch==2.13.0
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -r requirements.lock
+	$(BIN)/$(PIP_INSTALL) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch==2.13.0
+	$(BIN)/$(PIP_INSTALL) --no-deps -r requirements.lock
 	touch $@
 
 # Editable: the library is run from this folder, and so is the scheduler plugin, which Snakemake finds by its name.
 $(INSTALLED): $(DEPENDENCIES) pyproject.toml
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	$(BIN)/$(PIP_INSTALL) --no-deps --editable .
+	touch $@
+
+# Intel's extension ended with torch 2.8, so it gets an environment of its own: the lock with the few packages of
+# envs/ipex.lock instead. pip's own torch brings gigabytes of CUDA, which it needs to start; TORCH_INDEX avoids them.
+setup-ipex: $(IPEX_INSTALLED)
+
+$(IPEX_INSTALLED): requirements.lock envs/ipex.lock pyproject.toml
+	$(PYTHON) -m venv --clear $(IPEX_VENV)
+	grep -vE '^(torch|torchvision)==' requirements.lock > $(IPEX_VENV)/requirements.lock
+	$(IPEX_VENV)/bin/$(PIP_INSTALL) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) -c $(IPEX_VENV)/requirements.lock -r envs/ipex.lock
+	$(IPEX_VENV)/bin/$(PIP_INSTALL) --no-deps $(if $(IPEX_INDEX),--extra-index-url $(IPEX_INDEX)) intel-extension-for-pytorch==$(IPEX)
+	$(IPEX_VENV)/bin/$(PIP_INSTALL) --no-deps -r $(IPEX_VENV)/requirements.lock
+	$(IPEX_VENV)/bin/$(PIP_INSTALL) --no-deps --editable .
 	touch $@
 
 demo: setup
@@ -86,7 +108,11 @@ test-hostile: setup
 
 # The GPU is required here, so that tests do not pass by being skipped.
 test-gpu: setup
-	TAPEMILL_EXPECT_GPU=$(DEVICE) $(BIN)/pytest tests/gpu
+	TAPEMILL_EXPECT_GPU=$(DEVICE:rocm=hip) $(BIN)/pytest tests/gpu
+
+# The extension is required here, like the GPU above.
+test-ipex: setup-ipex
+	TAPEMILL_EXPECT_IPEX=1 $(IPEX_VENV)/bin/pytest tests/ipex
 
 # Slurm is required here, like the GPU above.
 test-slurm: setup
@@ -120,6 +146,9 @@ bench-archive: setup
 
 bench-plan: setup
 	$(BIN)/python -m tests.benchmarks.bench_plan
+
+bench-ipex: setup-ipex
+	$(IPEX_VENV)/bin/python -m tests.benchmarks.bench_ipex
 
 bench-networks: setup
 	$(BIN)/python -m tests.benchmarks.bench_networks

@@ -27,7 +27,7 @@ from tapemill.core.timing import evenly_spaced
 from tapemill.workflow.job_costs import JobCosts
 from tapemill.workflow.job_params import JobParams, params_function
 from tapemill.models import find_model
-from tapemill.config.schema import load_config
+from tapemill.config.schema import load_config, renamed_keys
 from tapemill.config.tape_sheet import load_sheet
 from tapemill.planning.disk_usage import disk_mb
 from tapemill.subtitles import read_language
@@ -36,6 +36,7 @@ from tapemill.workflow.tape import DEMO_CAPTURE, as_inputs, tape_states
 RECIPE = {"capture": 1, "scenes": 1, "audio": 1, "subtitles": 1, "enhance": 2, "tape": 1}
 
 try:
+    RENAMED_KEYS = renamed_keys(config)
     config.update(load_config(config))
     TAPES = tape_states(load_sheet(Path(config["sheet"]), producible=[DEMO_CAPTURE]))
     SOURCES = {tape: as_inputs(state.files) for tape, state in TAPES.items()}
@@ -45,7 +46,7 @@ except TapemillError as error:
     raise WorkflowError(str(error)) from None
 
 HARDWARE_ENCODER = needs_choice(EnhanceSettings(**ENHANCE.of_tape))
-GPU_ENVIRONMENT = f"../envs/{dict(xpu='xpu', cuda='cuda').get(config['lanes']['device'], 'cpu')}.yaml"
+GPU_ENVIRONMENT = f"../envs/{dict(xpu='xpu', cuda='cuda', hip='rocm').get(config['lanes']['device'], 'cpu')}.yaml"
 
 
 wildcard_constraints:
@@ -146,5 +147,5 @@ def language_samples(wildcards):
 def speech_model(wildcards):
     file = SPEECH_MODEL.path
     if not file.is_file():
-        raise WorkflowError(f"the speech model is not there: {file}\n  what to do: run `snakemake fetch_models` once")
+        raise WorkflowError(f"the speech model is missing: {file}\n  what to do: run `snakemake fetch_models` once")
     return str(file)

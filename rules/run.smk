@@ -28,6 +28,9 @@ try:
 except TapemillError as error:
     raise WorkflowError(str(error)) from None
 prepare_planning(sys.argv[1:])
+if workflow.is_main_process:
+    for note in RENAMED_KEYS:
+        logger.warning(note)
 # Resource functions: memory and time that a job requests from a cluster.
 CLUSTER_RESOURCES = planning.ClusterResources(job_params, config, SPEECH_MODEL.path)
 cluster.at_parse(workflow)

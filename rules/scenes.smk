@@ -56,7 +56,7 @@ rule cut_scene:
     resources:
         # For the scheduler `lanes`: limits the backlog of cuts.
         backlog=1,
-        backlog_limit=config["disk"]["cut_ahead"],
+        backlog_limit=config["disk"]["cut_backlog"],
         disk_mb=disk_mb_of("cut"),
         mem_mb=CLUSTER_RESOURCES.mem_mb,
         runtime=CLUSTER_RESOURCES.minutes,

@@ -46,8 +46,8 @@ class SchedulerSettings(greedy.SchedulerSettings):
     device: str = field(
         default="cpu",
         metadata={
-            "help": f"Kind of the cards gpu0, gpu1, ... that the profile declares: {', '.join(KINDS)}. Lanes of kind "
-            "cpu behave like cards, and compute on the processor.",
+            "help": f"Kind of the GPUs gpu0, gpu1, ... that the profile declares: {', '.join(KINDS)}. Lanes of kind "
+            "cpu behave like GPUs, and compute on the processor.",
             "metavar": "KIND",
         },
     )
@@ -61,7 +61,7 @@ class SchedulerSettings(greedy.SchedulerSettings):
         if self.device not in KINDS:
             raise WorkflowError(
                 f"--scheduler-lanes-device (in a profile: scheduler-lanes-device) is {self.device!r}, which is no "
-                f"known kind of card\n  what to do: take one of {', '.join(KINDS)}"
+                f"known kind of GPU\n  what to do: use one of {', '.join(KINDS)}"
             )
 
 
@@ -237,9 +237,9 @@ class Scheduler(greedy.Scheduler):
         if not lanes:
             removed = ", ".join(sorted(name for name in self._total if LANE.fullmatch(name)))
             raise WorkflowError(
-                f"a card of kind {self.settings.device} (--scheduler-lanes-device) is needed by "
+                f"a GPU of kind {self.settings.device} (--scheduler-lanes-device) is needed by "
                 f"{', '.join(sorted(rules))}, but no lane is declared{removed and f', only removed: {removed}'}\n"
-                "  what to do: declare each card (in the profile: resources: gpu0: 2, ...; on the command line: "
+                "  what to do: declare each GPU (in the profile: resources: gpu0: 2, ...; on the command line: "
                 "--resources gpu0=2 ...), or run on the CPU with --profile profiles/cpu"
             )
         if self._check is None:

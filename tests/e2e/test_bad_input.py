@@ -62,7 +62,7 @@ def test_a_recording_without_picture(project):
     path = project.path("sound.wav")
     ffmpeg.run(["-f", "lavfi", "-i", "sine=d=1", *ffmpeg.output_args(path, "wav")], concerns=path, timeout_s=30)
     project.sheet({"tape": "T", "source": "sound.wav"})
-    fails(project, "sound.wav", "no picture")
+    fails(project, "sound.wav", "no video")
 
 
 @pytest.mark.parametrize(

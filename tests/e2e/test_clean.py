@@ -43,7 +43,7 @@ def test_cuts_are_kept_if_asked_and_asking_makes_nothing_again(copy):
         return dict(copy.make("all").jobs)
 
     cuts = copy.path("results/T01/scenes")
-    copy.configure(disk={"keep_cuts": True, "cut_ahead": 1})
+    copy.configure(disk={"keep_cuts": True, "cut_backlog": 1})
     assert not copy.make("all").jobs
     assert redo() == {"cut_scene": 1, "enhance_scene": 1, "mux_tape": 1, "write_provenance": 1}
     assert [path.name for path in cuts.glob("*")] == ["0000050.mkv"]

@@ -49,7 +49,7 @@ def test_a_scene_that_cannot_be_restored_is_kept_and_the_summary_names_it(broken
     assert "log: logs/enhance_scene/T01/0000050.log" in run.output
     log = broken.path("logs/enhance_scene/T01/0000050.log").read_text()
     assert ", worker " in log
-    assert "cannot be restored and is kept as the original" in log
+    assert "cannot be restored and stays as the original" in log
     # Whoever puts the tape together again is told again, though nothing failed this time.
     broken.path("results/T01/T01.mkv").unlink()
     again = broken.make("all")

@@ -29,7 +29,7 @@ def talking_tape(folder, **lanes):
     for number in range(SCENES):
         speech.make_scene(folder / "scenes" / f"{number + 1}.mkv", said[number])
     project.sheet({"tape": "T", "source": "scenes", "language": "en", "field_order": "progressive"})
-    project.configure(lanes={"limit_least_s": 60, **lanes})
+    project.configure(lanes={"limit_min_s": 60, **lanes})
     return project
 
 
@@ -78,7 +78,7 @@ def test_warm_and_cold_lanes_make_the_same_files_as_none(undisturbed, tmp_path, 
 def test_a_failure_of_the_card_costs_one_attempt_and_changes_nothing(undisturbed, tmp_path, monkeypatch, fault, told):
     monkeypatch.setenv("FAULT", fault)
     monkeypatch.setenv("FAULT_MARK", str(tmp_path / "mark"))
-    project = talking_tape(tmp_path / "project", limit_least_s=8, limit_factor=1)
+    project = talking_tape(tmp_path / "project", limit_min_s=8, limit_factor=1)
     run = project.make("all", *LANES, cores=4)
     assert "Trying to restart job" in run.output
     retold = [text for text in logs(project).values() if "attempt 1 failed" in text]

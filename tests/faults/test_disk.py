@@ -177,7 +177,7 @@ def test_a_disk_that_becomes_full_ends_a_stage_cleanly(parts, tmp_path, stage, l
         try:
             make(parts, place)
         except DiskFull as error:
-            assert "what is finished stays" in str(error)
+            assert "finished results stay" in str(error)
         # What was small enough to find room is right; everything else is not there.
         made = whole(place)
         assert made.items() <= good.items()

@@ -235,7 +235,7 @@ def test_damage_in_a_cut_is_not_patched_over_in_silence(tmp_path, tape):
     damaged = Tape.__new__(Tape)
     damaged.capture, damaged.cut = tape.capture, tmp_path / "damaged.mkv"
     damaged.cut.write_bytes(bytes(data))
-    with pytest.raises(ToolFailed, match="met damage") as caught:
+    with pytest.raises(ToolFailed, match="found damage") as caught:
         damaged.enhance_scene(tmp_path / "clip.mkv")
     assert caught.value.file == damaged.cut
     assert any("CRC" in line for line in caught.value.stderr_tail)

@@ -17,7 +17,7 @@ FAULTS = [
     ("not executable", "", "could not be started"),
     ("killed", "ffv1", "ended by SIGTERM"),
     ("garbage", "rawvideo", "that are none"),
-    ("garbage", "ffv1", "what was written cannot be used|pictures came out"),
+    ("garbage", "ffv1", "what was written cannot be used|frames were decoded"),
     ("nothing", "libx264", "nothing was written"),
     ("half", "libx264", "frames, not 60"),
     ("blank", "libx264", "does not show what its scene shows"),

@@ -1,4 +1,4 @@
-"""Hardware encoders on the lane's card."""
+"""Hardware encoders on the lane's GPU."""
 
 import json
 import re
@@ -10,7 +10,7 @@ from tapemill.media.packets import frame_count
 from tests.support.media.clips import PLAIN, clip_from
 
 NAMES = {"cuda": ("h264_nvenc", "hevc_nvenc"), "xpu": ("h264_qsv", "hevc_qsv", "av1_qsv"), "hip": ()}
-# NVIDIA's cards for computing alone have decoders, but no encoder (Video Encode and Decode GPU Support Matrix).
+# NVIDIA's GPUs for computing alone have decoders, but no encoder (Video Encode and Decode GPU Support Matrix).
 WITHOUT_ENCODER = re.compile(r"\b(A100|A30|A800|H100|H200|H800|GH200|B100|B200|GB200)\b")
 CODE = """
 from pathlib import Path
@@ -36,13 +36,13 @@ tell(choice)
 
 
 @pytest.mark.parametrize("codec", ["h264", "hevc", "av1"])
-def test_the_card_encodes(tmp_path, card, on_card, codec):
-    names = [name for name in NAMES[card.kind] if name.startswith(f"{codec}_")]
+def test_the_gpu_encodes(tmp_path, gpu, on_gpu, codec):
+    names = [name for name in NAMES[gpu.kind] if name.startswith(f"{codec}_")]
     if not names:
-        pytest.skip(f"no {codec} encoder is asked of {card.kind} cards")
-    if WITHOUT_ENCODER.search(card.name):
-        pytest.skip(f"{card.name} has no encoder")
+        pytest.skip(f"no {codec} encoder is asked of {gpu.kind} GPUs")
+    if WITHOUT_ENCODER.search(gpu.name):
+        pytest.skip(f"{gpu.name} has no encoder")
     clip_from(tmp_path / "scene.mkv", "testsrc2=size=720x576:rate=25,format=yuv420p", frames=25)
-    choice = on_card(CODE, str(tmp_path), json.dumps(asdict(replace(PLAIN, encoder=names[0]))))
+    choice = on_gpu(CODE, str(tmp_path), json.dumps(asdict(replace(PLAIN, encoder=names[0]))))
     assert choice == {"asked": names[0], "encoder": names[0], "reason": ""}
     assert frame_count(tmp_path / "clip.mkv") == 25

@@ -1,4 +1,4 @@
-"""Networks of the chain on a real card, against the CPU."""
+"""Networks of the chain on a real GPU, against the CPU."""
 
 import json
 from dataclasses import asdict, replace
@@ -20,20 +20,20 @@ folder, settings = Path(sys.argv[2]), EnhanceSettings(**json.loads(sys.argv[3]))
 clip = folder / "scene.mkv"
 enhance_scene(
     clip=clip,
-    target=folder / "card.mkv",
-    record=folder / "card.json",
+    target=folder / "gpu.mkv",
+    record=folder / "gpu.json",
     picture=facts_of(clip),
     frames=9,
     settings=settings,
     device=device,
 )
-tell(json.loads((folder / "card.json").read_text())["networks"])
+tell(json.loads((folder / "gpu.json").read_text())["networks"])
 """
 
 
 @pytest.mark.parametrize("tile", [None, 128])
 @pytest.mark.parametrize("kind", ["frame", "vrt"])
-def test_a_scene_restored_on_the_card_is_that_of_the_cpu(tmp_path, on_card, monkeypatch, kind, tile):
+def test_a_scene_restored_on_the_gpu_is_that_of_the_cpu(tmp_path, on_gpu, monkeypatch, kind, tile):
     """Half precision may cost a level or two of 255."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     moving = "testsrc=size=192x144:rate=25,scroll=horizontal=0.01,eq=saturation=0.4:contrast=0.7,format=yuv420p"
@@ -41,7 +41,7 @@ def test_a_scene_restored_on_the_card_is_that_of_the_cpu(tmp_path, on_card, monk
     made = compact(tmp_path / "net.safetensors", gain=0.3) if kind == "frame" else vrt(tmp_path / "net.pth")
     chain = steps(network(made, kind=kind), "resize")
     settings = replace(LOSSLESS, chain=chain, network_tile_samples=tile)
-    (told,) = on_card(CODE, str(tmp_path), json.dumps(asdict(settings)))
+    (told,) = on_gpu(CODE, str(tmp_path), json.dumps(asdict(settings)))
     assert told["precision"] in {"float16", "float32"}
     enhance_scene(
         clip=clip,
@@ -53,6 +53,6 @@ def test_a_scene_restored_on_the_card_is_that_of_the_cpu(tmp_path, on_card, monk
         device=CPU,
     )
     clear()
-    card, cpu = (samples(tmp_path / f"{name}.mkv", "yuv420p").astype(int) for name in ("card", "cpu"))
-    assert np.abs(card - cpu).max() <= 3
-    assert np.abs(card - cpu).mean() < 0.3
+    gpu, cpu = (samples(tmp_path / f"{name}.mkv", "yuv420p").astype(int) for name in ("gpu", "cpu"))
+    assert np.abs(gpu - cpu).max() <= 3
+    assert np.abs(gpu - cpu).mean() < 0.3

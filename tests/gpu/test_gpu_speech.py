@@ -1,4 +1,4 @@
-"""Speech recognition on a real card says what it says on the CPU."""
+"""Speech recognition on a real GPU says what it says on the CPU."""
 
 import json
 from dataclasses import asdict, replace
@@ -33,17 +33,17 @@ ON_CPU = "import json, sys\nfrom tapemill.devices.device import CPU as device\n"
 
 
 @pytest.mark.parametrize("words", [False, True], ids=["cues", "word times"])
-def test_the_card_hears_what_the_cpu_hears(tmp_path, card, on_card, words):
+def test_the_gpu_hears_what_the_cpu_hears(tmp_path, gpu, on_gpu, words):
     settings = replace(speech.SETTINGS, word_timestamps=words)
     speech.write_wav(tmp_path / "scene.wav", speech.recording())
     arguments = (str(tmp_path), str(speech.MODEL), json.dumps(asdict(settings)))
-    on_card(CODE, *arguments)
-    on_card(CODE, *arguments, opened=ON_CPU)
-    heard, expected = (json.loads((tmp_path / f"{kind}.json").read_text())["heard"] for kind in (card.kind, "cpu"))
+    on_gpu(CODE, *arguments)
+    on_gpu(CODE, *arguments, opened=ON_CPU)
+    heard, expected = (json.loads((tmp_path / f"{kind}.json").read_text())["heard"] for kind in (gpu.kind, "cpu"))
     assert [part["text"] for part in heard["segments"]] == [part["text"] for part in expected["segments"]]
     assert " ".join(speech.SENTENCES).split() == " ".join(part["text"] for part in heard["segments"]).split()
     if not words:
-        assert (tmp_path / f"{card.kind}.srt").read_text() == (tmp_path / "cpu.srt").read_text()
+        assert (tmp_path / f"{gpu.kind}.srt").read_text() == (tmp_path / "cpu.srt").read_text()
         return
     # Attention in half precision may move the border of a word by a step or two of the model, 20 ms each.
     for part, wanted in zip(heard["segments"], expected["segments"], strict=True):

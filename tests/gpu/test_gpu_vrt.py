@@ -1,11 +1,11 @@
-"""VRT on a real card: the processor's answer, half precision, and the memory it was said to need."""
+"""VRT on a real GPU: the processor's answer, half precision, and the memory it was said to need."""
 
 SMALL = """
 import torch
 from tapemill.devices.device import open_device
 from vrt_networks import clip_for, small_network
 
-# Convolutions would else be done in a shorter format on some cards.
+# Convolutions would else be done in a shorter format on some GPUs.
 torch.backends.cudnn.allow_tf32 = False
 place = open_device(device)
 network = small_network(pa_frames=6, upscale=2)
@@ -20,17 +20,17 @@ def error(answer):
 """
 
 
-def test_the_card_answers_as_the_processor(on_card):
+def test_the_gpu_answers_as_the_processor(on_gpu):
     code = SMALL + "tell(error(network.to(place)(clip.to(place))))"
-    assert on_card(code) < 2e-3
+    assert on_gpu(code) < 2e-3
 
 
-def test_half_precision_comes_close(on_card):
+def test_half_precision_comes_close(on_gpu):
     code = SMALL + "tell(error(network.to(place).half()(clip.to(place).half())))"
-    assert on_card(code) < 0.06
+    assert on_gpu(code) < 0.06
 
 
-def test_memory_is_what_was_estimated(on_card):
+def test_memory_is_what_was_estimated(on_gpu):
     code = """
     import torch
     from tapemill.devices.device import open_device
@@ -52,4 +52,4 @@ def test_memory_is_what_was_estimated(on_card):
         del network
     tell(ratios)
     """
-    assert all(0.5 < ratio < 2 for ratio in on_card(code))
+    assert all(0.5 < ratio < 2 for ratio in on_gpu(code))

@@ -110,7 +110,7 @@ def test_a_byte_order_mark_is_no_part_of_the_first_column(tmp_path):
         ("\t".join(f"c{n}" for n in range(1000)) + "\n", "unknown column 'c0'"),
         ("tape\tsource\ttape\nT\ta\tU\n", "'tape' is there twice"),
         ("tape\tsource\nT\t" + "x" * 70_000 + "\n", "line 2 has more than 65536 bytes"),
-        ("tape\tsource\nT\t" + "x" * 300 + "\n", "cannot be looked at"),
+        ("tape\tsource\nT\t" + "x" * 300 + "\n", "cannot be read"),
         ("tape\tsource\n" + "T\ta\n" * 30_000, "30001 lines"),
         ("tape\tsource\n" + "\n" * (5 << 20), "larger than 4 MiB"),
         ("tape\tsource\nT\ta.mkv\0.txt\n", "NUL"),
@@ -158,7 +158,7 @@ def test_ids_that_are_more_than_a_word(tmp_path, name):
 def test_ids_that_differ_in_capitals_alone(tmp_path):
     (tmp_path / "a.mkv").touch()
     (tmp_path / "tapes.tsv").write_text("tape\tsource\nT01\ta.mkv\nt01\ta.mkv\n")
-    refused(lambda: load_sheet(tmp_path / "tapes.tsv"), ConfigError, "'T01' and 't01' differ in capitals")
+    refused(lambda: load_sheet(tmp_path / "tapes.tsv"), ConfigError, "'T01' and 't01' differ only in capital")
 
 
 @pytest.mark.parametrize("character", ["\x1b[2J", "\x07", "\x85", "\u202e", "\u2066", "\u2028", "\udce4"])

@@ -111,7 +111,7 @@ def test_a_job_that_makes_room_for_another_is_done_again(half_done, slurm, parti
     assert half_done.end() == 0, half_done.said()
     if partition == "tapes":
         assert all("Restarts=1" in slurm.ask("scontrol", "show", "job", job) for job in struck)
-        assert "to make room for another" not in half_done.said()
+        assert "was preempted" not in half_done.said()
     else:
         assert {job_of(slurm, {"id": job})["state"] for job in struck} == {"PREEMPTED"}
         assert all(f"'{job}' was preempted" in half_done.said() for job in struck)

@@ -1,6 +1,7 @@
 """The environments that conda makes for jobs: complete, exact, and the ones that jobs and their workers run in."""
 
 import re
+import subprocess
 import tomllib
 from importlib import metadata
 
@@ -9,6 +10,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from tapemill.devices.device import SETUP_DEVICES
 from tapemill.doctor.packages import OLDEST_PYTHON
 from tests.support.fakes import conda
 from tests.support.media.frame_codes import make_capture
@@ -78,6 +80,38 @@ def test_an_environment_has_all_that_is_needed_exactly_as_the_lock_has_it_and_no
 def test_torch_is_the_one_that_make_setup_installs():
     (torch,) = re.findall(r"torch==[\d.]+", (ROOT / "Makefile").read_text())
     assert {pins(name)[0] for name in FILES} == {torch}
+
+
+def test_the_environment_of_intels_extension_differs_from_the_lock_by_torch_alone(tmp_path):
+    own = dict(re.findall(r"^([\w-]+)==([\d.]+)$", (ROOT / "envs" / "ipex.lock").read_text(), re.MULTILINE))
+    assert own == {"torch": "2.8.0", "torchvision": "0.23.0"}
+    steps = dry_run("setup-ipex", "PYTHON=python3")
+    (filtered,) = [step for step in steps if step.startswith("grep ")]
+    left = subprocess.run(
+        filtered.partition(" > ")[0], shell=True, cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    assert set(locked()) - set(own) == {canonicalize_name(name) for name in re.findall(r"^([\w.-]+)==", left, re.M)}
+    assert any("intel-extension-for-pytorch==2.8.0" in step and "--no-deps" in step for step in steps)
+    assert not any(re.search(r"\.venv/", step) for step in steps)
+    for_gpus = dry_run("setup-ipex", "TORCH_INDEX=https://a.invalid", "IPEX_INDEX=https://b.invalid", "IPEX=2.8.10+xpu")
+    assert any("--index-url https://a.invalid" in step and "-r envs/ipex.lock" in step for step in for_gpus)
+    (extension,) = [step for step in for_gpus if "intel-extension-for-pytorch==2.8.10+xpu" in step]
+    assert "--extra-index-url https://b.invalid" in extension
+
+
+def test_test_gpu_expects_the_kind_of_gpu_that_a_device_is():
+    for device, kind in (("cuda", "cuda"), ("xpu", "xpu"), ("rocm", "hip")):
+        (step,) = [step for step in dry_run("test-gpu", f"DEVICE={device}") if "tests/gpu" in step]
+        assert step.startswith(f"TAPEMILL_EXPECT_GPU={kind} ")
+        assert SETUP_DEVICES[kind] == device
+
+
+def dry_run(*arguments):
+    """Commands that make would run if nothing was installed."""
+    done = subprocess.run(
+        ["make", "--dry-run", "--always-make", *arguments], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return done.stdout.splitlines()
 
 
 # Two environments, each a venv, and Snakemake's own questions to conda: half a minute where others work too.

@@ -16,7 +16,7 @@ DEFINITION = (ROOT / "containers" / "tapemill.def").read_text()
 PAGE = (ROOT / "docs" / "containers.md").read_text()
 # Python of the releases of Debian, as packages.debian.org has them.
 PYTHON_OF_DEBIAN = {"12": (3, 11), "13": (3, 13)}
-DEVICES = ("cpu", "cuda", "xpu")
+DEVICES = ("cpu", "cuda", "xpu", "rocm")
 
 
 def instructions():

@@ -29,7 +29,7 @@ def plan(project, *arguments, profile="cpu"):
     return Counter({rule.replace(" ", "_"): int(count) for rule, count in COUNT.findall(run.output) if rule != "total"})
 
 
-@pytest.mark.parametrize("profile", ["cpu", "arc2", "cuda"])
+@pytest.mark.parametrize("profile", ["cpu", "arc2", "cuda", "rocm"])
 def test_a_new_tape(project, profile):
     jobs = plan(project, profile=profile)
     of_tape = {"probe_capture", "hash_capture", "clean_sound", "detect_scenes", "join_subtitles", "mux_tape"}
@@ -93,3 +93,10 @@ def test_the_commands_of_the_readme_are_accepted_in_the_repository():
             [sys.executable, "-m", "snakemake", *arguments], cwd=ROOT, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_an_old_name_of_a_key_is_noted_once(project):
+    project.configure(disk={"cut_ahead": 3})
+    run = project.run("all", "-n", profile="cpu")
+    assert run.exit_code == 0, run.output
+    assert run.output.count("`disk: cut_ahead` is called `disk: cut_backlog` now") == 1

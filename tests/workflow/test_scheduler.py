@@ -192,7 +192,7 @@ def test_a_second_job_is_put_behind_short_jobs_only(tmp_path):
     assert len(events) == 7
 
 
-def test_failed_jobs_take_the_other_card_and_one_that_always_fails_holds_none(tmp_path):
+def test_failed_jobs_take_the_other_gpu_and_one_that_always_fails_holds_none(tmp_path):
     """Settings come from a profile here. Of 20 jobs one fails once; one more never gets well."""
     (tmp_path / "profile").mkdir()
     (tmp_path / "profile" / "config.yaml").write_text(
@@ -218,7 +218,7 @@ def test_failed_jobs_take_the_other_card_and_one_that_always_fails_holds_none(tm
     assert all((tmp_path / name).exists() for name in names("speak", 20) if name != "speak-4")
 
 
-def test_a_retry_does_not_wait_for_a_better_card_if_its_own_is_idle(tmp_path):
+def test_a_retry_does_not_wait_for_a_better_gpu_if_its_own_is_idle(tmp_path):
     source = workflow(
         rule("speak", 2, retries=1, params="fails=lambda w: int(w.i == '0'), sleep_s=lambda w: 0.1 + 1.2 * int(w.i)"),
         targets=names("speak", 2),
@@ -254,7 +254,7 @@ def test_a_removed_lane_is_never_used_and_a_capped_rule_keeps_to_its_lanes(tmp_p
     assert at_once(events) <= 2
 
 
-def test_a_card_taken_away_on_the_command_line_leaves_the_profiles_others(tmp_path):
+def test_a_gpu_taken_away_on_the_command_line_leaves_the_profiles_others(tmp_path):
     (tmp_path / "three").mkdir()
     profile = {"resources": {"gpu0": 1, "gpu1": 1, "gpu2": 1}, "scheduler-lanes-device": "cpu"}
     (tmp_path / "three" / "config.yaml").write_text(yaml.safe_dump(profile))
@@ -263,7 +263,7 @@ def test_a_card_taken_away_on_the_command_line_leaves_the_profiles_others(tmp_pa
     assert set(by_lane(events)) == {"gpu0", "gpu2"}
 
 
-def test_a_job_with_many_threads_is_not_kept_from_its_card_by_small_jobs_without_one(tmp_path):
+def test_a_job_with_many_threads_is_not_kept_from_its_gpu_by_small_jobs_without_one(tmp_path):
     source = workflow(
         rule("wide", 1, threads=3, input="'first'"),
         rule("cut", 16, gpu=False, params="sleep_s=0.1"),
@@ -292,7 +292,7 @@ def test_without_lanes_jobs_run_on_the_processor_and_gpu_itself_is_respected(tmp
     ],
 )
 def test_what_cannot_be_is_said_at_once(tmp_path, arguments, told):
-    # The card is needed later only; to find out then would waste the hours before.
+    # The GPU is needed later only; to find out then would waste the hours before.
     source = workflow(
         rule("speak", 1, input="'first'"),
         "rule first:\n    output: 'first'\n    script: 'stand_in.py'\n",
@@ -304,7 +304,7 @@ def test_what_cannot_be_is_said_at_once(tmp_path, arguments, told):
         assert words in output
 
 
-def test_jobs_without_card_need_none(tmp_path):
+def test_jobs_without_gpu_need_none(tmp_path):
     source = workflow(
         rule("cut", 1, gpu=False), rule("soft", 1, gpu=False, resources="gpu=0"), targets=["cut-0", "soft-0"]
     )
@@ -371,7 +371,7 @@ class GpuJob(DummyJob):
 
 
 @pytest.fixture
-def cards(monkeypatch):
+def gpus(monkeypatch):
     """Stands for tapemill.lanes.gpu_registry: which question it was asked, and what it answers."""
     module = types.ModuleType("tapemill.lanes.gpu_registry")
     module.asked, module.answer, module.known = [], None, threading.Event()
@@ -396,41 +396,41 @@ def scheduler(device):
     return Scheduler(DummyDAG(), settings=SchedulerSettings(device=device), logger=logging.getLogger("test"))
 
 
-def test_cards_are_looked_for_once_and_before_the_first_job_gets_one(cards):
+def test_gpus_are_looked_for_once_and_before_the_first_job_gets_one(gpus):
     lanes = scheduler("xpu")
     cut, speak = GpuJob("cut-0", gpu=0), GpuJob("speak-0")
     assert select(lanes, [cut]) == [cut]
-    assert cards.asked == []
+    assert gpus.asked == []
     assert select(lanes, [GpuJob("cut-1", gpu=0)], [speak])  # not held up
-    cards.known.set()
+    gpus.known.set()
     assert select(lanes, [speak]) == [speak]
     assert speak.scheduler_resources == {"_cores": 1, "gpu": 1, "gpu0": 1, "lane_device": "xpu", "lane_warm": 1}
     assert select(lanes, [GpuJob("speak-1")])
-    assert cards.asked == [("xpu", [0, 1])]
+    assert gpus.asked == [("xpu", [0, 1])]
 
 
-def test_a_missing_card_stops_the_run_before_a_job_gets_it(cards):
-    cards.answer = LaneError("the profile declares gpu1, but there is one card", remedy="--resources gpu0=2")
+def test_a_missing_gpu_stops_the_run_before_a_job_gets_it(gpus):
+    gpus.answer = LaneError("the profile declares gpu1, but there is one GPU", remedy="--resources gpu0=2")
     speak = GpuJob("speak-0")
-    threading.Timer(0.2, cards.known.set).start()
+    threading.Timer(0.2, gpus.known.set).start()
     with pytest.raises(WorkflowError, match=r"declares gpu1.*\n.*what to do"):
         select(scheduler("cuda"), [speak])
     assert speak.scheduler_resources == {"_cores": 1, "gpu": 1}
 
 
-def test_a_card_that_is_known_to_be_missing_stops_the_run_while_none_is_needed_yet(cards):
-    cards.answer = LaneError("no card at all")
+def test_a_gpu_that_is_known_to_be_missing_stops_the_run_while_none_is_needed_yet(gpus):
+    gpus.answer = LaneError("no GPU at all")
     lanes = scheduler("xpu")
     assert select(lanes, [GpuJob("cut-0", gpu=0)], [GpuJob("speak-0")])
-    cards.known.set()
+    gpus.known.set()
     lanes._check._outcome.exception(30)
-    with pytest.raises(WorkflowError, match="no card at all"):
+    with pytest.raises(WorkflowError, match="no GPU at all"):
         select(lanes, [GpuJob("cut-1", gpu=0)], [GpuJob("speak-0")])
 
 
-def test_nobody_looks_for_cards_of_kind_cpu(cards):
+def test_nobody_looks_for_gpus_of_kind_cpu(gpus):
     assert select(scheduler("cpu"), [GpuJob("speak-0")])
-    assert cards.asked == []
+    assert gpus.asked == []
 
 
 def test_every_start_of_snakemake_stays_light():

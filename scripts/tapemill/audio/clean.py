@@ -93,7 +93,7 @@ def clean_sound(
         sha256=sha256(target),
     )
     write_json(record, written.to_plain())
-    report(f"the sound of {frames} frames, in {len(jobs)} tracks", frames=frames)
+    report(f"the audio of {frames} frames, in {len(jobs)} tracks", frames=frames)
 
 
 def _prepare(
@@ -111,7 +111,7 @@ def _prepare(
             # Two-pass normalisation without a change of dynamics is one constant gain: nothing is resampled.
             chain = [*(chain or ["aformat=sample_fmts=dblp"]), f"volume=volume={gain:.2f}dB:precision=double"]
     job = _Job(track, sound, tuple(chain), noise_db, loudness, gain)
-    LOG.info("sound track of %.3f s: %s", track.duration_s, _track_record(job, settings).to_plain())
+    LOG.info("audio track of %.3f s: %s", track.duration_s, _track_record(job, settings).to_plain())
     return job
 
 
@@ -184,7 +184,7 @@ def _check(
         with open_output(partial, target=target) as container:
             if len(container.streams.audio) != len(jobs):
                 raise GateError(
-                    f"{len(container.streams.audio)} sound tracks were written, not {len(jobs)}",
+                    f"{len(container.streams.audio)} audio tracks were written, not {len(jobs)}",
                     file=target,
                     remedy=REMEDY,
                 )
@@ -200,7 +200,7 @@ def _check(
         padding = 0 if settings.codec in ("flac", "pcm") else MAX_PADDING_SAMPLES
         if not expected - 1 < found < expected + padding + 1 or abs(start_s or 0.0) > 0.001:
             raise GateError(
-                f"sound track {index + 1} has {found} samples from {start_s} s on, not {expected:.0f} from 0 s on",
+                f"audio track {index + 1} has {found} samples from {start_s} s on, not {expected:.0f} from 0 s on",
                 file=target,
                 remedy=REMEDY,
             )

@@ -238,9 +238,9 @@ def _decode_all(
                     tracks[packet.stream.index].add(frame)
             reached_s(tracks[packet.stream.index].written_s)
     except av.error.FFmpegError as error:
-        LOG.warning("the sound cannot be read to its end (%s): %s", error.strerror, source)
+        LOG.warning("the audio cannot be read to its end (%s): %s", error.strerror, source)
     if errors:
-        LOG.warning("%d packets of sound cannot be read (first: %s): %s", len(errors), errors[0], source)
+        LOG.warning("%d packets of audio cannot be read (first: %s): %s", len(errors), errors[0], source)
 
 
 def _interleaved(frame: AudioFrame, form: RawAudioFormat) -> np.ndarray:

@@ -75,7 +75,7 @@ def run_idet(
         found = REPORT.findall(report)
         if not found:
             raise ToolFailed(
-                "ffmpeg said nothing of the fields it was to look at",
+                "ffmpeg did not report the fields that it was to inspect",
                 file=path,
                 tool="ffmpeg idet",
                 stderr_tail=report.splitlines()[-TAIL_LINES:],

@@ -120,7 +120,7 @@ def _require_equal(files: Sequence[Path], media: Sequence[MediaInfo], takes: Seq
             "rotation": picture.rotation_deg,
             "frame rate": takes[position].rate,
             "sample aspect ratio": picture.sample_aspect_ratio,
-            "number of sound tracks": len(media[position].sounds),
+            "number of audio tracks": len(media[position].sounds),
         }
 
     expected = properties(0)
@@ -131,7 +131,7 @@ def _require_equal(files: Sequence[Path], media: Sequence[MediaInfo], takes: Seq
                     f"this scene file does not fit the others: its {name} is {value}, that of {files[0].name} is"
                     f" {expected[name]}",
                     file=files[position],
-                    remedy="convert it to match, or make it a tape of its own",
+                    remedy="convert it to match, or make it a separate tape",
                 )
 
 

@@ -29,7 +29,7 @@ LOG = logging.getLogger("tapemill.capture")
 GROWTH_WAIT_S = 1.0
 # A header may round, and audio may end a little before or after the video.
 SHORT_S, SHORT_SHARE = Fraction(1), Fraction(1, 100)
-COPY_AGAIN = "copy it again from where it came"
+COPY_AGAIN = "copy it again from its origin"
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def validate_capture(
     video = media.picture
     if max(video.width, video.height) > settings.largest_side:
         raise InputError(
-            f"its pictures are {video.width} × {video.height}, larger than any tape",
+            f"its frames are {video.width} × {video.height}, larger than any tape",
             file=file,
             remedy=f"if they really are, raise capture.largest_side ({settings.largest_side})",
         )
@@ -106,7 +106,7 @@ def validate_capture(
     fields = detect_paff(times, samples)
     if fields is not None:
         times, last_duration = fields
-        remarks.append("the two fields of a picture are stored on their own (PAFF)")
+        remarks.append("the two fields of a frame are stored separately (PAFF)")
     rate = guess_frame_rate(times, video.time_base, video.stated_rates)
     grid = fit_cfr_grid(times, last_duration, video.time_base, rate)
     _check_grid(file, grid, settings)
@@ -120,7 +120,7 @@ def _reject_encrypted(file: Path) -> None:
         index, name = video_stream(container, file).index, container.format.name
     if is_encrypted(file, index) or is_scrambled(file, name):
         raise InputError(
-            "its picture is encrypted",
+            "its video is encrypted",
             file=file,
             remedy="make a copy without protection, with the program or device that it was made with",
         )
@@ -137,11 +137,11 @@ def _check_truncation(file: Path, container: str, packets: PacketIndex, settings
     why = f" ({packets.error})" if packets.error else f" ({missing} bytes are missing)" if missing else ""
     found = f"this file is cut off{why}: {float(readable):.1f} s {of_all}can be read"
     if not of_all:
-        found += "; it does not say how long it was"
+        found += "; its full length is unknown"
     if settings.allow_truncated:
         return [found]
     raise InputError(
-        found, file=file, remedy=f"{COPY_AGAIN}; to go on with what is there, set capture: allow_truncated: true"
+        found, file=file, remedy=f"{COPY_AGAIN}; to use the part that is there, set capture: allow_truncated: true"
     )
 
 
@@ -180,7 +180,7 @@ def _check_samples(file: Path, packets: PacketIndex, samples: Sequence[DecodeSam
     failed = [sample for sample in samples if sample.size is None]
     if len(failed) == len(samples):
         raise InputError(
-            f"at none of {len(samples)} places a picture can be decoded",
+            f"at none of {len(samples)} positions a frame can be decoded",
             file=file,
             tool="PyAV",
             remedy=f"the file is damaged or encrypted; {COPY_AGAIN}",
@@ -191,7 +191,7 @@ def _check_samples(file: Path, packets: PacketIndex, samples: Sequence[DecodeSam
         since = (other.time - int(packets.times[0])) * packets.time_base
         assert first is not None and other.size is not None
         raise InputError(
-            f"its pictures change their size from {first[0]} × {first[1]} to {other.size[0]} × {other.size[1]}"
+            f"its frames change their size from {first[0]} × {first[1]} to {other.size[0]} × {other.size[1]}"
             f" at about {timestamp(since)}",
             file=file,
             remedy="divide it there, and give each part a row of the sheet: ffmpeg -i FILE -map 0 -c copy"
@@ -200,7 +200,7 @@ def _check_samples(file: Path, packets: PacketIndex, samples: Sequence[DecodeSam
     if not failed:
         return []
     where = ", ".join(timestamp((sample.time - int(packets.times[0])) * packets.time_base) for sample in failed[:3])
-    return [f"at {len(failed)} of {len(samples)} places no picture can be decoded: {where}"]
+    return [f"at {len(failed)} of {len(samples)} positions no frame can be decoded: {where}"]
 
 
 def _check_grid(file: Path, grid: CfrGrid, settings: CaptureSettings) -> None:

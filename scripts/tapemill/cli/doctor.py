@@ -5,29 +5,42 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from typing import Any
+from typing import Any, Final
 
 from tapemill.devices.device import KINDS
 from tapemill.doctor.checks import SUBJECTS, run_checks
 from tapemill.doctor.findings import CheckOptions
 from tapemill.doctor.output import print_findings, print_json
 
+OLD_SUBJECTS: Final = {"cards": "gpus"}
+
 
 def add_command(commands: Any) -> None:
     """Add `doctor` to the subcommands of an argument parser."""
     parser = commands.add_parser(
         "doctor",
-        help="look at this machine, folder and settings: what would a run lack?",
-        description="Look at software, settings, tapes, models, encoders, cards, disk and machine. Each finding is "
-        "ok, a warning or an error, with what to do. The exit code is 1 if a run would fail. The cards are recorded, "
-        "so that jobs can tell whether they are on the right one, and the disks are tried out with files that are gone "
-        "a moment later; nothing else is written.",
+        help="check this machine, folder and settings before a run",
+        description="Check software, settings, tapes, models, encoders, GPUs, disk and machine. Each finding is "
+        "ok, a warning or an error, with a remedy. The exit code is 1 if a run would fail. The GPUs are recorded, "
+        "so that jobs can check that they are on the right one, and the disks are tested with files that are removed "
+        "at once; nothing else is written.",
     )
     parser.add_argument("--profile", default=os.environ.get("SNAKEMAKE_PROFILE"), help="the profile to run with")
-    parser.add_argument("--kind", choices=[kind for kind in KINDS if kind != "cpu"], help="cards of this kind alone")
-    parser.add_argument("--only", choices=SUBJECTS, action="append", help="this subject alone; may be given again")
+    parser.add_argument("--kind", choices=[kind for kind in KINDS if kind != "cpu"], help="only GPUs of this kind")
+    parser.add_argument(
+        "--only",
+        choices=SUBJECTS,
+        type=_subject,
+        action="append",
+        help="only this subject; may be repeated",
+    )
     parser.add_argument("--json", action="store_true", help="findings as JSON")
     parser.set_defaults(command=_command)
+
+
+def _subject(name: str) -> str:
+    """Return the subject of a name; old names still work."""
+    return OLD_SUBJECTS.get(name, name)
 
 
 def _command(options: argparse.Namespace) -> int:

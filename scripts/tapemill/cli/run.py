@@ -14,7 +14,7 @@ from tapemill.devices.enumerate import enumerate_gpus
 from tapemill.devices.torch_build import torch_build
 
 ROOT: Final = Path(__file__).resolve().parents[3]
-PROFILES: Final[dict[Kind, str]] = {"xpu": "arc2", "cuda": "cuda", "cpu": "cpu"}
+PROFILES: Final[dict[Kind, str]] = {"xpu": "arc2", "cuda": "cuda", "hip": "rocm", "cpu": "cpu"}
 
 
 def add_command(commands: Any) -> None:
@@ -33,8 +33,8 @@ def _command(options: argparse.Namespace) -> int:
     if options.arguments[:1] in (["-h"], ["--help"]):
         sys.stdout.write(
             "usage: tapemill run [SNAKEMAKE ARGUMENTS]\n\n"
-            "Calls snakemake with these arguments and the profile of this machine: arc2 with Intel cards, cuda with\n"
-            "NVIDIA cards, else cpu. `--profile` and SNAKEMAKE_PROFILE choose another profile.\n"
+            "Calls snakemake with these arguments and the profile of this machine: arc2 with Intel GPUs, cuda with\n"
+            "NVIDIA GPUs, rocm with AMD GPUs, otherwise cpu. `--profile` or SNAKEMAKE_PROFILE sets another profile.\n"
             "`snakemake --help` lists the arguments.\n"
         )
         return 0
@@ -60,7 +60,7 @@ def snakemake_command(
 
 
 def machine_kind() -> Kind:
-    """The kind of card that the installed torch computes on and this machine has; else the CPU."""
+    """The kind of GPU that the installed torch computes on and this machine has; else the CPU."""
     for kind in torch_build().kinds:
         if kind in PROFILES and enumerate_gpus(kind):
             return kind

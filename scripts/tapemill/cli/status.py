@@ -19,12 +19,12 @@ def add_command(commands: Any) -> None:
     parser = commands.add_parser(
         "status",
         help="show what a run does: stages, tapes, lanes, failures",
-        description="Show what the run in this folder does, until it is over: what is done and to do, what runs on "
-        "which lane, how long it will take, what failed. Ctrl-C ends the view, and never the run. Without an active "
-        "run it says how the last one ended.",
+        description="Show the run in this folder until it ends: finished and remaining jobs, what runs on "
+        "which lane, the time left, failures. Ctrl-C ends the view, never the run. Without an active "
+        "run it shows how the last one ended.",
     )
     parser.add_argument("run", nargs="?", metavar="RUN", help="name of a run, or how it begins; the latest by default")
-    parser.add_argument("--once", action="store_true", help="print once and end; so it is too if this is no terminal")
+    parser.add_argument("--once", action="store_true", help="print once and exit, as without a terminal")
     parser.set_defaults(command=_command)
 
 

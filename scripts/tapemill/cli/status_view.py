@@ -55,7 +55,7 @@ def _header(run: RunState, counts: Mapping[tuple[str, str], JobCounts], eta: Eta
         )
         yield Text(how, style="green" if is_ok else "red")
     elif run.state == "broken off" and run.broken_off is not None:
-        reason = str(run.broken_off.facts.get("reason") or "without a word")
+        reason = str(run.broken_off.facts.get("reason") or "without a message")
         yield Text(
             f"broken off {_format_time(last_event_at, now)}, after {format_duration(last_event_at - started)}; {done}"
         )

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import jsonschema
 import yaml
@@ -20,6 +20,11 @@ from tapemill.storage import untrusted_text
 from tapemill.storage.tsv import did_you_mean
 
 SCHEMAS = Path(__file__).parents[3] / "config" / "schemas"
+# Old names of keys by section, with the new ones. Both work.
+RENAMED_KEYS: Final[Mapping[str, Mapping[str, str]]] = {
+    "disk": {"cut_ahead": "cut_backlog"},
+    "lanes": {"limit_least_s": "limit_min_s"},
+}
 MAX_QUOTE_CHARACTERS = 200  # characters of a wrong value that a message repeats
 
 
@@ -42,11 +47,38 @@ def schema(name: str) -> dict[str, Any]:
 
 
 def load_config(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the config with every default filled in. Raises ConfigError for the first invalid key or value."""
+    """Return the config with every default filled in, and with new names for keys that were renamed.
+
+    Raises ConfigError for the first invalid key or value.
+    """
     untrusted_text.check_size(values, "the config", ConfigError)
-    complete: dict[str, Any] = with_defaults(values, schema("config"))
+    complete: dict[str, Any] = with_defaults(_with_new_names(values), schema("config"))
     validate(complete, schema("config"), "config")
     return complete
+
+
+def renamed_keys(values: Mapping[str, Any]) -> list[str]:
+    """Return a note for each key of a config that has a new name."""
+    return [f"config: `{section}: {old}` is called `{section}: {new}` now" for section, old, new in _old_names(values)]
+
+
+def _with_new_names(values: Mapping[str, Any]) -> dict[str, Any]:
+    renamed = copy.deepcopy(dict(values))
+    for section, old, new in _old_names(values):
+        if new in renamed[section]:
+            raise ConfigError(
+                f"config: {section}: {old} and {new} are two names of one key", remedy=f"delete {section}: {old}"
+            )
+        renamed[section][new] = renamed[section].pop(old)
+    return renamed
+
+
+def _old_names(values: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """Yield section, old name and new name of each key in the config that was renamed."""
+    for section, names in RENAMED_KEYS.items():
+        given = values.get(section)
+        if isinstance(given, Mapping):
+            yield from ((section, old, new) for old, new in names.items() if old in given)
 
 
 def with_defaults(values: Any, rules: Mapping[str, Any]) -> Any:

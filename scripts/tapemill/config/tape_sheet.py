@@ -75,7 +75,7 @@ def _check_id(tape: str, seen: Mapping[str, str], where: str) -> None:
         raise ConfigError(f"{where}: the tape id {tape!r} is used twice", remedy="give each tape its own")
     if similar is not None:
         raise ConfigError(
-            f"{where}: the tape ids {similar!r} and {tape!r} differ in capitals alone",
+            f"{where}: the tape ids {similar!r} and {tape!r} differ only in capital letters",
             remedy="give them clearly different ids: on disks of other systems their results would be in one folder",
         )
 
@@ -87,7 +87,7 @@ def check_source(tape: TapeRow, where: str) -> None:
         exists, usable = source.exists(), source.is_file() or source.is_dir()
     except OSError as error:
         raise ConfigError(
-            f"{where}: the source of tape {name!r} cannot be looked at: {error.strerror}",
+            f"{where}: the source of tape {name!r} cannot be read: {error.strerror}",
             file=source,
             remedy="see who may read the folders that lead to it (`namei -l`)",
         ) from error
@@ -100,5 +100,5 @@ def check_source(tape: TapeRow, where: str) -> None:
         raise ConfigError(
             f"{where}: the source of tape {name!r} is neither a file nor a folder",
             file=source,
-            remedy="a pipe or a device is read by no two jobs similar: record it into a file first",
+            remedy="a pipe or a device cannot be read by several jobs: record it into a file first",
         )

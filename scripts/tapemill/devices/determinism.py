@@ -36,8 +36,8 @@ def seeded(device: Device, number: int, *, deterministic: bool = False) -> Itera
     import torch
 
     before = (random.getstate(), np.random.get_state(), torch.random.get_rng_state())
-    card = None if device.kind == "cpu" else backend(device)
-    card_before = None if card is None else card.get_rng_state()
+    gpu = None if device.kind == "cpu" else backend(device)
+    gpu_before = None if gpu is None else gpu.get_rng_state()
     flags = (
         torch.are_deterministic_algorithms_enabled(),
         torch.is_deterministic_algorithms_warn_only_enabled(),
@@ -57,7 +57,7 @@ def seeded(device: Device, number: int, *, deterministic: bool = False) -> Itera
         random.setstate(before[0])
         np.random.set_state(before[1])
         torch.random.set_rng_state(before[2])
-        if card is not None:
-            card.set_rng_state(card_before)
+        if gpu is not None:
+            gpu.set_rng_state(gpu_before)
         torch.use_deterministic_algorithms(flags[0], warn_only=flags[1])
         torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = flags[2:]

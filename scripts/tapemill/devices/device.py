@@ -24,6 +24,8 @@ Precision = Literal["auto", "fp32", "fp16", "bf16"]
 
 # After masking a process sees one GPU, so its number is 0. AMD's build of torch uses the name cuda as well.
 TORCH_NAMES: Final[dict[Kind, str]] = {"cpu": "cpu", "xpu": "xpu:0", "cuda": "cuda:0", "hip": "cuda:0"}
+# DEVICE of `make setup`: AMD's build of torch is called ROCm, its interface HIP.
+SETUP_DEVICES: Final[Mapping[Kind, str]] = {"cpu": "cpu", "xpu": "xpu", "cuda": "cuda", "hip": "rocm"}
 VENDORS: Final[Mapping[Kind, str]] = {"cpu": "CPU", "xpu": "Intel", "cuda": "NVIDIA", "hip": "AMD"}
 # NVIDIA's GPUs compute faster in half precision from Volta on; AMD's numbers begin above that.
 HALF_PRECISION_FROM: Final = (7, 0)
@@ -71,7 +73,7 @@ def open_device(device: Device) -> torch.device:
 
     if device.kind != "cpu":
         _check_build(device.kind)
-        _check_card(device)
+        _check_gpu(device)
         _limit(device)
     return torch.device(torch_name(device))
 
@@ -82,30 +84,28 @@ def _check_build(kind: Kind) -> None:
     built_for = {"xpu": torch.version.xpu, "cuda": torch.version.cuda, "hip": torch.version.hip}
     if built_for[kind] is None:
         found = next((other for other, version in built_for.items() if version is not None), "cpu")
-        # AMD's wheels come from PyTorch's own index, the Makefile does not know them.
-        how = "install PyTorch's ROCm build" if kind == "hip" else f"run `make setup DEVICE={kind}`"
         raise SetupError(
-            f"a card of kind {kind} ({VENDORS[kind]}) was asked for, but this torch ({torch.__version__}) was built "
+            f"a GPU of kind {kind} ({VENDORS[kind]}) was requested, but this torch ({torch.__version__}) was built "
             f"for {found}",
             tool="torch",
-            remedy=f"{how}, {ON_THE_CPU}",
+            remedy=f"run `make setup DEVICE={SETUP_DEVICES[kind]}`, {ON_THE_CPU}",
         )
 
 
-def _check_card(device: Device) -> None:
+def _check_gpu(device: Device) -> None:
     try:
         count = backend(device).device_count()
     except RuntimeError as error:
         raise SetupError(
-            f"the driver of the {VENDORS[device.kind]} card does not answer: {error}",
+            f"the driver of the {VENDORS[device.kind]} GPU does not answer: {error}",
             tool="torch",
             remedy=f"see that the driver is installed and you may use /dev/dri, {ON_THE_CPU}",
         ) from error
     if count == 0:
         raise SetupError(
-            f"torch sees no {VENDORS[device.kind]} card",
+            f"torch sees no {VENDORS[device.kind]} GPU",
             tool="torch",
-            remedy="see that the card's driver is installed, that your user may use it (groups `render` and `video`) "
+            remedy="see that the GPU's driver is installed, that your user may use it (groups `render` and `video`) "
             f"and that no mask hides it, {ON_THE_CPU}",
         )
 
@@ -116,7 +116,7 @@ def _limit(device: Device) -> None:
     if set_share is not None:
         set_share(float(device.memory_share))
     elif device.memory_share < 1:
-        LOG.warning("this torch cannot limit the memory of a card of kind %s: the share is only planned", device.kind)
+        LOG.warning("this torch cannot limit the memory of a GPU of kind %s: the share is only planned", device.kind)
 
 
 def dtype_for(device: Device, precision: Precision = "auto") -> torch.dtype:

@@ -111,17 +111,17 @@ def _query(kind: Kind, environ: Mapping[str, str]) -> list[TorchDevice]:
         )
     except subprocess.TimeoutExpired as error:
         raise SetupError(
-            f"torch did not list the {kind} cards within {LIST_TIMEOUT_S:.0f} s",
+            f"torch did not list the {kind} GPUs within {LIST_TIMEOUT_S:.0f} s",
             tool="torch",
-            remedy="a card or its driver hangs: look into the system log, restart the machine",
+            remedy="a GPU or its driver hangs: check the system log, restart the machine",
         ) from error
     if done.returncode != 0:
         raise SetupError(
-            f"torch could not list the {kind} cards",
+            f"torch could not list the {kind} GPUs",
             tool="torch",
             tool_exit_code=done.returncode,
             stderr_tail=done.stderr.strip().splitlines()[-TAIL_LINES:],
-            remedy="install or repair the card's driver, or run on the CPU with `--profile profiles/cpu`",
+            remedy="install or repair the GPU's driver, or run on the CPU with `--profile profiles/cpu`",
         )
     for line in done.stderr.strip().splitlines():
         LOG.info("  %s", line)

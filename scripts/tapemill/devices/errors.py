@@ -65,13 +65,13 @@ def translate_device_errors(device: Device) -> Iterator[None]:
         text = str(error)
         if _is_torch_oom(error) or OUT_OF_MEMORY.search(text):
             on_host = device.kind == "cpu" or "DefaultCPUAllocator" in text or "OUT_OF_HOST_MEMORY" in text
-            owner = "this computer" if on_host else f"the {VENDORS[device.kind]} card"
+            owner = "this computer" if on_host else f"the {VENDORS[device.kind]} GPU"
             raise _out_of_memory(_first_line(text), owner) from error
         if DEVICE_FAILED.search(text):
             raise DeviceError(
-                f"the {VENDORS[device.kind]} card or its driver failed: {_first_line(text)}",
+                f"the {VENDORS[device.kind]} GPU or its driver failed: {_first_line(text)}",
                 tool="torch",
-                remedy="the next attempt begins in a new process; if the card fails again and again, see the kernel's "
+                remedy="the next attempt starts in a new process; if the GPU keeps failing, see the kernel's "
                 "log (`dmesg`) and restart the computer",
             ) from error
         raise
@@ -86,7 +86,7 @@ def _out_of_memory(what: str, owner: str) -> OutOfMemory:
     return OutOfMemory(
         f"the memory of {owner} is full: {_first_line(what)}",
         tool="torch",
-        remedy="the next attempt begins one step lower; close other programs that use this memory, let fewer jobs run "
+        remedy="the next attempt starts one step lower; close other programs that use this memory, let fewer jobs run "
         "at a time, or choose a smaller model in the config",
     )
 

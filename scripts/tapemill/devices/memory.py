@@ -42,7 +42,7 @@ def memory_info(device: Device) -> MemoryInfo:
         reserved, used = int(module.memory_reserved()), int(module.memory_allocated())
     except RuntimeError as error:
         raise DeviceError(
-            f"the card does not say how much memory it has: {error}",
+            f"the GPU does not report its memory: {error}",
             tool="torch",
             remedy="try again; if it stays so, run `python -m tapemill doctor` and restart the computer",
         ) from error
@@ -57,7 +57,7 @@ def _unreserved(device: Device, total: int, reserved: int) -> int:
     except RuntimeError as error:
         # Intel's driver without sysman: "doesn't support querying the available free memory"
         # (github.com/pytorch/pytorch/issues/194576).
-        LOG.info("the driver does not say what is free (%s): counting what this process has taken", error)
+        LOG.info("the driver does not report free memory (%s): counting what this process has allocated", error)
         return unreserved
     if device.kind != "xpu":
         return int(free)
@@ -135,7 +135,7 @@ def _kibibytes(path: Path, key: str) -> int:
     found = re.search(rf"^{key}:\s+(\d+) kB$", path.read_text(), re.MULTILINE)
     if found is None:
         raise DeviceError(
-            f"the kernel does not say {key}",
+            f"the kernel does not report {key}",
             file=path,
             remedy="see whether /proc is mounted; in a container it may be hidden",
         )

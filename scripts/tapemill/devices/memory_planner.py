@@ -80,7 +80,7 @@ def first_that_fits(candidates: Sequence[Candidate[T]], device: Device, budget: 
 def _obstacle(candidate: Candidate[T], device: Device, available: int) -> str | None:
     if device.kind == "xpu" and candidate.largest_tensor_bytes >= LARGEST_XPU_TENSOR_BYTES:
         largest = mebibytes(candidate.largest_tensor_bytes)
-        return f"it has a tensor of {largest}, and the card holds less than 4096 MiB in one"
+        return f"it has a tensor of {largest}, and the GPU holds less than 4096 MiB in one"
     return None if candidate.need_bytes <= available else "too little memory"
 
 

@@ -80,7 +80,7 @@ def _evict_for(key: Hashable, need: int, device: Device) -> None:
     for name in others:
         if need + sum(_cache[other].need_bytes for other in others if other in _cache) <= available:
             break
-        LOG.info("letting a model of %s go to make room", mebibytes(_cache[name].need_bytes))
+        LOG.info("dropping a model of %s to free memory", mebibytes(_cache[name].need_bytes))
         del _cache[name]
         dropped = True
     if dropped:

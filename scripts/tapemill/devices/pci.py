@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 SYS = Path("/sys")
@@ -9,6 +10,10 @@ DEV = Path("/dev")
 
 INTEL = "0x8086"
 INTEL_DRIVERS = frozenset({"i915", "xe"})
+AMD = "0x1002"
+AMD_DRIVERS = frozenset({"amdgpu"})
+# Device file of the driver that ROCm computes with, beside the device file of each GPU.
+AMD_COMPUTE_NODE = "kfd"
 
 
 def intel_gpus() -> list[str]:
@@ -17,7 +22,17 @@ def intel_gpus() -> list[str]:
     That is by domain, bus, device and function if ZE_ENABLE_PCI_ID_DEVICE_ORDER=1 (`sortNeoDevices` in Intel's
     compute-runtime), and the addresses have fixed widths.
     """
-    return sorted(path.name for path in (SYS / "bus" / "pci" / "devices").glob("*") if _is_intel_gpu(path))
+    return _gpus(INTEL, INTEL_DRIVERS)
+
+
+def amd_gpus() -> list[str]:
+    """List the PCI addresses of AMD GPUs, integrated ones included."""
+    return _gpus(AMD, AMD_DRIVERS)
+
+
+def _gpus(vendor: str, drivers: Collection[str]) -> list[str]:
+    devices = (SYS / "bus" / "pci" / "devices").glob("*")
+    return sorted(path.name for path in devices if _is_gpu(path, vendor, drivers))
 
 
 def render_node(address: str) -> Path:
@@ -31,10 +46,10 @@ def render_node(address: str) -> Path:
     return stable
 
 
-def _is_intel_gpu(device: Path) -> bool:
+def _is_gpu(device: Path, vendor: str, drivers: Collection[str]) -> bool:
     try:
-        vendor = (device / "vendor").read_text(encoding="ascii").strip()
+        found = (device / "vendor").read_text(encoding="ascii").strip()
     except OSError:
         return False
     driver = (device / "driver").resolve().name
-    return vendor == INTEL and driver in INTEL_DRIVERS and any((device / "drm").glob("renderD*"))
+    return found == vendor and driver in drivers and any((device / "drm").glob("renderD*"))

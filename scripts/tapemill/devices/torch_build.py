@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from .device import Kind
+from .device import SETUP_DEVICES, Kind
 
 
 @dataclass(frozen=True)
@@ -22,9 +22,7 @@ class Build:
 
 def install_remedy(kind: Kind) -> str:
     """Return how to install a torch for a kind of GPU."""
-    if kind == "hip":
-        return "install PyTorch's ROCm build of the torch version in pyproject.toml into .venv"
-    return f"install torch for these cards with `make setup DEVICE={kind}` (README, Set-up for GPUs)"
+    return f"install torch for these GPUs with `make setup DEVICE={SETUP_DEVICES[kind]}` (README, Set-up for GPUs)"
 
 
 def torch_build() -> Build:

@@ -28,7 +28,7 @@ from .torch_build import torch_build
 if TYPE_CHECKING:
     from .enumerate import Gpu
 
-DOCTOR = "`python -m tapemill doctor` lists the cards"
+DOCTOR = "`python -m tapemill doctor` lists the GPUs"
 # Their drivers read the masks on import or soon after, in any case before another could be set.
 GPU_LIBRARIES = ("torch", "intel_extension_for_pytorch", "dpctl", "cupy")
 # Values of Slurm for a job without a GPU, and of CUDA for the end of the list.
@@ -95,8 +95,8 @@ def mask_for(
     if number is None:
         if found is not None and len(found.distinct()) != 1:
             raise LaneError(
-                f"{found} leaves {len(found.distinct())} {kind} cards, and the job was given no lane",
-                remedy=f"let {found.variable} name one card, or hand out lanes with `--scheduler lanes`",
+                f"{found} leaves {len(found.distinct())} {kind} GPUs, and the job was given no lane",
+                remedy=f"set {found.variable} to one GPU, or assign lanes with `--scheduler lanes`",
             )
         if found is not None and found.variable == variables.before:
             ordering[variables.variable] = "0"
@@ -106,8 +106,8 @@ def mask_for(
         return {variables.variable: str(number), **ordering}
     if number not in found.numbers(gpus):
         raise LaneError(
-            f"lane gpu{number} is {kind} card {number}, but {found} hides this card",
-            remedy=f"start the run without {found.variable} or with card {number} in it, or take the lane away with "
+            f"lane gpu{number} is {kind} GPU {number}, but {found} hides this GPU",
+            remedy=f"start the run without {found.variable} or with GPU {number} in it, or remove the lane with "
             f"`--resources gpu{number}=0`",
         )
     if found.variable == variables.before:
@@ -129,7 +129,7 @@ def bind_process(
     early = [name for name in GPU_LIBRARIES if name in modules]
     if early:
         raise LaneError(
-            f"{' and '.join(early)} was imported before the job was bound to its card",
+            f"{' and '.join(early)} was imported before the job was bound to its GPU",
             remedy="import it inside the function that needs it; if you changed no code, report this as a fault",
         )
     environ.update(mask_for(kind, number, environ, gpus))
@@ -204,11 +204,11 @@ class _Mask:
             return int(name.partition(".")[0])
         if name.startswith("MIG-"):
             raise LaneError(
-                f"{self} names a part of a card; lanes are whole cards",
-                remedy="give the job a whole card, or run on the CPU with `--profile profiles/cpu`",
+                f"{self} names a part of a GPU; lanes are whole GPUs",
+                remedy="give the job a whole GPU, or run on the CPU with `--profile profiles/cpu`",
             )
         if not name.startswith("GPU-"):
-            raise LaneError(f"{self} cannot be read", remedy=f"let {self.variable} be a card's number, such as 0")
+            raise LaneError(f"{self} cannot be read", remedy=f"set {self.variable} to a GPU's number, such as 0")
         return self._number_of_uuid(name, gpus)
 
     def _number_of_uuid(self, name: str, gpus: Sequence[Gpu] | None) -> int:
@@ -222,7 +222,7 @@ class _Mask:
         matching = [gpu for gpu in known if gpu.uuid.replace("-", "").startswith(start)]
         if len(matching) != 1 or matching[0].number is None:
             raise LaneError(
-                f"{self}: {len(matching)} of the {len(known)} {self.kind} cards of this machine are called {name}",
+                f"{self}: {len(matching)} of the {len(known)} {self.kind} GPUs of this machine are called {name}",
                 remedy=f"correct {self.variable}; {DOCTOR}",
             )
         return matching[0].number
@@ -240,8 +240,8 @@ def _active_mask(kind: Kind, environ: Mapping[str, str]) -> _Mask | None:
         mask = replace(mask, names=_counted_within(mask.names, _names(environ[variables.variable])))
     if not mask.names:
         raise LaneError(
-            f"{mask} hides every {kind} card",
-            remedy=f"let {mask.variable} name a card or remove it, or run on the CPU with `--profile profiles/cpu`",
+            f"{mask} hides every {kind} GPU",
+            remedy=f"set {mask.variable} to a GPU or unset it, or run on the CPU with `--profile profiles/cpu`",
         )
     return mask
 

@@ -16,7 +16,11 @@ CONFIG: Final = Path("config/config.yaml")
 
 def check_config(options: CheckOptions) -> Iterator[Finding]:
     """Check that the config exists and every value is valid."""
+    from tapemill.config.schema import renamed_keys
+
     config()
+    for note in renamed_keys(_read_yaml(CONFIG)):
+        yield warning(note, "use the new name; the old one keeps working")
     yield ok(f"{CONFIG} is valid")
 
 

@@ -70,7 +70,7 @@ def _check_disk(folder: Path, existing: Path) -> Iterator[Finding]:
     if os.statvfs(existing).f_flag & os.ST_RDONLY:
         yield error(
             f"the disk of {folder} is mounted read-only",
-            "mount it for writing (`findmnt`); one that became read-only by itself needs a check before anything else",
+            "mount it for writing (`findmnt`); check one that became read-only by itself first",
             facts,
         )
     elif disk_space.free_bytes(existing) < reserve_bytes:

@@ -112,7 +112,7 @@ def check_encoders(options: CheckOptions) -> Iterator[Finding]:
         else:
             yield warning(
                 f"the encoder {name} does not work on this machine: tapes will get {encoder.software} instead",
-                f"check that the card's driver is installed, or set enhance: encoder: {encoder.software}",
+                f"check that the GPU's driver is installed, or set enhance: encoder: {encoder.software}",
                 [("reason", why)],
             )
     yield ok(f"encoders that work: {', '.join(working) or 'none'}")
@@ -127,7 +127,7 @@ def _failure(name: str, section: Mapping[str, Any]) -> str | None:
     from tapemill.media import ffmpeg
 
     for device in _devices_for(name):
-        where = f"on the card at {device.pci_address}: " if device.pci_address else ""
+        where = f"on the GPU at {device.pci_address}: " if device.pci_address else ""
         settings = _settings(section)
         try:
             output = plan_output_format(_tape_video(), settings)

@@ -46,7 +46,7 @@ def check_limits(options: CheckOptions) -> Iterator[Finding]:
     else:
         yield ok(f"a process may open {soft if soft >= 0 else 'any number of'} files")
     if not os.access(SHARED, os.W_OK):
-        yield error(f"{SHARED} is not there or cannot be written to", "mount a tmpfs there, with mode 1777")
+        yield error(f"{SHARED} does not exist or is not writable", "mount a tmpfs there, with mode 1777")
     elif disk_space.free_bytes(SHARED) < LEAST_SHARED_BYTES:
         yield warning(
             f"{SHARED} has {disk_space.format_size(disk_space.free_bytes(SHARED))} left",
@@ -56,7 +56,7 @@ def check_limits(options: CheckOptions) -> Iterator[Finding]:
         tempfile.gettempdir()
     except FileNotFoundError:
         yield error("there is no folder for temporary files", "set TMPDIR to a folder that can be written to")
-    yield ok("records of workers and cards are in the user's runtime folder", [("folder", str(runtime_folder()))])
+    yield ok("records of workers and GPUs are in the user's runtime folder", [("folder", str(runtime_folder()))])
 
 
 def check_memory(options: CheckOptions) -> Iterator[Finding]:

@@ -11,6 +11,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
+from tapemill.devices import ipex
+
 from .config import profile_values
 from .findings import CheckOptions, Finding, error, ok, warning
 
@@ -39,6 +41,8 @@ def check_packages(options: CheckOptions) -> Iterator[Finding]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     wanted = {_normalised(re.split(r"[<>=]", each)[0]): each for each in project["project"]["dependencies"]}
     locked = dict(_locked((ROOT / "requirements.lock").read_text(encoding="utf-8")))
+    if ipex.extension_version():
+        locked |= _locked((ROOT / "envs" / "ipex.lock").read_text(encoding="utf-8"))
     installed = {name: found for name in {*wanted, *locked} if (found := _installed(name)) is not None}
     missing = sorted(wanted.keys() - installed.keys())
     if missing:

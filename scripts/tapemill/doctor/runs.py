@@ -25,7 +25,7 @@ def check_runs(options: CheckOptions) -> Iterator[Finding]:
     if holder is None:
         yield ok("no run is active in this folder")
     elif holder["host"] != socket.gethostname():
-        yield ok(f"the last run here was on {holder['host']}; this machine cannot tell whether it is still active")
+        yield ok(f"the last run here was on {holder['host']}; it is unknown here whether it is still active")
     elif _holds(holder["pid"], FOLDER / run_lock.LOCK):
         yield warning(
             "a run is active in this folder, and another would be refused",

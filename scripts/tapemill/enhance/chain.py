@@ -247,4 +247,4 @@ def _order_problems(names: Sequence[str]) -> Iterator[str]:
         if name == "grain" and (set(names[position:]) - {"grain"}):
             yield "grain must be the last step: other steps would treat it as noise"
     if networks and (between := [name for name in names[networks[0] : networks[-1]] if name != NETWORK]):
-        yield f"{between[0]} is between two networks: put it before the first or after the last of them"
+        yield f"{between[0]} is between two networks: place it before the first or after the last of them"

@@ -14,6 +14,7 @@ from tapemill.core.errors import OnSceneFailure, SceneError, ToolFailed, Transie
 from tapemill.core.job_warnings import CUT_WITH_TAG, STANDS_IN_TAG, JobWarning
 from tapemill.core.progress import Progress, report
 from tapemill.devices.device import Device
+from tapemill.devices.ipex import extension_version
 from tapemill.enhance.filters.graph import SceneGraphInput, after_networks, before_networks, filter_chain
 from tapemill.media import ffmpeg
 from tapemill.media.capture_info import VideoInfo
@@ -128,7 +129,7 @@ def _restore(job: _Job, field_order: SceneFieldOrder) -> ClipRecord:
 
 def _passthrough_fallback(job: _Job, error: SceneError) -> ClipRecord:
     """Write the clip without restoration, deinterlaced like the tape. Raises SceneError with both reasons."""
-    LOG.warning("the scene cannot be restored and is kept as the original: %s: %s", type(error).__name__, error)
+    LOG.warning("the scene cannot be restored and stays as the original: %s: %s", type(error).__name__, error)
     plain = replace(job, settings=replace(job.settings, chain=PASSTHROUGH_CHAIN))
     try:
         # Verified like any clip: an encoder that only makes black frames must not make a black tape.
@@ -185,7 +186,8 @@ def _process(
             max_output_bytes=_max_bytes(scene, frames),
         )
         before, after = tuple(before_networks(scene)), tuple(after_networks(scene))
-        return _Processing(before, commands, _programs(*NETWORK_PACKAGES), after, networks)
+        programs = {**_programs(*NETWORK_PACKAGES), **extension_version(device)}
+        return _Processing(before, commands, programs, after, networks)
     chain = filter_chain(scene)
     arguments = [
         *device_args,

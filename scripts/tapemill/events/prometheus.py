@@ -88,20 +88,20 @@ def _job_metrics(run: RunState) -> Iterator[Metric]:
         for state in ("done", "running", "failed", "to_do"):
             jobs[(stage_of(rule), rule, tape, state)] = getattr(count, state)
     labels = (*RULE_LABELS, "tape", "state")
-    yield _gauge("jobs", "Jobs by what became of them so far; together those that are planned.", labels, jobs)
+    yield _gauge("jobs", "Planned jobs by their state.", labels, jobs)
     facts = run.outcome()
-    yield _counter("jobs_tried_again", "Jobs that were done, but not at once.", (), {(): facts.tried_again})
+    yield _counter("jobs_tried_again", "Jobs that were done after a retry.", (), {(): facts.tried_again})
     lost: Values = {(): facts.attempts_lost}
-    yield _counter("attempts_lost", "Attempts of jobs that were done in the end, beside the last.", (), lost)
+    yield _counter("attempts_lost", "Failed attempts of jobs that were done in the end.", (), lost)
     downgraded: Values = {(): facts.lowered}
     yield _counter("jobs_downgraded", "Jobs downgraded for lack of memory.", (), downgraded)
     yield _gauge("jobs_failed", "Jobs that failed for good.", (), {(): len(facts.failed)})
     yield _gauge("jobs_interrupted", "Jobs that were stopped in the middle.", (), {(): facts.interrupted})
-    yield _gauge("jobs_not_started", "Jobs left alone since the run was about to end.", (), {(): facts.not_started})
+    yield _gauge("jobs_not_started", "Jobs not started because the run was ending.", (), {(): facts.not_started})
     yield _gauge(
         "scenes_replaced",
-        "Scenes that are in their tape in another way than they should be: kept (only deinterlaced), stands_in (other "
-        "pictures in the place of damaged ones), empty (no subtitles).",
+        "Scenes that are not in their tape as requested: kept (only deinterlaced), stands_in (other frames in place of "
+        "damaged ones), empty (no subtitles).",
         ("kind", "tape"),
         Counter((each.kind, each.tape) for each in facts.replaced),
     )
@@ -112,12 +112,12 @@ def _attempt_metrics(attempts: Sequence[Attempt]) -> Iterator[Metric]:
     outcomes = Counter((*_rule_labels(attempt), attempt.outcome.replace(" ", "_")) for attempt in ended)
     yield _counter("attempts", "Attempts of jobs that ended, by how.", (*RULE_LABELS, "outcome"), outcomes)
     again = Counter(_rule_labels(attempt) for attempt in attempts if attempt.number > 1)
-    yield _counter("retries", "Attempts of jobs beside their first.", RULE_LABELS, again)
+    yield _counter("retries", "Attempts of jobs after their first.", RULE_LABELS, again)
     seconds, frames = _sum_fact(ended, _rule_labels, "seconds"), _sum_fact(ended, _rule_labels, "frames")
     yield _counter(
         "work_seconds", "What attempts took, without waiting for a lane or after a failure.", RULE_LABELS, seconds
     )
-    yield _counter("frames", "Frames that jobs made, or whose sound they listened to.", RULE_LABELS, frames)
+    yield _counter("frames", "Frames that jobs made, or whose audio they processed.", RULE_LABELS, frames)
 
 
 def _lane_metrics(run: RunState) -> Iterator[Metric]:

@@ -182,7 +182,7 @@ def _start(config: WorkerConfig) -> None:
         if process.poll() is None:
             # Not waited for: a process that hangs inside a driver may not even be killable.
             _kill(process.pid)
-            late = f"did not open its card within {config.start_limit_s:.0f} s and was stopped"
+            late = f"did not open its GPU within {config.start_limit_s:.0f} s and was stopped"
             raise _lost(f"the worker of lane {config.lane.name} {late}", log)
     raise _lost(f"the worker of lane {config.lane.name} ended at its start with exit code {process.wait()}", log)
 
@@ -217,7 +217,7 @@ def _lost(what: str, log: Path) -> WorkerLost:
         what,
         file=log,
         stderr_tail=tail,
-        remedy="it is tried again by a fresh worker; if it stays so, look for its end in the system log",
+        remedy="it is retried in a new worker; if it fails again, check the system log",
     )
 
 

@@ -71,14 +71,14 @@ def run_on_lane(job: Any, function: Callable[..., Any], /, **arguments: Any) -> 
             settings.idle_s,
             settings.memory_share,
             settings.nice,
-            start_limit_s=settings.limit_least_s,
+            start_limit_s=settings.limit_min_s,
         )
         return client.submit(task, config)
 
 
 def _limit_s(expected_s: int, lane: Lane, settings: LanesSettings) -> float:
     slower = CPU_SLOWER if lane.kind == "cpu" else 1
-    return max(settings.limit_least_s, settings.limit_factor * expected_s * slower)
+    return max(settings.limit_min_s, settings.limit_factor * expected_s * slower)
 
 
 def _run_in_process(task: LaneTask, lane: Lane, settings: LanesSettings) -> Any:

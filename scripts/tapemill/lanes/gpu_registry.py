@@ -53,9 +53,9 @@ def check_lanes(kind: Kind, numbers: Collection[int]) -> None:
     if not missing:
         return
     listed = ", ".join(f"{gpu.number}: {gpu.name}" for gpu in gpus)
-    found = f"{len(gpus)} {kind} card{'' if len(gpus) == 1 else 's'} ({listed})" if gpus else f"no {kind} card"
+    found = f"{len(gpus)} {kind} GPU{'' if len(gpus) == 1 else 's'} ({listed})" if gpus else f"no {kind} GPU"
     without = " ".join(f"{name}=0" for name in missing)
-    remedy = f"leave out what is not there with `--resources {without}`, or {on_cpu}" if gpus else on_cpu
+    remedy = f"leave out missing GPUs with `--resources {without}`, or {on_cpu}" if gpus else on_cpu
     raise LaneError(f"the profile declares {' and '.join(missing)}, but this machine has {found}", remedy=remedy)
 
 
@@ -71,8 +71,8 @@ def expected_gpu(kind: Kind, number: int | None) -> Gpu | None:
         if gpu.number == number:
             return gpu
     raise LaneError(
-        f"lane gpu{number}: this machine has no {kind} card {number}",
-        remedy=f"take the lane out of the profile; {visibility.DOCTOR}",
+        f"lane gpu{number}: this machine has no {kind} GPU {number}",
+        remedy=f"remove the lane from the profile; {visibility.DOCTOR}",
     )
 
 
@@ -87,7 +87,7 @@ def verify_gpu(kind: Kind, number: int | None) -> Gpu:
     mask = visibility.describe(kind, os.environ)
     if len(seen) != 1:
         raise LaneError(
-            f"a job computes on one card, but this one sees {len(seen)} of kind {kind} ({mask})",
+            f"a job computes on one GPU, but this one sees {len(seen)} of kind {kind} ({mask})",
             remedy="hand out lanes with `--scheduler lanes`" if seen else f"compare the mask: {visibility.DOCTOR}",
         )
     candidates = [expected] if expected is not None else recorded_gpus(kind) or []
@@ -97,11 +97,11 @@ def verify_gpu(kind: Kind, number: int | None) -> Gpu:
     if candidates:
         wanted = " or ".join(f"{gpu.name}, {gpu.uuid or gpu.pci_address}" for gpu in candidates)
         raise LaneError(
-            f"the job is on the wrong card: {seen[0].name}, {seen[0].uuid or seen[0].pci_address} "
+            f"the job is on the wrong GPU: {seen[0].name}, {seen[0].uuid or seen[0].pci_address} "
             f"instead of {wanted} ({mask})",
-            remedy="the cards may have changed since they were recorded: `python -m tapemill doctor` records them anew",
+            remedy="the GPUs may have changed since they were recorded: `python -m tapemill doctor` records them again",
         )
-    LOG.info("no cards were recorded, so the UUID %s is not compared", seen[0].uuid)
+    LOG.info("no GPUs were recorded, so the UUID %s is not compared", seen[0].uuid)
     return Gpu.of(kind, number, seen[0], mask)
 
 

@@ -61,7 +61,7 @@ def lane_of(resources: Mapping[str, Any], settings: LanesSettings, environ: Mapp
     kind = resources.get("lane_device", "cpu")
     if kind not in KINDS:
         raise LaneError(
-            f"{kind!r} is not a kind of card",
+            f"{kind!r} is not a kind of GPU",
             remedy=f"set scheduler-lanes-device in the profile to one of {', '.join(KINDS)}",
         )
     return Lane(kind, numbers[0], warm=settings.warm and bool(resources.get("lane_warm", 1)))

@@ -119,7 +119,7 @@ def acquire_any(lane: Lane, run: RunId | None, numbers: Sequence[int]) -> Iterat
     folder = runtime_folder() if run is None else run_folder(run)
     if lane.kind != "cpu" and not numbers:
         raise LaneError(
-            f"this machine has no {lane.kind} card",
+            f"this machine has no {lane.kind} GPU",
             remedy="run on the CPU with `--profile profiles/cpu`, and set lanes: device to cpu or auto",
         )
     with ExitStack() as held:
@@ -132,7 +132,7 @@ def acquire_any(lane: Lane, run: RunId | None, numbers: Sequence[int]) -> Iterat
                     return
                 slot.close()
             if not logged:
-                LOG.info("waiting for a free %s card, all %d have a job of this run", lane.kind, len(numbers))
+                LOG.info("waiting for a free %s GPU, all %d have a job of this run", lane.kind, len(numbers))
                 logged = True
             time.sleep(PAUSE_S)
 

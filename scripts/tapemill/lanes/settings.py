@@ -23,5 +23,5 @@ class LanesSettings:
     """How many lanes may enhance at the same time; None for all. Enforced by the scheduler."""
     limit_factor: float
     """A job that takes this many times longer than expected is considered hung."""
-    limit_least_s: float
+    limit_min_s: float
     """No job is stopped before this time."""

@@ -18,7 +18,7 @@ from tapemill.storage.typed_json import JsonRecord, read_record
 from .cfr import CfrGrid
 from .colour import Colour
 
-REBUILD_REMEDY = "delete it, and the workflow makes it anew"
+REBUILD_REMEDY = "delete it, and the workflow makes it again"
 
 FieldOrder = Literal["tff", "bff", "progressive"]
 

@@ -20,7 +20,7 @@ from tapemill.core.errors import GateError, InputError
 
 from .probe import open_media
 
-REMEDY = "run again; if it stays so, look at the disk, and at the setting `ffmpeg`"
+REMEDY = "run again; if it fails again, check the disk and the setting `ffmpeg`"
 # Thumbnails for comparisons: coarse enough to ignore noise, even tape snow, and fields and sharpening.
 THUMBNAIL = (6, 8)
 # Frames with less contrast than this (in 8-bit levels, over the thumbnail) have no structure to compare.
@@ -66,7 +66,7 @@ def check_exists(path: Path, *, target: Path, remedy: str = REMEDY) -> None:
 def check_loudness(*, written: float, was: float, target: Path) -> None:
     """Raise GateError if the audio became silent. Both are peaks, full scale 1."""
     if was > AUDIBLE and written == 0:
-        raise GateError("what was written is silent, and the sound it was made of is not", file=target, remedy=REMEDY)
+        raise GateError("the written audio is silent, and its source is not", file=target, remedy=REMEDY)
 
 
 def peak_amplitude(frame: AudioFrame) -> float:

@@ -84,13 +84,13 @@ def video_stream(container: InputContainer, path: Path) -> VideoStream:
     if not videos:
         covers = " but a cover" if container.streams.video else ""
         raise InputError(
-            f"this file has no picture{covers}",
+            f"this file has no video{covers}",
             file=path,
             remedy="a tape needs a video stream; check the sheet's source",
         )
     known = [s for s in videos if s.codec_context is not None]
     if not known:
-        raise InputError("the picture's codec is not known", file=path, remedy="convert the capture first")
+        raise InputError("the video's codec is unknown", file=path, remedy="convert the capture first")
     # Of several video streams the largest is the capture, the others are previews; the first of equal ones.
     return max(known, key=lambda s: (s.width * s.height, -s.index))
 
@@ -175,10 +175,10 @@ def _first_frame(container: InputContainer, stream: VideoStream, path: Path) -> 
     if number == 0 and not reason:
         raise InputError("this file has no frames", file=path, remedy="the recording is empty; capture it again")
     raise InputError(
-        f"no picture could be decoded{reason}",
+        f"no frame could be decoded{reason}",
         file=path,
         tool="PyAV",
-        remedy=f"the file is damaged, or its pictures are larger than {MAX_SIDE} × {MAX_SIDE}",
+        remedy=f"the file is damaged, or its frames are larger than {MAX_SIDE} × {MAX_SIDE}",
     )
 
 

@@ -46,7 +46,7 @@ def download(url: str, partial: Path, target: Path) -> str:
         raise ModelError(
             f"models are fetched by https only, not from {url}",
             file=target,
-            remedy="correct the address in config/models.yaml, or fetch the file elsewhere and put it in this place",
+            remedy="correct the address in config/models.yaml, or download the file elsewhere and put it here",
         )
     partial.parent.mkdir(parents=True, exist_ok=True)
     for attempt in range(ATTEMPTS):
@@ -63,9 +63,9 @@ def download(url: str, partial: Path, target: Path) -> str:
                     f"the model could not be fetched from {url}: {error}",
                     file=target,
                     remedy="see that this machine reaches the address, then run `snakemake fetch_models` again: it "
-                    "goes on where it stopped; or fetch the file elsewhere and put it in this place",
+                    "goes on where it stopped; or download the file elsewhere and put it here",
                 ) from error
-            LOG.warning("the download broke (%s), going on in a moment", error)
+            LOG.warning("the download was interrupted (%s), resuming in a moment", error)
             time.sleep(PAUSE_S * 2**attempt)
     raise AssertionError("the last attempt returns or raises")
 
@@ -162,7 +162,7 @@ class _MinimumSpeed:
         if now_s - self._since_s < SLOWEST_S:
             return
         if written - self._written < SLOWEST_BYTES:
-            raise ConnectionError(f"{written - self._written} bytes came in {now_s - self._since_s:.0f} s")
+            raise ConnectionError(f"{written - self._written} bytes arrived in {now_s - self._since_s:.0f} s")
         self._since_s, self._written = now_s, written
 
 

@@ -52,7 +52,7 @@ def fetch_models(
 def _fetch(model: Model) -> None:
     if model.url is None:
         raise ModelError(
-            f"the model {model.name!r} is not there, and it cannot be fetched",
+            f"the model {model.name!r} is missing and cannot be fetched",
             file=model.path,
             remedy="correct the path in the config; one that is part of the project: `git checkout` it",
         )
@@ -108,7 +108,7 @@ def _check_found(model: Model, found: Description, kinds: Collection[Kind]) -> N
         )
     if not model.is_own and (found.kind, found.scale) != (model.kind, model.scale):
         raise ModelError(
-            f"the registry says that {model.name} is of the kind {model.kind} with scale {model.scale}, and the file "
+            f"the registry has {model.name} as of the kind {model.kind} with scale {model.scale}, and the file "
             f"holds one of the kind {found.kind} with scale {found.scale} ({found.architecture})",
             file=model.path,
             remedy="correct the entry or the file in config/models.yaml",

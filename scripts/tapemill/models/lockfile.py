@@ -56,7 +56,7 @@ class ModelFile:
 def verify_model(path: Path, sha256: str) -> None:
     """Raise ModelError unless the file exists and has this SHA-256."""
     if not path.is_file():
-        raise ModelError("the model is not there", file=path, remedy="run `snakemake fetch_models` to fetch it")
+        raise ModelError("the model is missing", file=path, remedy="run `snakemake fetch_models` to fetch it")
     if sha256 == UNPINNED:
         raise ModelError(
             "the model is not pinned yet", file=path, remedy="run `snakemake fetch_models` to pin this file"

@@ -129,7 +129,7 @@ def read_registry(path: Path | None = None) -> dict[str, dict[str, Any]]:
         raise ConfigError(
             f"the registry of models cannot be read: {error}",
             file=path,
-            remedy="correct config/models.yaml; config/README.md says what an entry holds",
+            remedy="correct config/models.yaml; config/README.md describes entries",
         ) from error
     rules = schema("models")
     validate(entries, rules, str(path))
@@ -137,7 +137,7 @@ def read_registry(path: Path | None = None) -> dict[str, dict[str, Any]]:
         if ("file" in entry) == ("url" in entry):
             raise ConfigError(
                 f"{path}: {name}: it must have either `file` or `url`",
-                remedy="correct the entry; config/README.md says what it holds",
+                remedy="correct the entry; config/README.md describes entries",
             )
         if entry["kind"] in NETWORKS and "scale" not in entry:
             raise ConfigError(

@@ -32,7 +32,7 @@ LARGEST_PICKLE: Final = 64 << 20
 MOST_LAYERS: Final = 10_000
 # safetensors: the length of a JSON header in 8 bytes, then the header.
 HEADER_AT: Final = 8
-_FETCH_AGAIN = "fetch the file again: delete it and run `snakemake fetch_models`, or copy it anew"
+_FETCH_AGAIN = "fetch the file again: delete it and run `snakemake fetch_models`, or copy it again"
 
 
 def load_state_dict(path: Path) -> dict[str, Tensor]:
@@ -87,14 +87,14 @@ def _check_archive(path: Path, compression: int) -> None:
         raise ModelError(
             "the file holds code (a TorchScript program), which is never run",
             file=path,
-            remedy="take the model's plain weights, as .pth or .safetensors",
+            remedy="use the model's plain weights, as .pth or .safetensors",
         )
     # torch compresses nothing, so the content of a file is never larger than the file.
     if compression == 1 and any(part.compress_type != zipfile.ZIP_STORED for part in parts):
         raise _damaged(path, ValueError("parts of it are compressed, which no program of torch's does"))
     pickles = sum(part.file_size for part in parts if part.filename.endswith(".pkl"))
     if sum(part.file_size for part in parts) > compression * path.stat().st_size or pickles > LARGEST_PICKLE:
-        raise _damaged(path, ValueError("its parts say that they are larger than they can be"))
+        raise _damaged(path, ValueError("its parts have impossible sizes"))
 
 
 def _torch(path: Path, *, mapped: bool) -> Any:
@@ -109,7 +109,7 @@ def _torch(path: Path, *, mapped: bool) -> Any:
         raise ModelError(
             f"the file holds code ({', '.join(code[:5])}), which is never run",
             file=path,
-            remedy="take the model as .safetensors; or, where its maker is trusted, save the state dict alone with "
+            remedy="use the model as .safetensors; or, if you trust its authors, save the state dict alone with "
             "torch.save(network.state_dict(), file)",
         ) from error
     # torch does not document which of these it raises for foreign or truncated files.

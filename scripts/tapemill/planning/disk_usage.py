@@ -89,7 +89,7 @@ def plan_disks(
     for tape, rules in wanted.items():
         state = states[tape]
         works = {work for rule in rules for work in rule_info(rule).disk_use}
-        cuts_at_once = None if disk["keep_cuts"] else disk["cut_ahead"] + cores
+        cuts_at_once = None if disk["keep_cuts"] else disk["cut_backlog"] + cores
         need = _TapeNeed(state, EnhanceSettings(**enhance)).still(works, cuts_at_once)
         disks[disk_space.device_id(need.folder)].append(need)
     return [DiskPlan(found[0].folder, disk_space.free_bytes(found[0].folder), tuple(found)) for found in disks.values()]

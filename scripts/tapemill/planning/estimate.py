@@ -46,7 +46,7 @@ def estimate(
     timed = [speeds.timed(task) for task in tasks]
     result = SimulationResult({}, {})
     if timed:
-        result = simulate(timed, cores=run.cores, lanes=run.lanes, cut_ahead=config["disk"]["cut_ahead"])
+        result = simulate(timed, cores=run.cores, lanes=run.lanes, cut_ahead=config["disk"]["cut_backlog"])
     counts: defaultdict[str, int] = defaultdict(int)
     for task in tasks:
         counts[task.rule] += not task.is_estimate

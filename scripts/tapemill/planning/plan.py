@@ -144,7 +144,7 @@ def check_budget(
     if excess:
         raise FatalError(
             f"this run is not started, it exceeds the budget: {'; '.join(excess)}. {format_basis(plan)}",
-            remedy="`snakemake show_plan` shows what takes how much; name fewer tapes (results/<tape>/<tape>.mkv), "
+            remedy="`snakemake show_plan` shows what needs how much; name fewer tapes (results/<tape>/<tape>.mkv), "
             "choose other settings, or raise the budget in the config",
         )
 

@@ -31,7 +31,7 @@ def runtime_folder() -> Path:
     facts = folder.lstat()
     if not stat.S_ISDIR(facts.st_mode) or facts.st_uid != os.getuid() or facts.st_mode & 0o077:
         raise SetupError(
-            "this folder must be yours alone, or others could hand work to your workers",
+            "this folder must belong to you only, or others could give work to your workers",
             file=folder,
             remedy="remove it, or set XDG_RUNTIME_DIR to a folder of your own",
         )

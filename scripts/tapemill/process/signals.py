@@ -118,7 +118,7 @@ def _marker_path(run: str) -> Path:
 
 
 def _exit_at_once(number: int, _frame: FrameType | None) -> None:
-    _print("Ctrl-C: all ends now; the same command goes on later.")
+    _print("Ctrl-C: everything stops now; the same command continues later.")
     heartbeat.stop(liveness.own_run().id)
     if os.isatty(2):
         os.write(2, SHOW_CURSOR)

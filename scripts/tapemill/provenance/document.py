@@ -190,7 +190,7 @@ def _time_of(path: Path) -> str:
 
 
 def _hashes(files: TapeFiles) -> CaptureHashes:
-    remedy = "delete it, and the workflow makes it anew"
+    remedy = "delete it, and the workflow makes it again"
     return read_record(CaptureHashes, files.capture_hash, error=InputError, remedy=remedy)
 
 

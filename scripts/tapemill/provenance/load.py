@@ -18,7 +18,7 @@ from .format_2 import upgrade
 from .model import FORMAT, Provenance
 
 CONTAINERS: Final = (".mkv", ".mp4")
-REMEDY: Final = "delete it and run `snakemake all`: it is written anew, and nothing else is"
+REMEDY: Final = "delete it and run `snakemake all`: only this file is written again"
 
 
 @dataclass(frozen=True)

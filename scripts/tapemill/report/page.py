@@ -127,5 +127,5 @@ def report_entry(name: str, title: str) -> Mapping[str, Any]:
 
 def headline(headlines: Path, page: str) -> str:
     """Summary line of a page from the file that `render_tape_report` wrote; it has no foreign text."""
-    remedy = "delete it, and the workflow makes it anew"
+    remedy = "delete it, and the workflow makes it again"
     return str(untrusted_text.read_json(headlines, error=InputError, remedy=remedy)[page])

@@ -104,12 +104,12 @@ def _cut_with_retries(spec: CutSpec, audio: RawAudio | None, stats: Path, partia
     assert shown is not None
     if len(shown.times) != span.frames:
         raise GateError(
-            f"{len(shown.times)} pictures came out of the {span.frames} from frame {span.start_frame} on",
+            f"{len(shown.times)} frames were decoded of the {span.frames} from frame {span.start_frame} on",
             file=spec.source,
             tool="ffmpeg",
             remedy="this part of the capture cannot be decoded; play it there to see what it is",
         )
-    return f"{wrong} of {span.frames} pictures cannot be decoded; their neighbours stand in" if wrong else ""
+    return f"{wrong} of {span.frames} frames cannot be decoded; their neighbours replace them" if wrong else ""
 
 
 def _substitute_frames(spec: CutSpec, audio: RawAudio | None, stats: Path, partial: Path) -> str:
@@ -121,12 +121,12 @@ def _substitute_frames(spec: CutSpec, audio: RawAudio | None, stats: Path, parti
         LOG.info("nothing can be decoded: %s", error)
         own = 0
     if own:
-        return f"only {own} of {spec.span.frames} pictures can be decoded; their neighbours stand in for the others"
+        return f"only {own} of {spec.span.frames} frames can be decoded; their neighbours replace the others"
     # A missing capture or disk is no damaged scene: this raises InputError.
     with open_media(spec.source):
         pass
     write_black(spec, audio, partial)
-    return f"none of {spec.span.frames} pictures can be decoded; the scene is black"
+    return f"none of {spec.span.frames} frames can be decoded; the scene is black"
 
 
 def _from_start(spec: CutSpec, back_s: Fraction | None) -> bool:

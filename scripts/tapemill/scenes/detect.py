@@ -89,7 +89,7 @@ def _analyse(
         if count > take.frames:
             # ffmpeg restarts its filters for another size, and with them the frame count.
             raise InputError(
-                f"more pictures come out than the {take.frames} of the capture: they change their size on the way",
+                f"more frames are decoded than the {take.frames} of the capture: they change their size",
                 file=source,
                 remedy="the recording is damaged, or joined of several: divide it, and make each part a tape",
             )
@@ -100,12 +100,12 @@ def _analyse(
     missing = take.frames - count
     if count == 0 or missing > settings.in_frames(MISSING_END_S, take.rate):
         raise InputError(
-            f"the capture has {take.frames} pictures, but only {count} can be decoded",
+            f"the capture has {take.frames} frames, but only {count} can be decoded",
             file=source,
             remedy="the recording is damaged towards its end; capture it again, or shorten the file to the good part",
         )
     if missing:
-        LOG.warning("the last %d pictures cannot be decoded, the one before is repeated", missing)
+        LOG.warning("the last %d frames cannot be decoded, the one before is repeated", missing)
     return detector.borders(), movement
 
 

@@ -75,7 +75,7 @@ def read_scenes(table: Path) -> tuple[Scene, ...]:
             expected = scene.span.stop_frame
     except (ValueError, ZeroDivisionError) as error:
         raise InputError(
-            f"this is no table of scenes: {error}", file=table, remedy="delete it, and the workflow makes it anew"
+            f"this is no table of scenes: {error}", file=table, remedy="delete it, and the workflow makes it again"
         ) from error
     return tuple(scenes)
 

@@ -60,7 +60,7 @@ def _decode_frames(container: InputContainer, frames: int, target: Path) -> list
             count += 1
     if count != frames or len(samples) != len(wanted):
         raise GateError(
-            f"the cut has {count} pictures, not {frames}, and {len(samples)} of {len(wanted)} looked at can be decoded",
+            f"the cut has {count} frames, not {frames}, and {len(samples)} of {len(wanted)} sampled can be decoded",
             file=target,
             remedy=REMEDY,
         )
@@ -74,7 +74,7 @@ def _check_audio(container: InputContainer, sound: AudioStats, target: Path) -> 
             found += frame.samples
             peak = peak or peak_amplitude(frame)
     if found != sound.samples:
-        raise GateError(f"the cut has {found} samples of sound, not {sound.samples}", file=target, remedy=REMEDY)
+        raise GateError(f"the cut has {found} samples of audio, not {sound.samples}", file=target, remedy=REMEDY)
     check_loudness(written=peak, was=sound.peak, target=target)
 
 

@@ -101,7 +101,7 @@ def consume_temp(file: Path, *, keep: bool) -> Iterator[Path]:
     if not file.exists():
         # Its job succeeded, and then Snakemake could not record that.
         raise TransientError(
-            "this temporary file was used already", file=file, remedy="run the same command again: it is made anew"
+            "this temporary file was used already", file=file, remedy="run the same command again: it is made again"
         )
     yield file
     if not keep:

@@ -43,8 +43,8 @@ def require(path: Path, needed_bytes: int, *, reserve_bytes: int, what: str) -> 
         raise DiskFull(
             f"{what} needs up to {format_size(needed_bytes)}, and {format_size(free)} are free{kept}",
             file=_existing(path),
-            remedy="make room there (the rule `clean` removes what finished tapes do not need any more), or let"
-            " results/<tape> be a link to a larger disk; then run the same command again: what is finished stays",
+            remedy="free some space there (the rule `clean_tapes` removes intermediate files of finished tapes), or let"
+            " results/<tape> be a link to a larger disk; then run the same command again: finished results stay",
         )
 
 
@@ -101,7 +101,7 @@ def from_os_error(error: OSError, target: Path) -> FatalError | None:
             f"nothing can be written here: {error.strerror}",
             file=named or target,
             remedy="see who owns the folder (`ls -ld`) and how its disk is mounted (`findmnt`); one mounted read-only"
-            " after an error needs a check before anything else",
+            " after an error should be checked first",
         )
     return None
 
@@ -112,7 +112,7 @@ def disk_full_error(target: Path, reason: str = FULL_MESSAGES[0], *, stderr_tail
         f"the disk is full ({reason}): {format_size(free_bytes(target))} are left",
         file=target,
         stderr_tail=stderr_tail,
-        remedy="make room there, then run the same command again: what is finished stays",
+        remedy="free some space there, then run the same command again: finished results stay",
     )
 
 

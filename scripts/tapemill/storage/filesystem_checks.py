@@ -29,9 +29,7 @@ STALE_S: Final = 3600.0
 COARSEST_STEP_S: Final = 2.0
 # An odd second, and a fraction that only nanoseconds can represent.
 TRIAL_TIME_NS: Final = 1_000_000_001_987_654_321
-REMEDY: Final = (
-    "put the working folder on another disk, or mount this one otherwise: docs/storage.md says what is needed"
-)
+REMEDY: Final = "put the working folder on another disk, or mount this one otherwise: see docs/storage.md"
 
 
 @dataclass(frozen=True)
@@ -105,14 +103,14 @@ def _folders(folder: Path) -> list[Path]:
 def _try_locks(folder: Path, probe: Path) -> None:
     # Two descriptors are two holders (flock(2)), within a process as between them.
     with (probe / "lock").open("w") as one, (probe / "lock").open("w") as other:
-        with _unfit_if_refused("has no locks (flock): two runs there could not tell of each other", folder):
+        with _unfit_if_refused("has no locks (flock): two runs there would not notice each other", folder):
             fcntl.flock(one, fcntl.LOCK_EX | fcntl.LOCK_NB)
         try:
             fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return
     raise UnfitDisk(
-        f"the disk of {folder} gives one lock to two (flock): two runs there could not tell of each other",
+        f"the disk of {folder} gives one lock to two (flock): two runs there would not notice each other",
         file=folder.resolve(),
         remedy=REMEDY,
     )
@@ -125,18 +123,18 @@ def _try_renaming(folder: Path, probe: Path) -> Path:
         path.parent.mkdir()
         path.write_text(path.parent.name, encoding="ascii")
     with _unfit_if_refused(
-        "does not say when a file is written down (fsync), so that a power cut could take finished work", folder
+        "does not confirm that a file is written (fsync), so a power cut could lose finished work", folder
     ):
         atomic.sync(new)
         atomic.sync(old.parent)
     renaming = _unfit_if_refused(
-        "cannot put a file in the place of another (rename), which every result is finished with", folder
+        "cannot replace a file by another (rename), which every result is finished with", folder
     )
     with renaming, old.open("rb"):
         new.replace(old)
     if new.exists() or old.read_text(encoding="ascii") != new.parent.name:
         raise UnfitDisk(
-            f"the disk of {folder} does not put one file in the place of another (rename), although it says so",
+            f"the disk of {folder} does not replace a file by another (rename), although it reports success",
             file=folder.resolve(),
             remedy=REMEDY,
         )
@@ -152,7 +150,7 @@ def _try_times(folder: Path, file: Path) -> FileTimes:
     off_s = (TRIAL_TIME_NS - file.stat().st_mtime_ns) / 1e9
     if not 0 <= off_s < COARSEST_STEP_S:
         raise UnfitDisk(
-            f"the disk of {folder} does not keep the time that a file is given; what is to be made again is told by it",
+            f"the disk of {folder} does not keep the time that a file is set to; it decides what is made again",
             file=folder.resolve(),
             remedy=REMEDY,
         )

@@ -106,7 +106,7 @@ def _check_text(cell: str, where: str) -> None:
             what = "a byte that is not UTF-8" if unicodedata.category(character) == "Cs" else known
             raise ConfigError(
                 f"{where}: U+{ord(character):04X} ({what}) may not stand there",
-                remedy="type the text anew; save the table as UTF-8",
+                remedy="type the text again; save the table as UTF-8",
             )
 
 

@@ -64,7 +64,7 @@ def read_bytes(path: Path, *, max_bytes: int, error: type[TapemillError]) -> byt
         raise error(
             f"this file is larger than {max_bytes // MEBIBYTE} MiB, which no file of its kind is",
             file=path,
-            remedy="look at what is in it",
+            remedy="check its content",
         )
     return data
 
@@ -90,7 +90,7 @@ def check_encoding(data: bytes, path: Path, error: type[TapemillError]) -> None:
         raise error("this file is UTF-16", file=path, remedy="save it as UTF-8 (a choice of the editor)")
     if b"\0" in data:
         line = data.count(b"\n", 0, data.index(b"\0")) + 1
-        raise error(f"line {line}: a NUL byte, so this is no text", file=path, remedy="look at what is in the file")
+        raise error(f"line {line}: a NUL byte, so this is no text", file=path, remedy="check its content")
 
 
 def read_json(path: Path, *, error: type[TapemillError], remedy: str) -> dict[str, Any]:
@@ -159,7 +159,7 @@ def check_size(values: Any, what: str, error: type[TapemillError]) -> None:
         if remaining < 0 or depth > MAX_DEPTH:
             raise error(
                 f"{what} has more than {MAX_VALUES} values, or is nested more than {MAX_DEPTH} deep",
-                remedy="look for aliases (*name) that stand for themselves many times over",
+                remedy="look for aliases (*name) that repeat themselves many times",
             )
         pending.extend((item, depth + 1) for item in inner)
 

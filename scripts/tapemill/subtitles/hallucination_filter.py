@@ -46,7 +46,7 @@ def filter_segments(
             or repeats_itself(segment, settings)
             or credits_only(segment)
             # The first of a run of equal segments may be real speech.
-            or (f"said {length} times in a row" if length > settings.repeat_limit and position > 0 else None)
+            or (f"repeated {length} times in a row" if length > settings.repeat_limit and position > 0 else None)
         )
         filtered.append((clipped or segment, reason))
     return filtered

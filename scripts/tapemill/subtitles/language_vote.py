@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger("tapemill.subtitles")
 
-REMEDY = "delete it, and the workflow makes it anew"
+REMEDY = "delete it, and the workflow makes it again"
 
 # Languages with a lower mean are not recorded; Whisper returns a hundred each time.
 LEAST_PROBABILITY = 0.005

@@ -136,7 +136,7 @@ def measure_activations(config: AsrConfig, device: Device) -> Iterator[None]:
     try:
         yield
     except Exception:
-        # If the memory ran out, this is a lower bound for the next selection. A lost card has no peak to read.
+        # If the memory ran out, this is a lower bound for the next selection. A lost GPU has no peak to read.
         with suppress(RuntimeError):
             ActivationCache().add(config.key(device), peak_bytes(device) - before)
         raise

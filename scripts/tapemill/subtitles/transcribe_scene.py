@@ -14,6 +14,7 @@ from tapemill.core.errors import OnSceneFailure, SceneError
 from tapemill.core.job_warnings import JobWarning
 from tapemill.core.progress import report
 from tapemill.devices.device import CPU, Device, open_device
+from tapemill.devices.ipex import extension_version
 from tapemill.models import ModelFile
 from tapemill.records.common import Failure
 from tapemill.records.speech import Segment
@@ -114,7 +115,13 @@ def _transcribe(
 ) -> tuple[str, SubtitleRecord]:
     """The content of the SRT, and of the record. `previous` is the record of an earlier run."""
     made_from = _inputs(
-        audio=audio, language=language, settings=settings, recipe=recipe, model_sha256=requested.model.sha256, task=task
+        audio=audio,
+        language=language,
+        settings=settings,
+        recipe=recipe,
+        model_sha256=requested.model.sha256,
+        task=task,
+        device=device,
     )
     if previous and previous.heard and previous.made_from == made_from:
         LOG.info("the speech is recognised already; only the cues are laid out again")
@@ -174,7 +181,14 @@ def _recognise(
 
 
 def _inputs(
-    *, audio: Path, language: str | None, settings: SubtitlesSettings, recipe: int, model_sha256: str, task: AsrTask
+    *,
+    audio: Path,
+    language: str | None,
+    settings: SubtitlesSettings,
+    recipe: int,
+    model_sha256: str,
+    task: AsrTask,
+    device: Device,
 ) -> AsrInputs:
     """Inputs of recognition: all that its result depends on, which a record is compared with."""
     from importlib.metadata import version
@@ -187,7 +201,7 @@ def _inputs(
         settings=settings.recognition(),
         recipe=recipe,
         # Builds for different devices (2.13.0+cpu, 2.13.0+xpu) are the same version.
-        versions={package: version(package).split("+")[0] for package in PACKAGES},
+        versions={package: version(package).split("+")[0] for package in PACKAGES} | extension_version(device),
     )
 
 
@@ -214,7 +228,7 @@ def _own_digests(record: SubtitleRecord | None) -> set[str]:
 
 
 def _keep_correction(srt: Path, record: Path, previous: SubtitleRecord | None) -> None:
-    LOG.warning("%s was corrected by hand and is kept; delete it to have it made again", srt)
+    LOG.warning("%s was corrected by hand and stays; delete it to have it made again", srt)
     values = replace(previous, note=CORRECTED).to_plain() if previous else {"note": CORRECTED}
     atomic.write_json(record, values)
     # A new time for the same bytes, or the next run would find it older than the audio and start this job again.

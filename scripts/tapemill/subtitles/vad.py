@@ -45,7 +45,7 @@ def read_samples(path: Path) -> Samples:
     if found != (SAMPLE_RATE_HZ, 1, 2):
         raise SceneError(
             f"the audio of the scene has {found[0]} Hz, {found[1]} channels, {8 * found[2]} bit; "
-            f"speech is looked for in {SAMPLE_RATE_HZ} Hz, 1 channel, 16 bit",
+            f"speech detection needs {SAMPLE_RATE_HZ} Hz, 1 channel, 16 bit",
             file=path,
             remedy=REMEDY,
         )

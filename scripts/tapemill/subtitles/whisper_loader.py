@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tapemill.core.errors import ModelError
 from tapemill.devices.device import Device, dtype_for, open_device
-from tapemill.devices.ipex import optimise
+from tapemill.devices.ipex import extension_version, optimise
 from tapemill.devices.model_cache import load_verified
 from tapemill.models import ModelFile
 from tapemill.models.whisper_checkpoint import inspect_checkpoint
@@ -74,18 +74,20 @@ def _load(file: ModelFile, device: Device, target: torch.device, dtype: torch.dt
         if file.sha256 in url:
             model.set_alignment_heads(whisper._ALIGNMENT_HEADS[name])
             break
-    if target.type == "cpu":
-        return model
-    densify_alignment_heads(model)
-    if dtype == torch.float16:
-        to_half(model)
-    return optimise(model.to(target), device)
+    if target.type != "cpu":
+        densify_alignment_heads(model)
+        if dtype == torch.float16:
+            to_half(model)
+        model = model.to(target)
+    if extension_version(device):
+        to_plain_linear(model)
+    return optimise(model, device)
 
 
 def densify_alignment_heads(model: Any) -> None:
     """Make the alignment heads a plain attribute, which `to()` leaves on the CPU.
 
-    They are a sparse buffer, and Intel's cards have no sparse tensors; only their indices are read, one by one.
+    They are a sparse buffer, and Intel's GPUs have no sparse tensors; only their indices are read, one by one.
     """
     heads = model.alignment_heads
     del model.alignment_heads
@@ -104,6 +106,20 @@ def to_half(model: Any) -> None:
     for module in model.modules():
         if isinstance(module, Conv1d | Linear | torch.nn.Embedding):
             module.half()
+
+
+def to_plain_linear(model: Any) -> None:
+    """Turn whisper's linear layers into torch's, which Intel's extension replaces by its own.
+
+    whisper's cast their weights to the format of the input at each call. Here both have one format already, so the
+    numbers are the same.
+    """
+    import torch
+    from whisper.model import Linear
+
+    for module in model.modules():
+        if type(module) is Linear:
+            module.__class__ = torch.nn.Linear
 
 
 @contextmanager

@@ -64,5 +64,5 @@ def _packet_samples(stream: AudioStream, packet: Packet[Any]) -> int:
     if context.name.startswith("pcm_s"):
         return packet.size // (context.channels * int(context.name[5:7]) // 8)
     raise GateError(
-        f"audio in {context.name} was not written by clean_sound", remedy="delete the sound file and run again"
+        f"audio in {context.name} was not written by clean_sound", remedy="delete the audio file and run again"
     )

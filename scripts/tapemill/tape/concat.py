@@ -99,7 +99,7 @@ def concat_packets(plan: ConcatPlan) -> Iterator[Packet[VideoStream]]:
 
 def _video_stream(container: InputContainer, clip: Path) -> VideoStream:
     if len(container.streams) != 1 or len(container.streams.video) != 1:
-        raise GateError("a clip has to hold one video stream and nothing else", file=clip, remedy=REMEDY)
+        raise GateError("a clip must contain exactly one video stream", file=clip, remedy=REMEDY)
     stream = container.streams.video[0]
     if stream.sample_aspect_ratio not in (None, 1):
         # Only the container stores this, and copied packets do not carry it into the tape for every codec.

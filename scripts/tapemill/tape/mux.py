@@ -74,7 +74,7 @@ def mux_tape(
         raise GateError(
             "there are no clips to make a tape of",
             file=target,
-            remedy="look into the scene table; delete it to have the scenes detected again",
+            remedy="check the scene table; delete it to have the scenes detected again",
         )
     check_content(clips, audio)
     plan = check_compatible(clips=clips, frames=clip_frames, rate=rate)

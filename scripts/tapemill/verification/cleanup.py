@@ -37,7 +37,7 @@ class Cleaned:
 
     def __str__(self) -> str:
         if self.reason:
-            return f"{self.tape}: left alone, {self.reason}"
+            return f"{self.tape}: not touched, {self.reason}"
         return f"{self.tape}: {self.files} files removed, {format_size(self.freed_bytes)}"
 
 

@@ -70,7 +70,7 @@ class JobParams:
         if self.scene_id not in known:
             raise ConfigError(
                 f"tape {self.tape.row.tape} has {len(known)} scenes, but none named {self.scene_id}",
-                remedy="take a name from the tape's scenes.tsv, or of a file in its folder",
+                remedy="use a name from the tape's scenes.tsv, or of a file in its folder",
             )
         return self.tape.folder[self.scene_id] if self.tape.is_folder else self.tape.row.source
 
@@ -188,7 +188,7 @@ class JobParams:
         for step in self.networks:
             if step.sha256 == UNPINNED or not Path(step.file).is_file():
                 raise ModelError(
-                    f"the network {step.model} is not there, or not pinned yet",
+                    f"the network {step.model} is missing, or not pinned yet",
                     file=step.file,
                     remedy="run `snakemake fetch_models` once",
                 )

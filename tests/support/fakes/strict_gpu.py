@@ -1,12 +1,12 @@
 """GPU made of main memory, as strict as an Arc A770: no double precision, no sparse tensors, nothing of 4 GiB.
 
 Its tensors are wrappers around tensors of the CPU, and torch sees them on a device of their own: an operation that is
-not all on the card is refused as a real card does, and memory is counted and runs out with torch's own error.
+not all on the GPU is refused as a real GPU does, and memory is counted and runs out with torch's own error.
 
 The device cannot be called "xpu:0". A build of torch without Intel's backend has no device guard for it, which torch
 takes in C++ before anything written in Python is asked: indexing any tensor ends in "PyTorch is not linked with support
 for xpu devices". So it is torch's spare device (PrivateUse1), for which torch lets a guard be written in Python, and
-Tapemill is told that name for Intel's cards. This cannot be taken back: use a process of its own (`apart`).
+Tapemill is told that name for Intel's GPUs. This cannot be taken back: use a process of its own (`apart`).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from torch.utils.backend_registration import _DummyBackendModule, _setup_private
 
 from tapemill.devices import device
 
-NAME = "card"
+NAME = "gpu"
 GIB = 1 << 30
 LARGEST_BYTES = 4 * GIB
 ACROSS = {"_to_copy", "copy_", "index", "index_put_", "index_put"}
@@ -35,11 +35,11 @@ ACROSS = {"_to_copy", "copy_", "index", "index_put_", "index_put"}
 
 
 class Refused(RuntimeError):
-    """Operation that this card cannot do."""
+    """Operation that this GPU cannot do."""
 
 
 class Driver(_DummyBackendModule):
-    """The module of torch for the card, with the functions of torch.xpu."""
+    """The module of torch for the GPU, with the functions of torch.xpu."""
 
     def __init__(self, total_bytes: int = 16 * GIB, half: bool = False) -> None:
         self.total_bytes, self.half = total_bytes, half
@@ -92,8 +92,8 @@ class Driver(_DummyBackendModule):
         """Ignored."""
         pass
 
-    def keep(self, tensor: CardTensor) -> None:
-        """Count the storage of a card's tensor until the last that shares it is gone."""
+    def keep(self, tensor: GpuTensor) -> None:
+        """Count the storage of a GPU's tensor until the last that shares it is gone."""
         storage = tensor.on_cpu.untyped_storage()
         key, size = storage._cdata, storage.nbytes()
         if size >= LARGEST_BYTES:
@@ -115,11 +115,11 @@ class Driver(_DummyBackendModule):
             self.used -= storage.nbytes()
 
 
-class CardTensor(torch.Tensor):
-    """Tensor on the card, around a tensor of the CPU."""
+class GpuTensor(torch.Tensor):
+    """Tensor on the GPU, around a tensor of the CPU."""
 
     @staticmethod
-    def __new__(cls: type[CardTensor], inner: torch.Tensor) -> CardTensor:
+    def __new__(cls: type[GpuTensor], inner: torch.Tensor) -> GpuTensor:
         """Make a tensor without memory, of the form of `inner`."""
         return torch.Tensor._make_wrapper_subclass(
             cls,
@@ -138,34 +138,34 @@ class CardTensor(torch.Tensor):
     def __torch_dispatch__(cls, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # type: ignore[override]
         return compute(function, args, kwargs or {})
 
-    # torch refuses these two for every subclass. Of a tensor on a card it copies the first, and refuses the second.
+    # torch refuses these two for every subclass. Of a tensor on a GPU it copies the first, and refuses the second.
     def tolist(self) -> Any:
-        """Values, copied from the card."""
+        """Values, copied from the GPU."""
         return self.cpu().tolist()
 
     def numpy(self, *, force: bool = False) -> np.ndarray:
-        """Values, copied from the card only with `force`."""
+        """Values, copied from the GPU only with `force`."""
         if force:
             return self.cpu().numpy()
         raise TypeError(f"can't convert {NAME}:0 device type tensor to numpy. Use Tensor.cpu() first")
 
 
 class Dispatch(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Dispatcher of operations that make a new tensor on the card."""
+    """Dispatcher of operations that make a new tensor on the GPU."""
 
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         return compute(function, args, kwargs or {})
 
 
 def compute(function: Any, args: Any, kwargs: Any) -> Any:
-    """Do on the CPU what was asked of the card, if a card could do it."""
+    """Do on the CPU what was asked of the GPU, if a GPU could do it."""
     given: dict[int, torch.Tensor] = {}
-    on_card: list[CardTensor] = []
+    on_gpu: list[GpuTensor] = []
     elsewhere: list[torch.Tensor] = []
 
     def inner(value: Any) -> Any:
-        if isinstance(value, CardTensor):
-            on_card.append(value)
+        if isinstance(value, GpuTensor):
+            on_gpu.append(value)
             given[id(value.on_cpu)] = value
             return value.on_cpu
         if isinstance(value, torch.Tensor):
@@ -177,35 +177,35 @@ def compute(function: Any, args: Any, kwargs: Any) -> Any:
     target = kwargs.get("device")
     args, kwargs = tree_map(inner, args), tree_map(inner, kwargs)
     name = function.overloadpacket.__name__
-    if on_card and elsewhere and name not in ACROSS:
+    if on_gpu and elsewhere and name not in ACROSS:
         raise RuntimeError(f"Expected all tensors to be on the same device, but found at least two devices ({name})")
     result = function(*args, **kwargs)
-    to_card = bool(on_card) if target is None else torch.device(target).type == NAME
+    to_gpu = bool(on_gpu) if target is None else torch.device(target).type == NAME
 
     def outer(value: Any) -> Any:
         if not isinstance(value, torch.Tensor):
             return value
         if id(value) in given:
             return given[id(value)]
-        if not to_card:
+        if not to_gpu:
             return value
         if value.layout != torch.strided:
             raise Refused(f"sparse tensors: {name}")
         if value.dtype in {torch.float64, torch.complex128}:
             raise Refused(f"double precision: {name}")
-        return CardTensor(value)
+        return GpuTensor(value)
 
     return tree_map(outer, result)
 
 
 @contextmanager
 def inserted(**properties: Any) -> Iterator[Driver]:
-    """A card in this process, for Tapemill one of Intel's. Yields its driver."""
+    """A GPU in this process, for Tapemill one of Intel's. Yields its driver."""
     driver = Driver(**properties)
     _setup_privateuseone_for_python_backend(NAME, backend_module=driver)
     device.TORCH_NAMES["xpu"] = f"{NAME}:0"
-    torch.version.xpu = "a card made of main memory"
-    # Else torch.tensor(…, device=…) fills memory of the card in C++.
+    torch.version.xpu = "a GPU made of main memory"
+    # Else torch.tensor(…, device=…) fills memory of the GPU in C++.
     torch._C._set_only_lift_cpu_tensors(True)
     with Dispatch():  # type: ignore[no-untyped-call]
         yield driver

@@ -109,7 +109,7 @@ def test_what_is_not_media_is_called_what_it_is(tmp_path):
 def test_a_file_without_a_picture_is_refused(tmp_path):
     sound = tmp_path / "sound.mkv"
     run("-f", "lavfi", "-i", "sine=d=1", *ffmpeg.output_args(sound, "matroska"))
-    refused(aged(sound), "no picture")
+    refused(aged(sound), "no video")
 
 
 def test_a_cover_is_no_picture(tmp_path):
@@ -117,12 +117,12 @@ def test_a_cover_is_no_picture(tmp_path):
     run("-f", "lavfi", "-i", "color=red:s=64x64", "-frames:v", 1, *ffmpeg.output_args(cover, "image2"))
     run("-f", "lavfi", "-i", "sine=d=1", "-i", cover, "-map", 0, "-map", 1, "-c:v", "copy", "-disposition:v:0",
         "attached_pic", *ffmpeg.output_args(song, "mp4"))  # fmt: skip
-    refused(aged(song), "no picture but a cover")
+    refused(aged(song), "no video but a cover")
 
 
 def test_a_recording_without_frames_is_refused(tmp_path):
     empty = make(tmp_path / "empty.mp4", "-frames:v", "0", sound=False)
-    refused(empty, "no frames|no picture|cannot be read")
+    refused(empty, "no frames|no video|cannot be read")
 
 
 def test_a_capture_without_sound_is_taken(tmp_path):
@@ -150,7 +150,7 @@ def test_of_equal_packets_the_last_has_to_be_whole(tmp_path):
     whole = make(tmp_path / "a.ts")
     assert remarks(look(whole)) == ""
     cut = written(tmp_path / "cut.ts", whole.read_bytes()[: -188 * 200 - 50])
-    refused(cut, "cut off", r"138 bytes are missing|50 bytes are missing", "does not say how long it was")
+    refused(cut, "cut off", r"138 bytes are missing|50 bytes are missing", "its full length is unknown")
     assert "cut off" in remarks(look(cut, allow_truncated=True))
     dv = make(tmp_path / "a.dv", "-c:v", "dvvideo", "-c:a", "pcm_s16le", "-ar", "48000", "-ac", "2", seconds=1,
               picture="testsrc2=s=720x576:r=25")  # fmt: skip
@@ -198,7 +198,7 @@ def test_a_capture_that_can_be_decoded_nowhere_is_refused_and_one_that_can_elsew
         path = tmp_path / f"{share}.mkv"
         rewrite(whole, path, lambda number, data, share=share: data if number < 100 * share else noise[: len(data)])
         if taken:
-            assert "of 12 places no picture can be decoded: 00:00:02" in remarks(look(path))
+            assert "of 12 positions no frame can be decoded: 00:00:02" in remarks(look(path))
         else:
             refused(path, "could be decoded|can be decoded")
 
@@ -291,8 +291,8 @@ def test_limits_are_settings(tmp_path, settings, words):
 @pytest.mark.parametrize(
     ("side", "words"),
     [
-        (4128, "4128 × 4128, larger|no picture could be decoded"),
-        (64_000, "no picture could be decoded|unknown|no frames"),
+        (4128, "4128 × 4128, larger|no frame could be decoded"),
+        (64_000, "no frame could be decoded|unknown|no frames"),
     ],
 )
 def test_a_forged_size_is_refused_and_takes_no_memory(tmp_path, side, words):

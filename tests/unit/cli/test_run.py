@@ -11,14 +11,14 @@ from tests.support.project import ROOT
 SNAKEMAKE = [sys.executable, "-m", "snakemake"]
 
 
-@pytest.mark.parametrize(("kind", "profile"), [("xpu", "arc2"), ("cuda", "cuda"), ("hip", "cpu"), ("cpu", "cpu")])
-def test_the_profile_is_that_of_the_cards(kind, profile):
+@pytest.mark.parametrize(("kind", "profile"), [("xpu", "arc2"), ("cuda", "cuda"), ("hip", "rocm"), ("cpu", "cpu")])
+def test_the_profile_is_that_of_the_gpus(kind, profile):
     command = snakemake_command(["all", "-n"], {}, ROOT, lambda: kind)
     assert command == [*SNAKEMAKE, "--profile", str(ROOT / "profiles" / profile), "all", "-n"]
 
 
 @pytest.mark.parametrize("stated", [["--profile", "profiles/slurm"], ["--profile=profiles/slurm"]])
-def test_a_profile_that_is_stated_stays_and_no_card_is_searched_for(stated):
+def test_a_profile_that_is_stated_stays_and_no_gpu_is_searched_for(stated):
     assert snakemake_command([*stated, "all"], {}, ROOT, pytest.fail) == [*SNAKEMAKE, *stated, "all"]
     assert snakemake_command(["all"], {"SNAKEMAKE_PROFILE": "x"}, ROOT, pytest.fail) == [*SNAKEMAKE, "all"]
 
@@ -33,10 +33,16 @@ def test_a_machine_with_a_cpu_build_of_torch_is_a_cpu(monkeypatch):
     assert machine_kind() == "cpu"
 
 
-def test_a_build_for_cards_without_a_card_is_a_cpu(monkeypatch):
+def test_a_build_for_gpus_without_a_gpu_is_a_cpu(monkeypatch):
     monkeypatch.setattr("tapemill.cli.run.torch_build", lambda: type("Build", (), {"kinds": ("cuda",)}))
     monkeypatch.setattr("tapemill.cli.run.enumerate_gpus", lambda kind: [])
     assert machine_kind() == "cpu"
+
+
+def test_a_build_for_amd_with_a_gpu_is_hip(monkeypatch):
+    monkeypatch.setattr("tapemill.cli.run.torch_build", lambda: type("Build", (), {"kinds": ("hip",)}))
+    monkeypatch.setattr("tapemill.cli.run.enumerate_gpus", lambda kind: [object()] if kind == "hip" else [])
+    assert machine_kind() == "hip"
 
 
 def test_options_are_passed_on_and_the_exit_code_is_snakemake_s():

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tapemill.config.schema import load_config, schema
+from tapemill.config.schema import RENAMED_KEYS, load_config, renamed_keys, schema
 from tapemill.config.tape_sheet import load_sheet
 from tapemill.core.errors import ConfigError
 from tests.support.project import ROOT
@@ -38,12 +38,68 @@ def test_every_default_is_within_its_own_bounds():
     assert load_config(load_config({})) == load_config({})
 
 
+KEYS_OF_0_1_0 = {
+    "capture": (
+        "field_order_spots field_order_frames longest_gap_s allow_truncated largest_side highest_rate longest_h "
+    ),
+    "scenes": "cut_ratio cut_change flash_s black_level black_s shortest_s longest_s",
+    "audio": "tracks hum_hz hiss_db loudness_lufs true_peak_db codec bitrate_kbps",
+    "subtitles": (
+        "model language_scenes translate vad_threshold vad_min_speech_s vad_min_silence_s vad_pad_s "
+        "speech_join_s prompt temperatures beam_size condition_on_previous_text word_timestamps "
+        "no_speech_threshold logprob_threshold compression_ratio_threshold repeat_limit line_characters lines "
+        "cue_shortest_s cue_longest_s characters_per_s gap_frames torch_threads seed "
+    ),
+    "enhance": (
+        "preset chain frame_model vrt_model overrides network_precision network_tile_samples network_compile "
+        "deinterlace field_order_by_scene crop_top_lines crop_bottom_lines crop_left_samples "
+        "crop_right_samples denoise_luma_spatial denoise_luma_temporal denoise_chroma_spatial "
+        "denoise_chroma_temporal chroma_shift_samples chroma_shift_lines chroma_bleed chroma_bleed_samples "
+        "deband_levels sharpen grain_levels height_lines encoder crf encoder_effort encoder_threads "
+        "keyframe_interval_s pixel_format "
+    ),
+    "tape": "container chapters chapter_shortest_s subtitles_on",
+    "report": "pages stills",
+    "disk": "reserve_gb cut_ahead keep_cuts",
+    "queue": "tapes scenes",
+    "cluster": "group_minutes",
+    "budget": "hours gb",
+    "plan": "watts_machine watts_lane price_kwh json",
+    "lanes": "device warm idle_s memory_share nice enhance_lanes limit_factor limit_least_s",
+}
+COLUMNS_OF_0_1_0 = "tape source title date language field_order aspect"
+
+
 @pytest.mark.parametrize(("section", "settings"), STAGES.items())
 def test_each_section_builds_the_settings_of_its_stage(section, settings):
     kind = getattr(importlib.import_module(f"tapemill.{section}"), settings)
     values = load_config({})[section]
     assert {field.name for field in dataclasses.fields(kind)} == set(values)
     kind(**values)
+
+
+def test_old_names_of_keys_go_on_working_with_a_note_that_names_the_new_one():
+    old = {section: dict.fromkeys(names, 7) for section, names in RENAMED_KEYS.items()}
+    loaded = load_config(old)
+    notes = renamed_keys(old)
+    for section, names in RENAMED_KEYS.items():
+        for name, new in names.items():
+            assert loaded[section][new] == 7
+            assert name not in loaded[section]
+            assert f"config: `{section}: {name}` is called `{section}: {new}` now" in notes
+            with pytest.raises(ConfigError, match=f"{name} and {new} are two names of one key"):
+                load_config({section: {name: 7, new: 8}})
+    assert len(notes) == sum(map(len, RENAMED_KEYS.values()))
+    assert old == {section: dict.fromkeys(names, 7) for section, names in RENAMED_KEYS.items()}
+    assert renamed_keys(loaded) == renamed_keys({"disk": None}) == []
+
+
+def test_every_key_of_the_first_releases_is_accepted():
+    """Keys of 0.1.0, as its schema had them."""
+    for section, names in KEYS_OF_0_1_0.items():
+        known = {*schema("config")["properties"][section]["properties"], *RENAMED_KEYS.get(section, {})}
+        assert set(names.split()) <= known
+    assert set(COLUMNS_OF_0_1_0.split()) <= set(schema("tapes")["properties"])
 
 
 def test_every_key_has_a_description_and_a_default_and_numbers_have_a_range():

@@ -1,4 +1,4 @@
-"""The device layer against the functions that torch's C++ part offers for Intel's cards, and against the CPU."""
+"""The device layer against the functions that torch's C++ part offers for Intel's GPUs, and against the CPU."""
 
 import os
 import pickle
@@ -16,7 +16,7 @@ from tapemill.devices import device, memory
 from tapemill.devices.determinism import seeded
 from tapemill.devices.device import CPU, Device, dtype_for, open_device, torch_name
 from tapemill.devices.errors import translate_device_errors
-from tapemill.devices.ipex import optimise
+from tapemill.devices.ipex import extension_version, optimise
 from tapemill.devices.memory import (
     budget_bytes,
     memory_cap,
@@ -33,7 +33,7 @@ ARC = Device("xpu")
 
 
 class IntelDriver:
-    """What torch._C knows of an Intel card. Sizes in bytes."""
+    """What torch._C knows of an Intel GPU. Sizes in bytes."""
 
     def __init__(self):
         self.count, self.total, self.free, self.reserved, self.used = 1, 16 * GIB, 12 * GIB, 3 * GIB, GIB
@@ -87,17 +87,17 @@ def test_the_cpu_is_always_there():
 
 
 @pytest.mark.parametrize("kind", ["xpu", "cuda", "hip"])
-def test_a_build_for_other_cards_is_named_with_both_ways_out(kind):
+def test_a_build_for_other_gpus_is_named_with_both_ways_out(kind):
     with pytest.raises(SetupError, match="built for cpu") as caught:
         open_device(Device(kind))
     assert torch.__version__ in str(caught.value)
-    assert ("ROCm" if kind == "hip" else f"make setup DEVICE={kind}") in caught.value.remedy
+    assert f"make setup DEVICE={'rocm' if kind == 'hip' else kind}`" in caught.value.remedy
     assert "--profile profiles/cpu" in caught.value.remedy
 
 
-def test_no_card_is_an_error(intel):
+def test_no_gpu_is_an_error(intel):
     intel.count = 0
-    with pytest.raises(SetupError, match="sees no Intel card") as caught:
+    with pytest.raises(SetupError, match="sees no Intel GPU") as caught:
         open_device(ARC)
     assert "--profile profiles/cpu" in caught.value.remedy
 
@@ -113,7 +113,7 @@ def test_the_share_reaches_the_allocator_and_a_later_job_has_its_own(intel):
     ("half", "wish", "dtype"),
     [(True, "auto", torch.float16), (False, "auto", torch.float32), (True, "fp32", torch.float32)],
 )
-def test_formats_follow_what_the_card_says_of_itself(intel, half, wish, dtype):
+def test_formats_follow_what_the_gpu_says_of_itself(intel, half, wish, dtype):
     intel.half = half
     assert dtype_for(ARC, wish) is dtype
 
@@ -129,7 +129,7 @@ def test_a_format_that_the_device_cannot_do_is_refused(intel):
 
 
 @pytest.mark.parametrize(("capability", "dtype"), [((6, 1), torch.float32), ((7, 0), torch.float16)])
-def test_old_cards_of_nvidia_compute_in_single_precision(monkeypatch, capability, dtype):
+def test_old_gpus_of_nvidia_compute_in_single_precision(monkeypatch, capability, dtype):
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: capability)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: False)
     assert dtype_for(Device("cuda")) is dtype
@@ -161,7 +161,7 @@ def test_the_budget_is_what_is_free_and_within_the_share(intel):
     assert budget_bytes(ARC) == 2.5 * GIB
 
 
-def test_a_card_that_does_not_answer_is_an_error_of_the_device(intel, monkeypatch):
+def test_a_gpu_that_does_not_answer_is_an_error_of_the_device(intel, monkeypatch):
     def lost(index):
         raise RuntimeError("level_zero backend failed with error: 20 (UR_RESULT_ERROR_DEVICE_LOST)")
 
@@ -246,7 +246,7 @@ def install_extension(folder, version, body):
 
 
 OURS = ".".join(torch.__version__.split(".")[:2])
-WORKS = "def optimize(model, dtype=None):\n    model.better = dtype\n    return model\n"
+WORKS = "def optimize(model, **options):\n    model.better = options\n    return model\n"
 
 
 @pytest.mark.parametrize(
@@ -255,7 +255,7 @@ WORKS = "def optimize(model, dtype=None):\n    model.better = dtype\n    return 
         (f"{OURS}.10+xpu", WORKS, True),
         ("2.8.0", "import os\nos._exit(1)\n", False),
         (f"{OURS}.0", "raise OSError('libze_loader.so.1: cannot open shared object file')\n", False),
-        (f"{OURS}.0", "def optimize(model, dtype=None):\n    raise AssertionError('not this one')\n", False),
+        (f"{OURS}.0", "def optimize(model, **options):\n    raise AssertionError('not this one')\n", False),
     ],
     ids=["fits", "of another torch, which ends the process", "cannot be imported", "fails"],
 )
@@ -269,10 +269,31 @@ def test_intels_extension_is_used_where_it_fits_and_never_in_the_way(tmp_path, m
     monkeypatch.delitem(sys.modules, "intel_extension_for_pytorch", raising=False)
 
 
-def test_without_intels_extension_and_on_other_devices_the_model_stays():
+@pytest.mark.parametrize(
+    ("device", "version"), [(ARC, f"{OURS}.0"), (CPU, f"{OURS}.0"), (Device("cuda"), None), (Device("hip"), None)]
+)
+def test_intels_extension_is_for_intels_gpus_and_the_processor(tmp_path, monkeypatch, device, version):
+    install_extension(tmp_path, f"{OURS}.0", WORKS)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "intel_extension_for_pytorch", raising=False)
+    assert extension_version(device).get("intel_extension_for_pytorch") == version
+    assert hasattr(optimise(torch.nn.Linear(1, 1), device), "better") == (version is not None)
+    monkeypatch.delitem(sys.modules, "intel_extension_for_pytorch", raising=False)
+
+
+def test_an_extension_for_another_torch_is_reported_and_not_imported(tmp_path, monkeypatch, caplog):
+    install_extension(tmp_path, "2.8.0", "import os\nos._exit(1)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    optimise(torch.nn.Linear(1, 1), CPU)
+    assert f"2.8.0 does not belong to torch {torch.__version__} and is not used" in caplog.text
+    assert extension_version() == {}
+
+
+def test_without_intels_extension_the_model_stays():
     model = torch.nn.Linear(1, 1)
     assert optimise(model, ARC) is model
     assert optimise(model, CPU) is model
+    assert extension_version() == {}
 
 
 def too_much():
@@ -311,7 +332,7 @@ def test_real_memory_that_runs_out_is_told(ask):
     ids=str,
 )
 def test_too_little_memory_is_told_by_all_its_names(error):
-    with pytest.raises(OutOfMemory, match="memory of the Intel card is full") as caught, translate_device_errors(ARC):
+    with pytest.raises(OutOfMemory, match="memory of the Intel GPU is full") as caught, translate_device_errors(ARC):
         raise error
     assert caught.value.__cause__ is error
     assert "\n" not in caught.value.what
@@ -329,7 +350,7 @@ def test_too_little_memory_is_told_by_all_its_names(error):
     ],
     ids=str,
 )
-def test_a_card_that_fails_is_told(error):
+def test_a_gpu_that_fails_is_told(error):
     with pytest.raises(DeviceError, match="failed") as caught, translate_device_errors(ARC):
         raise error
     assert caught.value.__cause__ is error

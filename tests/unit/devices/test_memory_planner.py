@@ -81,7 +81,7 @@ def test_what_can_never_fit_is_refused_with_figures():
     assert "memory_share" in caught.value.remedy
 
 
-def test_an_intel_card_holds_no_tensor_of_4_gib():
+def test_an_intel_gpu_holds_no_tensor_of_4_gib():
     ladder = [Candidate("whole frame", 1, 6 * GIB, 4 * GIB), Candidate("halves", 2, 6 * GIB, 4 * GIB - 1)]
     assert first_that_fits(ladder, Device("xpu"), 16 * GIB).candidate.value == 2
     assert first_that_fits(ladder, Device("cuda"), 16 * GIB).candidate.value == 1

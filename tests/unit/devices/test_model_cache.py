@@ -6,7 +6,7 @@ from tapemill.devices import model_cache
 from tapemill.devices.device import CPU, Device
 from tapemill.devices.memory import MemoryInfo
 
-CARD = Device("cuda")
+GPU = Device("cuda")
 
 
 class Model:

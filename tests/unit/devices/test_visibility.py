@@ -11,7 +11,7 @@ from tests.support.project import ROOT
 
 XPU = {"ZE_ENABLE_PCI_ID_DEVICE_ORDER": "1"}
 CUDA = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
-CARDS = [
+GPUS = [
     Gpu("cuda", number, "Card", f"8932f93{number}-d72c-4106-8000-00000000000{number}", "", 1, "", "")
     for number in range(3)
 ]
@@ -24,7 +24,7 @@ CARDS = [
         ("cuda", 0, {}, {"CUDA_VISIBLE_DEVICES": "0", **CUDA}),
         ("hip", 2, {}, {"HIP_VISIBLE_DEVICES": "2"}),
         ("cpu", 1, {"ZE_AFFINITY_MASK": "", "CUDA_VISIBLE_DEVICES": "7"}, {}),
-        # Narrowed to the lane's card.
+        # Narrowed to the lane's GPU.
         ("xpu", 1, {"ZE_AFFINITY_MASK": "0,1"}, {"ZE_AFFINITY_MASK": "1", **XPU}),
         ("xpu", 1, {"ZE_AFFINITY_MASK": "1.0"}, {"ZE_AFFINITY_MASK": "1", **XPU}),
         ("cuda", 2, {"CUDA_VISIBLE_DEVICES": "2, 3"}, {"CUDA_VISIBLE_DEVICES": "2", **CUDA}),
@@ -35,7 +35,7 @@ CARDS = [
         ("cuda", None, {"CUDA_VISIBLE_DEVICES": "GPU-8932f931"}, CUDA),
         ("cuda", None, {"CUDA_VISIBLE_DEVICES": "MIG-8932f931-d72c-4106-8000-000000000001"}, CUDA),
         ("cuda", None, {"CUDA_VISIBLE_DEVICES": "1", "CUDA_DEVICE_ORDER": "FASTEST_FIRST"}, {}),
-        # No mask and no lane: nothing to hide; the look at the card decides later.
+        # No mask and no lane: nothing to hide; the look at the GPU decides later.
         ("cuda", None, {}, CUDA),
         # Another vendor's mask is none of this lane's business.
         ("xpu", 1, {"CUDA_VISIBLE_DEVICES": "0"}, {"ZE_AFFINITY_MASK": "1", **XPU}),
@@ -51,39 +51,39 @@ CARDS = [
         ("hip", None, {"ROCR_VISIBLE_DEVICES": "1", "CUDA_VISIBLE_DEVICES": "1"}, {"HIP_VISIBLE_DEVICES": "0"}),
     ],
 )
-def test_a_lane_gets_its_card(kind, number, before, changes):
-    assert visibility.mask_for(kind, number, before, CARDS) == changes
+def test_a_lane_gets_its_gpu(kind, number, before, changes):
+    assert visibility.mask_for(kind, number, before, GPUS) == changes
 
 
 @pytest.mark.parametrize(
     ("kind", "number", "before", "message"),
     [
-        ("xpu", 1, {"ZE_AFFINITY_MASK": "0"}, r"lane gpu1 is xpu card 1, but ZE_AFFINITY_MASK=0 hides this card"),
+        ("xpu", 1, {"ZE_AFFINITY_MASK": "0"}, r"lane gpu1 is xpu GPU 1, but ZE_AFFINITY_MASK=0 hides this GPU"),
         ("cuda", 0, {"CUDA_VISIBLE_DEVICES": "2,3"}, r"lane gpu0 .* CUDA_VISIBLE_DEVICES=2,3 hides"),
         # CUDA heeds nothing after -1.
-        ("cuda", 1, {"CUDA_VISIBLE_DEVICES": "0,-1,1"}, r"lane gpu1 .* hides this card"),
-        ("cuda", 0, {"CUDA_VISIBLE_DEVICES": "GPU-8932f931"}, r"lane gpu0 .* hides this card"),
+        ("cuda", 1, {"CUDA_VISIBLE_DEVICES": "0,-1,1"}, r"lane gpu1 .* hides this GPU"),
+        ("cuda", 0, {"CUDA_VISIBLE_DEVICES": "GPU-8932f931"}, r"lane gpu0 .* hides this GPU"),
         (
             "hip",
             2,
             {"ROCR_VISIBLE_DEVICES": "2,3", "HIP_VISIBLE_DEVICES": "1"},
             r"lane gpu2 .*ROCR_VISIBLE_DEVICES=2,3",
         ),
-        ("xpu", 0, {"ZE_AFFINITY_MASK": ""}, r"ZE_AFFINITY_MASK= hides every xpu card"),
-        ("cuda", None, {"CUDA_VISIBLE_DEVICES": " "}, r"CUDA_VISIBLE_DEVICES=  hides every cuda card"),
-        ("cuda", None, {"CUDA_VISIBLE_DEVICES": "NoDevFiles"}, r"NoDevFiles hides every cuda card"),
+        ("xpu", 0, {"ZE_AFFINITY_MASK": ""}, r"ZE_AFFINITY_MASK= hides every xpu GPU"),
+        ("cuda", None, {"CUDA_VISIBLE_DEVICES": " "}, r"CUDA_VISIBLE_DEVICES=  hides every cuda GPU"),
+        ("cuda", None, {"CUDA_VISIBLE_DEVICES": "NoDevFiles"}, r"NoDevFiles hides every cuda GPU"),
         ("hip", None, {"ROCR_VISIBLE_DEVICES": "1", "HIP_VISIBLE_DEVICES": "1"}, r"ROCR_VISIBLE_DEVICES=1 hides every"),
-        ("xpu", None, {"ZE_AFFINITY_MASK": "0,1"}, r"ZE_AFFINITY_MASK=0,1 leaves 2 xpu cards, .* no lane"),
+        ("xpu", None, {"ZE_AFFINITY_MASK": "0,1"}, r"ZE_AFFINITY_MASK=0,1 leaves 2 xpu GPUs, .* no lane"),
         ("xpu", 0, {"ZE_AFFINITY_MASK": "gpu0"}, r"ZE_AFFINITY_MASK=gpu0 cannot be read"),
         ("cuda", 1, {"CUDA_VISIBLE_DEVICES": "1.0"}, r"CUDA_VISIBLE_DEVICES=1.0 cannot be read"),
-        ("cuda", 0, {"CUDA_VISIBLE_DEVICES": "MIG-8932f931"}, r"names a part of a card"),
-        ("cuda", 0, {"CUDA_VISIBLE_DEVICES": "GPU-8932f93"}, r"3 of the 3 cuda cards .* are called GPU-8932f93"),
-        ("cuda", 0, {"CUDA_VISIBLE_DEVICES": "GPU-ffff"}, r"0 of the 3 cuda cards"),
+        ("cuda", 0, {"CUDA_VISIBLE_DEVICES": "MIG-8932f931"}, r"names a part of a GPU"),
+        ("cuda", 0, {"CUDA_VISIBLE_DEVICES": "GPU-8932f93"}, r"3 of the 3 cuda GPUs .* are called GPU-8932f93"),
+        ("cuda", 0, {"CUDA_VISIBLE_DEVICES": "GPU-ffff"}, r"0 of the 3 cuda GPUs"),
     ],
 )
 def test_a_mask_that_cannot_be_is_refused_by_name(kind, number, before, message):
     with pytest.raises(LaneError, match=message) as caught:
-        visibility.mask_for(kind, number, before, CARDS)
+        visibility.mask_for(kind, number, before, GPUS)
     assert caught.value.remedy
 
 
@@ -108,10 +108,10 @@ def pinned_in_a_new_process(kind, imported, folder):
 
 
 @pytest.mark.parametrize("kind", ["cpu", "xpu"])
-def test_a_library_that_talks_to_cards_imported_too_early_is_noticed(tmp_path, kind):
+def test_a_library_that_talks_to_gpus_imported_too_early_is_noticed(tmp_path, kind):
     torch_driver.install(tmp_path, "xpu", [torch_driver.arc(0), torch_driver.arc(1)])
     told = pinned_in_a_new_process(kind, "import torch.version", tmp_path)
-    assert "LaneError: torch was imported before the job was bound to its card" in told
+    assert "LaneError: torch was imported before the job was bound to its GPU" in told
     assert pinned_in_a_new_process(kind, "import json", tmp_path) == ""
 
 
@@ -123,7 +123,7 @@ def test_a_library_that_talks_to_cards_imported_too_early_is_noticed(tmp_path, k
         ("hip", {"ROCR_VISIBLE_DEVICES": "0"}, "hip"),
         ("cpu", {"ZE_AFFINITY_MASK": "0", "CUDA_VISIBLE_DEVICES": "0"}, "cpu"),
         ("xpu", {}, "cpu"),
-        # What Slurm sets for a job without a card.
+        # What Slurm sets for a job without a GPU.
         ("cuda", {"CUDA_VISIBLE_DEVICES": ""}, "cpu"),
         ("cuda", {"CUDA_VISIBLE_DEVICES": "NoDevFiles"}, "cpu"),
     ],

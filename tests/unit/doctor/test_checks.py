@@ -33,22 +33,22 @@ def doctor(*arguments):
     return done.returncode, done.stdout
 
 
-def of_cards(*arguments):
-    """Findings about cards, as the command tells them to programs."""
-    code, told = doctor("--json", "--only", "cards", *arguments)
+def of_gpus(*arguments):
+    """Findings about GPUs, as the command tells them to programs."""
+    code, told = doctor("--json", "--only", "gpus", *arguments)
     found = json.loads(told)["findings"]
-    assert {finding["subject"] for finding in found} == {"cards"}
+    assert {finding["subject"] for finding in found} == {"gpus"}
     return code, found
 
 
-def test_every_card_is_shown_with_what_selects_it_and_recorded(machine):
+def test_every_gpu_is_shown_with_what_selects_it_and_recorded(machine):
     torch_driver.install(
         machine / "packages", "cuda", [torch_driver.geforce(0, name="[bold]RTX :smile:"), torch_driver.geforce(1)]
     )
-    code, told = doctor("--only", "cards")
+    code, told = doctor("--only", "gpus")
     assert code == 0
     lines = [line.strip() for line in told.splitlines()]
-    at = lines.index("ok      cuda card 0: [bold]RTX :smile:")
+    at = lines.index("ok      cuda GPU 0: [bold]RTX :smile:")
     assert lines[at + 1 : at + 6] == [
         f"UUID          {torch_driver.uuid_of(0)}",
         "PCI address   0000:10:00.0",
@@ -63,66 +63,66 @@ def test_every_card_is_shown_with_what_selects_it_and_recorded(machine):
     assert (machine / "run" / "tapemill" / "cards-cuda.json").exists()
 
 
-def test_no_card_is_no_error_and_the_cpu_is_named(machine):
+def test_no_gpu_is_no_error_and_the_cpu_is_named(machine):
     torch_driver.install(machine / "packages", "xpu", [])
     for arguments in ((), ("--kind", "xpu")):
-        code, found = of_cards(*arguments)
+        code, found = of_gpus(*arguments)
         assert code == 0
-        title = "no card that this torch can use; the CPU does the same work: `--profile profiles/cpu`"
+        title = "no GPU that this torch can use; the CPU does the same work: `--profile profiles/cpu`"
         assert title in [each["title"] for each in found if each["level"] == "ok"]
 
 
 def test_a_kind_that_torch_cannot_use_is_an_error_if_it_is_asked_for(machine):
     torch_driver.install(machine / "packages", "cpu", [])
-    assert of_cards()[0] == 0
-    code, told = doctor("--only", "cards", "--kind", "xpu")
+    assert of_gpus()[0] == 0
+    code, told = doctor("--only", "gpus", "--kind", "xpu")
     assert code == 1
-    assert "error   this torch cannot use xpu cards" in told
+    assert "error   this torch cannot use xpu GPUs" in told
     assert "make setup DEVICE=xpu" in told
     assert told.splitlines()[-1].startswith("1 error")
 
 
 def test_a_driver_that_fails_is_an_error_and_quoted(machine):
     torch_driver.install(machine / "packages", "xpu", [torch_driver.arc(0)], says="no permission for the device")
-    code, told = doctor("--only", "cards", "--only", "settings")
+    code, told = doctor("--only", "gpus", "--only", "settings")
     assert code == 1
-    assert "error   torch could not list the xpu cards" in told
+    assert "error   torch could not list the xpu GPUs" in told
     assert "no permission for the device" in told
-    assert "what to do: install or repair the card's driver" in told
+    assert "what to do: install or repair the GPU's driver" in told
 
 
-def test_cards_that_cannot_be_told_apart_are_pointed_out(machine):
+def test_gpus_that_cannot_be_told_apart_are_pointed_out(machine):
     same = torch_driver.uuid_of(0)
     torch_driver.install(machine / "packages", "cuda", [torch_driver.geforce(0), torch_driver.geforce(1, uuid=same)])
-    code, told = doctor("--only", "cards")
+    code, told = doctor("--only", "gpus")
     assert code == 0
-    assert "warning these cuda cards have the same UUID" in told
+    assert "warning these cuda GPUs have the same UUID" in told
 
 
-def test_cards_that_the_profile_declares_have_to_be_there(machine):
+def test_gpus_that_the_profile_declares_have_to_be_there(machine):
     torch_driver.install(machine / "packages", "xpu", [torch_driver.arc(0)])
-    code, found = of_cards("--profile", "arc2")
+    code, found = of_gpus("--profile", "arc2")
     assert code == 1
     (wrong,) = [each for each in found if each["level"] == "error"]
     assert "the profile declares gpu1" in wrong["title"]
     assert "--resources gpu1=0" in wrong["remedy"]
     torch_driver.install(machine / "packages", "xpu", [torch_driver.arc(0), torch_driver.arc(1)])
-    code, found = of_cards("--profile", "arc2")
+    code, found = of_gpus("--profile", "arc2")
     assert code == 0
-    assert found[-1]["title"] == "the profile's cards are there: gpu0, gpu1"
+    assert found[-1]["title"] == "the profile's GPUs are there: gpu0, gpu1"
 
 
-def test_a_profile_for_other_cards_than_this_torch_is_an_error(machine):
+def test_a_profile_for_other_gpus_than_this_torch_is_an_error(machine):
     torch_driver.install(machine / "packages", "cuda", [torch_driver.geforce(0)])
-    code, found = of_cards("--profile", "arc2")
+    code, found = of_gpus("--profile", "arc2")
     assert code == 1
     assert any("the profile declares xpu lanes" in each["title"] for each in found if each["level"] == "error")
 
 
-def test_a_mask_that_hides_all_cards_is_named(machine, monkeypatch):
+def test_a_mask_that_hides_all_gpus_is_named(machine, monkeypatch):
     torch_driver.install(machine / "packages", "cuda", [])
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "7")
-    _, found = of_cards()
+    _, found = of_gpus()
     (hint,) = [each for each in found if each["level"] == "warning"]
     assert ["mask", "CUDA_VISIBLE_DEVICES=7"] in hint["facts"]
 
@@ -145,7 +145,7 @@ def test_a_machine_without_any_package_is_told_all_the_same(machine):
     assert all("make setup" in each["remedy"] for each in told if each["level"] == "error")
 
 
-def test_the_repository_is_well_and_nothing_is_written_but_the_record_of_cards(machine):
+def test_the_repository_is_well_and_nothing_is_written_but_the_record_of_gpus(machine):
     before = status()
     code, told = doctor("--profile", "profiles/cpu")
     assert code == 0, told
@@ -179,7 +179,7 @@ def put_checks(monkeypatch):
         module = type(sys)("tapemill.doctor.of_a_test")
         vars(module).update(functions)
         monkeypatch.setitem(sys.modules, module.__name__, module)
-        monkeypatch.setattr(checks, "CHECKS", [("cards", "of_a_test", name) for name in functions])
+        monkeypatch.setattr(checks, "CHECKS", [("gpus", "of_a_test", name) for name in functions])
 
     return put
 

@@ -167,7 +167,7 @@ def test_an_active_run_is_a_warning_and_its_lock_is_left_alone(patient):
     assert "the last run here was on elsewhere" in patient.found("check_runs")[0].title
 
 
-def test_a_card_in_use_is_named_with_who_has_it(patient):
+def test_a_gpu_in_use_is_named_with_who_has_it(patient):
     assert patient.found("check_leases") == []
     folder = runtime_folder()
     with lease.leased(folder, "xpu0", "run 4711", lambda said: None) as held:

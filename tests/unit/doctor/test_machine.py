@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from tapemill.devices import ipex
 from tapemill.doctor import machine
 from tapemill.doctor import packages as software
 
@@ -43,6 +44,15 @@ def test_a_package_that_is_missing_is_an_error_and_another_version_a_warning(pat
     assert other.facts[0][1].startswith("rich 1.0 (lock: ")
 
 
+def test_the_environment_of_intels_extension_has_its_own_torch(patient, monkeypatch):
+    real = software.version
+    versions = {"torch": "2.8.0+cpu", "torchvision": "0.23.0"}
+    monkeypatch.setattr(software, "version", lambda name: versions.get(name) or real(name))
+    assert patient.only("check_packages", level="warning").title.startswith("2 packages not as in requirements.lock")
+    monkeypatch.setattr(ipex, "installed_versions", lambda: ("2.8.0+cpu", "2.8.0"))
+    assert not patient.found("check_packages", level="warning")
+
+
 def test_plugins_that_a_profile_names_have_to_be_installed(patient):
     folder = patient.path("own")
     folder.mkdir()
@@ -72,7 +82,7 @@ def test_few_open_files_are_a_warning(patient):
 
 def test_shared_memory_that_is_missing_is_an_error(patient, monkeypatch, tmp_path):
     monkeypatch.setattr(machine, "SHARED", tmp_path / "gone")
-    assert "is not there or cannot be written to" in patient.only("check_limits").title
+    assert "does not exist or is not writable" in patient.only("check_limits").title
     monkeypatch.setattr(machine, "SHARED", tmp_path)
     monkeypatch.setattr(machine, "LEAST_SHARED_BYTES", 1 << 60)
     assert "--shm-size" in patient.only("check_limits", level="warning").remedy
@@ -83,7 +93,7 @@ def test_a_runtime_folder_of_somebody_else_is_an_error(patient, tmp_path):
     folder.mkdir(parents=True)
     folder.chmod(0o777)
     wrong = patient.only("check_limits")
-    assert "must be yours alone" in wrong.title
+    assert "must belong to you only" in wrong.title
     assert "XDG_RUNTIME_DIR" in wrong.remedy
 
 

@@ -99,7 +99,7 @@ def test_a_job_that_only_snakemake_saw_fail_is_failed_too(folder):
     script = Script(folder)
     script.begin({"T01": {"mux_tape": 1, "cut_scene": 1}})
     script.job(0, 1, "cut_scene", scene="0000000")
-    unheard = {"rule": "mux_tape", "tape": "T01", "scene": "", "reason": "Snakemake says why", "log": "logs/x.log"}
+    unheard = {"rule": "mux_tape", "tape": "T01", "scene": "", "reason": "see Snakemake's message", "log": "logs/x.log"}
     refused = {**unheard, "rule": "cut_scene", "scene": "0000000"}
     script.end(2, is_ok=False, failed=[unheard, refused])
     found = run_state()

@@ -27,13 +27,13 @@ def job(tmp_path):
 
 def test_an_error_on_purpose_ends_with_its_exit_code_and_its_message_alone(tmp_path, capsys):
     def main(_):
-        raise InputError("this file has no picture", file="a\udce4.wav", remedy="check the sheet")
+        raise InputError("this file has no video", file="a\udce4.wav", remedy="check the sheet")
 
     with pytest.raises(SystemExit) as caught:
         entrypoint.run_job(main, job(tmp_path))
     assert caught.value.code == 78
     text = (tmp_path / "logs" / "a.log").read_text()
-    assert "InputError: this file has no picture" in text
+    assert "InputError: this file has no video" in text
     assert "check the sheet" in text
     assert "Traceback" not in text
     assert "InputError" not in capsys.readouterr().err

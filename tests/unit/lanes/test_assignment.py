@@ -84,7 +84,7 @@ def test_other_resources_are_respected():
     assert placed(wishes, lanes, {"_cores": 5, "gpu": 1, "mem_mb": 100}, total) == {"big": "gpu0", "small": "gpu1"}
 
 
-def test_one_card_at_a_time_if_gpu_itself_is_limited():
+def test_one_gpu_at_a_time_if_gpu_itself_is_limited():
     wishes = [wish(key, needs={"_cores": 1, "gpu": 1}) for key in "ab"]
     assert placed(wishes, [LaneState("gpu0", 1), LaneState("gpu1", 1)], {"_cores": 9, "gpu": 1}, PLENTY) == {
         "a": "gpu0"
@@ -127,17 +127,17 @@ def test_a_job_that_is_bound_to_a_lane_gets_no_other():
     assert placed([bound], [LaneState("gpu0", 1)]) == {}
 
 
-def test_who_waits_leaves_a_core_to_jobs_without_card():
+def test_who_waits_leaves_a_core_to_jobs_without_gpu():
     running = holding("gpu0", wish("x"), free=1)
     cpu = [{"_cores": 1}, {"_cores": 3}]
     assert placed([wish("a")], [running], {"_cores": 1}, {"_cores": 2}, others=cpu) == {}
     assert placed([wish("a")], [running], {"_cores": 1}, {"_cores": 2}) == {"a": "gpu0"}
     assert placed([wish("a")], [running], {"_cores": 2}, {"_cores": 3}, others=cpu) == {"a": "gpu0"}
-    # One of them runs already: then the card comes first.
+    # One of them runs already: then the GPU comes first.
     assert placed([wish("a")], [running], {"_cores": 1}, {"_cores": 3}, others=cpu) == {"a": "gpu0"}
 
 
-def test_an_idle_card_comes_before_jobs_without_one():
+def test_an_idle_gpu_comes_before_jobs_without_one():
     assert placed([wish("a")], [LaneState("gpu0", 1)], {"_cores": 1}, {"_cores": 1}, others=[{"_cores": 1}]) == {
         "a": "gpu0"
     }
@@ -148,12 +148,12 @@ def test_what_is_left_is_for_the_others():
     assert left([wish("a")], [LaneState("gpu0", 2)], free, free) == {"_cores": 4, "gpu0": 1, "mem_mb": 7}
 
 
-def test_small_jobs_without_card_do_not_keep_a_big_one_from_its_card():
+def test_small_jobs_without_gpu_do_not_keep_a_big_one_from_its_gpu():
     big = wish("big", needs={"_cores": 4})
-    # Three of four cores are held by jobs without card: what they give back is kept.
+    # Three of four cores are held by jobs without GPU: what they give back is kept.
     assert left([big], [LaneState("gpu0", 1)], {"_cores": 1}, {"_cores": 4})["_cores"] == 0
     assert left([big], [LaneState("gpu0", 1)], {"_cores": 3}, {"_cores": 6})["_cores"] == 0
-    # A job at another card holds them: to keep cores idle would not help.
+    # A job at another GPU holds them: to keep cores idle would not help.
     busy = holding("gpu1", wish("x", needs={"_cores": 3}))
     assert left([big], [LaneState("gpu0", 1), busy], {"_cores": 1}, {"_cores": 4})["_cores"] == 1
     # No lane is idle: nothing to keep them for.

@@ -99,7 +99,7 @@ def test_after_a_lack_of_memory_the_next_attempt_begins_one_step_lower_in_a_fres
 
 @pytest.mark.parametrize("warm", [True, False])
 def test_a_job_that_hangs_is_stopped_at_its_limit(run, warm):
-    limits = {"limit_least_s": 1, "limit_factor": 1, "warm": warm}
+    limits = {"limit_min_s": 1, "limit_factor": 1, "warm": warm}
     assert run.do(lane_functions.speak_then_wait, flag="never", lanes=limits) == WorkerLost.exit_code
     assert "did not end within 1 s" in run.log()
     assert lease.is_free(run.folder / "tapemill", "cpu0")
@@ -150,7 +150,7 @@ def test_what_the_work_tells_becomes_events_wherever_it_is_done(tmp_path, monkey
     assert (counted.facts["waits_for"], counted.facts["lane"], counted.facts["is_warm"]) == ("cpu0", "cpu0", warm)
     assert (counted.facts["frames"], counted.facts["total_frames"], counted.facts["model"]) == (3, 3, ["abacus"])
     assert counted.facts["peak_memory_bytes"] > 1 << 20
-    # A CPU is no card.
+    # A CPU is no GPU.
     assert "device" not in counted.facts
     # Also of an attempt that failed it is known where it was, and what it took.
     assert (failed.outcome, failed.facts["kind"], failed.facts["lane"]) == ("failed", "memory", "cpu0")

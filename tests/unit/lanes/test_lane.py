@@ -25,7 +25,7 @@ def test_the_scheduler_says_which_lane_which_kind_and_whether_warm():
     assert not lane(given, warm=False).warm
 
 
-def test_cards_beyond_nine_are_cards():
+def test_gpus_beyond_nine_are_gpus():
     assert lane({"gpu": 1, "gpu12": 1, "lane_device": "cuda"}).number == 12
 
 
@@ -45,13 +45,13 @@ def test_without_a_scheduler_the_config_says_the_kind():
     assert lane({"gpu": 1}) == Lane("cpu", None, warm=True, exclusive=False)
 
 
-def test_slurm_says_which_card_so_that_all_jobs_of_a_submission_share_a_worker():
+def test_slurm_says_which_gpu_so_that_all_jobs_of_a_submission_share_a_worker():
     slurm = {"SLURM_JOB_ID": "4711", "SLURM_STEP_GPUS": "1", "ZE_AFFINITY_MASK": "1", "CUDA_VISIBLE_DEVICES": "1"}
     assert lane({"gpu": 1}, slurm, device="xpu") == Lane("xpu", 1, warm=True)
-    # Of cards that are not there a job of the processor has the number, as its place.
+    # Of GPUs that are not there a job of the processor has the number, as its place.
     assert lane({"gpu": 1}, slurm, device="cpu") == Lane("cpu", 1, warm=True)
     assert lane({"gpu": 1}, {"SLURM_JOB_ID": "4711"}, device="cpu") == Lane("cpu", None, warm=True, exclusive=False)
-    # Two cards: which of them is the job's own choice.
+    # Two GPUs: which of them is the job's own choice.
     both = {"SLURM_JOB_ID": "4711", "ZE_AFFINITY_MASK": "0,1"}
     assert lane({"gpu": 1}, both, device="xpu") == Lane("xpu", None, warm=True)
     assert lane({"gpu": 1}, {"ZE_AFFINITY_MASK": "1"}, device="xpu") == Lane("xpu", None, warm=True)

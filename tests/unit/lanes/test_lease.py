@@ -75,7 +75,7 @@ def test_the_runtime_folder_is_private(tmp_path, monkeypatch):
     folder = runtime_folder()
     assert folder.stat().st_mode & 0o777 == 0o700
     folder.chmod(0o755)
-    with pytest.raises(SetupError, match="yours alone"):
+    with pytest.raises(SetupError, match="belong to you only"):
         runtime_folder()
     folder.rmdir()
     folder.symlink_to(tmp_path / "elsewhere")
@@ -107,7 +107,7 @@ def test_jobs_of_a_run_without_lanes_get_different_seats(this_run):
         assert third.name == "cpu0"
 
 
-def test_a_card_that_another_run_has_is_taken_last_and_a_full_house_is_waited_for(this_run):
+def test_a_gpu_that_another_run_has_is_taken_last_and_a_full_house_is_waited_for(this_run):
     lane = Lane("xpu", None, warm=True)
     with start_holder(runtime_folder()) as holder:
         assert holder.stdout.readline() == b"held\n"
@@ -129,7 +129,7 @@ def test_a_card_that_another_run_has_is_taken_last_and_a_full_house_is_waited_fo
 
 
 def test_jobs_of_slurm_lease_what_slurm_gave_them_though_numbers_are_the_same(tmp_path, monkeypatch):
-    """Where Slurm confines a job to its cards, each job counts its own from 0."""
+    """Where Slurm confines a job to its GPUs, each job counts its own from 0."""
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     monkeypatch.delenv("SLURM_JOB_ID", raising=False)
     assert lease_folder() == runtime_folder()

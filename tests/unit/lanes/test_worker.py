@@ -243,7 +243,7 @@ if "tapemill.lanes.worker" in sys.orig_argv and not mark.exists():
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
     hasty = replace(orders, start_limit_s=2)
-    with pytest.raises(WorkerLost, match="did not open its card within 2 s"):
+    with pytest.raises(WorkerLost, match="did not open its GPU within 2 s"):
         client.submit(task(lane_functions.note, diary="diary"), hasty)
     wait_for(lambda: gone(int(Path("mark").read_text())))
     assert client.submit(task(lane_functions.note, diary="diary"), orders)["calls"] == 1

@@ -228,7 +228,7 @@ def test_another_part_than_asked_for_is_never_added(lock, server, part):
 def test_a_connection_that_brings_almost_nothing_counts_as_broken(lock, server, monkeypatch):
     monkeypatch.setattr(download, "SLOWEST_S", 0.0)
     monkeypatch.setattr(download, "SLOWEST_BYTES", len(CONTENT) + 1)
-    with pytest.raises(ModelError, match=r"bytes came in"):
+    with pytest.raises(ModelError, match=r"bytes arrived in"):
         fetch(lock)
 
 
@@ -241,7 +241,7 @@ def test_a_file_without_end_is_refused(lock, server, monkeypatch):
 
 def test_a_full_disk_is_said_before_anything_is_written(lock, monkeypatch):
     monkeypatch.setattr(download.disk_space, "free_bytes", lambda folder: 1000)
-    with pytest.raises(DiskFull, match="make room"):
+    with pytest.raises(DiskFull, match="free some space"):
         fetch(lock)
     assert left_in(lock) == []
 
@@ -421,7 +421,7 @@ def test_leftovers_longer_than_the_file_are_not_taken_for_it(unpinned, server):
 
 @pytest.mark.parametrize("found", [("frame", 4), ("vrt", 2)])
 def test_a_file_that_is_not_what_the_registry_says_is_not_pinned(unpinned, found):
-    with pytest.raises(ModelError, match=r"the registry says that wide is of the kind frame with scale 2"):
+    with pytest.raises(ModelError, match=r"the registry has wide as of the kind frame with scale 2"):
         fetch_network(unpinned, describe=network(*found))
     assert read_lock(unpinned) == {}
     assert left_in(unpinned) == ["wide.pth.rejected"]

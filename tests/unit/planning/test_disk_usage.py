@@ -88,7 +88,7 @@ def test_a_tape_of_two_hours_needs_a_bounded_number_of_cuts_and_its_picture_twic
     cut = file_sizes.cut_bytes(tape.capture.picture, 750, SOUND)
     assert 150e6 < cut < 400e6
     assert plan.peak_bytes - plan.stays_bytes == pytest.approx(20 * cut, rel=0.01)
-    more = need(tape, {"mux_tape"}, disk={"cut_ahead": 26})
+    more = need(tape, {"mux_tape"}, disk={"cut_backlog": 26})
     assert more.peak_bytes - plan.peak_bytes == pytest.approx(10 * cut, rel=0.01)
 
 

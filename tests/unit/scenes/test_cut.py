@@ -132,14 +132,14 @@ def test_pictures_that_cannot_be_decoded_are_stood_in_for(tmp_path, caplog):
 
     numbers = [r.number for r in read_numbers(scene)]
     assert numbers == [*range(60, 70), *[69] * 5, *range(75, 80)]
-    assert "5 of 20 pictures cannot be decoded" in caplog.text
+    assert "5 of 20 frames cannot be decoded" in caplog.text
 
 
 def test_frames_that_are_not_there_are_an_error_and_leave_nothing(tmp_path):
     truth = make_capture(tmp_path / "a.mp4", size=(320, 240), frames=50)
     capture = capture_of(truth.path)
 
-    with pytest.raises(GateError, match="0 pictures came out of the 20 from frame 70 on"):
+    with pytest.raises(GateError, match="0 frames were decoded of the 20 from frame 70 on"):
         cut(truth.path, capture, 70, 90, tmp_path / "scene.mkv")
 
     assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]
@@ -235,7 +235,7 @@ def test_a_cut_says_how_it_was_made_and_not_where(tmp_path):
         # Nothing more is decoded after frame 60, and nothing before it.
         (range(60, 120), [*range(40, 60), *[59] * 20], "only 20 of 40"),
         (range(60), [*[60] * 20, *range(60, 80)], "only 20 of 40"),
-        (range(120), [None] * 40, "none of 40 pictures can be decoded; the scene is black"),
+        (range(120), [None] * 40, "none of 40 frames can be decoded; the scene is black"),
     ],
 )
 def test_a_scene_that_cannot_be_decoded_fails_or_is_filled_up(tmp_path, damaged, numbers, said):
@@ -275,7 +275,7 @@ def test_damage_in_the_middle_is_filled_up_and_told_whatever_the_policy(tmp_path
     scene, told = told_cut(truth.path, capture, 40, 80, tmp_path / "scene.mkv")
 
     assert [r.number for r in read_numbers(scene)] == [*range(40, 50), 49, 49, 49, *range(53, 80)]
-    assert told == [("stands_in", "3 of 40 pictures cannot be decoded; their neighbours stand in")]
+    assert told == [("stands_in", "3 of 40 frames cannot be decoded; their neighbours replace them")]
     assert tag_of(scene) == told[0][1]
     assert "file:{capture}" in json.loads(tag_of(scene, CUT_WITH_TAG))["command"]
     whole, told = told_cut(truth.path, capture, 60, 80, tmp_path / "whole.mkv")

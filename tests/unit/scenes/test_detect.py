@@ -167,7 +167,7 @@ def test_a_capture_that_ends_too_early_is_refused(tmp_path):
     capture = capture_of(truth.path)
     longer = replace(capture, takes=(replace(capture.takes[0], frames=160),))
 
-    with pytest.raises(InputError, match="160 pictures, but only 100"):
+    with pytest.raises(InputError, match="160 frames, but only 100"):
         detect_scenes(
             source=truth.path,
             capture=longer,

@@ -42,7 +42,7 @@ def test_a_full_disk_leaves_no_partial_file_and_the_old_target(disk):
     with pytest.raises(DiskFull, match="the disk is full") as caught:
         write_json(target, {"new": "x" * 500_000})
     assert caught.value.file == target
-    assert "what is finished stays" in str(caught.value)
+    assert "finished results stay" in str(caught.value)
     assert target.read_bytes() == before
     assert sorted(path.name for path in disk.path.iterdir()) == ["a.json", "balloon"]
     disk.empty()

@@ -92,12 +92,12 @@ def test_a_disk_that_does_all_is_left_as_it_was(tmp_path):
     ("answer", "says"),
     [
         ("flock=0", "gives one lock to two (flock)"),
-        ("flock=ENOLCK", "has no locks (flock): two runs there could not tell of each other: No locks available"),
+        ("flock=ENOLCK", "has no locks (flock): two runs there would not notice each other: No locks available"),
         ("flock=ENOSYS", "has no locks (flock)"),
-        ("fsync=EINVAL", "does not say when a file is written down (fsync)"),
-        ("rename=EXDEV", "cannot put a file in the place of another (rename)"),
-        ("rename=0", "does not put one file in the place of another (rename), although it says so"),
-        ("utimensat=0", "does not keep the time that a file is given"),
+        ("fsync=EINVAL", "does not confirm that a file is written (fsync)"),
+        ("rename=EXDEV", "cannot replace a file by another (rename)"),
+        ("rename=0", "does not replace a file by another (rename), although it reports success"),
+        ("utimensat=0", "does not keep the time that a file is set to"),
         ("utimensat=EOPNOTSUPP", "refuses to set a file's time"),
     ],
 )
@@ -123,8 +123,8 @@ def test_a_run_where_locks_are_given_to_everybody_is_refused_before_it_makes_any
     run = answering("flock=0", *snakemake, cwd=project.folder)
     assert run.returncode == 1
     said = run.stdout + run.stderr
-    assert "gives one lock to two (flock): two runs there could not tell of each other" in said
-    assert "docs/storage.md says what is needed" in said
+    assert "gives one lock to two (flock): two runs there would not notice each other" in said
+    assert "see docs/storage.md" in said
     assert not project.path("results/T").exists()
     assert not project.path("logs").exists()
 

@@ -56,7 +56,7 @@ def test_what_somebody_said_stays(said):
 
 def test_of_a_sentence_said_too_often_in_a_row_the_first_stays():
     row = [segment("Thank you.", 1000 * n, 1000 * n + 900) for n in range(5)]
-    assert reasons([segment("Hello."), *row, segment("Bye.")]) == [None, None, *["said 5 times in a row"] * 4, None]
+    assert reasons([segment("Hello."), *row, segment("Bye.")]) == [None, None, *["repeated 5 times in a row"] * 4, None]
     assert reasons(row[:4]) == [None] * 4
 
 

@@ -1,4 +1,4 @@
-"""Speech on a card like Intel's Arc A770, which lacks double precision and sparse tensors."""
+"""Speech on a GPU like Intel's Arc A770, which lacks double precision and sparse tensors."""
 
 import json
 import pickle
@@ -35,7 +35,7 @@ def random_model(path, seed, width=64):
 
 
 def transcribe(folder, model, device, settings=WORDS, smaller=(), name=None, again=False):
-    """SRT and record of a scene, on whatever card is in this process; with `again` beside those that are there."""
+    """SRT and record of a scene, on whatever GPU is in this process; with `again` beside those that are there."""
     from tapemill.devices.errors import translate_device_errors
     from tapemill.subtitles import transcribe_scene
 
@@ -68,7 +68,7 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def plain_whisper_on_the_card():
+def plain_whisper_on_the_gpu():
     """What fails when nothing is done about it, one thing after the other."""
     import whisper
 
@@ -78,12 +78,12 @@ def plain_whisper_on_the_card():
     with inserted():
         model = whisper.load_model(str(MODEL.absolute()), device="cpu")
         try:
-            model.to("card:0")
+            model.to("GPU:0")
         except Refused as error:
             said.append(str(error))
         model = whisper.load_model(str(MODEL.absolute()), device="cpu")
         whisper_loader.densify_alignment_heads(model)
-        model.to("card:0")
+        model.to("GPU:0")
         try:
             samples = recording().astype("float32") / 32768
             model.transcribe(samples, language="en", word_timestamps=True, fp16=False)
@@ -92,22 +92,22 @@ def plain_whisper_on_the_card():
     return said
 
 
-def test_plain_whisper_fails_on_such_a_card():
-    sparse, double = apart(plain_whisper_on_the_card)
+def test_plain_whisper_fails_on_such_a_gpu():
+    sparse, double = apart(plain_whisper_on_the_gpu)
     assert sparse.startswith("sparse tensors")
     assert double.startswith("double precision")
 
 
-def what_the_card_cannot_do():
+def what_the_gpu_cannot_do():
     import torch
 
     said = []
     with inserted():
-        ones = torch.ones(3, device="card:0")
+        ones = torch.ones(3, device="GPU:0")
         for asked in (
             ones.double,
             ones.to_sparse,
-            lambda: torch.empty(4 * GIB, dtype=torch.uint8, device="card:0"),
+            lambda: torch.empty(4 * GIB, dtype=torch.uint8, device="GPU:0"),
             lambda: ones + torch.ones(3),
             ones.numpy,
         ):
@@ -119,8 +119,8 @@ def what_the_card_cannot_do():
     return said
 
 
-def test_the_card_made_of_main_memory_is_as_strict_as_a_real_one():
-    double, sparse, large, mixed, numpy, right = apart(what_the_card_cannot_do)
+def test_the_gpu_made_of_main_memory_is_as_strict_as_a_real_one():
+    double, sparse, large, mixed, numpy, right = apart(what_the_gpu_cannot_do)
     assert "double precision" in double
     assert "sparse" in sparse
     assert "out of memory" in large
@@ -133,16 +133,16 @@ def heard_on_both(folder, model, settings, half):
 
     on_cpu = transcribe(folder, model, CPU, settings)
     with inserted(half=half) as driver:
-        on_card = transcribe(folder, model, ARC, settings)
+        on_gpu = transcribe(folder, model, ARC, settings)
         used, peak = driver.used, driver.peak
-    return on_cpu, on_card, used, peak
+    return on_cpu, on_gpu, used, peak
 
 
 @pytest.mark.parametrize("beam_size", [1, pytest.param(3, marks=pytest.mark.long)])
-def test_the_card_hears_the_words_and_times_that_the_cpu_hears(folder, beam_size):
-    on_cpu, on_card, used, peak = apart(heard_on_both, folder, DEMO, replace(WORDS, beam_size=beam_size), False)
-    assert on_card == on_cpu
-    words = [word["text"].strip() for segment in on_card[1]["heard"]["segments"] for word in segment["words"]]
+def test_the_gpu_hears_the_words_and_times_that_the_cpu_hears(folder, beam_size):
+    on_cpu, on_gpu, used, peak = apart(heard_on_both, folder, DEMO, replace(WORDS, beam_size=beam_size), False)
+    assert on_gpu == on_cpu
+    words = [word["text"].strip() for segment in on_gpu[1]["heard"]["segments"] for word in segment["words"]]
     assert words == " ".join(SENTENCES).split()
     # It was there that it was done: the weights still are.
     assert used > 20 << 20
@@ -150,21 +150,21 @@ def test_the_card_hears_the_words_and_times_that_the_cpu_hears(folder, beam_size
 
 
 @pytest.mark.long
-def test_a_model_that_talks_nonsense_says_the_same_on_the_card(folder):
+def test_a_model_that_talks_nonsense_says_the_same_on_the_gpu(folder):
     model = random_model(folder / "random.pt", seed=3)
     # Drawn at random, and all of it kept.
     settings = replace(WORDS, temperatures=[0.6], no_speech_threshold=1, compression_ratio_threshold=50)
-    on_cpu, on_card, *_ = apart(heard_on_both, folder, model, settings, False)
-    assert on_card == on_cpu
-    assert all(segment["words"] for segment in on_card[1]["heard"]["segments"])
-    assert on_card[1]["heard"]["segments"]
+    on_cpu, on_gpu, *_ = apart(heard_on_both, folder, model, settings, False)
+    assert on_gpu == on_cpu
+    assert all(segment["words"] for segment in on_gpu[1]["heard"]["segments"])
+    assert on_gpu[1]["heard"]["segments"]
 
 
 @pytest.mark.long
 def test_in_half_precision_the_words_are_the_same_and_the_weights_take_half(folder):
     _, _, in_single, _ = apart(heard_on_both, folder, DEMO, WORDS, False)
-    on_cpu, on_card, in_half, _ = apart(heard_on_both, folder, DEMO, WORDS, True)
-    assert on_card[0] == on_cpu[0]
+    on_cpu, on_gpu, in_half, _ = apart(heard_on_both, folder, DEMO, WORDS, True)
+    assert on_gpu[0] == on_cpu[0]
     assert 0.45 * in_single < in_half < 0.55 * in_single
 
 
@@ -174,7 +174,7 @@ MIB = 1 << 20
 
 
 def attempts(folder, models, free_bytes, driver_tells, steps):
-    """What attempts begun so many steps down end with, on a card of which others have left so much."""
+    """What attempts begun so many steps down end with, on a GPU of which others have left so much."""
     from tapemill.devices import model_cache
 
     asked, *smaller = models
@@ -266,8 +266,8 @@ def test_a_smaller_model_that_is_not_the_pinned_one_is_left_out(folder, large, c
 def test_what_a_scene_took_is_measured_and_counted_on_next_time(folder):
     apart(heard_on_both, folder, DEMO, WORDS, False)
     arc = json.loads((folder / "state" / "tapemill" / "activations.json").read_text())
-    (on_card,) = (peak for key, peak in arc.items() if " xpu " in key)
+    (on_gpu,) = (peak for key, peak in arc.items() if " xpu " in key)
     # The encoder's attention alone, 4 heads of 1500 by 1500 positions.
-    assert on_card > 4 * 1500 * 1500 * 4
-    assert on_card < LEAST_ACTIVATION_BYTES
+    assert on_gpu > 4 * 1500 * 1500 * 4
+    assert on_gpu < LEAST_ACTIVATION_BYTES
     assert ActivationCache().bytes_of(DEMO_NO_BEAM.key(CPU)) is not None

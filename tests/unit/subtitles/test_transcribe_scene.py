@@ -158,7 +158,7 @@ def test_a_guard_setting_judges_anew_without_recognising(again):
     ],
 )
 def test_whatever_concerns_recognition_recognises_again(again, changes):
-    with pytest.raises(ModelError, match="not there"):
+    with pytest.raises(ModelError, match="is missing"):
         transcribe(again, again / "0000000.wav", **{"model": NO_MODEL, **changes})
 
 

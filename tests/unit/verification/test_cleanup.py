@@ -90,6 +90,6 @@ def test_it_says_what_it_did_for_each_tape(tape, capsys):
     clean(tapes=["T01", "T02"], container="mkv", results=tape.parent)
     assert capsys.readouterr().out.splitlines() == [
         "T01: 5 files removed, 0.0 MB",
-        "T02: left alone, it is not finished",
+        "T02: not touched, it is not finished",
         "0.0 MB are free again",
     ]

@@ -139,10 +139,10 @@ def test_the_chain_of_a_ready_scene_is_known_before_its_length(folder, tmp_path)
 def test_a_network_that_is_not_there_or_not_pinned_is_said_before_a_card_is_taken(film, networks, tmp_path):
     lookup, table = film
     job = JobParams(lookup, "0000040", lambda: table, networks)
-    with pytest.raises(ModelError, match="not there, or not pinned"):
+    with pytest.raises(ModelError, match="is missing, or not pinned"):
         _ = job.network_files
     (tmp_path / "net.pth").write_bytes(b"weights")
-    with pytest.raises(ModelError, match="not there, or not pinned"):
+    with pytest.raises(ModelError, match="is missing, or not pinned"):
         _ = job.network_files
     assert JobParams(lookup, "0000000", lambda: table, networks).network_files == []
 

@@ -47,7 +47,7 @@ def _vrt_scale(state: Mapping[str, Tensor], path: Path) -> int:
     config = identify_checkpoint(state, path).config
     if config.frames_out is not None:
         raise ModelError(
-            f"this VRT makes {config.frames_out} frame from {config.least_frames}; a chain needs one for each",
+            f"this VRT returns {config.frames_out} frame for {config.least_frames}; a chain needs one for each",
             file=path,
             remedy="use a checkpoint for denoising, deblurring or enlarging",
         )

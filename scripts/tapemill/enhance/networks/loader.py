@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tapemill.core.errors import ModelError
 from tapemill.devices.device import Device, dtype_for, open_device
+from tapemill.devices.ipex import optimise
 from tapemill.devices.memory_planner import Candidate, first_that_fits
 from tapemill.devices.model_cache import headroom_bytes, load_verified
 from tapemill.enhance.chain import NetworkStep
@@ -52,7 +53,7 @@ def load_network(step: NetworkStep, settings: EnhanceSettings, device: Device, *
     # The weights are the same, compiled or not, but not the programs.
     program = f"{step.kind}, compiled" if settings.network_compile else step.kind
     model = load_verified(
-        program, file, dtype, device, lambda: load(file.path, target, dtype, settings), need_bytes=weights
+        program, file, dtype, device, lambda: load(file.path, device, target, dtype, settings), need_bytes=weights
     )
     network: Network = make(step, model)
     if network.scale != step.scale:
@@ -68,7 +69,9 @@ def _weights_bytes(path: Path, dtype: torch.dtype) -> int:
     return path.stat().st_size * dtype.itemsize // STORED_BYTES if path.is_file() else 0
 
 
-def _load_frame_model(path: Path, target: torch.device, dtype: torch.dtype, settings: EnhanceSettings) -> Any:
+def _load_frame_model(
+    path: Path, device: Device, target: torch.device, dtype: torch.dtype, settings: EnhanceSettings
+) -> Any:
     """Load a descriptor of spandrel onto the device, in `dtype` if the architecture supports it, else in float32."""
     import torch
 
@@ -79,7 +82,12 @@ def _load_frame_model(path: Path, target: torch.device, dtype: torch.dtype, sett
         dtype = torch.float32
     descriptor.model.eval().to(memory_format=torch.channels_last)
     descriptor.to(target, dtype)
-    _compile(descriptor.model, settings)
+    if settings.network_compile:
+        _compile(descriptor.model)
+    else:
+        # spandrel has no way to exchange the network as a whole.
+        for name, layer in optimise(descriptor.model, device).named_children():
+            setattr(descriptor.model, name, layer)
     return descriptor
 
 
@@ -103,7 +111,7 @@ def _frame_network(step: NetworkStep, descriptor: Any) -> Network:
     )
 
 
-def _load_vrt(path: Path, target: torch.device, dtype: torch.dtype, settings: EnhanceSettings) -> Any:
+def _load_vrt(path: Path, device: Device, target: torch.device, dtype: torch.dtype, settings: EnhanceSettings) -> Any:
     """Load the VRT of a checkpoint, with its configuration."""
     # Its deformable convolution uses torchvision's operator if it is loaded: it must be in every process, or in none.
     make_importable()
@@ -116,7 +124,10 @@ def _load_vrt(path: Path, target: torch.device, dtype: torch.dtype, settings: En
     model = VRT(**config.as_mapping())
     model.load_state_dict(state, strict=True)
     model.eval().to(device=target, dtype=dtype)
-    _compile(model, settings)
+    if settings.network_compile:
+        _compile(model)
+    else:
+        model = optimise(model, device)
     return model, config
 
 
@@ -154,10 +165,9 @@ def _vrt_network(step: NetworkStep, loaded: tuple[VRT, VrtConfig]) -> Network:
     )
 
 
-def _compile(model: Any, settings: EnhanceSettings) -> None:
-    if settings.network_compile:
-        import torch._dynamo
+def _compile(model: Any) -> None:
+    import torch._dynamo
 
-        # Parts that cannot be compiled run uncompiled.
-        torch._dynamo.config.suppress_errors = True
-        model.compile()
+    # Parts that cannot be compiled run uncompiled.
+    torch._dynamo.config.suppress_errors = True
+    model.compile()

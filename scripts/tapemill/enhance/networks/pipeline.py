@@ -91,7 +91,7 @@ def restore(
     raise SceneError(
         "the networks overflow even in single precision",
         file=clip,
-        remedy="set another model in enhance: chain; for this scene alone in the table that enhance: overrides names",
+        remedy="set another model in enhance: chain; for only this scene in the table that enhance: overrides names",
     )
 
 

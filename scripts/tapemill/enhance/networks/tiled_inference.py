@@ -189,6 +189,6 @@ def _check(clip: Tensor, result: Tensor, network: Network) -> None:
         what = "black frames from an input that is not black" if finite else "values that are not finite"
         raise SceneError(
             f"the network {network.name} made {what}",
-            remedy="set another model in enhance: chain, or network_precision: fp32; for this scene alone in the table "
+            remedy="set another model in enhance: chain, or network_precision: fp32; for only this scene in the table "
             "that enhance: overrides names",
         )

@@ -142,16 +142,16 @@ class VrtConfig:
                 )
         if len(shape) != 5 or shape[2] != self.channels_in:
             raise SceneError(
-                f"VRT takes clips of shape (N, D, {self.channels_in}, H, W), not {tuple(shape)}", remedy=_FRAMES
+                f"VRT needs clips of shape (N, D, {self.channels_in}, H, W), not {tuple(shape)}", remedy=_FRAMES
             )
         frames, (height, width) = shape[1], shape[3:]
         if frames < self.least_frames or (not self.pa_frames and frames != self.least_frames):
             quantity = "at least" if self.pa_frames else "exactly"
-            raise SceneError(f"this VRT takes {quantity} {self.least_frames} frames, not {frames}", remedy=_FRAMES)
+            raise SceneError(f"this VRT needs {quantity} {self.least_frames} frames, not {frames}", remedy=_FRAMES)
         for name, side, least in (("height", height, self.least_sides[0]), ("width", width, self.least_sides[1])):
             if side % self.side_multiple or side < least:
                 raise SceneError(
-                    f"this VRT takes a {name} that is a multiple of {self.side_multiple} and at least {least}, "
+                    f"this VRT needs a {name} that is a multiple of {self.side_multiple} and at least {least}, "
                     f"not {side}",
                     remedy="pad the frames by reflection and crop the result",
                 )
@@ -204,7 +204,7 @@ def _check_unsupported(config: VrtConfig) -> None:
         )
     if not config.pa_frames and (config.upscale != 1 or config.nonblind_denoising):
         raise ConfigError(
-            "a VRT without pa_frames interpolates; it neither upscales nor takes a noise level", remedy=_OFFICIAL
+            "a VRT without pa_frames interpolates; it neither upscales nor uses a noise level", remedy=_OFFICIAL
         )
     norm = config.norm_layer
     if norm not in {None, NORM} and getattr(norm, "__name__", "") != "LayerNorm":

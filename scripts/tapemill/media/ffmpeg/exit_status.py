@@ -70,7 +70,7 @@ def raise_for_exit_status(
             tool="ffmpeg",
             tool_exit_code=code,
             stderr_tail=tail,
-            remedy="look for an out-of-memory message in the system log; the job can simply be tried again",
+            remedy="check the system log for an out-of-memory message; the job can be retried",
         )
     if code != 0 and mentions_disk_full(tail):
         raise DiskFull(
@@ -79,7 +79,7 @@ def raise_for_exit_status(
             tool="ffmpeg",
             tool_exit_code=code,
             stderr_tail=tail,
-            remedy="make room and run the same command again: what is finished stays",
+            remedy="free some space and run the same command again: finished results stay",
         )
     if code != 0:
         raise ToolFailed(
@@ -88,11 +88,11 @@ def raise_for_exit_status(
             tool="ffmpeg",
             tool_exit_code=code,
             stderr_tail=tail,
-            remedy="its last lines say why; play the file where it stopped to see whether it is damaged",
+            remedy="see its last lines; play the file where it stopped to see whether it is damaged",
         )
     if forbidden_lines:
         raise ToolFailed(
-            "ffmpeg met damage in a file that was made here",
+            "ffmpeg found damage in a file that was made here",
             file=concerns,
             tool="ffmpeg",
             tool_exit_code=code,

@@ -157,7 +157,7 @@ def pipe_in(
             # ffmpeg ended before its input did: its exit code and stderr say why, unless the code is 0.
             if wait_for_exit(process) == 0:
                 raise ToolFailed(
-                    "ffmpeg ended before it had taken all that it was given",
+                    "ffmpeg ended before it had read all its input",
                     file=concerns,
                     tool=binary(),
                     tool_exit_code=0,

@@ -56,7 +56,7 @@ def _query_build(program: str) -> FfmpegBuild | None:
         with ffmpeg.pipe_out(VERSION_ARGS, concerns=Path(program), timeout_s=timeout_s()) as stream:
             output = stream.read().decode("utf-8", "replace")
     except ToolFailed as error:
-        LOG.warning("%s does not say which version it is: %s", program, error.what)
+        LOG.warning("%s does not report its version: %s", program, error.what)
         return None
     return parse_build(output)
 

@@ -126,7 +126,7 @@ def test_tiles_of_a_trained_network_leave_no_seam_in_a_smooth_picture(side):
 
 @pytest.mark.parametrize("precision", ["fp16", "bf16"])
 def test_half_precision_makes_the_same_picture_but_for_its_noise(tmp_path, monkeypatch, precision):
-    """As on a card; processors can, but are not asked to because they are slow at it."""
+    """As on a GPU; processors can, but are not asked to because they are slow at it."""
     monkeypatch.setattr("tapemill.devices.device._formats", lambda _: (True, True))
     clip = clip_from(tmp_path / "scene.mkv", MOVING.format(size="96x64", format="yuv420p"), frames=3)
     chain = steps(network(compact(tmp_path / "net.safetensors", gain=0.3)), "resize")

@@ -39,7 +39,7 @@ def test_the_estimate_is_within_a_factor_of_two(monkeypatch, changes, size, piec
 
 
 @pytest.mark.parametrize("task", CHECKPOINTS, ids=lambda task: task.name[:3])
-def test_no_tensor_of_a_usual_tile_reaches_what_an_arc_card_can_hold(task):
+def test_no_tensor_of_a_usual_tile_reaches_what_an_arc_gpu_can_hold(task):
     frames = task.config.least_frames if task.config.frames_out else 16
     half = activation_bytes(task.config, frames, 256, 256, torch.float16.itemsize, "xpu")
     assert half.largest_tensor_bytes < 1 << 30

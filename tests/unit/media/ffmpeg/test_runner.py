@@ -210,7 +210,7 @@ def test_an_ffmpeg_that_takes_no_input_and_says_all_is_well_is_not_believed(tmp_
     ffmpeg.set_binary(str(program(tmp_path / "ffmpeg", ffmpeg.binary(), "nothing")))
     try:
         with (
-            pytest.raises(ToolFailed, match="before it had taken all"),
+            pytest.raises(ToolFailed, match="before it had read all"),
             ffmpeg.pipe_in(_raw_video(tmp_path / "a.mkv"), concerns=tmp_path, timeout_s=30) as stream,
         ):
             for _ in range(4000):

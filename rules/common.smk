@@ -145,7 +145,6 @@ def language_samples(wildcards):
 
 
 def speech_model(wildcards):
-    file = SPEECH_MODEL.path
-    if not file.is_file():
+    if not (file := SPEECH_MODEL.path).is_file():
         raise WorkflowError(f"the speech model is missing: {file}\n  what to do: run `snakemake fetch_models` once")
     return str(file)

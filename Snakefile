@@ -39,7 +39,7 @@ rule all:
 rule report_finished:
     """Report pages of finished tapes, while others run or after some have failed."""
     input:
-        lambda _: collect("results/{tape}/report/making.html", tape=QUEUE.taken_in(FINISHED)),
+        lambda _: collect("results/{tape}/report/making.html", tape=QUEUE.planned(FINISHED)),
         "results/report/so_far.html",
 
 

@@ -34,6 +34,7 @@ rule all:
     default_target: True
     input:
         QUEUE_OF_TAPES,
+        FAULTS_MARKER if SETTINGS.faults else [],
 
 
 rule report_finished:

@@ -5,6 +5,7 @@ Settings reach a job through its params: its stage's section and RECIPE number (
 
 TAPES, SOURCES               state of each tape, and its source files as inputs       here
 ENHANCE                      section `enhance` by tape and scene                      here
+SETTINGS                     these, and the rows of the tables that cannot be used    here
 SPEECH_MODEL                 the Whisper model of the config                          here
 of_job(JobParams.x)          a param: property x of the job's tape or scene           tapemill/workflow/job_params.py
 CLUSTER_RESOURCES, in_group  memory, time and group of a job on a cluster             run.smk
@@ -21,29 +22,28 @@ sys.path[:0] = [str(Path(workflow.basedir) / "scripts"), str(workflow.basedir)]
 
 from snakemake.exceptions import WorkflowError
 
-from tapemill.enhance import EnhanceSettings, SceneSettings, needs_choice
+from tapemill.enhance import EnhanceSettings, needs_choice
 from tapemill.core.errors import TapemillError
 from tapemill.core.timing import evenly_spaced
 from tapemill.workflow.job_costs import JobCosts
 from tapemill.workflow.job_params import JobParams, params_function
-from tapemill.models import find_model
 from tapemill.config.schema import load_config, renamed_keys
-from tapemill.config.tape_sheet import load_sheet
 from tapemill.planning.disk_usage import disk_mb
 from tapemill.subtitles import read_language
-from tapemill.workflow.tape import DEMO_CAPTURE, as_inputs, tape_states
+from tapemill.workflow.settings import load_settings
+from tapemill.workflow.tape import DEMO_CAPTURE
 
 RECIPE = {"capture": 1, "scenes": 1, "audio": 1, "subtitles": 1, "enhance": 2, "tape": 1}
 
 try:
     RENAMED_KEYS = renamed_keys(config)
     config.update(load_config(config))
-    TAPES = tape_states(load_sheet(Path(config["sheet"]), producible=[DEMO_CAPTURE]))
-    SOURCES = {tape: as_inputs(state.files) for tape, state in TAPES.items()}
-    ENHANCE = SceneSettings.planned(config["enhance"], list(TAPES))
-    SPEECH_MODEL = find_model(config["subtitles"]["model"], {"speech"})
+    SETTINGS = load_settings(config)
 except TapemillError as error:
     raise WorkflowError(str(error)) from None
+
+TAPES, ENHANCE, SPEECH_MODEL = SETTINGS.tapes, SETTINGS.enhance, SETTINGS.speech_model
+SOURCES = {tape: state.watched_files(state.files) for tape, state in TAPES.items()}
 
 HARDWARE_ENCODER = needs_choice(EnhanceSettings(**ENHANCE.of_tape))
 GPU_ENVIRONMENT = f"../envs/{dict(xpu='xpu', cuda='cuda', hip='rocm').get(config['lanes']['device'], 'cpu')}.yaml"
@@ -119,7 +119,7 @@ def source_files(wildcards):
 
 def scene_source(wildcards):
     """File that contains a scene. Not the scene table: a moved border would change its time and remake every scene."""
-    return as_inputs([job_params(wildcards).file])
+    return TAPES[wildcards.tape].watched_files([job_params(wildcards).file])
 
 
 def wait_for_language(wildcards):

@@ -11,8 +11,6 @@ rule show_plan:
     localrule: True
     log:
         "logs/show_plan/plan.log",
-    params:
-        producible=[DEMO_CAPTURE],
     message:
         "Calculating the plan"
     conda:

@@ -29,7 +29,7 @@ except TapemillError as error:
     raise WorkflowError(str(error)) from None
 prepare_planning(sys.argv[1:])
 if workflow.is_main_process:
-    for note in RENAMED_KEYS:
+    for note in [*RENAMED_KEYS, *map(str, SETTINGS.faults)]:
         logger.warning(note)
 # Resource functions: memory and time that a job requests from a cluster.
 CLUSTER_RESOURCES = planning.ClusterResources(job_params, config, SPEECH_MODEL.path)
@@ -58,10 +58,10 @@ onstart:
 
 onsuccess:
     try:
-        hooks.on_run_end(workflow, logger, is_ok=True)
+        hooks.on_run_end(workflow, logger, is_ok=True, faults=ENHANCE.late_faults)
     except TapemillError as error:
         raise WorkflowError(str(error)) from None
 
 
 onerror:
-    hooks.on_run_end(workflow, logger, is_ok=False)
+    hooks.on_run_end(workflow, logger, is_ok=False, faults=ENHANCE.late_faults)

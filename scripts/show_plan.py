@@ -7,7 +7,7 @@ from tapemill.planning import show_plan
 
 
 def main(job: Any) -> None:
-    show_plan(config=job.config, producible=job.params.producible)
+    show_plan(config=job.config)
 
 
 if __name__ == "__main__":

@@ -98,6 +98,19 @@ def test_a_damaged_tape_is_named_by_verify_same_doctor_and_clean(inside, capsys,
     assert "left alone" in cleaned.output
 
 
+def test_a_folder_with_the_name_of_a_tape_is_not_taken_for_it(inside, capsys):
+    inside.path("T01").mkdir()
+    assert main(["verify", "T01"]) == 0
+    assert "results/T01/T01.mkv" in capsys.readouterr().out
+
+
+def test_a_tape_of_which_nothing_is_recorded_is_not_called_intact(inside, capsys):
+    for name in (MANIFEST, "provenance.json"):
+        inside.path(f"{TAPE}/{name}").unlink()
+    assert main(["verify", "T01"]) == 2
+    assert "Nothing is recorded of 1 of 1 tapes." in capsys.readouterr().out
+
+
 def test_clips_that_were_removed_by_clean_are_no_fault(inside, capsys):
     assert inside.run("clean_tapes").exit_code == 0
     assert not list(inside.path(f"{TAPE}/enhanced").glob("*.mkv"))

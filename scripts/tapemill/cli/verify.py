@@ -16,11 +16,12 @@ from tapemill.doctor.config import setting
 from tapemill.storage.checksums import MANIFEST
 from tapemill.storage.disk_space import format_size
 from tapemill.verification import history
-from tapemill.verification.verify import FileCheck, VerifyOptions, verify_tape
+from tapemill.verification.verify import FAULTS, FileCheck, VerifyOptions, verify_tape
 from tapemill.workflow.tape import DEMO_CAPTURE, TapeState
 
 INTACT: Final = 0
 FAULTY: Final = 1
+UNKNOWN: Final = 2
 CONTAINERS: Final = (".mkv", ".mp4")
 PROGRESS_STEP_BYTES: Final = 64 << 20
 
@@ -31,7 +32,8 @@ def add_command(commands: Any) -> None:
         "verify",
         help="read tapes and compare them with the hashes recorded when they were made",
         description="Read tapes, their subtitles and records, and compare them with the hashes that were recorded when "
-        "they were made. The exit code is 0 if all are intact, 1 if a file changed, is damaged or missing.",
+        "they were made. The exit code is 0 if all are intact, 1 if a file changed, is damaged or missing, 2 if "
+        "nothing is recorded of a tape.",
     )
     parser.add_argument(
         "tapes", metavar="TAPE", nargs="*", help="id or folder of a tape; without any: all finished tapes"
@@ -54,10 +56,15 @@ def _command(options: argparse.Namespace) -> int:
     if not folders:
         raise ConfigError("there is no finished tape here", file=RESULTS, remedy="name the folder of a tape")
     extent = VerifyOptions(clips=options.clips, captures=options.captures, decode=options.decode)
-    faulty = 0
+    faulty = unrecorded = 0
     for folder in folders:
         captures = _captures_of(folder.name) if options.captures else ()
-        faulty += _verify(folder, extent, captures, is_quiet=options.quiet)
+        counts = _verify(folder, extent, captures, is_quiet=options.quiet)
+        faulty += any(counts[state] for state in FAULTS)
+        unrecorded += not counts["intact"] and not any(counts[state] for state in FAULTS)
+    if unrecorded:
+        _print(f"Nothing is recorded of {unrecorded} of {len(folders)} tapes.")
+        return FAULTY if faulty else UNKNOWN
     if faulty:
         _print(f"{faulty} of {len(folders)} tapes are not as they were made.")
         return FAULTY
@@ -65,20 +72,18 @@ def _command(options: argparse.Namespace) -> int:
     return INTACT
 
 
-def _verify(folder: Path, options: VerifyOptions, captures: Sequence[Path], *, is_quiet: bool) -> bool:
-    """Verify one tape and print a line for each file. Returns whether it is faulty."""
+def _verify(folder: Path, options: VerifyOptions, captures: Sequence[Path], *, is_quiet: bool) -> Counter[str]:
+    """Verify one tape and print a line for each file. Returns the number of files by state."""
     counts: Counter[str] = Counter()
-    faults = 0
     for check in verify_tape(folder, options, captures=captures, reached=_Progress().show):
         counts[check.state] += 1
-        faults += check.is_fault
         if check.state != "intact" or not is_quiet:
             _print(_line(check), flush=True)
     tape = next((path for path in _tape_files(folder) if path.is_file()), None)
-    if tape is not None and "unrecorded" not in counts:
-        history.write_note(tape, faults)
+    if tape is not None and counts["intact"]:
+        history.write_note(tape, sum(counts[state] for state in FAULTS))
     _print(f"{folder.name}: " + ", ".join(f"{count} {state}" for state, count in counts.items()), flush=True)
-    return bool(faults)
+    return counts
 
 
 def _line(check: FileCheck) -> str:
@@ -105,10 +110,11 @@ class _Progress:
 
 
 def _folder_of(named: str) -> Path:
-    path = Path(named)
+    path, by_id = Path(named), RESULTS / named
     if path.is_file():
         return path.parent
-    folder = path if path.is_dir() else RESULTS / named
+    # A folder of the working folder may have the name of a tape.
+    folder = by_id if by_id.is_dir() else path
     if not folder.is_dir():
         raise ConfigError(
             f"there is no tape {named!r}", file=folder, remedy="name a tape's id, in its working folder, or its folder"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,9 +10,11 @@ from fractions import Fraction
 from pathlib import Path
 
 from tapemill.core.errors import ConfigError
+from tapemill.core.result_paths import CAPTURE_CHECKSUM, TapePaths
 from tapemill.core.timing import parse_fraction
 from tapemill.storage.tsv import read_table
 
+from .row_fault import OnFault, RowFault, raise_fault
 from .schema import schema, validate, with_defaults
 
 # Path() merges two slashes into one.
@@ -37,32 +40,58 @@ class TapeRow:
         return None if self.aspect == "auto" else parse_fraction(self.aspect)
 
 
-def load_sheet(path: Path, producible: Sequence[str] = ()) -> dict[str, TapeRow]:
+def load_sheet(path: Path, producible: Sequence[str] = (), on_fault: OnFault = raise_fault) -> dict[str, TapeRow]:
     """Read the tape sheet: tab separated, UTF-8, no quoting. Tapes by id, in the sheet's order.
 
-    `producible` are sources that a rule can make, which may be missing. Raises ConfigError naming the row.
+    `producible` are sources that a rule can make, which may be missing. A row that cannot be used is given to
+    `on_fault` and left out; of several rows with one id, all are. Raises ConfigError for a sheet that cannot be read.
     """
     tapes: dict[str, TapeRow] = {}
-    for where, tape in read_sheet(path):
-        if str(tape.source) not in producible:
-            check_source(tape, where)
+    faulty: set[str] = set()
+
+    def note(fault: RowFault) -> None:
+        faulty.add(fault.tape.lower())
+        on_fault(fault)
+
+    for where, tape in read_sheet(path, note):
+        try:
+            if str(tape.source) not in producible and not _is_known(tape):
+                check_source(tape, where)
+        except ConfigError as error:
+            note(RowFault(tape.tape, error))
         tapes[tape.tape] = tape
-    return tapes
+    return {id: tape for id, tape in tapes.items() if id.lower() not in faulty}
 
 
-def read_sheet(path: Path) -> Iterator[tuple[str, TapeRow]]:
+def _is_known(tape: TapeRow) -> bool:
+    """Whether the capture was read to its end once, so that its tape needs it for new work only."""
+    # Not Path.exists, which raises for a name that is too long.
+    is_there = os.path.exists(tape.source)  # noqa: PTH110
+    return not is_there and TapePaths.of(tape.tape).path(CAPTURE_CHECKSUM).is_file()
+
+
+def read_sheet(path: Path, on_fault: OnFault = raise_fault) -> Iterator[tuple[str, TapeRow]]:
     """Yield the rows of the sheet, each with its location for messages. Sources are not checked.
 
-    Raises ConfigError naming the row.
+    A row that cannot be used is given to `on_fault` and left out. Raises ConfigError for a sheet that cannot be read.
     """
     columns = list(schema("tapes")["properties"])
     seen: dict[str, str] = {}
-    for number, row in read_table(path, columns, required=("tape", "source"), verbatim=("source",)):
+
+    def on_faulty_row(cells: Mapping[str, str], error: ConfigError) -> None:
+        on_fault(RowFault(cells.get("tape", ""), error))
+
+    rows = read_table(path, columns, required=("tape", "source"), verbatim=("source",), on_faulty_row=on_faulty_row)
+    for number, row in rows:
         where = f"row {number} of {path}"
         # An empty cell means the column's default, like a column that is not there at all.
         values = with_defaults({key: value for key, value in row.items() if value}, schema("tapes"))
-        validate(values, schema("tapes"), where)
-        _check_id(values["tape"], seen, where)
+        try:
+            validate(values, schema("tapes"), where)
+            _check_id(values["tape"], seen, where)
+        except ConfigError as error:
+            on_fault(RowFault(row.get("tape", ""), error))
+            continue
         seen[values["tape"].lower()] = values["tape"]
         values["title"] = values["title"] or values["tape"]
         yield where, TapeRow(source=Path(values.pop("source")), **values)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from tapemill.config.row_fault import OnFault, RowFault, raise_fault
 from tapemill.config.schema import check_values, schema
 from tapemill.core.errors import ConfigError
 from tapemill.core.timing import FrameRange
@@ -75,13 +76,18 @@ class SceneSettings:
     overrides: Sequence[Override]
     resolve: Callable[[Section], dict[str, Any]]
     """Resolves the chain of a section; raises ConfigError."""
+    late_faults: list[RowFault] = field(default_factory=list, repr=False)
+    """Rows that proved to be wrong during the run, when the scenes of their tape were detected."""
     _resolved: dict[tuple[int, ...], dict[str, Any]] = field(default_factory=dict, repr=False)
     _networks: dict[tuple[int, ...], tuple[NetworkStep, ...]] = field(default_factory=dict, repr=False)
     _outputs: dict[VideoInfo, OutputFormat] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def planned(cls, section: Section, tapes: Sequence[str]) -> SceneSettings:
-        """Read the table and validate everything, with models from the registry. Raises ConfigError."""
+    def planned(cls, section: Section, tapes: Sequence[str], on_fault: OnFault = raise_fault) -> SceneSettings:
+        """Read the table and validate everything, with models from the registry.
+
+        A row that cannot be used is given to `on_fault` and left out. Raises ConfigError for an invalid section.
+        """
 
         def resolve(changed: Section) -> dict[str, Any]:
             return resolve_chain(
@@ -90,9 +96,8 @@ class SceneSettings:
                 lambda own: check_values("enhance", own, "enhance.chain"),
             )
 
-        settings = cls(section, read_overrides(Path(section["overrides"]), tapes), resolve)
-        settings.check()
-        return settings
+        settings = cls(section, read_overrides(Path(section["overrides"]), tapes, on_fault), resolve)
+        return settings.checked(on_fault)
 
     @property
     def of_tape(self) -> dict[str, Any]:
@@ -142,11 +147,28 @@ class SceneSettings:
         steps = [step["network"]["model"] for section in sections for step in section["chain"] if "network" in step]
         return list(dict.fromkeys(steps))
 
-    def check(self) -> None:
-        """Raise ConfigError for an invalid section, and for the first invalid row."""
+    def checked(self, on_fault: OnFault = raise_fault) -> SceneSettings:
+        """Return the settings without invalid rows, which are given to `on_fault`.
+
+        Raises ConfigError for an invalid section.
+        """
         self._with(())
-        for number in range(len(self.overrides)):
-            self._with((number,))
+        valid = []
+        for number, override in enumerate(self.overrides):
+            try:
+                self._with((number,))
+                valid.append(override)
+            except ConfigError as error:
+                on_fault(RowFault(override.tape, error))
+        return self if len(valid) == len(self.overrides) else SceneSettings(self.section, valid, self.resolve)
+
+    def note_unknown_scenes(self, tape: str, scenes: Collection[str]) -> None:
+        """Note rows for scenes that a tape, whose scenes were just detected, does not have. They apply to nothing."""
+        try:
+            self.check_scenes(tape, scenes)
+        except ConfigError as error:
+            if str(error) not in map(str, self.late_faults):
+                self.late_faults.append(RowFault(tape, error))
 
     def check_scenes(self, tape: str, scenes: Collection[str]) -> None:
         """Raise ConfigError for a row that names a scene that the tape does not have."""
@@ -190,13 +212,22 @@ class SceneSettings:
                 )
 
 
-def read_overrides(path: Path, tapes: Sequence[str]) -> list[Override]:
-    """Read the rows of the table; none if the file does not exist. Raises ConfigError naming an invalid row."""
+def read_overrides(path: Path, tapes: Sequence[str], on_fault: OnFault = raise_fault) -> list[Override]:
+    """Read the rows of the table; none if the file does not exist. Invalid rows are given to `on_fault`."""
     if not path.is_file():
         return []
     settings = [key for key in schema("config")["properties"]["enhance"]["properties"] if key not in TAPE_KEYS]
-    rows = read_table(path, [*KEY_COLUMNS, *settings], required=("tape",))
-    return [_override(f"row {number} of {path}", row, tapes) for number, row in rows]
+
+    def on_faulty_row(cells: Mapping[str, str], error: ConfigError) -> None:
+        on_fault(RowFault(cells.get("tape", ""), error))
+
+    found = []
+    for number, row in read_table(path, [*KEY_COLUMNS, *settings], required=("tape",), on_faulty_row=on_faulty_row):
+        try:
+            found.append(_override(f"row {number} of {path}", row, tapes))
+        except ConfigError as error:
+            on_fault(RowFault(row["tape"], error))
+    return found
 
 
 def _override(where: str, row: Mapping[str, str], tapes: Sequence[str]) -> Override:

@@ -44,14 +44,13 @@ def check_before_run(
     check_budget(workflow, states, enhance, config, later)
 
 
-def show_plan(*, config: Mapping[str, Any], producible: Sequence[str]) -> None:
+def show_plan(*, config: Mapping[str, Any]) -> None:
     """Print the plan of a run of `all`; also write it to the file `plan: json`, if the config names one.
 
-    `producible` are sources of the sheet that a rule can make. Raises FatalError if Snakemake cannot plan `all`.
+    Raises FatalError if Snakemake cannot plan `all`.
     """
-    from tapemill.config.tape_sheet import load_sheet
     from tapemill.storage.atomic import write_json
-    from tapemill.workflow import tape
+    from tapemill.workflow.settings import load_settings
 
     from .estimate import estimate
     from .snakemake_jobs import plan_target
@@ -59,8 +58,8 @@ def show_plan(*, config: Mapping[str, Any], producible: Sequence[str]) -> None:
 
     run = RunOptions(**json.loads(os.environ[RUN_VARIABLE]))
     jobs = plan_target(run, config)
-    states = tape.tape_states(load_sheet(Path(config["sheet"]), producible=producible))
-    plan = estimate(jobs, states, SceneSettings.planned(config["enhance"], list(states)), config, run)
+    settings = load_settings(config)
+    plan = estimate(jobs, settings.tapes, settings.enhance, config, run)
     now = datetime.now().astimezone()
     print_plan(plan, now)
     if config["plan"]["json"]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from tapemill import cluster
 from tapemill.cluster import slurm
+from tapemill.config.row_fault import RowFault
 from tapemill.core.errors import FatalError
 from tapemill.events import run_summary
 from tapemill.jobs import retry
@@ -88,11 +89,12 @@ def _only_shows_plan(dag: Any) -> bool:
 MAX_NAMED: Final = 10
 
 
-def on_run_end(workflow: Any, logger: logging.Logger, *, is_ok: bool) -> None:
+def on_run_end(workflow: Any, logger: logging.Logger, *, is_ok: bool, faults: Sequence[RowFault] = ()) -> None:
     """Clean up, and print the summary of a run. `is_ok` is Snakemake's own verdict.
 
     Called with Snakemake's workflow when no job runs any more. Raises FatalError if Snakemake reports success although
-    requested files do not exist. A process that does not hold the run lock has only shown a plan, and changes nothing.
+    requested files do not exist, or if rows of the table of scene settings, `faults`, proved to be wrong. A process
+    that does not hold the run lock has only shown a plan, and changes nothing.
     """
     if not run_lock.is_held():
         return
@@ -101,6 +103,10 @@ def on_run_end(workflow: Any, logger: logging.Logger, *, is_ok: bool) -> None:
     run_summary.print_summary(workflow, logger, is_ok=is_ok and not missing, missing=missing)
     event_publisher.stop_event_publishing()
     results_lease.release()
+    for fault in faults:
+        logger.error("%s", fault)
+    if faults and is_ok:
+        raise FatalError("rows of the table of scene settings apply to nothing", remedy="correct them, or remove them")
     if missing:
         more = f" and {len(missing) - MAX_NAMED} more" if missing[MAX_NAMED:] else ""
         raise FatalError(

@@ -7,6 +7,7 @@ from typing import Final
 
 from .ancient_inputs import patch_needrun_across_ancient
 from .gc_threshold import raise_gc_threshold
+from .moved_inputs import ignore_moved_inputs
 from .params_cache import cache_function_params
 
 INSPECTIONS: Final = frozenset(
@@ -23,3 +24,4 @@ def prepare_planning(arguments: Sequence[str]) -> None:
     raise_gc_threshold()
     cache_function_params()
     patch_needrun_across_ancient()
+    ignore_moved_inputs()

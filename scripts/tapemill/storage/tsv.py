@@ -6,7 +6,7 @@ import codecs
 import difflib
 import io
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tapemill.core.errors import ConfigError
@@ -22,15 +22,28 @@ BIDI_CONTROLS = frozenset(map(chr, [*range(0x202A, 0x202F), *range(0x2066, 0x206
 CONTROL_CATEGORIES = frozenset({"Cc", "Cs", "Zl", "Zp"})
 
 
+OnFaultyRow = Callable[[Mapping[str, str], ConfigError], None]
+
+
+def _raise(_cells: Mapping[str, str], error: ConfigError) -> None:
+    raise error
+
+
 def read_table(
-    path: Path, columns: Sequence[str], *, required: Sequence[str], verbatim: Sequence[str] = ()
+    path: Path,
+    columns: Sequence[str],
+    *,
+    required: Sequence[str],
+    verbatim: Sequence[str] = (),
+    on_faulty_row: OnFaultyRow = _raise,
 ) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield the rows that are not blank, with their numbers: tab separated, UTF-8, no quoting, everything text.
 
     Cells are stripped, unless their column is `verbatim`. Raises ConfigError for a column that is not one of `columns`,
-    or is `required` and missing, for control characters, and for a file that is too large.
+    or is `required` and missing, and for a file that is too large. A row with control characters or too many cells is
+    given to `on_faulty_row`, with its cells as far as they are known, and left out.
     """
-    data = _read_checked(path, columns)
+    data = _read_checked(path, columns, on_faulty_row)
     # pandas costs most of the time of parsing the Snakefile, and Snakemake imports it anyway.
     import csv
 
@@ -57,13 +70,17 @@ def read_table(
         # Blanks around a word are a slip; in a file name they may be intended.
         cells = {str(key): str(value) if key in verbatim else str(value).strip() for key, value in row.items()}
         if any(cell.strip() for cell in cells.values()):
-            for column in cells.keys() - set(verbatim):
-                _check_text(cells[column], f"row {number} of {path}: {column}")
+            try:
+                for column in cells.keys() - set(verbatim):
+                    _check_text(cells[column], f"row {number} of {path}: {column}")
+            except ConfigError as fault:
+                on_faulty_row(cells, fault)
+                continue
             yield number, cells
 
 
-def _read_checked(path: Path, columns: Sequence[str]) -> bytes:
-    """Read a table and check its size, header and encoding."""
+def _read_checked(path: Path, columns: Sequence[str], on_faulty_row: OnFaultyRow) -> bytes:
+    """Read a table and check its size, header and encoding. Rows with too many cells become blank."""
     try:
         data = untrusted_text.read_bytes(path, max_bytes=untrusted_text.MAX_TEXT_BYTES, error=ConfigError)
     except OSError as error:
@@ -85,14 +102,17 @@ def _read_checked(path: Path, columns: Sequence[str]) -> bytes:
             )
         if column in header[:index]:
             raise ConfigError(f"the column {column!r} is there twice in {path}", remedy="remove one of them")
-    for number, line in enumerate(lines, 1):
-        # pandas would take the first cells for row names.
-        if line.count(b"\t") >= len(header):
-            raise ConfigError(
-                f"row {number} of {path} has more cells than the first row, which names the columns",
-                remedy="remove the tabs that are too many",
-            )
-    return data
+    # pandas would take the first cells for row names.
+    too_many = [number for number, line in enumerate(lines) if line.count(b"\t") >= len(header)]
+    for number in too_many:
+        cells = lines[number].decode("utf-8", "backslashreplace").split("\t")
+        fault = ConfigError(
+            f"row {number + 1} of {path} has more cells than the first row, which names the columns",
+            remedy="remove the tabs that are too many",
+        )
+        on_faulty_row(dict(zip(header, cells, strict=False)), fault)
+        lines[number] = b""
+    return b"\n".join(lines) if too_many else data
 
 
 def _unreadable(path: Path, why: str) -> ConfigError:

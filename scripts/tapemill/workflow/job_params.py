@@ -176,10 +176,10 @@ class JobParams:
 
     @property
     def _scene_key(self) -> tuple[str, str, FrameRange | None]:
-        """Tape, scene and frame range, for the table of scene settings. ConfigError for an unknown one."""
+        """Tape, scene and frame range, for the table of scene settings."""
         # Scenes of a folder are known before any job ran, but not their lengths.
         tape, folder = self.tape.row.tape, self.tape.is_folder
-        self.enhance.check_scenes(tape, self.tape.folder if folder else self.scenes)
+        self.enhance.note_unknown_scenes(tape, self.tape.folder if folder else self.scenes)
         return tape, self.scene_id or "", None if folder else self.scene.span
 
     @property

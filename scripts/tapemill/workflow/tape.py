@@ -7,16 +7,18 @@ Snakemake requests them for every scene of every tape again and again.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Final
 
 from tapemill.config.tape_sheet import TapeRow
-from tapemill.core.result_paths import RESULTS, TapePaths
+from tapemill.core.result_paths import CAPTURE_CHECKSUM, RESULTS, TapePaths
 from tapemill.core.timing import FrameRange
 from tapemill.media.capture_info import Capture
+from tapemill.records import job_records
+from tapemill.records.capture import CaptureHashes
 from tapemill.scenes import Scene, folder_scenes, read_scenes
 from tapemill.storage.fingerprint import fingerprint, scene_files
 
@@ -95,12 +97,31 @@ class TapeState:
         """
         if file.is_dir():
             return fingerprint(file, self.fingerprint)
-        now = file.stat()
+        try:
+            now = file.stat()
+        except FileNotFoundError:
+            if self._recorded_fingerprint is None:
+                raise
+            return self._recorded_fingerprint
         # Unlike the modification time, the time of the inode cannot be set back.
         state = (now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns)
         if file not in self._fingerprints or self._fingerprints[file][0] != state:
             self._fingerprints[file] = (state, fingerprint(file))
         return self._fingerprints[file][1]
+
+    def watched_files(self, files: Sequence[Path]) -> list[str]:
+        """Return files of the capture as inputs of jobs.
+
+        A capture that was read to its end once may be on a shelf: while its file is not there, only a job that has to
+        read it fails.
+        """
+        return as_inputs(file for file in files if self._recorded_fingerprint is None or file.exists())
+
+    @cached_property
+    def _recorded_fingerprint(self) -> str | None:
+        """Fingerprint in the record of the capture's hashes; None without one, and for a folder of scenes."""
+        record = job_records.read(CaptureHashes, self.paths.path(CAPTURE_CHECKSUM))
+        return record.files[0].fingerprint if record and len(record.files) == 1 else None
 
     def _folder_scenes(self) -> Iterator[Scene]:
         start = 0
@@ -109,7 +130,7 @@ class TapeState:
             start += take.frames
 
 
-def as_inputs(files: Sequence[Path]) -> list[str]:
+def as_inputs(files: Iterable[Path]) -> list[str]:
     """Files that Snakemake can watch as inputs. It takes braces in names for wildcards, and there is no escape.
 
     Jobs get the paths of their sources as params, so that files with such names are only not watched.

@@ -26,6 +26,7 @@ include: "rules/tape.smk"
 include: "rules/report.smk"
 include: "rules/queue.smk"
 include: "rules/plan.smk"
+include: "rules/faults.smk"
 include: "rules/clean.smk"
 
 

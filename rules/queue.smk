@@ -7,7 +7,6 @@ OUTPUT   .snakemake/tapemill/settled/{tape}.json   digests of a tape for which S
 
 from snakemake.io import flag
 
-from tapemill.workflow.settings import FAULTS_MARKER
 from tapemill.workflow.tape_queue import TapeQueue
 
 
@@ -28,26 +27,6 @@ def tape_settings(tape):
         "overrides": ENHANCE.rows_of(tape),
         "speech": [str(SPEECH_MODEL.path), SPEECH_MODEL.sha256],
     }
-
-
-rule report_faulty_rows:
-    """Fail with the rows of the tables that cannot be used, so that the run ends with an error. Other tapes are made."""
-    localrule: True
-    output:
-        # Never written.
-        marker=FAULTS_MARKER,
-    log:
-        "logs/report_faulty_rows/rows.log",
-    # Last, because without `keep-going` it stops the run.
-    priority: -10
-    params:
-        rows=[str(fault) for fault in SETTINGS.faults],
-    message:
-        "Naming rows of the tables that cannot be used"
-    conda:
-        "../envs/cpu.yaml"
-    script:
-        "../scripts/report_faulty_rows.py"
 
 
 QUEUE = TapeQueue(

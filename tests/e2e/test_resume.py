@@ -128,23 +128,29 @@ def test_only_jobs_that_were_running_are_done_again(copy, finished):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("how", ["Ctrl-C", "SIGTERM"])
+@pytest.mark.parametrize("how", ["Ctrl-C", "SIGTERM", "SIGTERM to all"])
 def test_a_run_that_is_asked_to_stop_leaves_nothing_half_made(copy, finished, how):
     without_clips(copy)
     run = start(copy, "all")
     wait_for(copy.half_made, seconds=300)
     if how == "Ctrl-C":
         os.killpg(run.pid, signal.SIGINT)
+    elif how == "SIGTERM to all":
+        os.killpg(run.pid, signal.SIGTERM)
     else:
         run.terminate()
     begun = marked(copy)
     assert run.wait(300) not in (0, -signal.SIGINT, -signal.SIGTERM)
     said = copy.path("said").read_text()
     assert "Traceback" not in said
+    assert f"The run was stopped by {'SIGINT' if how == 'Ctrl-C' else 'SIGTERM'}" in said
+    assert "the same command goes on" in said
+    for nonsense in ("Nothing failed", "Trying to restart", "Error in rule", "failed:"):
+        assert nonsense not in said
     assert not copy.half_made()
     if how == "Ctrl-C":
         assert "running jobs clean up and end" in said
-    else:
+    elif how == "SIGTERM":
         # What was running has come to its end, and counts.
         assert all(copy.path(name).exists() for name in begun if CLIPS in name)
     assert not marked(copy)

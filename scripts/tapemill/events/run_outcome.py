@@ -60,6 +60,8 @@ class RunOutcome:
     interrupted: int = 0
     """Jobs that were stopped while they ran, for example by Ctrl-C."""
     not_started: int = 0
+    signal: str | None = None
+    """Signal that asked the run to stop, such as SIGINT for Ctrl-C."""
     stopped: AbortReason | None = None
     """Reason of an abort of the run."""
     missing: tuple[str, ...] = ()

@@ -128,21 +128,27 @@ class RunState:
             missing=tuple(map(str, self.ended.facts.get("missing", ()))) if self.ended else (),
         )
 
-    def outcome_at_end(self, failed_logs: Iterable[str] = ()) -> RunOutcome:
+    def outcome_at_end(self, failed_logs: Iterable[str] = (), signal: str | None = None) -> RunOutcome:
         """Outcome of a run after its last job, before its last event is written.
 
-        `failed_logs` are the logs of jobs that failed by Snakemake's account: some ended without an event.
+        `failed_logs` are the logs of jobs that failed by Snakemake's account: some ended without an event. With the
+        `signal` that asked the run to stop, these were interrupted.
         """
         self.history.mark_running_lost()
         latest = {attempt.log: attempt for attempt in self.history.latest}
         failed = [_failed_job(attempt) for log, attempt in sorted(latest.items()) if attempt.outcome == "failed"]
+        ended_silently = []
         for log in sorted(failed_logs):
             attempt = latest.get(log)
             if attempt is None or attempt.outcome in ("lost", "done"):
                 was_killed = attempt is not None and attempt.outcome != "done"
                 reason = LOST_REASON if was_killed else "see the message of Snakemake above"
-                failed.append(FailedJob(*names_of_log(log), reason=reason, log=log))
-        return self._outcome(failed)
+                ended_silently.append(FailedJob(*names_of_log(log), reason=reason, log=log))
+        if signal is None:
+            return self._outcome([*failed, *ended_silently])
+        outcome = self._outcome(failed)
+        unseen = sum(latest.get(job.log) is None for job in ended_silently)
+        return replace(outcome, signal=signal, interrupted=outcome.interrupted + unseen)
 
     def _outcome(self, failed: Sequence[FailedJob]) -> RunOutcome:
         latest = self.history.latest

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tapemill import events
-from tapemill.process import abort, liveness
+from tapemill.process import abort, liveness, signals
 
 from .run_outcome import REPLACED_TEXT, FailedJob, ReplacedScene, RunOutcome
 from .run_state import load_run
@@ -17,6 +17,11 @@ from .run_state import load_run
 
 def format_summary(run: RunOutcome) -> Iterator[tuple[int, str]]:
     """Format the outcome as blocks of text, each with its logging level."""
+    if run.signal:
+        yield (
+            logging.WARNING,
+            f"The run was stopped by {run.signal} before all was done. What is finished stays; the same command goes on.",
+        )
     if run.stopped:
         yield logging.ERROR, f"The run was stopped, because all other jobs would fail too: {run.stopped.message}"
     if run.failed:
@@ -35,7 +40,7 @@ def format_summary(run: RunOutcome) -> Iterator[tuple[int, str]]:
     words = [f"{_count(number, 'job')} {what}" for what, number in counts.items() if number]
     if words:
         yield logging.INFO, "; ".join(words) + "."
-    if not (run.stopped or run.failed or run.replaced or run.missing or words):
+    if not (run.signal or run.stopped or run.failed or run.replaced or run.missing or words):
         yield logging.INFO, "Nothing failed, nothing was replaced."
 
 
@@ -56,7 +61,7 @@ def print_summary(workflow: Any, logger: logging.Logger, *, is_ok: bool, missing
 
     `missing` are requested files that do not exist; the caller prints them.
     """
-    outcome = load_run(events.run_name()).outcome_at_end(_failed_logs(workflow))
+    outcome = load_run(events.run_name()).outcome_at_end(_failed_logs(workflow), signals.stop_signal())
     found = replace(outcome, stopped=abort.abort_reason(liveness.own_run().id), missing=tuple(missing))
     plain = asdict(found) | {"stopped": found.stopped and found.stopped.message}
     events.emit("run_ended", is_ok=is_ok, **plain)

@@ -28,6 +28,14 @@ POLL_INTERVAL_S = 0.25
 SHOW_CURSOR = b"\x1b[?25h"  # the progress bar hides it
 
 
+_stop_signal: str | None = None
+
+
+def stop_signal() -> str | None:
+    """Return the name of the signal that asked this run to stop, in its main process; None if there was none."""
+    return _stop_signal
+
+
 class Stopped(BaseException):
     """A signal asked this job to end. Not an Exception, so that nothing catches it by accident and goes on."""
 
@@ -85,6 +93,8 @@ def install_handlers(executor: Any = None) -> None:
         return
 
     def finish_in_thread(number: int, _frame: FrameType | None) -> None:
+        global _stop_signal  # noqa: PLW0603  a signal concerns the process
+        _stop_signal = _stop_signal or signal.Signals(number).name
         threading.Thread(target=finish, args=(number, None), daemon=True).start()
 
     def cancel_submitted() -> None:

@@ -18,7 +18,7 @@ from tapemill.planning import PLAN_RULES
 from tapemill.process import abort, heartbeat, liveness, results_lease, run_lock, signals
 from tapemill.snakemake_compat import persistence
 from tapemill.snakemake_compat.dag_api import executor_of
-from tapemill.snakemake_compat.logging_errors import silence_logging_errors
+from tapemill.snakemake_compat.logging_errors import hide_interrupted_jobs, silence_logging_errors
 from tapemill.snakemake_compat.queue_checkpoints import plan_behind_checkpoints
 from tapemill.snakemake_compat.reschedule_timer import limit_reschedule_timers
 from tapemill.snakemake_compat.temp_files import remove_temp_files_early
@@ -68,6 +68,7 @@ def on_run_start(workflow: Any, planned_on: PlannedOn, waiting: Collection[str])
         heartbeat.start(liveness.own_run().id)
         cluster.at_start(workflow)
     silence_logging_errors()
+    hide_interrupted_jobs(lambda: signals.stop_signal() is not None)
     limit_reschedule_timers(workflow.scheduler)
     remove_temp_files_early(workflow.dag)
     plan_behind_checkpoints(workflow.dag)

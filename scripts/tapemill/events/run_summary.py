@@ -20,7 +20,7 @@ def format_summary(run: RunOutcome) -> Iterator[tuple[int, str]]:
     if run.signal:
         yield (
             logging.WARNING,
-            f"The run was stopped by {run.signal} before all was done. What is finished stays; the same command goes on.",
+            f"The run was stopped by {run.signal} before its end. What is finished stays; the same command goes on.",
         )
     if run.stopped:
         yield logging.ERROR, f"The run was stopped, because all other jobs would fail too: {run.stopped.message}"

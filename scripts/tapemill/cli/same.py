@@ -35,7 +35,7 @@ def _command(options: argparse.Namespace) -> int:
     try:
         tapes = [load_provenance(named) for named in (options.first, options.second)]
         found = compare(*tapes)
-        # What was recorded says nothing about the files now: they are read before anything is said of them.
+        # A record says nothing about the files now: they are read.
         states = [check for tape in tapes for check in check_results(tape)] if found.same_files else []
     except TapemillError as error:
         sys.stderr.write(f"{error}\n")

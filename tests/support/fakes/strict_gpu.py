@@ -27,7 +27,7 @@ from torch.utils.backend_registration import _DummyBackendModule, _setup_private
 
 from tapemill.devices import device
 
-NAME = "gpu"
+NAME = "arc"
 GIB = 1 << 30
 LARGEST_BYTES = 4 * GIB
 ACROSS = {"_to_copy", "copy_", "index", "index_put_", "index_put"}

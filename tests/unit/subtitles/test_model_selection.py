@@ -78,12 +78,12 @@ def plain_whisper_on_the_gpu():
     with inserted():
         model = whisper.load_model(str(MODEL.absolute()), device="cpu")
         try:
-            model.to("GPU:0")
+            model.to("arc:0")
         except Refused as error:
             said.append(str(error))
         model = whisper.load_model(str(MODEL.absolute()), device="cpu")
         whisper_loader.densify_alignment_heads(model)
-        model.to("GPU:0")
+        model.to("arc:0")
         try:
             samples = recording().astype("float32") / 32768
             model.transcribe(samples, language="en", word_timestamps=True, fp16=False)
@@ -103,11 +103,11 @@ def what_the_gpu_cannot_do():
 
     said = []
     with inserted():
-        ones = torch.ones(3, device="GPU:0")
+        ones = torch.ones(3, device="arc:0")
         for asked in (
             ones.double,
             ones.to_sparse,
-            lambda: torch.empty(4 * GIB, dtype=torch.uint8, device="GPU:0"),
+            lambda: torch.empty(4 * GIB, dtype=torch.uint8, device="arc:0"),
             lambda: ones + torch.ones(3),
             ones.numpy,
         ):

@@ -318,7 +318,7 @@ def test_clips_that_do_not_fit_are_named(tmp_path, clips):
     wide = make_clip(tmp_path / "wide.mkv", 61, aspect="16/11")
     assert "square, not 16/11" in refused(tmp_path, [good[0], wide, *good[2:]])
     loud = capture(tmp_path / "loud.mkv", [(beeping(1, 8000), 8000, ("-c", "pcm_s16le"))], frames=37)
-    assert "nothing else" in refused(tmp_path, [loud, *good[1:]])
+    assert "exactly one video stream" in refused(tmp_path, [loud, *good[1:]])
 
 
 def test_a_clip_at_the_wrong_rate_or_with_a_gap_is_refused(tmp_path):

@@ -58,7 +58,7 @@ def test_every_official_vrt_checkpoint_is_known(tmp_path, path):
     state = {entry["name"]: torch.zeros(entry["shape"], dtype=getattr(torch, entry["dtype"])) for entry in entries}
     file = save(state, tmp_path / "n.pth", "params")
     if "_videofi_" in path.name:
-        with pytest.raises(ModelError, match="makes 1 frame from 4"):
+        with pytest.raises(ModelError, match="returns 1 frame for 4"):
             inspect_weights(file)
     else:
         scale = 4 if "_videosr_" in path.name else 1

@@ -5,6 +5,7 @@ import shutil
 import pytest
 
 from tapemill.media.ffmpeg import runner as ffmpeg
+from tapemill.process.results_lease import LEASE
 from tests.support.media.frame_codes import make_capture
 from tests.support.project import Project
 
@@ -21,7 +22,7 @@ def fails(project, *words):
         assert word in run.output, run.output
     assert "Traceback" not in run.output, run.output
     made = (
-        [path for path in project.path("results").rglob("*") if path.is_file()]
+        [path for path in project.path("results").rglob("*") if path.is_file() and path.name != LEASE]
         if project.path("results").exists()
         else []
     )

@@ -236,4 +236,4 @@ def test_a_small_capture_that_is_progressive_and_mp4(tmp_path):
     assert all("stills" in look for look in sample["looks"])
     page = project.path("results/T/report/making.html").read_text()
     assert "Three" in page
-    assert "model for words" in page
+    assert "model for subtitles" in page

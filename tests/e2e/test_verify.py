@@ -95,7 +95,7 @@ def test_a_damaged_tape_is_named_by_verify_same_doctor_and_clean(inside, capsys,
     cleaned = inside.run("clean_tapes")
     assert cleaned.exit_code == 0
     assert set(inside.path(f"{TAPE}/enhanced").iterdir()) == before
-    assert "left alone" in cleaned.output
+    assert "T01: not touched" in cleaned.output
 
 
 def test_a_folder_with_the_name_of_a_tape_is_not_taken_for_it(inside, capsys):

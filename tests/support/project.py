@@ -20,6 +20,7 @@ import yaml
 
 from tapemill.cli import main as cli
 from tapemill.process.results_lease import LEASE
+from tapemill.storage.checksums import MANIFEST
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT.parent / "shared" / "samples"
@@ -31,10 +32,17 @@ JOB = re.compile(r"^Finished jobid: \d+ \(Rule: (\w+)\)", re.MULTILINE)
 OF_THE_RUN = {"run", "places", "startTime", "endTime", "datePublished", "version"}
 
 
+OF_THE_RUN_FILES = ("provenance.json", "ro-crate-metadata.json")
+
+
 def digest(path: Path) -> str:
     """SHA-256 of a result; of a tape's provenance that of all but times and places."""
     content = path.read_bytes()
-    if path.name in ("provenance.json", "ro-crate-metadata.json"):
+    if path.name == MANIFEST:
+        # The hashes of the provenance and its crate, which name times and places.
+        lines = content.decode().splitlines()
+        content = "\n".join(line for line in lines if not line.endswith(OF_THE_RUN_FILES)).encode()
+    if path.name in OF_THE_RUN_FILES:
         content = json.dumps(_lasting(json.loads(content)), sort_keys=True).encode()
     return hashlib.sha256(content).hexdigest()
 

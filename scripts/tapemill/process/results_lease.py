@@ -20,7 +20,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO, Final
@@ -109,8 +109,8 @@ def acquire(tapes: Iterable[str], planned_on: tuple[int, int] | None, lost: Call
     try:
         for folder in folders:
             real = folder.resolve()
-            with disk_space.translate_os_errors(real):
-                real.mkdir(parents=True, exist_ok=True)
+            if not _make_folder(real):
+                continue
             if folder.parent.parent == RESULTS:
                 _check_tape_of(real)
             _held.append(_acquire(real, beats=real.parent != inside))
@@ -125,6 +125,23 @@ def acquire(tapes: Iterable[str], planned_on: tuple[int, int] | None, lost: Call
             remedy="start the same command again",
         )
     threading.Thread(target=_beat, name="results lease", daemon=True).start()
+
+
+def _make_folder(folder: Path) -> bool:
+    """Make a folder; return whether it is there. On a full disk it may not be: then nobody writes to it."""
+    with disk_space.translate_os_errors(folder), _unless_full():
+        folder.mkdir(parents=True, exist_ok=True)
+    return folder.is_dir()
+
+
+@contextmanager
+def _unless_full() -> Iterator[None]:
+    """Ignore a full disk: the lock holds without content, and the check of free space says what is needed."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in disk_space.FULL:
+            raise
 
 
 def _shared_stages(folder: Path) -> Iterator[Path]:
@@ -160,7 +177,7 @@ def _acquire(folder: Path, *, beats: bool) -> _Lease:
         raise _refused(folder, str(found) if found else "it has only just started") from None
     try:
         _wait_until_gone(folder, file)
-        with disk_space.translate_os_errors(path):
+        with disk_space.translate_os_errors(path), _unless_full():
             _write(file, _own())
         if beats and _is_remote(folder):
             time.sleep(SETTLE_S)

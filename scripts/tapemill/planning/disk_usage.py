@@ -8,11 +8,13 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from tapemill.core import result_paths
+from tapemill.core.errors import DiskFull
 from tapemill.core.rule_catalog import DiskUse, rule_info, tape_rules
 from tapemill.core.timing import FrameRange
 from tapemill.enhance import EnhanceSettings, plan_output_format
@@ -119,7 +121,9 @@ def check_run(
     mtimes.reject_future_mtimes(file for tape in wanted for file in states[tape].files)
     reserve_bytes = int(config["disk"]["reserve_gb"] * disk_space.GB)
     for tape in wanted:
-        disk_space.require_writable(states[tape].paths.folder)
+        # Of a full disk the check below says how much space is needed.
+        with suppress(DiskFull):
+            disk_space.require_writable(states[tape].paths.folder)
     for disk in plan_disks(states, wanted, disk=config["disk"], **how):
         disk.check(reserve_bytes)
 

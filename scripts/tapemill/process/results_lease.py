@@ -113,7 +113,9 @@ def acquire(tapes: Iterable[str], planned_on: tuple[int, int] | None, lost: Call
                 continue
             if folder.parent.parent == RESULTS:
                 _check_tape_of(real)
-            _held.append(_acquire(real, beats=real.parent != inside))
+            # On a full disk a run may clean up, and the check of free space says what is needed for more.
+            with _unless_full():
+                _held.append(_acquire(real, beats=real.parent != inside))
     except BaseException:
         release()
         raise
@@ -129,18 +131,30 @@ def acquire(tapes: Iterable[str], planned_on: tuple[int, int] | None, lost: Call
 
 def _make_folder(folder: Path) -> bool:
     """Make a folder; return whether it is there. On a full disk it may not be: then nobody writes to it."""
-    with disk_space.translate_os_errors(folder), _unless_full():
+    with _translate_os_errors(folder), _unless_full():
         folder.mkdir(parents=True, exist_ok=True)
     return folder.is_dir()
 
 
 @contextmanager
 def _unless_full() -> Iterator[None]:
-    """Ignore a full disk: the lock holds without content, and the check of free space says what is needed."""
+    """Ignore a full disk."""
     try:
         yield
     except OSError as error:
         if error.errno not in disk_space.FULL:
+            raise
+
+
+@contextmanager
+def _translate_os_errors(path: Path) -> Iterator[None]:
+    """Translate errors as everywhere, but for that of a full disk."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in disk_space.FULL:
+            raise
+        with disk_space.translate_os_errors(path):
             raise
 
 
@@ -166,7 +180,7 @@ def release() -> None:
 
 def _acquire(folder: Path, *, beats: bool) -> _Lease:
     path = folder / LEASE
-    with disk_space.translate_os_errors(path):
+    with _translate_os_errors(path):
         # Opened for reading and writing, without O_TRUNC: the content is that of the holder.
         file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644), "r+b", buffering=0)
     try:
@@ -177,7 +191,7 @@ def _acquire(folder: Path, *, beats: bool) -> _Lease:
         raise _refused(folder, str(found) if found else "it has only just started") from None
     try:
         _wait_until_gone(folder, file)
-        with disk_space.translate_os_errors(path), _unless_full():
+        with _translate_os_errors(path):
             _write(file, _own())
         if beats and _is_remote(folder):
             time.sleep(SETTLE_S)

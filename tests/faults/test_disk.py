@@ -26,7 +26,7 @@ from tapemill.subtitles import join_subtitles
 from tapemill.tape import SubtitleTrack, TapeDescription, TapeSettings, mux_tape
 from tests.support.capture_info import capture_of
 from tests.support.media.frame_codes import make_capture
-from tests.support.project import Project, digest
+from tests.support.project import Project, result_digests
 from tests.support.small_disk import small_disk
 
 FRAMES = 50
@@ -213,9 +213,8 @@ def project_at(folder, capture, **sections):
 
 
 def results(project):
-    """Every file of the tape."""
-    top = project.path("results/T01/")
-    return {str(path.relative_to(top)): digest(path) for path in top.rglob("*") if path.is_file()}
+    """Every file of the tape, and no lease."""
+    return result_digests(project.folder)
 
 
 @pytest.fixture(scope="module")

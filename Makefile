@@ -4,7 +4,7 @@
 # make check           linters and types
 # make docs            generated files: reference tables, rule graph, schemas of records
 #
-# make test            unit tests, static checks, one reference tape: about five minutes
+# make test            unit tests, static checks, one reference tape: about eight minutes on two cores
 # make test-workflow   all tests that start Snakemake
 # make test-long       tests that take minutes each
 # make test-crash      50 kills at random moments (KILLS=, SEED=), each tape byte for byte the same: half an hour
@@ -90,7 +90,7 @@ demo-models: setup
 
 # What a newcomer runs: unit tests, static checks of the workflow, one whole tape.
 test: setup
-	$(PYTEST) tests/unit tests/static tests/golden -m "not long"
+	$(PYTEST) tests/golden tests/unit tests/static -m "not long"
 
 # Everything else that starts Snakemake or disturbs it, but for tests that take minutes each.
 test-workflow: setup

@@ -3,6 +3,7 @@
 import pytest
 
 from tapemill.process.results_lease import LEASE
+from tapemill.storage.checksums import MANIFEST
 from tests.support.project import digest
 
 SCENES = ("0000000", "0000050", "0000100", "0000150")
@@ -34,6 +35,8 @@ def test_after_clean_the_same_tape_can_be_made_again(copy):
     assert jobs["enhance_scene"] == jobs["cut_scene"] == len(SCENES)
     assert not jobs["transcribe_scene"]
     made = tape_files(copy)
+    # The audio for recognition is not made again, so the checksums do not list it.
+    del made[MANIFEST]
     assert made == {name: before[name] for name in made}
     assert "T01.mkv" in made
 

@@ -144,7 +144,7 @@ def test_a_damaged_scene_is_left_out_of_nothing_or_leaves_the_tape_unmade(tmp_pa
     assert "T 0000002: damaged frames are replaced by others (only 5 of 20" in run.output
     assert frame_count(project.path("results/T/T.mkv")) == 60
     stands_in = json.loads(project.path("results/T/enhanced/0000002.json").read_text())["stands_in"]
-    assert stands_in.startswith("only 5 of 20 pictures")
+    assert stands_in.startswith("only 5 of 20 frames")
     assert stands_in in project.path("logs/mux_tape/T.log").read_text()
 
 

@@ -174,15 +174,18 @@ def release() -> None:
         with suppress(OSError, ValueError):
             found = _read(lease.file)
             if found is None or found.key == _own().key:
-                _write(lease.file, replace(found or _own(), is_released=True))
+                _write(lease.folder / LEASE, replace(found or _own(), is_released=True))
             lease.file.close()
 
 
 def _acquire(folder: Path, *, beats: bool) -> _Lease:
     path = folder / LEASE
     with _translate_os_errors(path):
-        # Opened for reading and writing, without O_TRUNC: the content is that of the holder.
-        file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644), "r+b", buffering=0)
+        # NFS locks exclusively only what is open for writing. On a local disk it would keep the disk from being
+        # remounted read-only.
+        path.touch()
+        mode = os.O_RDWR if _is_remote(folder) else os.O_RDONLY
+        file = os.fdopen(os.open(path, mode | os.O_CLOEXEC), "rb", buffering=0)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -192,7 +195,7 @@ def _acquire(folder: Path, *, beats: bool) -> _Lease:
     try:
         _wait_until_gone(folder, file)
         with _translate_os_errors(path):
-            _write(file, _own())
+            _write(path, _own())
         if beats and _is_remote(folder):
             time.sleep(SETTLE_S)
             found = _read_again(path)
@@ -269,7 +272,7 @@ def _beat() -> None:
                     assert _lost is not None
                     _lost(f"{lease.folder} was taken over, because this run gave no sign: {found}")
                     return
-                _write(lease.file, replace(_own(), beat=number))
+                _write(lease.folder / LEASE, replace(_own(), beat=number))
 
 
 def _own() -> Holder:
@@ -311,12 +314,13 @@ def _read(file: IO[bytes]) -> Holder | None:
         return None
 
 
-def _write(file: IO[bytes], content: Holder) -> None:
+def _write(path: Path, content: Holder) -> None:
     """Write the content in place: a new file would be another one to the kernel's lock."""
     data = json.dumps(asdict(content)).encode("utf-8", "backslashreplace")
-    os.pwrite(file.fileno(), data, 0)
-    os.ftruncate(file.fileno(), len(data))
-    os.fsync(file.fileno())
+    with path.open("r+b", buffering=0) as file:
+        os.pwrite(file.fileno(), data, 0)
+        os.ftruncate(file.fileno(), len(data))
+        os.fsync(file.fileno())
 
 
 def _is_remote(folder: Path) -> bool:

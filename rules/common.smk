@@ -3,7 +3,7 @@ Names that all files under rules/ share: validated config and sheet, wildcard co
 Nothing here opens media, uses the network or writes: the Snakefile is parsed anew for every job.
 Settings reach a job through its params: its stage's section and RECIPE number (raise it to make finished tapes again).
 
-TAPES, SOURCES               state of each tape, and its source files as inputs       here
+TAPES                        state of each tape                                       here
 ENHANCE                      section `enhance` by tape and scene                      here
 SETTINGS                     these, and the rows of the tables that cannot be used    here
 SPEECH_MODEL                 the Whisper model of the config                          here
@@ -43,7 +43,6 @@ except TapemillError as error:
     raise WorkflowError(str(error)) from None
 
 TAPES, ENHANCE, SPEECH_MODEL = SETTINGS.tapes, SETTINGS.enhance, SETTINGS.speech_model
-SOURCES = {tape: state.watched_files(state.files) for tape, state in TAPES.items()}
 
 HARDWARE_ENCODER = needs_choice(EnhanceSettings(**ENHANCE.of_tape))
 GPU_ENVIRONMENT = f"../envs/{dict(xpu='xpu', cuda='cuda', hip='rocm').get(config['lanes']['device'], 'cpu')}.yaml"
@@ -114,7 +113,8 @@ def tape_tags(wildcards):
 
 
 def source_files(wildcards):
-    return SOURCES[wildcards.tape]
+    tape = TAPES[wildcards.tape]
+    return tape.watched_files(tape.files)
 
 
 def scene_source(wildcards):

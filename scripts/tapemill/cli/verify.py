@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from tapemill.config.tape_sheet import load_sheet
 from tapemill.core.errors import ConfigError
-from tapemill.core.result_paths import PROVENANCE, RESULTS
+from tapemill.core.result_paths import CONTAINERS, PROVENANCE, RESULTS
 from tapemill.doctor.config import setting
 from tapemill.storage.checksums import MANIFEST
 from tapemill.storage.disk_space import format_size
@@ -22,7 +22,6 @@ from tapemill.workflow.tape import DEMO_CAPTURE, TapeState
 INTACT: Final = 0
 FAULTY: Final = 1
 UNKNOWN: Final = 2
-CONTAINERS: Final = (".mkv", ".mp4")
 PROGRESS_STEP_BYTES: Final = 64 << 20
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tapemill.core.errors import ConfigError
+from tapemill.storage.tsv import OnFaultyRow
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,11 @@ class RowFault:
 
 
 OnFault = Callable[[RowFault], None]
+
+
+def faulty_row_handler(on_fault: OnFault) -> OnFaultyRow:
+    """Return the handler for `read_table` that gives faulty rows to `on_fault`."""
+    return lambda cells, error: on_fault(RowFault(cells.get("tape", ""), error))
 
 
 def raise_fault(fault: RowFault) -> None:

@@ -14,7 +14,7 @@ from tapemill.core.result_paths import CAPTURE_CHECKSUM, TapePaths
 from tapemill.core.timing import parse_fraction
 from tapemill.storage.tsv import read_table
 
-from .row_fault import OnFault, RowFault, raise_fault
+from .row_fault import OnFault, RowFault, faulty_row_handler, raise_fault
 from .schema import schema, validate, with_defaults
 
 # Path() merges two slashes into one.
@@ -55,10 +55,11 @@ def load_sheet(path: Path, producible: Sequence[str] = (), on_fault: OnFault = r
 
     for where, tape in read_sheet(path, note):
         try:
-            if str(tape.source) not in producible and not _is_known(tape):
+            if str(tape.source) not in producible:
                 check_source(tape, where)
         except ConfigError as error:
-            note(RowFault(tape.tape, error))
+            if not _is_known(tape):
+                note(RowFault(tape.tape, error))
         tapes[tape.tape] = tape
     return {id: tape for id, tape in tapes.items() if id.lower() not in faulty}
 
@@ -77,10 +78,7 @@ def read_sheet(path: Path, on_fault: OnFault = raise_fault) -> Iterator[tuple[st
     """
     columns = list(schema("tapes")["properties"])
     seen: dict[str, str] = {}
-
-    def on_faulty_row(cells: Mapping[str, str], error: ConfigError) -> None:
-        on_fault(RowFault(cells.get("tape", ""), error))
-
+    on_faulty_row = faulty_row_handler(on_fault)
     rows = read_table(path, columns, required=("tape", "source"), verbatim=("source",), on_faulty_row=on_faulty_row)
     for number, row in rows:
         where = f"row {number} of {path}"

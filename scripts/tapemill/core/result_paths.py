@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Final
 
 RESULTS: Final = Path("results")
+SCENE_GLOB: Final = "[0-9]" * 7
+"""Names of scenes, for `glob`."""
 
 CAPTURE_RECORD: Final = "capture.json"
 CAPTURE_CHECKSUM: Final = "capture_sha256.json"
@@ -26,6 +28,7 @@ TAPE_TRANSLATION: Final = "{tape}.en.srt"
 ENCODER: Final = "encoder.json"
 CLIP: Final = "enhanced/{scene}.mkv"
 TAPE: Final = "{tape}.{container}"
+CONTAINERS: Final = (".mkv", ".mp4")
 PROVENANCE: Final = "provenance.json"
 REPORT_SAMPLE: Final = "report/sample.json"
 TAPE_REPORT: Final = "report/making.html"

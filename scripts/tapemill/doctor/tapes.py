@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tapemill.core.errors import TapemillError
-from tapemill.core.result_paths import RESULTS
+from tapemill.core.result_paths import CONTAINERS, RESULTS
 from tapemill.verification import history
 
 from .config import setting
@@ -46,7 +46,7 @@ def check_verified(options: CheckOptions) -> Iterator[Finding]:
     changed: list[str] = []
     faulty: list[str] = []
     intact: list[str] = []
-    for tape in sorted(path for suffix in (".mkv", ".mp4") for path in RESULTS.glob(f"*/*{suffix}")):
+    for tape in sorted(path for suffix in CONTAINERS for path in RESULTS.glob(f"*/*{suffix}")):
         if tape.stem != tape.parent.name:
             continue
         note = history.read_note(tape)

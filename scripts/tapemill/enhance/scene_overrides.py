@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from tapemill.config.row_fault import OnFault, RowFault, raise_fault
+from tapemill.config.row_fault import OnFault, RowFault, faulty_row_handler, raise_fault
 from tapemill.config.schema import check_values, schema
 from tapemill.core.errors import ConfigError
 from tapemill.core.timing import FrameRange
@@ -218,10 +218,8 @@ def read_overrides(path: Path, tapes: Sequence[str], on_fault: OnFault = raise_f
         return []
     settings = [key for key in schema("config")["properties"]["enhance"]["properties"] if key not in TAPE_KEYS]
 
-    def on_faulty_row(cells: Mapping[str, str], error: ConfigError) -> None:
-        on_fault(RowFault(cells.get("tape", ""), error))
-
     found = []
+    on_faulty_row = faulty_row_handler(on_fault)
     for number, row in read_table(path, [*KEY_COLUMNS, *settings], required=("tape",), on_faulty_row=on_faulty_row):
         try:
             found.append(_override(f"row {number} of {path}", row, tapes))

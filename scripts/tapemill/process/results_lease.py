@@ -20,12 +20,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO, Final
 
-from tapemill.core.errors import FatalError
+from tapemill.core.errors import DiskFull, FatalError
 from tapemill.core.result_paths import RESULTS
 from tapemill.storage import disk_space, mounts
 
@@ -114,7 +114,7 @@ def acquire(tapes: Iterable[str], planned_on: tuple[int, int] | None, lost: Call
             if folder.parent.parent == RESULTS:
                 _check_tape_of(real)
             # On a full disk a run may clean up, and the check of free space says what is needed for more.
-            with _unless_full():
+            with suppress(DiskFull):
                 _held.append(_acquire(real, beats=real.parent != inside))
     except BaseException:
         release()
@@ -131,31 +131,9 @@ def acquire(tapes: Iterable[str], planned_on: tuple[int, int] | None, lost: Call
 
 def _make_folder(folder: Path) -> bool:
     """Make a folder; return whether it is there. On a full disk it may not be: then nobody writes to it."""
-    with _translate_os_errors(folder), _unless_full():
+    with suppress(DiskFull), disk_space.translate_os_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     return folder.is_dir()
-
-
-@contextmanager
-def _unless_full() -> Iterator[None]:
-    """Ignore a full disk."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in disk_space.FULL:
-            raise
-
-
-@contextmanager
-def _translate_os_errors(path: Path) -> Iterator[None]:
-    """Translate errors as everywhere, but for that of a full disk."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in disk_space.FULL:
-            raise
-        with disk_space.translate_os_errors(path):
-            raise
 
 
 def _shared_stages(folder: Path) -> Iterator[Path]:
@@ -175,12 +153,12 @@ def release() -> None:
             found = _read(lease.file)
             if found is None or found.key == _own().key:
                 _write(lease.folder / LEASE, replace(found or _own(), is_released=True))
-            lease.file.close()
+        lease.file.close()
 
 
 def _acquire(folder: Path, *, beats: bool) -> _Lease:
     path = folder / LEASE
-    with _translate_os_errors(path):
+    with disk_space.translate_os_errors(path):
         # NFS locks exclusively only what is open for writing. On a local disk it would keep the disk from being
         # remounted read-only.
         path.touch()
@@ -194,11 +172,11 @@ def _acquire(folder: Path, *, beats: bool) -> _Lease:
         raise _refused(folder, str(found) if found else "it has only just started") from None
     try:
         _wait_until_gone(folder, file)
-        with _translate_os_errors(path):
+        with disk_space.translate_os_errors(path):
             _write(path, _own())
         if beats and _is_remote(folder):
             time.sleep(SETTLE_S)
-            found = _read_again(path)
+            found = holder(folder)
             if found is not None and found.key != _own().key:
                 raise _refused(folder, str(found))
     except BaseException:
@@ -240,10 +218,10 @@ def _require_silence(folder: Path, found: Holder) -> None:
     """Return if a holder on another machine is gone. Raises FatalError as soon as it counts on."""
     LOG.warning("%s: waiting for up to %.0f s for a sign of the last writer: %s", folder, SILENCE_S, found)
     end_s = time.monotonic() + SILENCE_S
-    start = [_read_again(each / LEASE) for each in (folder, folder.parent)]
+    start = [holder(each) for each in (folder, folder.parent)]
     while time.monotonic() < end_s:
         # The folder of a tape has no count of its own: that of the results folder goes for it.
-        now = [_read_again(each / LEASE) for each in (folder, folder.parent)]
+        now = [holder(each) for each in (folder, folder.parent)]
         if now[0] is not None and now[0].is_released:
             return
         if start != now:
@@ -267,7 +245,7 @@ def _beat() -> None:
         for lease in [lease for lease in _held if lease.beats]:
             # A full or absent drive: the next one may get through. ValueError: released meanwhile.
             with suppress(OSError, ValueError):
-                found = _read_again(lease.folder / LEASE)
+                found = holder(lease.folder)
                 if found is not None and found.key != _own().key:
                     assert _lost is not None
                     _lost(f"{lease.folder} was taken over, because this run gave no sign: {found}")
@@ -293,14 +271,12 @@ _self: Holder | None = None
 
 
 def holder(folder: Path) -> Holder | None:
-    """Return the run that wrote to a folder last; None if there is none, or it is not known."""
-    return _read_again(folder / LEASE)
+    """Return the run that wrote to a folder last; None if there is none, or it is not known.
 
-
-def _read_again(path: Path) -> Holder | None:
-    """Read a lease by opening it anew, which network drives answer from the server."""
+    The lease is opened anew each time, which network drives answer from the server.
+    """
     try:
-        with path.open("rb", buffering=0) as file:
+        with (folder / LEASE).open("rb", buffering=0) as file:
             return _read(file)
     except OSError:
         return None

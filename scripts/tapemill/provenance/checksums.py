@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Final
 
 from tapemill.core import result_paths
@@ -11,7 +11,7 @@ from tapemill.records import job_records
 from tapemill.storage import fingerprint
 from tapemill.storage.checksums import write_checksums
 
-SCENE: Final = "[0-9]" * 7
+OF_SCENES: Final = (result_paths.CLIP, result_paths.SPEECH_AUDIO, result_paths.SUBTITLES, result_paths.TRANSLATION)
 # Of the tape's folder. Pages of the report are not among them: they are made again at any time.
 PATTERNS: Final = (
     *("{tape}.mkv", "{tape}.mp4", "{tape}.srt", "{tape}.vtt", "{tape}.en.srt", "{tape}.en.vtt"),
@@ -19,8 +19,9 @@ PATTERNS: Final = (
     *(result_paths.CAPTURE_RECORD, result_paths.CAPTURE_CHECKSUM),
     *("scenes.tsv", "scenes.edl", "scenes.csv", result_paths.LANGUAGE, result_paths.ENCODER),
     *(result_paths.TAPE_AUDIO, result_paths.AUDIO_RECORD),
-    *(f"enhanced/{SCENE}.mkv", f"enhanced/{SCENE}.json", f"audio/{SCENE}.wav"),
-    *(f"{folder}/{SCENE}.{suffix}" for folder in ("subtitles", "translated") for suffix in ("srt", "json")),
+    *(pattern.replace("{scene}", result_paths.SCENE_GLOB) for pattern in OF_SCENES),
+    # Their records.
+    *(str(PurePath(pattern.replace("{scene}", result_paths.SCENE_GLOB)).with_suffix(".json")) for pattern in OF_SCENES),
 )
 
 

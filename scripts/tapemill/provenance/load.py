@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from tapemill.core.errors import ConfigError, InputError
-from tapemill.core.result_paths import PROVENANCE, RESULTS
+from tapemill.core.result_paths import CONTAINERS, PROVENANCE, RESULTS
 from tapemill.media.probe import open_media
 from tapemill.records import tape_tags
 from tapemill.storage import untrusted_text
@@ -17,7 +17,6 @@ from tapemill.storage.typed_json import RecordError
 from .format_2 import upgrade
 from .model import FORMAT, Provenance
 
-CONTAINERS: Final = (".mkv", ".mp4")
 REMEDY: Final = "delete it and run `snakemake all`: only this file is written again"
 
 

@@ -70,7 +70,7 @@ def planned_logs(dag: Any) -> set[str]:
 
 def declared_lanes(scheduler: Any) -> list[dict[str, Any]]:
     """Lanes of Snakemake's `JobScheduler`: name, kind, and number of jobs that each holds."""
-    # Only the scheduler `declared_lanes` has such a setting, and only with it jobs learn of a lane.
+    # Only the scheduler `lanes` has such a setting, and only with it jobs learn of a lane.
     kind = getattr(scheduler_settings_of(scheduler), "device", None)
     declared = {name: most for name, most in scheduler.global_resources.items() if LANE.fullmatch(name) and most > 0}
     if kind is None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tapemill.core.errors import InputError
 
+CHUNK_BYTES = 1 << 22
 BLOCK_BYTES = 65_536
 BLOCKS = 16
 # Scene files in a folder are recognised by suffix, because the Snakefile is parsed without opening media.
@@ -20,10 +21,16 @@ MEDIA_SUFFIXES = frozenset(
 )
 
 
-def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file, hexadecimal."""
+def sha256(path: Path, reached: Callable[[int], None] | None = None) -> str:
+    """Return the SHA-256 of a file, hexadecimal. `reached` is called with the bytes read so far."""
     with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+        if reached is None:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+        digest = hashlib.sha256()
+        while chunk := stream.read(CHUNK_BYTES):
+            digest.update(chunk)
+            reached(stream.tell())
+        return digest.hexdigest()
 
 
 def fingerprint(path: Path, of_file: Callable[[Path], str] | None = None) -> str:

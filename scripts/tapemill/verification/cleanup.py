@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tapemill.core.errors import InputError
-from tapemill.core.result_paths import CLIP, RESULTS, SCENE_CUT, SPEECH_AUDIO, SUBTITLES, TAPE_AUDIO
+from tapemill.core.result_paths import CLIP, RESULTS, SCENE_CUT, SCENE_GLOB, SPEECH_AUDIO, SUBTITLES, TAPE_AUDIO
 from tapemill.storage.disk_space import format_size
 
 from .recorded import recorded_hashes
@@ -22,8 +22,7 @@ from .verify import check_file
 LOG = logging.getLogger("tapemill.verification")
 
 # Of a tape's folder. Only plain files that Tapemill names: scenes have seven digits.
-SCENE = "[0-9]" * 7
-REMOVABLE = (*(pattern.format(scene=SCENE) for pattern in (CLIP, SCENE_CUT, SPEECH_AUDIO)), TAPE_AUDIO)
+REMOVABLE = (*(pattern.format(scene=SCENE_GLOB) for pattern in (CLIP, SCENE_CUT, SPEECH_AUDIO)), TAPE_AUDIO)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tapemill.core.result_paths import TapePaths
+from tapemill.core.result_paths import CONTAINERS, TapePaths
 from tapemill.provenance.load import read_document
 from tapemill.storage.checksums import read_checksums
 
@@ -25,7 +25,7 @@ class RecordedHashes:
     def results(self) -> dict[str, str]:
         """Those of the tape's file and its subtitles."""
         tape = self.folder.name
-        suffixes = (".mkv", ".mp4", ".srt", ".vtt")
+        suffixes = (*CONTAINERS, ".srt", ".vtt")
         return {
             name: sha256
             for name, sha256 in self.files.items()

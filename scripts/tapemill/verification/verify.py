@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -13,11 +12,12 @@ import av.error
 from av import VideoFrame
 
 from tapemill.core.errors import InputError
-from tapemill.core.result_paths import CAPTURE_CHECKSUM, CLIP, SPEECH_AUDIO, TAPE_AUDIO
+from tapemill.core.result_paths import CAPTURE_CHECKSUM, CLIP, CONTAINERS, SPEECH_AUDIO, TAPE_AUDIO
 from tapemill.media.packets import frame_count
 from tapemill.media.probe import open_media
 from tapemill.provenance.load import LoadedProvenance
 from tapemill.records.capture import CaptureHashes
+from tapemill.storage import fingerprint
 from tapemill.storage.checksums import MANIFEST
 from tapemill.storage.typed_json import read_record
 
@@ -25,7 +25,6 @@ from .recorded import recorded_hashes
 
 State = Literal["intact", "changed", "missing", "damaged", "unrecorded", "removed"]
 FAULTS: Final = frozenset({"changed", "missing", "damaged"})
-CHUNK_BYTES: Final = 1 << 22
 # Large files that can be made again; `clean_tapes` removes them. They are read on request only.
 REMAKEABLE: Final = (CLIP.format(scene="*"), SPEECH_AUDIO.format(scene="*"), TAPE_AUDIO)
 REMEDY: Final = "restore it from a copy"
@@ -85,7 +84,7 @@ def verify_tape(
         yield from _captures(folder, captures, reached)
     if options.decode:
         for name in recorded.results:
-            if name.endswith((".mkv", ".mp4")) and (folder / name).is_file():
+            if name.endswith(CONTAINERS) and (folder / name).is_file():
                 yield _decode(folder / name)
 
 
@@ -103,23 +102,18 @@ def check_file(path: Path, sha256: str, reached: Reached | None = None, *, may_b
     """Compare a file with its hash. `may_be_gone`: it can be made again, so that it may have been removed."""
     try:
         size = path.stat().st_size
-        found = hashlib.sha256()
-        with path.open("rb") as stream:
-            while chunk := stream.read(CHUNK_BYTES):
-                found.update(chunk)
-                if reached:
-                    reached(path, stream.tell(), size)
+        found = fingerprint.sha256(path, (lambda done: reached(path, done, size)) if reached else None)
     except FileNotFoundError:
         return FileCheck(path, "removed") if may_be_gone else FileCheck(path, "missing", REMEDY)
     except OSError as error:
         return FileCheck(path, "damaged", f"it cannot be read: {error.strerror}")
-    if found.hexdigest() == sha256:
+    if found == sha256:
         return FileCheck(path, "intact")
     if size == 0:
         return FileCheck(path, "changed", f"it is empty; {REMEDY}")
     if path.suffix == ".srt":
         return FileCheck(path, "changed", f"if somebody corrected it: `snakemake all` takes it over; else {REMEDY}")
-    return FileCheck(path, "changed", f"its SHA-256 is {found.hexdigest()[:16]}…, recorded is {sha256[:16]}…; {REMEDY}")
+    return FileCheck(path, "changed", f"its SHA-256 is {found[:16]}…, recorded is {sha256[:16]}…; {REMEDY}")
 
 
 def _captures(folder: Path, captures: Sequence[Path], reached: Reached | None) -> Iterator[FileCheck]:

@@ -115,7 +115,7 @@ class TapeState:
         A capture that was read to its end once may be on a shelf: while its file is not there, only a job that has to
         read it fails.
         """
-        return as_inputs(file for file in files if self._recorded_fingerprint is None or file.exists())
+        return as_inputs(file for file in files if file.exists() or self._recorded_fingerprint is None)
 
     @cached_property
     def _recorded_fingerprint(self) -> str | None:

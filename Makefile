@@ -5,6 +5,7 @@
 # make docs            generated files: reference tables, rule graph, schemas of records
 #
 # make test            unit tests, static checks, one reference tape: about eight minutes on two cores
+# make coverage        branches of the modules that commit, resume, lock and verify: all must be tested
 # make test-workflow   all tests that start Snakemake
 # make test-long       tests that take minutes each
 # make test-crash      50 kills at random moments (KILLS=, SEED=), each tape byte for byte the same: half an hour
@@ -42,8 +43,11 @@ IPEX_VENV := .venv-ipex
 IPEX_INSTALLED := $(IPEX_VENV)/installed-$(IPEX)
 PIP_INSTALL := pip install --quiet --disable-pip-version-check
 PYTEST := $(BIN)/pytest -n 2 --dist worksteal
+COVERAGE_TESTS := $(addprefix tests/unit/,storage process jobs run verification cli/test_verify.py enhance/test_verify.py \
+	media/test_output_checks.py provenance/test_checksums.py scenes/test_verify.py tape/test_content_check.py \
+	tape/test_verify.py workflow/test_up_to_date.py) tests/workflow/patches/test_persistence.py
 
-.PHONY: setup dependencies demo demo-models test test-workflow test-long test-crash test-hostile test-gpu test-slurm setup-ipex test-ipex check bench bench-lanes bench-subtitles \
+.PHONY: setup dependencies demo demo-models test coverage test-workflow test-long test-crash test-hostile test-gpu test-slurm setup-ipex test-ipex check bench bench-lanes bench-subtitles \
 	bench-resume bench-scale bench-archive bench-networks bench-plan bench-ipex docs
 
 setup: $(INSTALLED)
@@ -91,6 +95,13 @@ demo-models: setup
 # What a newcomer runs: unit tests, static checks of the workflow, one whole tape.
 test: setup
 	$(PYTEST) tests/golden tests/unit tests/static -m "not long"
+
+# The modules are listed in pyproject.toml, [tool.coverage.report].
+coverage: setup
+	rm -f .coverage .coverage.*
+	$(BIN)/coverage run -m $(PYTEST:$(BIN)/%=%) $(COVERAGE_TESTS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
 
 # Everything else that starts Snakemake or disturbs it, but for tests that take minutes each.
 test-workflow: setup

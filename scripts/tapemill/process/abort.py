@@ -10,6 +10,7 @@ that its main thread may hold at that moment, which would be a deadlock.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import threading
 import time
@@ -19,6 +20,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from . import heartbeat
+
+LOG = logging.getLogger("tapemill.process")
 
 POLL_INTERVAL_S = 0.25
 
@@ -39,25 +42,31 @@ def watch(run: str, then: Callable[[], None]) -> None:
 
 
 def request_abort(run: str, reason: AbortReason) -> None:
-    """Write the abort marker of the run with this id. The first reason counts."""
+    """Write the abort marker of the run with this id. The first reason counts.
+
+    Where it cannot be written the run goes on: that must not hide the error which is the reason.
+    """
     path = _marker_path(run)
-    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"stop.{os.getpid()}")
-    # On a full disk the marker may be empty; its existence is enough.
-    with suppress(OSError):
-        partial.write_text(json.dumps(asdict(reason)), encoding="utf-8", errors="backslashreplace")
-    if not path.exists():
-        partial.replace(path)
-    partial.unlink(missing_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # On a full disk the marker may be empty; its existence is enough.
+        with suppress(OSError):
+            partial.write_text(json.dumps(asdict(reason)), encoding="utf-8", errors="backslashreplace")
+        if not path.exists():
+            partial.replace(path)
+        partial.unlink(missing_ok=True)
+    except OSError as error:
+        LOG.warning("the run cannot be stopped, because %s cannot be written: %s", path, error)
 
 
 def abort_reason(run: str | None) -> AbortReason | None:
-    """Read the abort reason of the run with this id; None if it was not aborted."""
+    """Read the abort reason of the run with this id; None if it was not aborted, or its marker cannot be read now."""
     if run is None:
         return None
     try:
         return AbortReason(**json.loads(_marker_path(run).read_text(encoding="utf-8")))
-    except FileNotFoundError:
+    except OSError:
         return None
     except (ValueError, TypeError):
         return AbortReason("an error that concerns all jobs", "")

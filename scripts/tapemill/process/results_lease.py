@@ -306,8 +306,6 @@ def _is_remote(folder: Path) -> bool:
 
 def _allow_open_files(count: int) -> None:
     """Raise the limit of open files by one a lease."""
+    # Both are numbers: Linux allows no unlimited one of this kind (`fs.nr_open`, proc(5)).
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = soft + count
-    if hard != resource.RLIM_INFINITY:
-        wanted = min(wanted, hard)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft + count, hard), hard))

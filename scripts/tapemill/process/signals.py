@@ -131,10 +131,16 @@ def _exit_at_once(number: int, _frame: FrameType | None) -> None:
     _print("Ctrl-C: everything stops now; the same command continues later.")
     heartbeat.stop(liveness.own_run().id)
     if os.isatty(2):
-        os.write(2, SHOW_CURSOR)
+        _write(SHOW_CURSOR)
     os._exit(128 + number)
 
 
 def _print(line: str) -> None:
-    # Not through sys.stderr: the signal may have interrupted a write to it.
-    os.write(2, f"\n{line}\n".encode())
+    _write(f"\n{line}\n".encode())
+
+
+def _write(text: bytes) -> None:
+    # Not through sys.stderr: the signal may have interrupted a write to it. At the other end of a pipe may be a program
+    # that the same Ctrl-C has ended, such as tee(1).
+    with suppress(OSError):
+        os.write(2, text)

@@ -13,16 +13,9 @@ import pytest
 from tapemill.lanes import lease
 from tapemill.process.runtime_dirs import runtime_folder
 from tapemill.storage import disk_space, mounts
-from tapemill.storage.mounts import Mount, ignores_case, mount_of, synced_by
+from tapemill.storage.mounts import Mount, ignores_case, synced_by
 from tests.support.project import this_checkout
 from tests.support.small_disk import small_disk
-
-MOUNTINFO = """\
-1 0 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
-2 1 8:2 / /mnt/a\\040b rw,relatime shared:2 - nfs4 host:/x rw
-3 1 8:3 / /mnt/a\\040b/in ro,relatime - ext4 /dev/sdb1 rw
-4 1 0:9 / /mnt/a\\040b rw - cifs //host/y rw
-"""
 
 
 def test_room_and_kind_are_told_and_nothing_is_written(patient):
@@ -130,17 +123,6 @@ def test_names_that_ignore_capitals_are_noticed(patient):
         patient.path(entry.name.swapcase()).symlink_to(entry)
     assert ignores_case(patient.folder)
     assert "capitals" in patient.only("check_folders", level="warning").title
-
-
-def test_the_last_mount_above_a_place_is_its_own(tmp_path):
-    table = tmp_path / "mountinfo"
-    table.write_text(MOUNTINFO)
-    from pathlib import Path
-
-    assert mount_of(Path("/home"), table) == Mount(Path("/"), "ext4", False)
-    assert mount_of(Path("/mnt/a b/x"), table) == Mount(Path("/mnt/a b"), "cifs", False)
-    assert mount_of(Path("/mnt/a b/in/y"), table) == Mount(Path("/mnt/a b/in"), "ext4", True)
-    assert mount_of(Path("/mnt"), tmp_path / "gone") is None
 
 
 LOCK = ".snakemake/tapemill.lock"

@@ -128,7 +128,10 @@ def run(tmp_path):
         assert process.stdout.readline() == "held\n"
         yield process
         process.stdin.close()
-        process.kill()
+        try:
+            process.wait(20)
+        finally:
+            process.kill()
 
 
 def job_fails_of(run, error):

@@ -1,9 +1,11 @@
 """Leases on results folders: one writer, also through links, also where another machine's locks are not seen."""
 
+import errno
 import fcntl
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -14,7 +16,7 @@ from tests.support.project import ROOT
 HOLDER = """
 import sys
 from tapemill.process import results_lease
-results_lease.BEAT_INTERVAL_S = 0.05
+results_lease.BEAT_INTERVAL_S = globals().get("BEAT", 0.05)
 def lost(message): print(message, flush=True)
 results_lease.acquire(sys.argv[1:], results_lease.change_marker(), lost)
 print("held", flush=True)
@@ -53,8 +55,10 @@ def start():
 
     yield start
     for process in running:
-        process.kill()
-        process.communicate()
+        try:
+            process.communicate("", timeout=20)
+        finally:
+            process.kill()
 
 
 def is_held(process):
@@ -103,7 +107,7 @@ def test_other_tapes_in_other_folders_do_not_matter(folders, start):
     assert is_held(start(second, "T"))
 
 
-@pytest.mark.parametrize("linked", ["results", "results/T"])
+@pytest.mark.parametrize("linked", ["results", "results/T", "results/T/enhanced"])
 def test_a_killed_run_leaves_nothing_to_unlock(folders, start, linked):
     first, second, link = folders
     link(linked)
@@ -113,6 +117,25 @@ def test_a_killed_run_leaves_nothing_to_unlock(folders, start, linked):
     one.wait()
     assert not results_lease.holder(first / "results").is_released
     assert is_held(start(second, "T", setup=QUICK))
+
+
+def test_the_next_run_of_the_same_folder_need_not_wait_for_a_killed_one(tmp_path, start):
+    one = start(tmp_path / "first", "T")
+    assert is_held(one)
+    one.kill()
+    one.wait()
+    forever = "from tapemill.process import results_lease; results_lease.ORPHANS_S = 3600\n"
+    assert is_held(start(tmp_path / "first", "T", setup=forever))
+
+
+def test_a_stage_on_another_disk_has_a_lease_of_its_own(folders, start):
+    first, second, _ = folders
+    (first / "large").mkdir()
+    for folder in (first, second):
+        (folder / "results/T").mkdir(parents=True)
+        (folder / "results/T/enhanced").symlink_to(first / "large")
+    assert is_held(start(first, "T"))
+    assert "another run writes to this folder" in refusal(start(second, "T"))
 
 
 @pytest.mark.parametrize("linked", ["results", "results/T"])
@@ -128,6 +151,18 @@ def test_a_run_on_another_machine_is_seen_by_its_count(folders, start, linked):
     two = start(second, "T", setup=ELSEWHERE)
     assert is_held(two)
     assert results_lease.holder(first / linked).run.startswith(f"{two.pid}-")
+
+
+def test_a_run_on_another_machine_that_ends_is_waited_for_no_longer(folders, start):
+    first, second, link = folders
+    link("results")
+    seldom = WITHOUT_KERNEL_LOCKS + REMOTE + QUICK
+    one = start(first, setup=seldom + "BEAT = 3600\n")
+    assert is_held(one)
+    two = start(second, setup=ELSEWHERE + "results_lease.SILENCE_S = 3600\n")
+    assert "waiting for up to 3600 s for a sign of the last writer" in two.stderr.readline()
+    one.communicate("")
+    assert is_held(two)
 
 
 def test_of_two_machines_that_begin_at_once_one_goes_on(folders, start):
@@ -147,6 +182,10 @@ def test_a_run_whose_folder_was_taken_over_is_told_so(folders, start):
     taker = start(second, setup=ELSEWHERE + stalled + "results_lease._require_silence = lambda *_: None\n")
     assert is_held(taker)
     assert "was taken over" in one.stdout.readline()
+    one.communicate("")
+    # It has nothing to release any more.
+    found = results_lease.holder(first / "results")
+    assert found.run.startswith(f"{taker.pid}-") and not found.is_released
 
 
 def test_a_local_disk_after_a_power_cut_is_free_at_once(folders, start):
@@ -192,6 +231,24 @@ def test_a_damaged_lease_counts_as_released(tmp_path, monkeypatch):
         (tmp_path / "results" / results_lease.LEASE).write_bytes(content)
         results_lease.acquire([], results_lease.change_marker(), lambda message: None)
         results_lease.release()
+
+
+def test_a_folder_that_a_full_disk_has_no_room_for_needs_no_lease(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "results").mkdir()
+    mkdir = os.mkdir
+
+    def refuse(path, *more):
+        if Path(path).name == "T":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+        mkdir(path, *more)
+
+    monkeypatch.setattr(os, "mkdir", refuse)
+    results_lease.acquire(["S", "T"], None, lambda message: None)
+    assert results_lease.holder(tmp_path / "results/S").run == liveness.own_run().id
+    assert not (tmp_path / "results/T").exists()
+    results_lease.release()
+    assert results_lease.holder(tmp_path / "results/S").is_released
 
 
 def test_the_lease_is_held_by_a_lock_of_the_kernel(tmp_path, monkeypatch):

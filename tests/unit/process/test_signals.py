@@ -1,6 +1,7 @@
 """Signals to the main process and to job scripts, in processes of their own."""
 
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -49,12 +50,18 @@ with scheduler._lock:
     time.sleep(1)
 scheduler._open_jobs.acquire()
 print(scheduler._user_kill, flush=True)
-time.sleep(60)
+print(stopping.stop_signal(), flush=True)
+sys.stdin.read()
 """
 
 
 def start(code, folder, **how):
     return subprocess.Popen([sys.executable, "-c", code], cwd=folder, env=ENVIRONMENT, **how)
+
+
+def start_main(folder, code=MAIN, stderr=subprocess.PIPE):
+    pipe = subprocess.PIPE
+    return start(code, folder, stdin=pipe, stdout=pipe, stderr=stderr, text=True)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -101,11 +108,12 @@ def children(pid):
 
 def test_a_first_ctrl_c_asks_the_jobs_to_stop_and_sigterm_does_not(tmp_path):
     for number, asked in ((signal.SIGTERM, False), (signal.SIGINT, True)):
-        with start(MAIN, tmp_path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as main:
+        with start_main(tmp_path) as main:
             assert main.stdout.readline() == "locked\n"
             main.send_signal(number)
             assert main.stdout.readline() == "graceful\n"
-            main.kill()
+            assert main.stdout.readline() == f"{number.name}\n"
+            main.communicate("")
         assert bool(list((tmp_path / attempt_store.RECORDS).glob("*/asked to stop"))) is asked
 
 
@@ -121,18 +129,18 @@ def test_what_was_ignored_from_the_start_stays_ignored(tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_run_that_is_in_the_middle_of_its_bookkeeping_can_be_stopped(tmp_path, number):
-    with start(MAIN, tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as main:
+    with start_main(tmp_path) as main:
         assert main.stdout.readline() == "locked\n"
         main.send_signal(number)
         too_late = threading.Timer(20, main.kill)
         too_late.start()
         assert main.stdout.readline() == "graceful\n", "it hangs"
         too_late.cancel()
-        main.kill()
+        main.communicate("")
 
 
 def test_a_second_ctrl_c_ends_everything_at_once(tmp_path):
-    with start(MAIN, tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as main:
+    with start_main(tmp_path) as main:
         assert main.stdout.readline() == "locked\n"
         main.send_signal(signal.SIGINT)
         assert main.stdout.readline() == "graceful\n"
@@ -140,6 +148,72 @@ def test_a_second_ctrl_c_ends_everything_at_once(tmp_path):
         main.send_signal(signal.SIGINT)
         assert main.wait(20) == 128 + signal.SIGINT
         assert "running jobs clean up" in main.stderr.read()
+
+
+def test_the_cursor_that_a_progress_bar_hid_is_shown_again(tmp_path):
+    ours, theirs = pty.openpty()
+    with start_main(tmp_path, stderr=theirs) as main:
+        os.close(theirs)
+        assert main.stdout.readline() == "locked\n"
+        main.send_signal(signal.SIGINT)
+        assert main.stdout.readline() == "graceful\n"
+        main.send_signal(signal.SIGINT)
+        assert main.wait(20) == 128 + signal.SIGINT
+    assert os.read(ours, 4096).endswith(signals.SHOW_CURSOR)
+    os.close(ours)
+
+
+def test_a_ctrl_c_that_also_ended_the_reader_of_the_messages_stops_the_run(tmp_path):
+    # As in `snakemake all 2>&1 | tee log`.
+    ours, theirs = os.pipe()
+    with start_main(tmp_path, stderr=theirs) as main:
+        os.close(theirs)
+        assert main.stdout.readline() == "locked\n"
+        os.close(ours)
+        main.send_signal(signal.SIGINT)
+        assert main.stdout.readline() == "graceful\n"
+        main.communicate("")
+        assert main.returncode == 0
+    assert list((tmp_path / attempt_store.RECORDS).glob("*/asked to stop"))
+
+
+def test_a_ctrl_c_that_was_ignored_from_the_start_stays_ignored(tmp_path):
+    with start_main(tmp_path, f"import signal; signal.signal(signal.SIGINT, signal.SIG_IGN){MAIN}") as main:
+        assert main.stdout.readline() == "locked\n"
+        main.send_signal(signal.SIGINT)
+        main.send_signal(signal.SIGTERM)
+        assert main.stdout.readline() == "graceful\n"
+        assert main.stdout.readline() == "SIGTERM\n"
+        main.communicate("")
+
+
+def test_on_a_cluster_a_ctrl_c_cancels_what_was_submitted(tmp_path):
+    executor = """executor = SimpleNamespace(
+    lock=threading.Lock(), active_jobs=["4711"], cancel_jobs=lambda jobs: print("cancelled", jobs, flush=True)
+)
+"""
+    code = MAIN.replace("stopping.install_handlers()", f"{executor}stopping.install_handlers(executor)")
+    with start_main(tmp_path, code) as main:
+        assert main.stdout.readline() == "locked\n"
+        main.send_signal(signal.SIGINT)
+        lines = {main.stdout.readline() for _ in range(3)}
+        assert lines == {"graceful\n", "SIGINT\n", "cancelled ['4711']\n"}
+        main.communicate("")
+
+
+def test_without_a_handler_to_lead_to_none_is_installed():
+    before = {number: signal.getsignal(number) for number in signals.SIGNALS}
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        signals.install_handlers()
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+        assert signal.getsignal(signal.SIGINT) is before[signal.SIGINT]
+    finally:
+        signal.signal(signal.SIGTERM, before[signal.SIGTERM])
+
+
+def test_the_end_of_a_run_that_was_not_stopped_names_no_signal():
+    assert signals.stop_signal() is None
 
 
 def test_handlers_are_given_back():

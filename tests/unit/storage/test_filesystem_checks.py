@@ -112,6 +112,14 @@ def test_what_a_disk_does_not_do_is_said_with_the_folder_and_nothing_is_left(tmp
 
 
 @on_x86
+def test_a_disk_that_is_full_in_the_middle_of_it_is_not_unfit(tmp_path):
+    done = answering("fsync=ENOSPC", sys.executable, "-c", TRY, tmp_path)
+    assert done.returncode == 1
+    assert "DiskFull: the disk is full (No space left on device)" in done.stderr
+    assert not names_in(tmp_path)
+
+
+@on_x86
 def test_a_run_where_locks_are_given_to_everybody_is_refused_before_it_makes_anything(tmp_path):
     project = Project(tmp_path / "project")
     project.path("clip.mkv").write_bytes(b"some")

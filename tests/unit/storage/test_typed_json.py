@@ -4,14 +4,22 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tapemill.core.errors import InputError
-from tapemill.storage.typed_json import JsonRecord, RecordError, optional, read_record, unknown_keys
+from tapemill.storage.typed_json import (
+    Constraint,
+    JsonRecord,
+    RecordError,
+    optional,
+    optional_mapping,
+    read_record,
+    unknown_keys,
+)
 
 
 @dataclass(frozen=True)
@@ -107,3 +115,32 @@ def test_a_damaged_file_is_named_with_its_field_and_a_remedy(tmp_path):
     assert (caught.value.file, caught.value.remedy) == (path, "delete it")
     with pytest.raises(FileNotFoundError):
         read_record(Outer, tmp_path / "none.json", error=InputError, remedy="delete it")
+
+
+@dataclass(frozen=True)
+class Measured(JsonRecord):
+    size: int | Fraction | tuple[int, int] | None = None
+    id: Annotated[str, Constraint(pattern="[0-9]+")] = ""
+    limits: Mapping[str, int] = optional_mapping()
+
+
+def test_a_union_takes_the_member_that_fits_and_an_error_is_that_of_the_first():
+    assert Measured.from_plain({"size": "1/2"}).size == Fraction(1, 2)
+    assert Measured.from_plain({"size": [1, 2]}).size == (1, 2)
+    assert Measured.from_plain({"size": 3}).size == 3
+    assert Measured.from_plain({"size": None}).size is None
+    with pytest.raises(RecordError, match=r"^size is 'x', not an integer"):
+        Measured.from_plain({"size": "x"})
+
+
+def test_an_annotation_is_for_the_schema_alone():
+    assert Measured.from_plain({"id": "not digits"}).id == "not digits"
+    with pytest.raises(RecordError, match=r"^id is 7, not a text"):
+        Measured.from_plain({"id": 7})
+
+
+def test_an_empty_mapping_is_left_out_and_a_wrong_one_is_named():
+    assert "limits" not in Measured().to_plain()
+    assert Measured(limits={"a": 1}).to_plain()["limits"] == {"a": 1}
+    with pytest.raises(RecordError, match=r"^limits is \[1\], not an object"):
+        Measured.from_plain({"limits": [1]})

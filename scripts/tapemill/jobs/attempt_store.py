@@ -177,12 +177,12 @@ def is_done(run: str, log: Path) -> bool:
 
 
 def _read(run: str | None, log: Path) -> RetryRecord | None:
-    """Read a record; None if there is none, or if it is damaged."""
+    """Read a record; None if there is none, or if it is damaged or cannot be read now."""
     if run is None:
         return None
     try:
         return RetryRecord.from_plain(json.loads(_record_path(run, log).read_text(encoding="utf-8")))
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError):
         return None
 
 

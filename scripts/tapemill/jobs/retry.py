@@ -5,7 +5,6 @@ Snakemake restarts a failed job at once, as often as the profile says, whatever 
 
 from __future__ import annotations
 
-import itertools
 import logging
 import random
 import shutil
@@ -140,11 +139,10 @@ def _log(job: Any) -> str:
 
 def _remove_kept_logs(past: RetryRecord) -> None:
     """Remove log copies of an earlier run."""
-    for number in itertools.count(1):
-        old = _kept_log(past, number)
-        if not old.exists():
-            return
+    number = 1
+    while (old := _kept_log(past, number)).exists():
         old.unlink()
+        number += 1
 
 
 def _kept_log(past: RetryRecord, attempt: int) -> Path:

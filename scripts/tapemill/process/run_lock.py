@@ -77,11 +77,12 @@ def is_held() -> bool:
 
 
 def holder(folder: Path) -> dict[str, Any] | None:
-    """Read the last holder of a folder's lock (`pid`, `host`, `since`, `command`); None if it is not known yet."""
+    """Read the last holder of a folder's lock (`pid`, `host`, `since`, `command`); None if it is not known."""
     try:
         with (folder / LOCK).open(encoding="utf-8") as lock:
-            return dict(json.load(lock))
-    except (FileNotFoundError, ValueError):
+            found = json.load(lock)
+            return {name: found[name] for name in ("pid", "host", "since", "command")}
+    except (OSError, ValueError, TypeError, LookupError):
         return None
 
 

@@ -107,6 +107,24 @@ def test_only_jobs_with_failures_leave_records_until_the_next_run_begins():
     assert not records()
 
 
+def test_on_a_cluster_a_job_without_failures_leaves_word_that_it_is_done():
+    past = attempt_store.load("run", LOG)
+    attempt_store.record_start("run", past)
+    assert not attempt_store.is_done("run", LOG)
+    attempt_store.record_success("run", past, always=True)
+    assert attempt_store.is_done("run", LOG)
+    assert not attempt_store.is_done("run", Path("logs/cut_scene/T01/0000000.log"))
+
+
+def test_a_record_that_cannot_be_read_now_counts_nothing():
+    attempt(WorkerLost("gone"))
+    path = records()["0000000"]
+    path.unlink()
+    # As good as a network drive that fails.
+    path.mkdir()
+    assert attempt_store.load("run", LOG) == RetryRecord(str(LOG))
+
+
 def test_a_note_that_cannot_be_written_hides_no_error(caplog):
     attempt_store.RECORDS.parent.mkdir()
     attempt_store.RECORDS.write_text("a file where a folder should be")

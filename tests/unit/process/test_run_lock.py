@@ -60,8 +60,8 @@ def test_a_run_that_planned_while_another_one_was_ending_is_refused(tmp_path):
     assert start(run_lock.change_marker(tmp_path)).returncode == 0
 
 
-@pytest.mark.parametrize("content", ["", "{", '{"pid": 1'])
-def test_a_lock_whose_holder_has_not_written_who_it_is_is_refused_all_the_same(tmp_path, content):
+@pytest.mark.parametrize("content", ["", "{", '{"pid": 1}', "[1]", "7"])
+def test_a_lock_that_does_not_name_its_holder_is_refused_all_the_same(tmp_path, content):
     with start_holder(tmp_path) as holder:
         assert holder.stdout.readline() == b"held\n"
         assert run_lock.holder(tmp_path)["pid"] == holder.pid

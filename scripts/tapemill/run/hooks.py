@@ -105,7 +105,8 @@ def on_run_end(workflow: Any, logger: logging.Logger, *, is_ok: bool, faults: Se
     event_publisher.stop_event_publishing()
     results_lease.release()
     for fault in faults:
-        logger.error("%s", fault)
+        # Without arguments: Snakemake's own log shows the message before its arguments are put in.
+        logger.error(str(fault))
     if faults and is_ok:
         raise FatalError("rows of the table of scene settings apply to nothing", remedy="correct them, or remove them")
     if missing:

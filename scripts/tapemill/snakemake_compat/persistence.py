@@ -72,6 +72,7 @@ def _unneeded(dag: Any) -> Iterator[Path]:
     for job in dag.jobs:
         if not dag.needrun(job):
             for output in job.output:
-                is_wanted = output in dag.targetfiles or dag.is_needed_tempfile(job, output)
+                # Requested by the name of its rule, or by its own.
+                is_wanted = job in dag.targetjobs or dag.is_needed_tempfile(job, output)
                 if is_flagged(output, "temp") and not is_wanted:
                     yield Path(output)

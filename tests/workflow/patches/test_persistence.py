@@ -5,14 +5,47 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from tapemill.snakemake_compat import persistence
 from tests.support.project import ROOT
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 SNAKEFILE = (FIXTURES / "persistence.smk").read_text()
 MAKE = (FIXTURES / "persistence_make.smk").read_text()
+FAILS = """
+rule correct:
+    output: update("a.srt")
+    shell: "echo half > {output}; exit 1"
+
+rule correct_parts:
+    output: update(directory("parts"))
+    shell: "echo half > {output}/a.srt; exit 1"
+"""
+TEMPORARY = """
+rule cut:
+    output: temp("cut")
+    shell: "touch {output}"
+
+rule clip:
+    input: "cut"
+    output: "clip"
+    shell: "touch {output}"
+
+rule by_rule:
+    output: temp("wanted by rule")
+    shell: "touch '{output}'"
+
+rule by_file:
+    output: temp("wanted")
+    shell: "touch {output}"
+
+rule other:
+    output: "other"
+    shell: "touch {output}"
+"""
 UPDATE = (FIXTURES / "persistence_update.smk").read_text()
 MARK, RECORD = ".snakemake/incomplete/YS50eHQ=", ".snakemake/metadata/YS50eHQ="  # of a.txt
 
@@ -59,6 +92,40 @@ def test_a_kept_copy_comes_back_whole_or_not_at_all(tmp_path, hardened):
     assert done.returncode == -9, done.stdout + done.stderr
     # Snakemake alone would tear it; when it does so no longer, `bookkeeping.harden` can lose half its work.
     assert (subtitles.read_text() == "what somebody corrected by hand") == hardened
+
+
+def test_what_a_failed_job_has_half_changed_comes_back_as_it_was(tmp_path):
+    (tmp_path / "a.srt").write_text("what somebody corrected by hand")
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts" / "a.srt").write_text("by hand, too")
+    done = snakemake(tmp_path, FAILS, "--forceall", "--keep-going", "a.srt", "parts")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert (tmp_path / "a.srt").read_text() == "what somebody corrected by hand"
+    # A folder is left to Snakemake.
+    assert (tmp_path / "parts" / "a.srt").read_text() == "by hand, too"
+    assert not list(tmp_path.rglob("backups/*"))
+
+
+@pytest.mark.parametrize("notemp", [False, True])
+def test_temporary_files_whose_job_is_done_are_gone_unless_they_are_wanted(tmp_path, notemp):
+    assert snakemake(tmp_path, TEMPORARY, "clip").returncode == 0
+    leftovers = {name: tmp_path / name for name in ("cut", "wanted by rule", "wanted")}
+    for path in leftovers.values():
+        path.touch()
+        os.utime(path, (1000, 1000))
+    options = ["--notemp"] if notemp else []
+    done = snakemake(
+        tmp_path, TEMPORARY, *options, "--rerun-triggers", "mtime", "--", "clip", "by_rule", "wanted", "other"
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "other").exists()
+    assert {name for name, path in leftovers.items() if not path.exists()} == (set() if notemp else {"cut"})
+
+
+def test_another_backend_than_files_is_left_as_it_is():
+    backend = SimpleNamespace(restore_output=len)
+    persistence.fsync_records(backend)
+    assert vars(backend) == {"restore_output": len}
 
 
 def test_copies_that_a_killed_run_left_are_gone(tmp_path):

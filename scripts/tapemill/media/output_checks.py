@@ -71,9 +71,9 @@ def check_loudness(*, written: float, was: float, target: Path) -> None:
 
 def peak_amplitude(frame: AudioFrame) -> float:
     """Return the largest absolute sample of a decoded frame, full scale 1."""
-    samples = frame.to_ndarray()
-    if samples.size == 0:
+    if frame.samples == 0:
         return 0.0
+    samples = frame.to_ndarray()
     if samples.dtype.kind == "f":
         return float(np.abs(samples).max())
     bits = 8 * samples.dtype.itemsize - 1

@@ -1,6 +1,7 @@
 from dataclasses import replace
 from fractions import Fraction
 
+import av
 import pytest
 
 from tapemill.core.errors import GateError
@@ -63,6 +64,44 @@ def test_another_picture_does_not_pass_for_the_scene(tmp_path, clip, other):
     wrong = clip_from(tmp_path / "wrong.mkv", ",".join([size, *more, "format=yuv420p"]), frames=FRAMES)
     with pytest.raises(GateError, match="does not show what its scene shows"):
         check(restored(tmp_path, wrong), clip)
+
+
+def remuxed(source, target, *, frames, key_frames=()):
+    """Copy the first frames of a clip; those of `key_frames` are called key frames too."""
+    with av.open(str(source)) as given, av.open(str(target), "w") as made:
+        stream = made.add_stream_from_template(given.streams.video[0])
+        for number, packet in enumerate(each for each in given.demux(video=0) if each.size):
+            if number < frames:
+                packet.is_keyframe |= number in key_frames
+                packet.stream = stream
+                made.mux(packet)
+    return target
+
+
+def test_a_clip_with_a_frame_too_few_is_refused(tmp_path, clip):
+    short = remuxed(restored(tmp_path, clip), tmp_path / "short.mkv", frames=FRAMES - 1)
+    with pytest.raises(GateError, match=f"the clip has {FRAMES - 1} frames, not {FRAMES}") as caught:
+        check(short, clip)
+    assert "delete scene.mkv of the scenes" in caught.value.remedy
+
+
+def test_a_clip_whose_last_key_frame_is_none_is_refused(tmp_path, clip):
+    settings = replace(LOSSLESS, encoder="libx264", crf=0)
+    good = restored(tmp_path, clip, settings)
+    wrong = remuxed(good, tmp_path / "wrong.mkv", frames=FRAMES, key_frames=[FRAMES - 1])
+    check(good, clip, settings)
+    with pytest.raises(GateError, match="the clip has no frame that can be decoded"):
+        check(wrong, clip, settings)
+
+
+def test_a_small_scene_with_a_border_is_not_compared(tmp_path):
+    small = clip_from(tmp_path / "scene.mkv", "testsrc=size=16x16:rate=25,format=yuv420p", frames=FRAMES)
+    assert check(restored(tmp_path, small), small).similarity == ()
+
+
+def test_a_scene_in_rgb_is_compared_like_others(tmp_path):
+    scene = clip_from(tmp_path / "scene.mkv", "testsrc=size=320x240:rate=25,format=gbrp", frames=FRAMES)
+    assert min(check(restored(tmp_path, scene), scene).similarity) > 0.99
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,7 @@ from tapemill.core.job_warnings import JobWarning
 from tapemill.core.timing import round_half_up
 from tapemill.media.ffmpeg import runner as ffmpeg
 from tapemill.records.common import Failure
-from tapemill.tape import Chapter, SubtitleTrack, TapeDescription, TapeSettings, mux_tape, verify
-from tapemill.tape.concat import check_compatible
+from tapemill.tape import Chapter, SubtitleTrack, TapeDescription, TapeSettings, mux_tape
 from tests.support.media.beeps import NTSC, beeping, capture, decoded, facts, found_beeps, heard, run
 from tests.support.progress_log import facts as told_facts
 from tests.support.progress_log import progressed, tell_all
@@ -336,35 +335,6 @@ def test_missing_and_broken_files_are_one_clear_error(tmp_path, clips):
     junk.write_bytes(b"no sound at all" * 100)
     assert "cannot be read as media" in refused(tmp_path, good, audio=junk, error=InputError)
     refused(tmp_path, [], [], error=GateError)
-
-
-def test_the_gates_see_what_is_missing(tmp_path, clips):
-    good = clips["libx264"]
-    sound = sound_of(tmp_path)
-    tape = mux(tmp_path / "tape.mkv", good, audio=sound, chapters=[Chapter(Fraction(0), "One")])
-    fits = {"plan": check_compatible(clips=good, frames=LENGTHS, rate=NTSC), "audio": sound, "subtitles": []}
-    chapters = [Chapter(Fraction(0), "One")]
-    verify.verify_tape(tape, **fits, chapters=chapters)
-    with pytest.raises(GateError, match="chapters: 1, expected 2"):
-        verify.verify_tape(tape, **fits, chapters=chapters * 2)
-    with pytest.raises(GateError, match="audio tracks: 1, expected 0"):
-        verify.verify_tape(tape, **(fits | {"audio": None}), chapters=chapters)
-    with pytest.raises(GateError, match="bytes of audio"):
-        verify.verify_tape(tape, **(fits | {"audio": sound_of(tmp_path, seconds=4)}), chapters=chapters)
-    fewer = check_compatible(clips=good[:3], frames=LENGTHS[:3], rate=NTSC)
-    with pytest.raises(GateError, match="frames: 149, expected 99"):
-        verify.verify_tape(tape, **(fits | {"plan": fewer, "audio": sound}), chapters=chapters)
-    slow = run_slower(tape, tmp_path)
-    with pytest.raises(GateError, match="time of frame 1 in units of 1/1000 s: 40, expected 33"):
-        verify.verify_tape(slow, plan=fits["plan"], audio=None, subtitles=[], chapters=[])
-
-
-def run_slower(tape, tmp_path):
-    """The same pictures at 25 a second."""
-    slow = tmp_path / "slow.mkv"
-    picture = ["-i", f"file:{tape}", "-map", "0:v", "-map_chapters", -1, "-c", "copy"]
-    run(*picture, "-bsf:v", "setts=ts=N/25/TB", *ffmpeg.output_args(slow, "matroska"))
-    return slow
 
 
 def test_it_tells_how_far_each_step_is(tmp_path, clips, monkeypatch, caplog):

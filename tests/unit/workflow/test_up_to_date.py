@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tapemill.config.tape_sheet import TapeRow
+from tapemill.process import results_lease
 from tapemill.workflow import up_to_date
 from tapemill.workflow.tape import DEMO_CAPTURE, TapeState
 
@@ -86,6 +87,18 @@ def test_a_tape_without_its_capture_and_the_demo_are_never_settled(tape):
     Path(DEMO_CAPTURE).parent.mkdir(parents=True)
     Path(DEMO_CAPTURE).touch()
     assert up_to_date.digest_of(demo, SETTINGS) is None
+
+
+def test_a_tape_whose_folder_is_not_there_yet_has_a_state_too(tape):
+    before = up_to_date.digest_of(tape, SETTINGS)
+    Path("results/T").rename("elsewhere")
+    assert up_to_date.digest_of(tape, SETTINGS).files != before.files
+
+
+def test_a_lease_is_no_part_of_the_state(tape):
+    before = up_to_date.digest_of(tape, SETTINGS)
+    (Path("results/T") / results_lease.LEASE).write_text("{}")
+    assert up_to_date.digest_of(tape, SETTINGS) == before
 
 
 def test_a_record_that_is_damaged_is_none(tape):

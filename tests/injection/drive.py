@@ -1,10 +1,10 @@
 """Faults at every call that writes, syncs, renames or unlinks a file of a small tape's run, each in a run of its own.
 
-Then the same command again: the tape must come out byte for byte. Ends with 1 if one point failed. The output names each
-point so that it can be repeated:
+Then the same command again: the tape must come out byte for byte. Ends with 1 if one point failed. The output names
+each point so that it can be repeated:
 
     python -m tests.injection.drive --points 200 --seed 1
-    python -m tests.injection.drive --repeat 'nothing job rename tapemill/storage/atomic.py:staged results/T/T.mkv 1 EIO'
+    python -m tests.injection.drive --repeat 'nothing job fsync tapemill/storage/atomic.py:sync results/T 3 EIO'
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
@@ -31,9 +32,14 @@ def main() -> int:
     """Try the points asked for and print what became of them."""
     asked = _parser().parse_args()
     seed = secrets.randbelow(1_000_000) if asked.seed is None else asked.seed
-    with tempfile.TemporaryDirectory(prefix="tapemill-injection-", dir=asked.folder) as folder:
+    with ExitStack() as stack:
+        if asked.folder is None:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tapemill-injection-")))
+        else:
+            folder = asked.folder.resolve()
+            folder.mkdir(parents=True, exist_ok=True)
         started_s = time.monotonic()
-        prepared = prepare(Path(folder))
+        prepared = prepare(folder)
         points = [Point.parse(text) for text in asked.repeat] or _chosen(prepared, asked, seed)
         _print(f"seed {seed}, {_sizes(prepared)}, prepared in {time.monotonic() - started_s:.0f} s")
         if asked.list:
@@ -55,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--repeat", nargs="+", default=[], metavar="POINT", help="try these, as the output names them")
     parser.add_argument("--list", action="store_true", help="print the points and try none")
     parser.add_argument("--at-once", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--folder", type=Path, help="where the tapes are made, such as one in memory")
+    parser.add_argument("--folder", type=Path, help="keep the prepared projects here, for the next time")
     return parser
 
 

@@ -5,6 +5,7 @@ A point of a late stage then costs seconds. The tape is as small as one can be t
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
 from collections import Counter
@@ -22,6 +23,7 @@ from tests.injection.points import Point, Site, read_record
 from tests.support.project import Project
 
 NOTHING = "nothing"
+TRUTH = "truth.json"
 FRAMES, CUTS = 60, (30,)
 # The later starts, in order. Each is where the first job of a rule makes the folder of its log.
 LATER = {
@@ -51,17 +53,23 @@ class Prepared:
 
 
 def prepare(folder: Path, later: Sequence[str] = tuple(LATER)) -> Prepared:
-    """Make the project and its later starts in an empty folder, and record a run from each."""
+    """Make the project and its later starts in a folder, and record a run from each.
+
+    What the folder has from an earlier session with the same starts is used again.
+    """
+    starts = [NOTHING, *later]
     library = layer.build(folder)
-    (folder / "trials").mkdir()
-    _make_new(folder)
-    truth, sites = _record(folder, library, NOTHING)
-    recordings = {NOTHING: sites}
-    for before, start in pairwise([NOTHING, *later]):
-        _make_later(folder, library, before, start)
-        found, recordings[start] = _record(folder, library, start)
-        assert found == truth, f"{start}: {sorted(found.items() ^ truth.items())}"
-    return Prepared(folder, library, truth, dict(reversed(recordings.items())))
+    if not (folder / TRUTH).exists():
+        (folder / "trials").mkdir()
+        _make_new(folder)
+        truth = _record(folder, library, NOTHING)
+        for before, start in pairwise(starts):
+            _make_later(folder, library, before, start)
+            found = _record(folder, library, start)
+            assert found == truth, f"{start}: {sorted(found.items() ^ truth.items())}"
+        (folder / TRUTH).write_text(json.dumps(truth))
+    recordings = {start: read_record(folder / f"{start}.record") for start in reversed(starts)}
+    return Prepared(folder, library, json.loads((folder / TRUTH).read_text()), recordings)
 
 
 def _make_new(folder: Path) -> None:
@@ -84,13 +92,12 @@ def _make_later(folder: Path, library: Path, before: str, start: str) -> None:
         shutil.copytree(project.folder, folder / start, symlinks=True)
 
 
-def _record(folder: Path, library: Path, start: str) -> tuple[dict[str, str], Counter[Site]]:
-    """Results and call sites of a run from a start."""
+def _record(folder: Path, library: Path, start: str) -> dict[str, str]:
+    """Results of a run from a start, whose calls are recorded."""
     with _copied(folder, start) as project:
-        record = project.folder.with_name("record")
-        ended = run(project, layer.recording(library, project.folder, record))
+        ended = run(project, layer.recording(library, project.folder, folder / f"{start}.record"))
         assert ended.exit_code == 0, ended.output
-        return kept_results(project), read_record(record)
+        return kept_results(project)
 
 
 @contextmanager

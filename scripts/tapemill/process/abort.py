@@ -39,16 +39,20 @@ def watch(run: str, then: Callable[[], None]) -> None:
 
 
 def request_abort(run: str, reason: AbortReason) -> None:
-    """Write the abort marker of the run with this id. The first reason counts."""
+    """Write the abort marker of the run with this id. The first reason counts.
+
+    If that is impossible, the remaining jobs start and fail by themselves: it must not hide the reason.
+    """
     path = _marker_path(run)
-    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"stop.{os.getpid()}")
-    # On a full disk the marker may be empty; its existence is enough.
     with suppress(OSError):
-        partial.write_text(json.dumps(asdict(reason)), encoding="utf-8", errors="backslashreplace")
-    if not path.exists():
-        partial.replace(path)
-    partial.unlink(missing_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # On a full disk the marker may be empty; its existence is enough.
+        with suppress(OSError):
+            partial.write_text(json.dumps(asdict(reason)), encoding="utf-8", errors="backslashreplace")
+        if not path.exists():
+            partial.replace(path)
+        partial.unlink(missing_ok=True)
 
 
 def abort_reason(run: str | None) -> AbortReason | None:

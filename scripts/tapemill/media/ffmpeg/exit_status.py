@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tapemill.core.errors import DiskFull, ToolFailed, ToolKilled
+from tapemill.core.errors import DiskFull, ToolFailed, ToolKilled, WriteFailed
 from tapemill.storage.disk_space import mentions_disk_full
 
 TAIL_LINES = 12
@@ -17,6 +17,11 @@ TAIL_LINES = 12
 # stderr mentions that.
 TERMINATED_CODE = 255
 NOT_PERMITTED = os.strerror(errno.EPERM)
+# Errors of a disk, a network drive or the way to it. In lines about an output they mean that it was not written; in
+# other lines, that an input was not read.
+DISK_ERRORS = (errno.EIO, errno.ENXIO, errno.ENODEV, errno.ENOTCONN, errno.ETIMEDOUT, errno.ESTALE, errno.EREMOTEIO)
+DISK_MESSAGES = tuple(f": {os.strerror(number)}" for number in DISK_ERRORS)
+OUTPUT_CONTEXT = "[out#"
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,7 @@ def raise_for_exit_status(
     limits: RunLimits,
     timed_out: bool,
 ) -> None:
-    """Raise ToolFailed, ToolKilled or DiskFull unless the run succeeded.
+    """Raise ToolFailed, ToolKilled, DiskFull or WriteFailed unless the run succeeded.
 
     `code` is the exit code, or minus the signal; `tail` the last lines of stderr, `forbidden_lines` those with the
     forbidden text; `timed_out` is whether the run was killed at its time limit.
@@ -80,6 +85,15 @@ def raise_for_exit_status(
             tool_exit_code=code,
             stderr_tail=tail,
             remedy="free some space and run the same command again: finished results stay",
+        )
+    if code != 0 and any(OUTPUT_CONTEXT in line and line.endswith(DISK_MESSAGES) for line in tail):
+        raise WriteFailed(
+            "the disk did not take what ffmpeg wrote",
+            file=concerns,
+            tool="ffmpeg",
+            tool_exit_code=code,
+            stderr_tail=tail,
+            remedy="check the disk with the results (`dmesg`, `smartctl`) or the network drive; the job can be retried",
         )
     if code != 0:
         raise ToolFailed(

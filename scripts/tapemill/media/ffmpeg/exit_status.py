@@ -10,17 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tapemill.core.errors import DiskFull, ToolFailed, ToolKilled, WriteFailed
-from tapemill.storage.disk_space import mentions_disk_full
+from tapemill.storage.disk_space import FAILING, mentions_disk_full
 
 TAIL_LINES = 12
 # Exit code of ffmpeg after SIGTERM or SIGINT, when it has cleaned up. It is the last byte of -EPERM too, but then
 # stderr mentions that.
 TERMINATED_CODE = 255
 NOT_PERMITTED = os.strerror(errno.EPERM)
-# Errors of a disk, a network drive or the way to it. In lines about an output they mean that it was not written; in
-# other lines, that an input was not read.
-DISK_ERRORS = (errno.EIO, errno.ENXIO, errno.ENODEV, errno.ENOTCONN, errno.ETIMEDOUT, errno.ESTALE, errno.EREMOTEIO)
-DISK_MESSAGES = tuple(f": {os.strerror(number)}" for number in DISK_ERRORS)
+# In lines about an output these mean that it was not written; in other lines, that an input was not read.
+DISK_MESSAGES = tuple(f": {os.strerror(number)}" for number in sorted(FAILING))
 OUTPUT_CONTEXT = "[out#"
 
 

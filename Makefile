@@ -9,6 +9,7 @@
 # make test-workflow   all tests that start Snakemake
 # make test-long       tests that take minutes each
 # make test-crash      50 kills at random moments (KILLS=, SEED=), each tape byte for byte the same: half an hour
+# make test-injection  one call of the run fails, or is the last one: all call sites, hours (POINTS=, SITE=, SEED=)
 # make test-hostile    240 damaged captures through all stages (SEED=number repeats a run)
 # make test-slurm      a tape through a real Slurm of one node, set up in /etc/slurm and removed again (Debian, root)
 # make test-gpu        tests that need a GPU, and fail without one (DEVICE=cuda|xpu|rocm)
@@ -29,6 +30,9 @@ PYTHON ?= python3
 DEVICE ?= cpu
 KILLS ?= 50
 SEED ?=
+# Of the points at which a fault is injected: how many, those that cover most call sites first, and which (a regular expression).
+POINTS ?=
+SITE ?=
 # Address of PyTorch's wheel index for the device, as pytorch.org/get-started shows it. Empty: pip's own index.
 TORCH_INDEX ?=
 # The same for Intel's extension (make setup-ipex), and its version: that for GPUs is in Intel's index.
@@ -47,7 +51,7 @@ COVERAGE_TESTS := $(addprefix tests/unit/,storage process jobs run verification 
 	media/test_output_checks.py provenance/test_checksums.py scenes/test_verify.py tape/test_content_check.py \
 	tape/test_verify.py workflow/test_up_to_date.py) tests/workflow/patches/test_persistence.py
 
-.PHONY: setup dependencies demo demo-models test coverage test-workflow test-long test-crash test-hostile test-gpu test-slurm setup-ipex test-ipex check bench bench-lanes bench-subtitles \
+.PHONY: setup dependencies demo demo-models test coverage test-workflow test-long test-crash test-injection test-hostile test-gpu test-slurm setup-ipex test-ipex check bench bench-lanes bench-subtitles \
 	bench-resume bench-scale bench-archive bench-networks bench-plan bench-ipex docs
 
 setup: $(INSTALLED)
@@ -105,13 +109,17 @@ coverage: setup
 
 # Everything else that starts Snakemake or disturbs it, but for tests that take minutes each.
 test-workflow: setup
-	$(PYTEST) tests/workflow tests/e2e tests/faults tests/hostile tests/crash -m "not long"
+	$(PYTEST) tests/workflow tests/e2e tests/faults tests/hostile tests/crash tests/injection -m "not long"
 
 test-long: setup
 	$(PYTEST) -m long
 
 test-crash: setup
 	TAPEMILL_KILLS=$(KILLS) $(if $(SEED),TAPEMILL_SEED=$(SEED)) $(BIN)/pytest -s tests/crash
+
+# Every point is two runs of a small tape. Needs a C compiler.
+test-injection: setup
+	$(BIN)/python -m tests.injection.drive $(if $(POINTS),--points $(POINTS)) $(if $(SITE),--site '$(SITE)') $(if $(SEED),--seed $(SEED))
 
 # More than a hundred of 240 inputs become tapes; none may crash or hang.
 test-hostile: setup

@@ -6,10 +6,8 @@ and none that was finished is made again. At the end of a tape: those files, no 
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
-import sys
 import time
 import uuid
 from base64 import urlsafe_b64decode
@@ -20,8 +18,8 @@ from pathlib import Path
 from random import Random
 
 from tests.crash.kill import BLOWS, ONTO_PARTS, TOKEN, Strike, processes, strike
-from tests.crash.reference_run import LANES, Undisturbed, is_cut, make_project, results
-from tests.support.project import ROOT, Project, digest
+from tests.crash.reference_run import LANES, Undisturbed, is_cut, make_project, results, start
+from tests.support.project import Project, digest
 
 # How long after the start of a job the blow falls that is meant for it, at most.
 AIMED_WITHIN_S = 2.0
@@ -87,17 +85,7 @@ class Driver:
     def _start(self, project: Project, aim: str | None) -> tuple[int, bool, str]:
         """One run of the command, to its end: exit code, whether it was struck, what it said."""
         token, said = uuid.uuid4().hex, project.path("said")
-        command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "all", *LANES]
-        command += ["--profile", str(ROOT / "profiles" / "cpu"), "--directory", str(project.folder), "--cores", "4"]
-        with said.open("w") as stream:
-            main = subprocess.Popen(
-                command,
-                stdout=stream,
-                stderr=subprocess.STDOUT,
-                stdin=subprocess.DEVNULL,
-                env=os.environ | {TOKEN: token},
-                start_new_session=True,
-            )
+        main = start(project, said, {TOKEN: token}, *LANES)
         disturbed = self._strike_until_it_ends(main, token, aim)
         struck = time.monotonic()
         while left := processes(token):

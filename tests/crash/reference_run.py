@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import DEVNULL, STDOUT, Popen
 
 import av
 import numpy as np
@@ -21,6 +23,7 @@ RECORDING = Path(__file__).parent / "recording"
 LANES = ("--scheduler", "lanes", "--scheduler-lanes-device", "cpu", "--resources", "gpu0=2", "gpu1=2")
 NETWORK = "resources/models/demo-compact.safetensors"
 FRAMES, CUTS = 145, (50, 98)
+ROW = {"tape": "T", "source": "capture.mkv", "field_order": "tff", "title": "Struck"}
 
 
 @dataclass(frozen=True)
@@ -41,20 +44,43 @@ class Undisturbed:
         return {name: digest for name, digest in self.digests.items() if not is_cut(name)}
 
 
-def make_project(folder: Path, *, keep_cuts: bool = False) -> Project:
+def make_project(
+    folder: Path,
+    *,
+    frames: int = FRAMES,
+    cuts: Sequence[int] = CUTS,
+    keep_cuts: bool = False,
+    pages: bool = False,
+) -> Project:
     """One tape whose run uses every kind of process: three scenes, a language to be voted on, a network."""
     project = Project(folder)
     shutil.copy(ROOT / NETWORK, folder / NETWORK)
     silent = folder / "silent.mkv"
-    make_capture(silent, frames=FRAMES, interlaced="tff", size=(192, 160), cuts=CUTS, sound_start_s=None)
+    make_capture(silent, frames=frames, interlaced="tff", size=(192, 160), cuts=cuts, sound_start_s=None)
     with_speech(silent, folder / "capture.mkv")
     silent.unlink()
     chain = ["deinterlace", "denoise", {"network": {"model": "demo-compact"}}]
     # On a cluster each scene is submitted by itself, so that there is always something to strike.
     cluster = {"group_minutes": 0.1}
-    project.configure(enhance={"preset": "good", "chain": chain}, disk={"keep_cuts": keep_cuts}, cluster=cluster)
-    project.sheet({"tape": "T", "source": "capture.mkv", "field_order": "tff", "title": "Struck"})
+    enhance = {"preset": "good", "chain": chain}
+    project.configure(enhance=enhance, disk={"keep_cuts": keep_cuts}, cluster=cluster, report={"pages": pages})
+    project.sheet(ROW)
     return project
+
+
+def start(project: Project, said: Path, environment: Mapping[str, str], *options: str, cores: int = 4) -> Popen[bytes]:
+    """Start the command in a session of its own; what it says goes to the file `said`."""
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "all", *options]
+    command += ["--profile", str(ROOT / "profiles" / "cpu"), "--directory", str(project.folder), "--cores", str(cores)]
+    with said.open("w") as stream:
+        return Popen(
+            command,
+            stdout=stream,
+            stderr=STDOUT,
+            stdin=DEVNULL,
+            env={**os.environ, **environment},
+            start_new_session=True,
+        )
 
 
 def with_speech(source: Path, target: Path) -> None:
@@ -65,7 +91,8 @@ def with_speech(source: Path, target: Path) -> None:
         audio = container.add_stream("pcm_s16le", rate=speech.RATE_HZ)
         audio.layout = "mono"
         for packet in pictures.demux(video=0):
-            if packet.dts is not None:
+            # The last one is empty. The first ones of Matroska with B-frames have no decoding time.
+            if packet.size:
                 packet.stream = video
                 container.mux(packet)
         frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples[None, :]), format="s16", layout="mono")

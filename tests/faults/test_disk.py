@@ -9,6 +9,7 @@ import threading
 import time
 from contextlib import suppress
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 
@@ -16,7 +17,7 @@ from tapemill import scenes
 from tapemill.audio import AudioSettings, clean_sound, extract_audio
 from tapemill.capture.probe import CaptureSettings, probe_capture
 from tapemill.config.schema import load_config
-from tapemill.core.errors import DiskFull, NotWritable
+from tapemill.core.errors import DiskFull, NotWritable, WriteFailed
 from tapemill.core.timing import FrameRange
 from tapemill.devices.device import CPU
 from tapemill.enhance import EnhanceSettings, enhance_scene
@@ -193,6 +194,18 @@ def test_a_disk_that_cannot_be_written_to_is_named(parts, tmp_path, stage):
         disk.lock()
         with pytest.raises(NotWritable, match="findmnt"):
             STAGES[stage](parts, disk.path)
+
+
+@pytest.mark.parametrize(
+    ("stage", "made"),
+    [("cut_scene", "cut.mkv"), ("enhance_scene", "clip.mkv"), ("clean_sound", "sound.mka"), ("mux_tape", "T.mkv")],
+)
+def test_an_error_of_the_disk_is_no_fault_of_what_is_written(parts, tmp_path, stage, made):
+    # To write at the start of a process's memory, where there is none, is an I/O error.
+    (tmp_path / made).with_name(f".{Path(made).stem}.partial{Path(made).suffix}").symlink_to("/proc/self/mem")
+    with pytest.raises(WriteFailed, match="Input/output error"):
+        STAGES[stage](parts, tmp_path)
+    assert not whole(tmp_path)
 
 
 # The whole workflow

@@ -16,7 +16,7 @@ import pytest
 from tapemill.audio import AudioSettings, clean_sound
 from tapemill.capture import field_order
 from tapemill.config.schema import load_config
-from tapemill.core.errors import GateError, InputError, SetupError, TapemillError, ToolFailed, ToolKilled
+from tapemill.core.errors import GateError, InputError, SetupError, TapemillError, ToolFailed, ToolKilled, WriteFailed
 from tapemill.core.timing import FrameRange
 from tapemill.devices.device import CPU
 from tapemill.enhance import enhance_scene
@@ -64,7 +64,7 @@ class Tape:
         more = {"edl": target.with_suffix(".edl"), "csv": target.with_suffix(".csv")}
         detect_scenes(source=self.source, capture=self.capture, settings=settings, table=target, **more)
 
-    def cut_scene(self, target):
+    def cut_scene(self, target, on_failure="stop"):
         cut_scene(
             source=self.source,
             take=self.capture.takes[0],
@@ -73,13 +73,19 @@ class Tape:
             target=target,
             picture=self.capture.picture,
             threads=1,
+            on_failure=on_failure,
         )
 
-    def enhance_scene(self, target, settings=PLAIN):
-        record = target.with_suffix(".json")
-        picture = self.capture.picture
+    def enhance_scene(self, target, settings=PLAIN, on_failure="stop"):
         enhance_scene(
-            clip=self.cut, target=target, record=record, picture=picture, frames=FRAMES, settings=settings, device=CPU
+            clip=self.cut,
+            target=target,
+            record=target.with_suffix(".json"),
+            picture=self.capture.picture,
+            frames=FRAMES,
+            settings=settings,
+            device=CPU,
+            on_failure=on_failure,
         )
 
     def clean_sound(self, target, settings=SOUND):
@@ -204,6 +210,17 @@ def test_a_network_between_two_ffmpegs_notices_either(tmp_path, tape, standin, i
     assert isinstance(caught.value, EXPECTED[kind]), repr(caught.value)
     assert set(tmp_path.iterdir()) == before
     assert not psutil.Process().children(recursive=True)
+
+
+@pytest.mark.parametrize(
+    ("stage", "kind"),
+    [("cut_scene", "disk error"), ("cut_scene", "short list"), ("enhance_scene", "disk error")],
+)
+def test_a_scene_is_not_replaced_because_the_disk_failed(tmp_path, tape, standin, stage, kind):
+    standin(kind)
+    with pytest.raises(WriteFailed):
+        getattr(tape, stage)(tmp_path / "result.mkv", on_failure="keep_original")
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -124,6 +124,10 @@ class GateError(SceneError):
     """An output that was written but failed verification (frame count, duration, format)."""
 
 
+class WriteFailed(TransientError):
+    """A disk reported an error while a tool wrote to it. That is no fault of the scene, and may not occur again."""
+
+
 class OutOfMemory(TransientError):
     """A GPU, or the machine, had too little memory for a job. The next attempt begins one degrade level lower."""
 

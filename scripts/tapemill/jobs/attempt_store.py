@@ -157,7 +157,12 @@ def record_success(run: str | None, record: RetryRecord, *, always: bool = False
     if record.failures or always:
         _write(run, replace(record, state="done"))
     elif run is not None:
-        _record_path(run, Path(record.log)).unlink(missing_ok=True)
+        path = _record_path(run, Path(record.log))
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            # The job is done: its results must not be removed for this.
+            LOG.warning("the retry record %s cannot be removed: %s", path, error)
 
 
 def record_stop(run: str | None, record: RetryRecord) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tapemill.core.errors import GateError, OnSceneFailure, SceneError
+from tapemill.core.errors import GateError, OnSceneFailure, SceneError, WriteFailed
 from tapemill.core.job_warnings import JobWarning
 from tapemill.core.progress import report
 from tapemill.core.timing import FrameRange
@@ -33,7 +33,7 @@ from .frame_mapping import (
     expected_frames,
     parse_encoder_stats,
 )
-from .verify import check_cut
+from .verify import check_cut, count_frames
 
 LOG = logging.getLogger("tapemill.scenes")
 
@@ -163,7 +163,23 @@ def _cut(
     skipped_s = start_s if from_start or back_s is None else back_s + MAX_KEYFRAME_DISTANCE_S
     decoded = spec.span.frames + math.ceil(skipped_s * spec.take.rate)
     write_video(spec, arguments, audio, partial, decoded=decoded)
-    return parse_encoder_stats(stats.read_text(encoding="ascii").splitlines() if stats.exists() else [])
+    return _read_stats(stats, partial, spec.span.frames)
+
+
+def _read_stats(stats: Path, partial: Path, frames: int) -> DisplayedFrames:
+    """Read which source frames were written. Raises WriteFailed if lines are missing.
+
+    ffmpeg does not notice when this list cannot be written: a missing line must not be taken for a missing frame.
+    """
+    lines = stats.read_text(encoding="ascii").split("\n")[:-1] if stats.exists() else []
+    if len(lines) < frames and len(lines) < count_frames(partial):
+        raise WriteFailed(
+            f"of the list of frames only {len(lines)} lines were written",
+            file=stats,
+            tool="ffmpeg",
+            remedy="check the disk with the results; the job can be retried",
+        )
+    return parse_encoder_stats(lines)
 
 
 def _filters(spec: CutSpec, from_start: bool, complete: bool) -> list[str]:

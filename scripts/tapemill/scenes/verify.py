@@ -47,6 +47,12 @@ def check_cut(
         raise GateError("the cut is black or of one colour, and the capture is not there", file=target, remedy=REMEDY)
 
 
+def count_frames(partial: Path) -> int:
+    """Count the video packets of a cut, without decoding them. Raises GateError if it cannot be read."""
+    with open_output(partial, target=partial) as container:
+        return sum(packet.size > 0 for stream in container.streams.video[:1] for packet in container.demux(stream))
+
+
 def _decode_frames(container: InputContainer, frames: int, target: Path) -> list[VideoFrame]:
     """Decode sample frames; raise GateError unless the file has all frames."""
     wanted = {0, frames // 2, frames - 1}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import shutil
 import socket
@@ -15,6 +16,8 @@ from typing import Any
 from tapemill.core.errors import TransientError
 
 from . import disk_space
+
+LOG = logging.getLogger("tapemill.storage")
 
 
 @contextmanager
@@ -32,8 +35,11 @@ def staged(target: Path) -> Iterator[Path]:
             sync(partial)
             partial.replace(target)
             sync(target.parent)
-        finally:
-            partial.unlink(missing_ok=True)
+        except BaseException:
+            # What cannot be removed must not hide the error; the end of the run removes it (`clean_staging`).
+            with suppress(OSError):
+                partial.unlink(missing_ok=True)
+            raise
 
 
 def sync(path: Path) -> None:
@@ -96,7 +102,8 @@ def consume_temp(file: Path, *, keep: bool) -> Iterator[Path]:
     """Yield a temporary file to the only job that uses it; removed when the block succeeds, unless `keep`.
 
     Snakemake would remove it too, but not while a checkpoint is open, or has failed: one bad tape would leave the cuts
-    of all others on the disk. Raises TransientError if the file is gone already.
+    of all others on the disk. If it cannot be removed, that is logged: the work of the block is done. Raises
+    TransientError if the file is gone already.
     """
     if not file.exists():
         # Its job succeeded, and then Snakemake could not record that.
@@ -105,7 +112,10 @@ def consume_temp(file: Path, *, keep: bool) -> Iterator[Path]:
         )
     yield file
     if not keep:
-        file.unlink()
+        try:
+            file.unlink()
+        except OSError as error:
+            LOG.warning("the temporary file %s cannot be removed: %s", file, error)
 
 
 def clean_staging() -> None:

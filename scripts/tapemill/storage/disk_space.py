@@ -16,7 +16,11 @@ from tapemill.core.errors import DiskFull, FatalError, NotWritable, TapemillErro
 
 FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 DENIED: Final = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
-# strerror(3) of these, as ffmpeg repeats them.
+# Errors of a disk, a network drive, or the way to it.
+FAILING: Final = frozenset(
+    {errno.EIO, errno.ENXIO, errno.ENODEV, errno.ENOTCONN, errno.ETIMEDOUT, errno.ESTALE, errno.EREMOTEIO}
+)
+# strerror(3) of a full disk, as ffmpeg repeats it.
 FULL_MESSAGES: Final = tuple(os.strerror(number) for number in sorted(FULL))
 # With less than this free, any failure to write is attributed to the full disk.
 ALMOST_NOTHING_BYTES: Final = 256 << 10

@@ -19,7 +19,7 @@ from av import AudioStream, Packet, VideoStream
 from av.container import OutputContainer
 from av.stream import Disposition, Stream
 
-from tapemill.core.errors import GateError, ToolFailed
+from tapemill.core.errors import GateError, ToolFailed, WriteFailed
 from tapemill.core.job_warnings import JobWarning
 from tapemill.core.progress import Progress, report
 from tapemill.core.timing import milliseconds
@@ -117,7 +117,8 @@ def _writing(partial: Path, settings: TapeSettings, plan: ConcatPlan) -> Iterato
     except av.error.FFmpegError as error:
         if error.errno in disk_space.FULL:
             raise disk_space.disk_full_error(partial) from error
-        raise ToolFailed(
+        kind = WriteFailed if error.errno in disk_space.FAILING else ToolFailed
+        raise kind(
             f"the tape could not be written: {error.strerror}",
             file=partial,
             tool="PyAV",

@@ -49,6 +49,15 @@ if KIND == "endless":
         while True:
             stream.write(bytes(1_000_000))
             stream.flush()
+if KIND == "disk error":
+    sys.stderr.write("[out#0/matroska @ 0x5] Error writing trailer: Input/output error\\n")
+    sys.exit(251)
+if KIND == "short list":
+    # What it does when the list of `-stats_enc_pre` cannot be written: nothing.
+    code = subprocess.run([REAL, *words]).returncode
+    if "-stats_enc_pre:v" in words:
+        os.truncate(words[words.index("-stats_enc_pre:v") + 1][5:], 100)
+    sys.exit(code)
 if KIND == "leaves a child":
     if os.fork() == 0:
         time.sleep(600)

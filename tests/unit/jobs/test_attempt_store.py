@@ -130,3 +130,12 @@ def test_a_note_that_cannot_be_written_hides_no_error(caplog):
     attempt_store.RECORDS.write_text("a file where a folder should be")
     attempt_store.record_failure("run", RetryRecord(str(LOG)), AttemptFailure.of(SceneError("corrupt"), LOG))
     assert "cannot be written" in caplog.text
+
+
+def test_a_record_that_cannot_be_removed_costs_no_finished_work(caplog):
+    attempt(WorkerLost("gone"))
+    (path,) = records().values()
+    path.unlink()
+    path.mkdir()
+    attempt_store.record_success("run", RetryRecord(str(LOG)))
+    assert "cannot be removed" in caplog.text

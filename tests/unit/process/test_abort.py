@@ -59,6 +59,13 @@ def test_a_disk_that_takes_no_marker_hides_no_error(tmp_path, monkeypatch, caplo
         monkeypatch.chdir(tmp_path)
 
 
+def test_a_file_where_the_folder_of_markers_should_be_hides_no_error(caplog):
+    heartbeat.NOTES.parent.mkdir()
+    heartbeat.NOTES.write_text("a file")
+    abort.request_abort("1-2", FIRST)
+    assert "cannot be written" in caplog.text
+
+
 def test_a_marker_that_cannot_be_read_now_is_none():
     # As good as a network drive that fails: the folder is none.
     heartbeat.NOTES.mkdir(parents=True)

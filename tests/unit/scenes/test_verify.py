@@ -10,7 +10,7 @@ from tapemill.core.errors import GateError
 from tapemill.core.timing import FrameRange
 from tapemill.media.ffmpeg import runner as ffmpeg
 from tapemill.scenes import verify
-from tapemill.scenes.verify import AudioStats, check_cut
+from tapemill.scenes.verify import AudioStats, check_cut, count_frames
 from tests.support.capture_info import capture_of
 from tests.support.media.clips import clip_from
 
@@ -55,6 +55,14 @@ def check(path, source, *, frames=FRAMES, start=15, sound=None, take=None):
 
 def test_a_whole_cut_passes(tmp_path, source):
     check(cut(tmp_path, "testsrc2"), source)
+
+
+def test_frames_are_counted_without_decoding_them(tmp_path):
+    path = cut(tmp_path, "testsrc2")
+    assert count_frames(path) == FRAMES
+    path.write_text("no media")
+    with pytest.raises(GateError, match="what was written cannot be used"):
+        count_frames(path)
 
 
 @pytest.mark.parametrize("frames", [FRAMES - 1, FRAMES + 1])

@@ -19,6 +19,12 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path):
     assert list(target.parent.iterdir()) == [target]
 
 
+def test_what_cannot_be_removed_hides_no_error(tmp_path):
+    with pytest.raises(RuntimeError), staged(tmp_path / "a") as partial:
+        partial.mkdir()
+        raise RuntimeError
+
+
 def test_what_was_there_stays_until_the_new_file_is_whole(tmp_path):
     target = tmp_path / "a.json"
     write_json(target, {"old": 1})

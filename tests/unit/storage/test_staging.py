@@ -151,3 +151,10 @@ def test_a_temporary_file_is_removed_once_it_was_used_well(tmp_path):
     assert not cut.exists()
     with pytest.raises(TransientError, match="used already"), atomic.consume_temp(cut, keep=False):
         pass
+
+
+def test_a_temporary_file_that_cannot_be_removed_costs_no_finished_work(tmp_path, caplog):
+    # Such is an unlink of a folder.
+    with atomic.consume_temp(tmp_path, keep=False):
+        pass
+    assert "cannot be removed" in caplog.text

@@ -9,14 +9,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tapemill.core.errors import DiskFull, ToolFailed, ToolKilled
-from tapemill.storage.disk_space import mentions_disk_full
+from tapemill.core.errors import DiskFull, ToolFailed, ToolKilled, WriteFailed
+from tapemill.storage.disk_space import FAILING, mentions_disk_full
 
 TAIL_LINES = 12
 # Exit code of ffmpeg after SIGTERM or SIGINT, when it has cleaned up. It is the last byte of -EPERM too, but then
 # stderr mentions that.
 TERMINATED_CODE = 255
 NOT_PERMITTED = os.strerror(errno.EPERM)
+# In lines about an output these mean that it was not written; in other lines, that an input was not read.
+DISK_MESSAGES = tuple(f": {os.strerror(number)}" for number in sorted(FAILING))
+OUTPUT_CONTEXT = "[out#"
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ def raise_for_exit_status(
     limits: RunLimits,
     timed_out: bool,
 ) -> None:
-    """Raise ToolFailed, ToolKilled or DiskFull unless the run succeeded.
+    """Raise ToolFailed, ToolKilled, DiskFull or WriteFailed unless the run succeeded.
 
     `code` is the exit code, or minus the signal; `tail` the last lines of stderr, `forbidden_lines` those with the
     forbidden text; `timed_out` is whether the run was killed at its time limit.
@@ -80,6 +83,15 @@ def raise_for_exit_status(
             tool_exit_code=code,
             stderr_tail=tail,
             remedy="free some space and run the same command again: finished results stay",
+        )
+    if code != 0 and any(OUTPUT_CONTEXT in line and line.endswith(DISK_MESSAGES) for line in tail):
+        raise WriteFailed(
+            "the disk did not take what ffmpeg wrote",
+            file=concerns,
+            tool="ffmpeg",
+            tool_exit_code=code,
+            stderr_tail=tail,
+            remedy="check the disk with the results (`dmesg`, `smartctl`) or the network drive; the job can be retried",
         )
     if code != 0:
         raise ToolFailed(

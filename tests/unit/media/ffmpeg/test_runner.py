@@ -9,13 +9,15 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tapemill.core.errors import SetupError, ToolFailed, ToolKilled
+from tapemill.core.errors import SetupError, ToolFailed, ToolKilled, WriteFailed
 from tapemill.media.ffmpeg import runner as ffmpeg
 from tapemill.media.ffmpeg.command import redact_paths
+from tapemill.media.ffmpeg.exit_status import RunLimits, raise_for_exit_status
 from tapemill.media.ffmpeg.limits import MAX_PIXELS, timeout_s
 from tests.support.fakes.ffmpeg import program
 from tests.support.project import ROOT
 
+NO_LIMITS = {"forbidden_lines": [], "limits": RunLimits(30.0, None, None), "timed_out": False}
 ENDLESS = ["-re", "-f", "lavfi", "-i", "testsrc=s=16x16", "-f", "null", "-"]
 
 
@@ -36,6 +38,25 @@ def test_failure_tells_file_exit_code_and_last_words(tmp_path):
     assert caught.value.file == broken
     assert caught.value.tool_exit_code != 0
     assert any("Invalid data" in line for line in caught.value.stderr_tail)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "[out#0/matroska @ 0x5] Error opening output a.mkv: Input/output error",
+        "[out#0/matroska @ 0x5] Error writing trailer: Input/output error",
+        "[out#0/mp4 @ 0x5] Could not write header (incorrect codec parameters ?): Stale file handle",
+    ],
+)
+def test_an_error_of_the_disk_while_writing_is_worth_another_attempt(tmp_path, line):
+    with pytest.raises(WriteFailed, match="did not take"):
+        raise_for_exit_status(251, concerns=tmp_path, tail=[line, "Conversion failed!"], **NO_LIMITS)
+
+
+def test_an_error_of_the_disk_while_reading_is_one_of_the_file(tmp_path):
+    lines = ["[in#0/avi @ 0x5] Error during demuxing: Input/output error"]
+    with pytest.raises(ToolFailed):
+        raise_for_exit_status(251, concerns=tmp_path, tail=lines, **NO_LIMITS)
 
 
 def test_time_limit_kills_and_is_worth_another_attempt(tmp_path):

@@ -12,7 +12,7 @@ INCLUDE = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["coverage
 MODULES = {pattern: [path for path in ROOT.glob(pattern) if path.name != "__init__.py"] for pattern in INCLUDE}
 
 
-def tests_run():
+def paths_run():
     make = ["make", "--dry-run", "coverage"]
     steps = subprocess.run(make, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
     (step,) = [step for step in steps if "-m pytest" in step]
@@ -26,7 +26,7 @@ def test_the_modules_that_must_be_covered_are_there(pattern):
 
 
 def test_the_tests_of_each_module_are_run():
-    run = tests_run()
+    run = paths_run()
     assert all(path.exists() for path in run)
     for module in (module for modules in MODULES.values() for module in modules):
         folder, name = module.parent.relative_to(LIBRARY), f"test_{module.stem}.py"

@@ -11,9 +11,11 @@ from types import SimpleNamespace
 import pytest
 
 from tapemill.core.errors import FatalError, InputError
+from tapemill.core.recipes import RECIPES
 from tapemill.jobs import attempt_store, entrypoint, retry
 from tapemill.jobs.attempt_store import AttemptFailure, RetryRecord
 from tapemill.process import abort, liveness
+from tapemill.storage import checksums
 from tests.support.polling import wait_for
 from tests.support.project import ROOT
 from tests.support.small_disk import small_disk
@@ -79,6 +81,31 @@ def test_a_job_without_room_does_not_begin(tmp_path):
             entrypoint.run_job(lambda _: pytest.fail("the job began"), of_disk)
     assert caught.value.code == 78
     assert "DiskFull: this job needs up to 2.0 MB" in (tmp_path / "logs" / "a.log").read_text()
+
+
+def of_tape(tmp_path, rule="probe_capture", **params):
+    found = job(tmp_path)
+    found.rule, found.wildcards, found.params = rule, {"tape": "T01"}, params
+    return found
+
+
+@pytest.mark.parametrize(("rule", "is_marked"), [("probe_capture", True), ("write_provenance", False)])
+def test_a_job_that_changes_a_tape_marks_it_before_its_work(tmp_path, monkeypatch, rule, is_marked):
+    monkeypatch.chdir(tmp_path)
+    seen = []
+    entrypoint.run_job(lambda _: seen.append(checksums.is_changed("T01")), of_tape(tmp_path, rule))
+    assert seen == [is_marked]
+
+
+def test_a_job_by_another_recipe_than_that_of_its_tape_does_not_begin(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as caught:
+        entrypoint.run_job(lambda _: pytest.fail("the job began"), of_tape(tmp_path, recipe=99))
+    assert caught.value.code == 78
+    assert "InputError: tape T01 was made by another recipe" in (tmp_path / "logs" / "a.log").read_text()
+    assert not checksums.is_changed("T01")
+    entrypoint.run_job(lambda _: None, of_tape(tmp_path, recipe=RECIPES["capture"]))
+    assert checksums.is_changed("T01")
 
 
 def test_warnings_reach_the_terminal_and_the_log(tmp_path, capsys):

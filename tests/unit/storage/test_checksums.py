@@ -5,7 +5,14 @@ import subprocess
 import pytest
 
 from tapemill.core.errors import InputError
-from tapemill.storage.checksums import MANIFEST, read_checksums, write_checksums
+from tapemill.storage.checksums import (
+    MANIFEST,
+    is_changed,
+    mark_changed,
+    read_checksums,
+    unmark_changed,
+    write_checksums,
+)
 from tapemill.storage.fingerprint import sha256
 
 NAMES = ("T01.mkv", "subtitles/0000000.srt", "T01.en.srt")
@@ -27,6 +34,17 @@ def test_what_is_written_is_read_back_and_sha256sum_agrees(folder):
 
 def test_a_folder_without_a_manifest_has_no_checksums(tmp_path):
     assert read_checksums(tmp_path) == {}
+
+
+def test_a_tape_counts_as_changed_until_its_manifest_is_written(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert not is_changed("T01")
+    mark_changed("T01")
+    mark_changed("T01")
+    assert is_changed("T01") and not is_changed("T02")
+    unmark_changed("T01")
+    unmark_changed("T01")
+    assert not is_changed("T01")
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,16 @@
 """Results with the content that their tape was finished with, whatever their file times."""
 
+import os
+import shutil
+from pathlib import Path
+
 import pytest
 
+from tapemill.provenance.load import read_document
 from tapemill.storage import checksums, fingerprint
 from tapemill.verification import as_recorded
 from tapemill.verification.as_recorded import is_as_recorded
+from tests.support.records import PROVENANCE_FORMAT_2
 
 
 @pytest.fixture
@@ -60,3 +66,17 @@ def test_large_files_are_not_read(tape, monkeypatch):
     as_recorded._has_content.cache_clear()
     recorded[clip] = "f" * 64
     assert not is_as_recorded(clip)
+
+
+def test_a_large_tape_has_the_size_that_its_provenance_states(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(as_recorded, "MAX_HASHED_BYTES", 0)
+    (tmp_path / "results" / "T").mkdir(parents=True)
+    tape = Path("results/T/T.mkv")
+    shutil.copy(PROVENANCE_FORMAT_2, tape.with_name("provenance.json"))
+    tape.touch()
+    os.truncate(tape, read_document(PROVENANCE_FORMAT_2).results[0].size_bytes)
+    checksums.write_checksums(tape.parent, {"T.mkv": "0" * 64})
+    assert is_as_recorded(tape)
+    os.truncate(tape, tape.stat().st_size - 1)
+    assert not is_as_recorded(tape)

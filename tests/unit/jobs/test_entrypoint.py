@@ -156,7 +156,7 @@ def run(tmp_path):
         yield process
         process.stdin.close()
         try:
-            process.wait(20)
+            process.wait(120)
         finally:
             process.kill()
 

@@ -56,7 +56,7 @@ def start():
     yield start
     for process in running:
         try:
-            process.communicate("", timeout=20)
+            process.communicate("", timeout=120)
         finally:
             process.kill()
 

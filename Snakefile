@@ -14,6 +14,7 @@ configfile: "config/config.yaml"
 
 
 include: "rules/common.smk"
+include: "rules/speech.smk"
 include: "rules/run.smk"
 include: "rules/models.smk"
 include: "rules/demo.smk"

@@ -31,7 +31,7 @@ rule extract_audio:
         take=of_job(JobParams.take),
         span=of_job(JobParams.span_in_file),
         sound=of_job(JobParams.speech_stream),
-        recipe=RECIPE["audio"],
+        recipe=recipe("extract_audio"),
     message:
         "Extracting the audio of scene {wildcards.scene} of {wildcards.tape}"
     conda:
@@ -61,8 +61,8 @@ rule clean_sound:
         fingerprint=of_job(JobParams.fingerprint),
         takes=of_job(JobParams.takes),
         sounds=of_job(JobParams.sounds),
-        settings=config["audio"],
-        recipe=RECIPE["audio"],
+        settings=section("audio"),
+        recipe=recipe("clean_sound"),
     message:
         "Cleaning the audio of {wildcards.tape}"
     conda:

@@ -4,6 +4,8 @@ Stage capture: probe a capture.
 INPUT    the source of the sheet         a media file, or a folder of ready scene files
 OUTPUT   results/{tape}/capture.json          streams, exact rate, frames, field order, aspect, colour, audio tracks
          results/{tape}/capture_sha256.json   size, fingerprint and SHA-256 of each of its files
+         .snakemake/tapemill/captures/{tape}/{state}.json
+                                              path, size, times and inode that vouch for this content
 """
 
 
@@ -25,8 +27,8 @@ rule probe_capture:
         fingerprint=of_job(JobParams.fingerprint),
         field_order=from_sheet("field_order"),
         aspect=from_sheet("aspect"),
-        settings=config["capture"],
-        recipe=RECIPE["capture"],
+        settings=section("capture"),
+        recipe=recipe("probe_capture"),
     message:
         "Probing the capture of {wildcards.tape}"
     conda:
@@ -36,7 +38,7 @@ rule probe_capture:
 
 
 rule hash_capture:
-    """Read the whole capture for its SHA-256, beside other work; a file with a known fingerprint is not read again."""
+    """Read the whole capture for its SHA-256, beside other work; an unchanged file is not read again."""
     input:
         files=ancient(source_files),
         # Only an accepted capture is worth hours of reading.
@@ -61,3 +63,29 @@ rule hash_capture:
         "../envs/cpu.yaml"
     script:
         "../scripts/hash_capture.py"
+
+
+rule check_capture:
+    """Read a capture that was moved, copied or touched again, to its end: only then is its content known to be the same."""
+    input:
+        files=ancient(source_files),
+        hashes=ancient("results/{tape}/capture_sha256.json"),
+    output:
+        check=".snakemake/tapemill/captures/{tape}/{state}.json",
+    log:
+        "logs/check_capture/{tape}/{state}.log",
+    benchmark:
+        "benchmarks/check_capture/{tape}/{state}.tsv"
+    # Nothing waits for it but the end of the run.
+    priority: -1
+    resources:
+        mem_mb=CLUSTER_RESOURCES.mem_mb,
+        runtime=CLUSTER_RESOURCES.minutes,
+    params:
+        sources=of_job(JobParams.sources),
+    message:
+        "Checking the content of the capture of {wildcards.tape}"
+    conda:
+        "../envs/cpu.yaml"
+    script:
+        "../scripts/check_capture.py"

@@ -1,12 +1,13 @@
 """
 Names that all files under rules/ share: validated config and sheet, wildcard constraints, functions for inputs and params.
 Nothing here opens media, uses the network or writes: the Snakefile is parsed anew for every job.
-Settings reach a job through its params: its stage's section and RECIPE number (raise it to make finished tapes again).
+Settings reach a job through its params: its stage's section, and the number of its recipe (tapemill/core/recipes.py).
+A tape has the defaults and the recipe with which it was begun, until `tapemill renew` gives it those of today.
 
 TAPES                        state of each tape                                       here
-ENHANCE                      section `enhance` by tape and scene                      here
-SETTINGS                     these, and the rows of the tables that cannot be used    here
-SPEECH_MODEL                 the Whisper model of the config                          here
+ENHANCE, SPEECH_MODEL        section `enhance` and Whisper model of a new tape        here
+SETTINGS                     these by tape, and rows of tables that cannot be used    tapemill/workflow/settings.py
+section("x"), recipe("x")    params: section x of the config, recipe of rule x        here
 of_job(JobParams.x)          a param: property x of the job's tape or scene           tapemill/workflow/job_params.py
 CLUSTER_RESOURCES, in_group  memory, time and group of a job on a cluster             run.smk
 PAGED, FINISHED              tapes with pages in the report; tapes that are finished  report.smk
@@ -24,33 +25,35 @@ from snakemake.exceptions import WorkflowError
 
 from tapemill.enhance import EnhanceSettings, needs_choice
 from tapemill.core.errors import TapemillError
+from tapemill.core.recipes import recipe_of
 from tapemill.core.timing import evenly_spaced
 from tapemill.workflow.job_costs import JobCosts
 from tapemill.workflow.job_params import JobParams, params_function
-from tapemill.config.schema import load_config, renamed_keys
+from tapemill.config.schema import load_config, renamed_keys, with_new_names
 from tapemill.planning.disk_usage import disk_mb
 from tapemill.subtitles import read_language
 from tapemill.workflow.settings import load_settings
 from tapemill.workflow.tape import DEMO_CAPTURE
 
-RECIPE = {"capture": 1, "scenes": 1, "audio": 1, "subtitles": 1, "enhance": 2, "tape": 1}
-
 try:
+    # The config as its owner wrote it. A plan within a run gets the complete one, with this beside it.
+    OWN_CONFIG = config.pop("own", None) or with_new_names(config)
     RENAMED_KEYS = renamed_keys(config)
     config.update(load_config(config))
-    SETTINGS = load_settings(config)
+    SETTINGS = load_settings(config, OWN_CONFIG)
 except TapemillError as error:
     raise WorkflowError(str(error)) from None
+config["own"] = OWN_CONFIG
 
 TAPES, ENHANCE, SPEECH_MODEL = SETTINGS.tapes, SETTINGS.enhance, SETTINGS.speech_model
 
-HARDWARE_ENCODER = needs_choice(EnhanceSettings(**ENHANCE.of_tape))
 GPU_ENVIRONMENT = f"../envs/{dict(xpu='xpu', cuda='cuda', hip='rocm').get(config['lanes']['device'], 'cpu')}.yaml"
 
 
 wildcard_constraints:
     tape="|".join(TAPES) or "(?!)",
     scene=r"\d{7}",
+    state="[0-9a-f]{16}",
 
 
 # Cached: a finished checkpoint does not change, and every param of every scene calls this.
@@ -70,7 +73,7 @@ def scene_ids(tape):
 
 def job_params(wildcards):
     tape = wildcards.tape
-    return JobParams(TAPES[tape], wildcards.get("scene"), lambda: scene_table(tape), ENHANCE)
+    return JobParams(TAPES[tape], wildcards.get("scene"), lambda: scene_table(tape), SETTINGS.of_tape(tape).enhance)
 
 
 def of_job(fact):
@@ -87,29 +90,24 @@ def disk_mb_of(kind):
     return lambda wildcards: disk_mb(job_params(wildcards), kind)
 
 
+def section(name):
+    """A params function: a section of the config, with the defaults of the tape's recipe."""
+    return params_function(lambda wildcards: SETTINGS.of_tape(wildcards.tape).config[name])
+
+
+def recipe(rule):
+    """A params function: the number of a rule's recipe, that of the tape."""
+    return params_function(lambda wildcards: recipe_of(rule, SETTINGS.of_tape(wildcards.tape).recipe.numbers))
+
+
 def from_sheet(column):
     return lambda wildcards: str(getattr(TAPES[wildcards.tape].row, column))
 
 
-def language(wildcards):
-    """Language of the tape: from the sheet, or by vote of its scenes. Called in every plan, which finds a missing model."""
-    speech_model(wildcards)
-    stated = TAPES[wildcards.tape].row.language
-    if stated != "auto":
-        return stated
-    return read_language(Path(checkpoints.detect_language.get(tape=wildcards.tape).output.language))
-
-
-def subtitle_tracks(wildcards):
-    """Language and title of each subtitle file. English speech needs no translation."""
-    spoken, start = language(wildcards), f"results/{wildcards.tape}/{wildcards.tape}"
-    foreign = config["subtitles"]["translate"] and spoken not in (None, "en")
-    return {f"{start}.srt": [spoken or "", ""]} | ({f"{start}.en.srt": ["en", "English"]} if foreign else {})
-
-
 def tape_tags(wildcards):
     """Tags of the tape: how it was made."""
-    return job_params(wildcards).tape_tags(config, SPEECH_MODEL.sha256, RECIPE)
+    settings = SETTINGS.of_tape(wildcards.tape)
+    return job_params(wildcards).tape_tags(settings.config, settings.speech_model.sha256, settings.recipe.numbers)
 
 
 def source_files(wildcards):
@@ -122,12 +120,6 @@ def scene_source(wildcards):
     return TAPES[wildcards.tape].watched_files([job_params(wildcards).file])
 
 
-def wait_for_language(wildcards):
-    """No file: only waits for the vote, if there is one. A new vote with the same result transcribes nothing again."""
-    language(wildcards)
-    return []
-
-
 def facts_of_folder(wildcards):
     """capture.json, only for folders of scenes: no checkpoint there makes the probe come first."""
     return [] if scene_table(wildcards.tape) else str(TAPES[wildcards.tape].paths.capture_record)
@@ -138,13 +130,7 @@ def of_each_scene(pattern):
     return lambda wildcards: [pattern.format(tape=wildcards.tape, scene=id) for id in scene_ids(wildcards.tape)]
 
 
-def language_samples(wildcards):
-    """Audio of some scenes, spread over the tape: enough to detect its language."""
-    ids = evenly_spaced(scene_ids(wildcards.tape), config["subtitles"]["language_scenes"])
-    return [f"results/{wildcards.tape}/audio/{id}.wav" for id in ids]
-
-
-def speech_model(wildcards):
-    if not (file := SPEECH_MODEL.path).is_file():
-        raise WorkflowError(f"the speech model is missing: {file}\n  what to do: run `snakemake fetch_models` once")
-    return str(file)
+def chosen_encoder(wildcards):
+    """Record of the tape's encoder, if a hardware encoder is to be tested."""
+    settings = EnhanceSettings(**SETTINGS.of_tape(wildcards.tape).enhance.of_tape)
+    return f"results/{wildcards.tape}/encoder.json" if needs_choice(settings) else []

@@ -25,8 +25,8 @@ rule choose_encoder:
         expected_s=expected_s,
     params:
         picture=of_job(JobParams.picture),
-        settings=ENHANCE.of_tape,
-        recipe=RECIPE["enhance"],
+        settings=of_job(JobParams.enhancement),
+        recipe=recipe("choose_encoder"),
     message:
         "Testing the encoder for {wildcards.tape}"
     conda:
@@ -39,7 +39,7 @@ rule enhance_scene:
     """Deinterlace, clean and encode one scene; clips of a tape are joined without encoding again."""
     input:
         clip="results/{tape}/scenes/{scene}.mkv",
-        encoder=branch(HARDWARE_ENCODER, then=ancient("results/{tape}/encoder.json"), otherwise=[]),
+        encoder=ancient(chosen_encoder),
         facts=ancient(facts_of_folder),
         models=ancient(of_job(JobParams.network_files)),
     output:
@@ -55,7 +55,7 @@ rule enhance_scene:
         in_group("enhance")
     threads: config["enhance"]["encoder_threads"]
     resources:
-        gpu=lambda wildcards: int(HARDWARE_ENCODER or bool(job_params(wildcards).networks)),
+        gpu=lambda wildcards: int(bool(chosen_encoder(wildcards)) or bool(job_params(wildcards).networks)),
         expected_s=expected_s,
         max_lanes=config["lanes"]["enhance_lanes"] or 0,
         disk_mb=disk_mb_of("clip"),
@@ -68,7 +68,7 @@ rule enhance_scene:
         picture=of_job(JobParams.picture),
         output=of_job(JobParams.output),
         settings=of_job(JobParams.enhancement),
-        recipe=[RECIPE["scenes"], RECIPE["enhance"]],
+        recipe=recipe("enhance_scene"),
     message:
         "Enhancing scene {wildcards.scene} of {wildcards.tape}"
     conda:

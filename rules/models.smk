@@ -13,8 +13,8 @@ rule fetch_models:
     log:
         "logs/fetch_models/models.log",
     params:
-        speech=[config["subtitles"]["model"]],
-        networks=ENHANCE.models,
+        speech=SETTINGS.models[0],
+        networks=SETTINGS.models[1],
         lock="config/models.lock",
         folder="resources/models",
     message:

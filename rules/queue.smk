@@ -8,24 +8,28 @@ OUTPUT   .snakemake/tapemill/settled/{tape}.json   digests of a tape for which S
 from snakemake.io import flag
 
 from tapemill.workflow.tape_queue import TapeQueue
+from tapemill.workflow.tape_recipe import SECTIONS
 
 
 def files_of_tape(tape):
-    """Targets of `all` for one tape."""
+    """Targets of `all` for one tape: its results, and the check of a capture that is not vouched for."""
     suffixes = [config["tape"]["container"], "srt", "vtt"]
     records = ["provenance.json", "ro-crate-metadata.json", *(["report/making.html"] if PAGED else [])]
-    return [f"results/{tape}/{name}" for name in [*(f"{tape}.{suffix}" for suffix in suffixes), *records]]
+    return [f"results/{tape}/{name}" for name in [*(f"{tape}.{suffix}" for suffix in suffixes), *records]] + TAPES[
+        tape
+    ].pending_checks
 
 
 def tape_settings(tape):
     """Everything but files that jobs of a tape depend on: after a change Snakemake evaluates the tape again."""
-    stages = ["capture", "scenes", "audio", "subtitles", "enhance", "tape", "report"]
+    settings = SETTINGS.of_tape(tape)
     return {
         "row": vars(TAPES[tape].row),
-        "config": {stage: config[stage] for stage in stages},
-        "enhance": ENHANCE.sections_of(tape),
-        "overrides": ENHANCE.rows_of(tape),
-        "speech": [str(SPEECH_MODEL.path), SPEECH_MODEL.sha256],
+        "config": {name: settings.config[name] for name in [*SECTIONS, "report"]},
+        "recipe": settings.recipe.numbers,
+        "enhance": settings.enhance.sections_of(tape),
+        "overrides": settings.enhance.rows_of(tape),
+        "speech": [str(settings.speech_model.path), settings.speech_model.sha256],
     }
 
 

@@ -20,6 +20,7 @@ from tapemill.run import event_publisher, hooks
 from tapemill.snakemake_compat.planning import prepare_planning
 from tapemill.snakemake_compat.version import check_version
 from tapemill.storage import filesystem_checks
+from tapemill.verification.as_recorded import is_as_recorded
 
 filesystem_checks.require_files(workflow)
 shell.prefix(signals.PREFIX)
@@ -27,9 +28,9 @@ try:
     check_version()
 except TapemillError as error:
     raise WorkflowError(str(error)) from None
-prepare_planning(sys.argv[1:])
+prepare_planning(sys.argv[1:], is_as_recorded)
 if workflow.is_main_process:
-    for note in [*RENAMED_KEYS, *map(str, SETTINGS.faults)]:
+    for note in [*RENAMED_KEYS, *map(str, SETTINGS.faults), *SETTINGS.notes]:
         logger.warning(note)
 # Resource functions: memory and time that a job requests from a cluster.
 CLUSTER_RESOURCES = planning.ClusterResources(job_params, config, SPEECH_MODEL.path)

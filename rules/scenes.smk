@@ -30,8 +30,8 @@ checkpoint detect_scenes:
     params:
         source=of_job(JobParams.source),
         fingerprint=of_job(JobParams.fingerprint),
-        settings=config["scenes"],
-        recipe=RECIPE["scenes"],
+        settings=section("scenes"),
+        recipe=recipe("detect_scenes"),
     message:
         "Detecting the scenes of {wildcards.tape}"
     conda:
@@ -67,7 +67,7 @@ rule cut_scene:
         span=of_job(JobParams.span_in_file),
         picture=of_job(JobParams.picture),
         sound=of_job(JobParams.speech_stream),
-        recipe=RECIPE["scenes"],
+        recipe=recipe("cut_scene"),
     message:
         "Cutting scene {wildcards.scene} of {wildcards.tape}"
     conda:

@@ -27,9 +27,9 @@ checkpoint detect_language:
         mem_mb=CLUSTER_RESOURCES.mem_mb,
         runtime=CLUSTER_RESOURCES.minutes,
     params:
-        model_sha256=SPEECH_MODEL.sha256,
-        settings=config["subtitles"],
-        recipe=RECIPE["subtitles"],
+        model_sha256=speech_model_sha256,
+        settings=section("subtitles"),
+        recipe=recipe("detect_language"),
     message:
         "Detecting the language of {wildcards.tape}"
     conda:
@@ -60,13 +60,13 @@ rule transcribe_scene:
         mem_mb=CLUSTER_RESOURCES.mem_mb,
         runtime=CLUSTER_RESOURCES.minutes,
     params:
-        model_sha256=SPEECH_MODEL.sha256,
+        model_sha256=speech_model_sha256,
         language=language,
         frames=of_job(JobParams.frames),
         rate=of_job(JobParams.rate),
         task="transcribe",
-        settings=config["subtitles"],
-        recipe=RECIPE["subtitles"],
+        settings=section("subtitles"),
+        recipe=recipe("transcribe_scene"),
     message:
         "Transcribing scene {wildcards.scene} of {wildcards.tape}"
     conda:
@@ -84,13 +84,13 @@ use rule transcribe_scene as translate_scene with:
     benchmark:
         "benchmarks/translate_scene/{tape}/{scene}.tsv"
     params:
-        model_sha256=SPEECH_MODEL.sha256,
+        model_sha256=speech_model_sha256,
         language=language,
         frames=of_job(JobParams.frames),
         rate=of_job(JobParams.rate),
         task="translate",
-        settings=config["subtitles"],
-        recipe=RECIPE["subtitles"],
+        settings=section("subtitles"),
+        recipe=recipe("translate_scene"),
     message:
         "Translating scene {wildcards.scene} of {wildcards.tape} into English"
 
@@ -112,8 +112,8 @@ rule join_subtitles:
     params:
         spans=of_job(JobParams.spans),
         rate=of_job(JobParams.rate),
-        gap_frames=config["subtitles"]["gap_frames"],
-        recipe=RECIPE["subtitles"],
+        gap_frames=lambda wildcards: section("subtitles")(wildcards)["gap_frames"],
+        recipe=recipe("join_subtitles"),
     message:
         "Joining the subtitles of {wildcards.tape}"
     conda:

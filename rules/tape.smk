@@ -39,8 +39,8 @@ rule mux_tape:
         language=language,
         subtitles=subtitle_tracks,
         tags=tape_tags,
-        settings=config["tape"],
-        recipe=RECIPE["tape"],
+        settings=section("tape"),
+        recipe=recipe("mux_tape"),
     message:
         "Joining {wildcards.tape}"
     conda:
@@ -70,11 +70,11 @@ rule write_provenance:
     params:
         row=of_job(JobParams.row),
         scenes=of_job(JobParams.scene_frames),
-        enhance=ENHANCE.of_tape,
+        enhance=of_job(JobParams.enhancement),
         overrides=of_job(JobParams.overrides),
         language=language,
-        speech_model=[str(SPEECH_MODEL.path), SPEECH_MODEL.sha256],
-        recipes=RECIPE,
+        speech_model=speech_model_file,
+        recipes=lambda wildcards: SETTINGS.of_tape(wildcards.tape).recipe.numbers,
         format=provenance.FORMAT,
     message:
         "Writing the provenance of {wildcards.tape}"

@@ -13,7 +13,7 @@ def main(job: Any) -> None:
         job,
         vote_language,
         audios=[Path(audio) for audio in job.input.audio],
-        model=models.ModelFile(Path(job.input.model), job.params.model_sha256),
+        model=models.ModelFile(Path(str(job.input.model)), job.params.model_sha256),
         target=Path(job.output.language),
         settings=SubtitlesSettings(**job.params.settings),
         smaller=models.smaller_models(job.params.settings["model"]),

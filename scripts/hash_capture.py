@@ -8,7 +8,11 @@ from tapemill.jobs import entrypoint
 
 
 def main(job: Any) -> None:
-    hash_capture(sources=[Path(file) for file in job.params.sources], target=Path(job.output.hashes))
+    hash_capture(
+        tape=job.wildcards.tape,
+        sources=[Path(file) for file in job.params.sources],
+        target=Path(job.output.hashes),
+    )
 
 
 if __name__ == "__main__":

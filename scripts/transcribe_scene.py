@@ -14,7 +14,7 @@ def main(job: Any) -> Any:
         job,
         transcribe_scene,
         audio=Path(job.input.audio),
-        model=models.ModelFile(Path(job.input.model), job.params.model_sha256),
+        model=models.ModelFile(Path(str(job.input.model)), job.params.model_sha256),
         srt=Path(job.output.srt),
         record=Path(job.output.record),
         rate=Fraction(job.params.rate),

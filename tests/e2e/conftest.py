@@ -1,5 +1,3 @@
-import shutil
-
 import pytest
 
 from tests.support.media.frame_codes import make_capture
@@ -32,5 +30,4 @@ def make_finished_tape(folder):
 @pytest.fixture
 def copy(finished, tmp_path):
     """The finished tape in a folder of its own, file times kept."""
-    shutil.copytree(finished.folder, tmp_path / "copy", symlinks=True)
-    return Project.existing(tmp_path / "copy")
+    return Project.copied(finished.folder, tmp_path / "copy")

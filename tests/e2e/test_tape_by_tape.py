@@ -30,8 +30,10 @@ def test_a_capture_that_moved_is_the_same_capture(copy, tmp_path, how):
     elif new != old:
         shutil.move(old, new)
     copy.sheet(ROW | {"source": str(new.relative_to(copy.folder) if how == "renamed" else new)})
+    # Its content is read once more, and nothing is made.
+    assert "check_capture" in jobs_of_dry_run(copy)
+    assert dict(copy.make("all").jobs) == {"check_capture": 1}
     assert nothing_to_do(copy)
-    assert not copy.make("all").jobs
     # A deleted clip is made again from where the capture is now.
     copy.path("results/T01/enhanced/0000050.mkv").unlink()
     copy.path("results/T01/T01.mkv").unlink()

@@ -11,16 +11,20 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
-from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass
+from contextlib import chdir, redirect_stderr, redirect_stdout
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from tapemill.cli import main as cli
+from tapemill.config.tape_sheet import load_sheet
 from tapemill.process.results_lease import LEASE
+from tapemill.records import known_content
+from tapemill.records.capture import CheckedCapture
 from tapemill.storage.checksums import MANIFEST
+from tapemill.workflow.tape import TapeState
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT.parent / "shared" / "samples"
@@ -103,6 +107,23 @@ class Project:
         project = cls.__new__(cls)
         project.folder = folder
         return project
+
+    @classmethod
+    def copied(cls, original: Path, folder: Path) -> Project:
+        """Return a copy of a project, file times kept, whose captures are vouched for as in the original."""
+        shutil.copytree(original, folder, symlinks=True)
+        with chdir(folder):
+            for tape, row in load_sheet(Path("config/tapes.tsv"), []).items():
+                checks, files = Path(known_content.CHECKS, tape), TapeState(row).files
+                for record in checks.glob("*.json"):
+                    before = CheckedCapture.from_plain(json.loads(record.read_text())).files
+                    moved = [
+                        replace(file, state=known_content.file_state(path))
+                        for file, path in zip(before, files, strict=True)
+                    ]
+                    target = known_content.check_file(tape, known_content.capture_state(files))
+                    known_content.vouch(CheckedCapture(tuple(moved)), target)
+        return cls.existing(folder)
 
     def configure(self, **sections: object) -> None:
         """Write the config: the demo model, no pages for the report, and what the test asks for."""

@@ -9,7 +9,7 @@ from importlib import import_module
 
 from tapemill.core.errors import TapemillError
 
-COMMANDS = ("run", "doctor", "status", "metrics", "same", "verify")
+COMMANDS = ("run", "doctor", "status", "metrics", "same", "verify", "renew")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tapemill.core.errors import ConfigError
+from tapemill.core.errors import TapemillError
 from tapemill.storage.tsv import OnFaultyRow
 
 
@@ -15,7 +15,7 @@ class RowFault:
 
     tape: str
     """Id in the row, as it stands there; empty if there is none."""
-    error: ConfigError
+    error: TapemillError
 
     def __str__(self) -> str:
         return str(self.error)

@@ -52,7 +52,7 @@ def load_config(values: Mapping[str, Any]) -> dict[str, Any]:
     Raises ConfigError for the first invalid key or value.
     """
     untrusted_text.check_size(values, "the config", ConfigError)
-    complete: dict[str, Any] = with_defaults(_with_new_names(values), schema("config"))
+    complete: dict[str, Any] = with_defaults(with_new_names(values), schema("config"))
     validate(complete, schema("config"), "config")
     return complete
 
@@ -62,7 +62,8 @@ def renamed_keys(values: Mapping[str, Any]) -> list[str]:
     return [f"config: `{section}: {old}` is called `{section}: {new}` now" for section, old, new in _old_names(values)]
 
 
-def _with_new_names(values: Mapping[str, Any]) -> dict[str, Any]:
+def with_new_names(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy of a config with new names for keys that were renamed. Raises ConfigError for a key with both."""
     renamed = copy.deepcopy(dict(values))
     for section, old, new in _old_names(values):
         if new in renamed[section]:

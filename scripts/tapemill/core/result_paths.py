@@ -13,6 +13,7 @@ RESULTS: Final = Path("results")
 SCENE_GLOB: Final = "[0-9]" * 7
 """Names of scenes, for `glob`."""
 
+RECIPE: Final = "recipe.json"
 CAPTURE_RECORD: Final = "capture.json"
 CAPTURE_CHECKSUM: Final = "capture_sha256.json"
 SCENE_TABLE: Final = "scenes.tsv"

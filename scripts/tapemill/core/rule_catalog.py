@@ -15,8 +15,8 @@ from . import result_paths as paths
 
 Unit = Literal["video", "audio", "frames", "once"]
 """Measure of a job's work: seconds of 576i video, seconds of audio, frames of 576i that it writes, none."""
-Condition = Literal["", "auto_language", "translation", "hardware_encoder"]
-"""The setting without which a rule has no job; empty if it has one for each tape."""
+Condition = Literal["", "auto_language", "translation", "hardware_encoder", "unknown_capture"]
+"""Setting or state without which a rule has no job; empty if it has one for each tape."""
 DiskUse = Literal["cut", "speech_audio", "tape_audio", "clip", "tape"]
 """Kind of file by its size."""
 
@@ -62,6 +62,16 @@ RULES: Final[Mapping[str, RuleInfo]] = MappingProxyType(
             after=("probe_capture",),
             outputs=(paths.CAPTURE_CHECKSUM,),
             priority=-1,
+            reads_capture=True,
+            fixed_s=0.4,
+            s_per_unit=0.02,
+        ),
+        "check_capture": RuleInfo(
+            "capture",
+            "video",
+            after=("hash_capture",),
+            priority=-1,
+            condition="unknown_capture",
             reads_capture=True,
             fixed_s=0.4,
             s_per_unit=0.02,
@@ -210,6 +220,12 @@ def stage_of(rule: str) -> str:
 def is_of_tape(rule: str) -> bool:
     """Whether the jobs of a rule belong to a tape."""
     return rule in RULES
+
+
+def changes_results(rule: str) -> bool:
+    """Whether a job of the rule writes something that the checksums of its tape cover, other than the checksums."""
+    row = rule_info(rule)
+    return bool(row.outputs) and row.stage != OTHER and rule != "write_provenance"
 
 
 def tape_rules() -> Iterator[str]:

@@ -21,6 +21,7 @@ CHECKS: Final = (
     ("settings", "config", "check_profile"),
     ("tapes", "tapes", "check_sheet"),
     ("tapes", "tapes", "check_verified"),
+    ("tapes", "tapes", "check_recipes"),
     ("models", "models", "check_models"),
     ("ffmpeg", "ffmpeg", "check_ffmpeg"),
     ("ffmpeg", "ffmpeg", "check_filters"),

@@ -63,6 +63,15 @@ def config() -> dict[str, Any]:
     return load_config(values)
 
 
+@cache
+def own_config() -> dict[str, Any]:
+    """Load the config as its owner wrote it, with new names for keys that were renamed. Raises ConfigError."""
+    from tapemill.config.schema import with_new_names
+
+    config()
+    return with_new_names(_read_yaml(CONFIG))
+
+
 def setting(key: str) -> Any:
     """A key of the config, or a whole section; the default of the schema if the config is invalid."""
     from tapemill.config.schema import schema, with_defaults

@@ -10,7 +10,7 @@ from tapemill.core.errors import TapemillError
 from tapemill.core.result_paths import CONTAINERS, RESULTS
 from tapemill.verification import history
 
-from .config import setting
+from .config import config, own_config, setting
 from .findings import CheckOptions, Finding, error, ok, warning
 
 if TYPE_CHECKING:
@@ -63,6 +63,19 @@ def check_verified(options: CheckOptions) -> Iterator[Finding]:
         yield ok(f"tapes that were never verified: {_named(never)}; `tapemill verify` reads them")
     if intact:
         yield ok(f"tapes that were verified and have not changed since: {len(intact)}")
+
+
+def check_recipes(options: CheckOptions) -> Iterator[Finding]:
+    """Check which tapes were made by an older recipe."""
+    from tapemill.workflow.settings import load_settings
+
+    settings = load_settings(config(), own_config())
+    if older := settings.older_recipes():
+        yield ok(
+            f"tapes made by an older recipe, which stay as they are: {_named(list(older))}; `tapemill renew TAPE` has"
+            " them made anew",
+            [(tape, "; ".join(differences)) for tape, differences in list(older.items())[:MOST_NAMED]],
+        )
 
 
 def _named(tapes: Sequence[str]) -> str:

@@ -2,7 +2,7 @@
 
 from tapemill.media.capture_info import VideoInfo
 
-from .chain import Chain, NetworkStep
+from .chain import FRAME_MODEL, VRT_MODEL, Chain, NetworkStep, preset_chains
 from .encoders import choose_encoder, needs_choice
 from .enhance_scene import enhance_scene
 from .output_format import OutputFormat, plan_output_format
@@ -10,6 +10,8 @@ from .scene_overrides import SceneSettings
 from .settings import EnhanceSettings
 
 __all__ = [
+    "FRAME_MODEL",
+    "VRT_MODEL",
     "Chain",
     "EnhanceSettings",
     "NetworkStep",
@@ -20,4 +22,5 @@ __all__ = [
     "enhance_scene",
     "needs_choice",
     "plan_output_format",
+    "preset_chains",
 ]

@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 from tapemill.core.errors import ConfigError
 from tapemill.models import Kind, Model
 
-from .settings import EnhanceSettings, Preset
+from .settings import PRESETS, EnhanceSettings, Preset
 
 # The settings of each step, and the keys of the section `enhance` with their defaults.
 STEP_KEYS: Final[Mapping[str, Mapping[str, str]]] = {
@@ -113,6 +113,16 @@ class Chain:
 
 def _filters_only(steps: Sequence[FilterStep | None]) -> tuple[FilterStep, ...]:
     return tuple(step for step in steps if step is not None and step.name not in SHAPING)
+
+
+# Model names in `preset_chains`.
+FRAME_MODEL: Final = "{frame_model}"
+VRT_MODEL: Final = "{vrt_model}"
+
+
+def preset_chains() -> dict[str, tuple[Any, ...]]:
+    """Return the steps of every preset, in the form of the config, with placeholders for its models."""
+    return {preset: tuple(preset_chain(preset, FRAME_MODEL, VRT_MODEL)) for preset in PRESETS}
 
 
 def preset_chain(preset: Preset, frame_model: str, vrt_model: str) -> list[Any]:

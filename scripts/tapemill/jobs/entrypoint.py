@@ -17,9 +17,11 @@ from typing import Any
 from tapemill import events
 from tapemill.core.errors import TapemillError, TransientError
 from tapemill.core.job_warnings import JobWarning
+from tapemill.core.recipes import check_recipe
+from tapemill.core.rule_catalog import changes_results
 from tapemill.media import ffmpeg
 from tapemill.process import liveness, signals
-from tapemill.storage import disk_space, mtimes
+from tapemill.storage import checksums, disk_space, mtimes
 
 from . import attempt_store, retry
 from .attempt_store import RetryRecord
@@ -68,8 +70,7 @@ def run_job(main: Callable[[Any], Sequence[JobWarning] | None], job: Any) -> Non
             handler.mark_work_start()
             outputs = [Path(file) for file in getattr(job, "output", ())]
             with disk_space.translate_os_errors((outputs or [log])[0]):
-                mtimes.clamp_future_mtimes(getattr(job, "input", ()))
-                disk_space.check_job(outputs, getattr(job, "resources", {}), job.config)
+                _prepare(job, outputs)
                 notices = main(job)
     except signals.Stopped as stop:
         LOG.error("stopped by %s; the next run does this job again", stop.signal.name)
@@ -88,6 +89,17 @@ def run_job(main: Callable[[Any], Sequence[JobWarning] | None], job: Any) -> Non
     attempt_store.record_success(run_id, past, always=liveness.has_supervisor())
     handler.emit_end("job_done", notices=[asdict(notice) for notice in notices or ()])
     LOG.info("done in %.1f s", time.monotonic() - started)
+
+
+def _prepare(job: Any, outputs: Sequence[Path]) -> None:
+    mtimes.clamp_future_mtimes(getattr(job, "input", ()))
+    disk_space.check_job(outputs, getattr(job, "resources", {}), job.config)
+    tape = dict(getattr(job, "wildcards", {}).items()).get("tape")
+    made_by = dict(getattr(job, "params", {}).items()).get("recipe")
+    if tape and made_by:
+        check_recipe(job.rule, tape, made_by)
+    if tape and changes_results(job.rule):
+        checksums.mark_changed(tape)
 
 
 def _failed(run_id: str | None, past: RetryRecord, error: Exception, handler: events.AttemptEventHandler) -> None:

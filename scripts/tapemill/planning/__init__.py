@@ -58,7 +58,7 @@ def show_plan(*, config: Mapping[str, Any]) -> None:
 
     run = RunOptions(**json.loads(os.environ[RUN_VARIABLE]))
     jobs = plan_target(run, config)
-    settings = load_settings(config)
+    settings = load_settings(config, config["own"])
     plan = estimate(jobs, settings.tapes, settings.enhance, config, run)
     now = datetime.now().astimezone()
     print_plan(plan, now)

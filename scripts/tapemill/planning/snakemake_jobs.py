@@ -107,8 +107,8 @@ def finished_jobs(state: TapeState) -> Iterator[PlannedJob]:
     tape, paths = state.row.tape, state.paths
 
     def has_outputs(rule: str) -> bool:
-        outputs = (output.format(tape=tape, container="*") for output in RULES[rule].outputs)
-        return all(any(paths.folder.glob(output)) for output in outputs)
+        outputs = [output.format(tape=tape, container="*") for output in RULES[rule].outputs]
+        return bool(outputs) and all(any(paths.folder.glob(output)) for output in outputs)
 
     # The tape is finished: a rule that has no job for some tapes has one if its output exists.
     certain = set(stage_rules(()))

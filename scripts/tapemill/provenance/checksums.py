@@ -16,7 +16,7 @@ OF_SCENES: Final = (result_paths.CLIP, result_paths.SPEECH_AUDIO, result_paths.S
 PATTERNS: Final = (
     *("{tape}.mkv", "{tape}.mp4", "{tape}.srt", "{tape}.vtt", "{tape}.en.srt", "{tape}.en.vtt"),
     *(result_paths.PROVENANCE, "ro-crate-metadata.json", "Snakefile"),
-    *(result_paths.CAPTURE_RECORD, result_paths.CAPTURE_CHECKSUM),
+    *(result_paths.RECIPE, result_paths.CAPTURE_RECORD, result_paths.CAPTURE_CHECKSUM),
     *("scenes.tsv", "scenes.edl", "scenes.csv", result_paths.LANGUAGE, result_paths.ENCODER),
     *(result_paths.TAPE_AUDIO, result_paths.AUDIO_RECORD),
     *(pattern.replace("{scene}", result_paths.SCENE_GLOB) for pattern in OF_SCENES),
@@ -33,7 +33,7 @@ def write_tape_checksums(folder: Path, known: dict[Path, str]) -> int:
     """
     hashes = {}
     for path in _files(folder):
-        sha256 = known.get(path) or _recorded(path) or fingerprint.sha256(path)
+        sha256 = known.get(path) or recorded_sha256(path) or fingerprint.sha256(path)
         hashes[path.relative_to(folder).as_posix()] = sha256
     write_checksums(folder, hashes)
     return len(hashes)
@@ -44,7 +44,7 @@ def _files(folder: Path) -> Iterator[Path]:
         yield from (path for path in sorted(folder.glob(pattern.format(tape=folder.name))) if path.is_file())
 
 
-def _recorded(path: Path) -> str | None:
+def recorded_sha256(path: Path) -> str | None:
     """Return the hash that the record of a clip, or of the audio, has of its file."""
     folder = path.parent
     if path.name == result_paths.TAPE_AUDIO:

@@ -22,6 +22,7 @@ from tapemill.models import ModelFile
 from tapemill.records import job_records, tape_tags
 from tapemill.records.capture import CaptureHashes
 from tapemill.storage import atomic, fingerprint
+from tapemill.storage.checksums import unmark_changed
 from tapemill.storage.typed_json import read_record
 
 from . import run_history, scene_records
@@ -103,6 +104,7 @@ def write_provenance(
     # Last, because it covers the others.
     known = {path: result.sha256 for path, result in zip(files.results, document.results, strict=True)}
     count = write_tape_checksums(files.folder, known)
+    unmark_changed(files.folder.name)
     LOG.info("checksums of %d files", count)
     changed = document.run.checkout.changed
     if changed:

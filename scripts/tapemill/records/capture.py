@@ -26,3 +26,20 @@ class CaptureHashes(JsonRecord):
     """Hashes of a capture's files, in order; a folder of ready scenes has one for each."""
 
     files: tuple[HashedFile, ...]
+
+
+@dataclass(frozen=True)
+class CheckedFile(JsonRecord):
+    """Media file of a capture that was read to its end."""
+
+    state: str
+    """Digest of path, size, times and inode (`records.known_content`)."""
+    fingerprint: str
+    sha256: Sha256
+
+
+@dataclass(frozen=True)
+class CheckedCapture(JsonRecord):
+    """Files of a capture that were read to their end, in order."""
+
+    files: tuple[CheckedFile, ...]

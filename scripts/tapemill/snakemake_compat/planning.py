@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Final
 
 from .ancient_inputs import patch_needrun_across_ancient
 from .gc_threshold import raise_gc_threshold
-from .moved_inputs import ignore_moved_inputs
 from .params_cache import cache_function_params
+from .rerun_reasons import compare_what_matters, ignore_times_of_recorded_results
 
 INSPECTIONS: Final = frozenset(
     {"--lint", "--list-rules", "--list", "-l", "--list-target-rules", "--lt", "--list-resources", "--lr"}
@@ -17,11 +18,15 @@ INSPECTIONS: Final = frozenset(
 """Options of Snakemake with which it reads the rules, and plans nothing."""
 
 
-def prepare_planning(arguments: Sequence[str]) -> None:
-    """Apply the patches, unless the `arguments` of Snakemake's command line only inspect the rules."""
+def prepare_planning(arguments: Sequence[str], is_as_recorded: Callable[[Path], bool]) -> None:
+    """Apply the patches, unless the `arguments` of Snakemake's command line only inspect the rules.
+
+    `is_as_recorded` tells whether a result has the content that its tape was finished with.
+    """
     if INSPECTIONS & {argument.partition("=")[0] for argument in arguments}:
         return
     raise_gc_threshold()
     cache_function_params()
     patch_needrun_across_ancient()
-    ignore_moved_inputs()
+    compare_what_matters()
+    ignore_times_of_recorded_results(is_as_recorded)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +15,7 @@ from . import atomic, untrusted_text
 MANIFEST: Final = "checksums.sha256"
 # Plain names only: sha256sum escapes others, and Tapemill makes none.
 LINE: Final = re.compile(r"([0-9a-f]{64})  ((?:[\w+-][\w.+-]*/)*[\w+-][\w.+-]*)")
+CHANGES: Final = Path(".snakemake/tapemill/changed")
 REMEDY: Final = "restore it from a copy; or delete it and provenance.json, and `snakemake all` writes both anew"
 
 
@@ -39,3 +41,23 @@ def read_checksums(folder: Path) -> dict[str, str]:
     if not text.endswith("\n") or list(found) != sorted(found):
         raise InputError("the checksums are damaged", file=path, remedy=REMEDY)
     return found
+
+
+def mark_changed(tape: str) -> None:
+    """Record in the working folder that results of a tape may have changed since its manifest was written."""
+    (CHANGES / tape).parent.mkdir(parents=True, exist_ok=True)
+    (CHANGES / tape).touch()
+
+
+def is_changed(tape: str) -> bool:
+    """Whether a job may have changed results of a tape since its manifest was written."""
+    return (CHANGES / tape).exists()
+
+
+def unmark_changed(tape: str) -> None:
+    """Record that the manifest of a tape covers all results as they are.
+
+    A mark that cannot be removed costs no more than the trust in file times.
+    """
+    with suppress(OSError):
+        (CHANGES / tape).unlink()

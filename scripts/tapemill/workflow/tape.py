@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Final
 
 from tapemill.config.tape_sheet import TapeRow
-from tapemill.core.result_paths import CAPTURE_CHECKSUM, RESULTS, TapePaths
+from tapemill.core.result_paths import CAPTURE_CHECKSUM, CONTAINERS, RESULTS, TapePaths
 from tapemill.core.timing import FrameRange
 from tapemill.media.capture_info import Capture
-from tapemill.records import job_records
-from tapemill.records.capture import CaptureHashes
+from tapemill.records import job_records, known_content
+from tapemill.records.capture import CaptureHashes, CheckedFile
 from tapemill.scenes import Scene, folder_scenes, read_scenes
 from tapemill.storage.fingerprint import fingerprint, scene_files
 
@@ -71,6 +71,11 @@ class TapeState:
             self._capture = (changed_ns, Capture.read(self.paths.capture_record))
         return self._capture[1]
 
+    @property
+    def is_finished(self) -> bool:
+        """Whether the tape's file is there."""
+        return any(self.paths.tape(container[1:]).exists() for container in CONTAINERS)
+
     def scenes(self, table: Path | None) -> dict[str, Scene]:
         """The scenes by name, in order: of the scene table, or of a folder (lengths from `capture.json`)."""
         changed_ns = (table or self.paths.capture_record).stat().st_mtime_ns
@@ -106,8 +111,37 @@ class TapeState:
         # Unlike the modification time, the time of the inode cannot be set back.
         state = (now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns)
         if file not in self._fingerprints or self._fingerprints[file][0] != state:
-            self._fingerprints[file] = (state, fingerprint(file))
+            self._fingerprints[file] = (state, self._identity(file))
         return self._fingerprints[file][1]
+
+    def _identity(self, file: Path) -> str:
+        """Fingerprint of a file: a longer one if it is known to have, or is taken to have, content of another file."""
+        if self._changed_files and (changed := self._changed_files.get(known_content.file_state(file))):
+            return changed.fingerprint
+        sampled = fingerprint(file)
+        return known_content.recorded_identities(self._hashes).get(sampled, sampled)
+
+    @property
+    def pending_checks(self) -> list[str]:
+        """The output of `check_capture`, if something suggests that the capture has other content than was recorded.
+
+        Empty also where the whole capture will be read anyway, and for a capture that is not there.
+        """
+        tape, record = self.row.tape, self.paths.path(CAPTURE_CHECKSUM)
+        hashes = job_records.read(CaptureHashes, record)
+        try:
+            state, files = known_content.capture_state(self.files), self.files
+            found = [self.fingerprint(file) for file in files]
+        except FileNotFoundError:
+            return []
+        if hashes is None or found != [file.fingerprint for file in hashes.files]:
+            return []
+        is_known = (
+            known_content.check_file(tape, state).exists()
+            if known_content.has_checks(tape)
+            else known_content.was_unchanged_since(record, files)
+        )
+        return [] if is_known else [str(known_content.check_file(tape, state))]
 
     def watched_files(self, files: Sequence[Path]) -> list[str]:
         """Return files of the capture as inputs of jobs.
@@ -120,8 +154,16 @@ class TapeState:
     @cached_property
     def _recorded_fingerprint(self) -> str | None:
         """Fingerprint in the record of the capture's hashes; None without one, and for a folder of scenes."""
-        record = job_records.read(CaptureHashes, self.paths.path(CAPTURE_CHECKSUM))
-        return record.files[0].fingerprint if record and len(record.files) == 1 else None
+        return self._hashes.files[0].fingerprint if self._hashes and len(self._hashes.files) == 1 else None
+
+    @cached_property
+    def _hashes(self) -> CaptureHashes | None:
+        """Record of the content that the tape is made of, as it was at the first plan."""
+        return job_records.read(CaptureHashes, self.paths.path(CAPTURE_CHECKSUM))
+
+    @cached_property
+    def _changed_files(self) -> Mapping[str, CheckedFile]:
+        return known_content.changed_files(self.row.tape)
 
     def _folder_scenes(self) -> Iterator[Scene]:
         start = 0

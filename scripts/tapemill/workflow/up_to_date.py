@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tapemill.process import results_lease
+from tapemill.records import known_content
 from tapemill.storage import atomic
 
 from .tape import DEMO_CAPTURE, TapeState
@@ -44,10 +45,10 @@ def digest_of(state: TapeState, settings: Mapping[str, Any]) -> TapeDigest | Non
     if str(state.row.source) == DEMO_CAPTURE:
         return None
     try:
-        capture = [(str(file), file.stat()) for file in state.files]
+        # With the inode and its time: another file may have the same size and time.
+        lines = [known_content.file_state(file) for file in state.files]
     except OSError:
         return None
-    lines = [_line(name, about) for name, about in capture]
     lines += sorted(_line(name, about) for name, about in _below(str(state.paths.folder)))
     return TapeDigest(_digest(json.dumps(settings, sort_keys=True, default=str)), _digest("\n".join(lines)))
 

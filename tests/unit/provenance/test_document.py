@@ -185,18 +185,19 @@ def test_a_damaged_record_is_none(tmp_path):
 
 
 def test_files_of_a_folder_are_hashed_in_order_and_known_ones_not_again(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     sources = [tmp_path / name for name in ("2.mkv", "1.mkv")]
     for source in sources:
         source.write_bytes(source.name.encode() * 1000)
     target = tmp_path / "results" / "capture_sha256.json"
-    checksum.hash_capture(sources=sources, target=target)
+    checksum.hash_capture(tape="T", sources=sources, target=target)
     first = json.loads(target.read_text())["files"]
     assert [file["name"] for file in first] == ["2.mkv", "1.mkv"]
     assert [file["sha256"] for file in first] == [fingerprint.sha256(source) for source in sources]
     read = []
     monkeypatch.setattr("tapemill.storage.fingerprint.sha256", lambda path: read.append(path) or "f" * 64)
     sources[1].write_bytes(b"another")
-    checksum.hash_capture(sources=sources, target=target)
+    checksum.hash_capture(tape="T", sources=sources, target=target)
     assert read == [sources[1]]
     assert json.loads(target.read_text())["files"][0] == first[0]
 

@@ -16,7 +16,7 @@ from snakemake.dag import DAG
 from snakemake import common
 from tapemill.snakemake_compat.planning import prepare_planning
 before = DAG.bfs, common.get_function_params, gc.get_threshold()
-prepare_planning(sys.argv[1:])
+prepare_planning(sys.argv[1:], lambda path: False)
 print(sum(a is not b and a != b for a, b in zip(before, (DAG.bfs, common.get_function_params, gc.get_threshold()))))
 """
 

@@ -14,7 +14,15 @@ from tests.support.media import speech
 from tests.support.media.frame_codes import make_capture
 from tests.support.networks import compact
 from tests.support.project import Project
-from tests.support.report_page import check_is_self_contained, open_menu, open_row, open_statistics, pages, view_report
+from tests.support.report_page import (
+    check_is_self_contained,
+    open_menu,
+    open_row,
+    open_statistics,
+    pages,
+    view_report,
+    wait_in,
+)
 
 PAGES = {"sample_report_frames": 1, "render_tape_report": 1, "render_run_report": 1}
 DRAWN = {"render_tape_report": 1, "render_run_report": 1}
@@ -175,7 +183,7 @@ def test_before_and_after_obey_mouse_and_keys(troubled, tmp_path):
         pairs = frame.locator("#pairs")
 
         def wait_for_split(percent):
-            frame.wait_for_function(f"document.getElementById('split').value === '{percent}'")
+            wait_in(frame, f"document.getElementById('split').value === '{percent}'")
 
         def chosen():
             return frame.evaluate("[...document.querySelectorAll('.pair')].findIndex((pair) => !pair.hidden)")
@@ -191,7 +199,7 @@ def test_before_and_after_obey_mouse_and_keys(troubled, tmp_path):
         keyboard.press("f")
         wait_for_split(100)
         keyboard.press("2")
-        frame.wait_for_function("!document.querySelectorAll('.pair')[1].hidden")
+        wait_in(frame, "!document.querySelectorAll('.pair')[1].hidden")
         keyboard.press("n")
         assert chosen() == 2
         assert not viewed.errors

@@ -10,6 +10,7 @@ from pathlib import Path
 from playwright.sync_api import Frame
 
 from tests.support.browser import Viewed, view
+from tests.support.polling import wait_for
 
 DECODED = """Promise.all([...document.images].map((image) => image.decode()))
     .then(() => [...document.images].filter((image) => image.naturalWidth > 0).length)"""
@@ -50,8 +51,16 @@ def open_row(viewed: Viewed, number: int) -> Frame:
     with viewed.page.expect_event("framenavigated", lambda frame: frame.parent_frame is not None):
         link.dispatch_event("click")
     frame = viewed.frame()
-    frame.wait_for_function("document.readyState === 'complete' && document.title !== ''")
+    wait_in(frame, "document.readyState === 'complete' && document.title !== ''")
     return frame
+
+
+def wait_in(frame: Frame, condition: str) -> None:
+    """Wait until a condition holds in the page of a frame.
+
+    `Frame.wait_for_function` evaluates its condition as a text in the page, which the policy of our pages forbids.
+    """
+    wait_for(lambda: frame.evaluate(condition), message=condition)
 
 
 def pages(viewed: Viewed, category: str, screenshots: Path | None = None) -> Iterator[ReportPage]:

@@ -18,11 +18,11 @@ STATE = struct.Struct("iii4096s")
 
 def build(folder: Path) -> Path:
     """Compile the layer with the C compiler of the machine (`cc`, or CC)."""
-    library = folder / "layer.so"
-    compiler = os.environ.get("CC", "cc")
+    library, partial = folder / "layer.so", folder / f"layer.{os.getpid()}.so"
     options = ["-shared", "-fPIC", "-O2", "-Wall", "-Wextra", "-Werror"]
-    subprocess.run([compiler, *options, "-o", str(library), str(SOURCE), "-ldl"], check=True)
-    return library
+    subprocess.run([os.environ.get("CC", "cc"), *options, "-o", str(partial), str(SOURCE), "-ldl"], check=True)
+    # Another session may use the same folder at this moment.
+    return partial.replace(library)
 
 
 def recording(library: Path, project: Path, record: Path) -> dict[str, str]:

@@ -21,7 +21,7 @@ VARIABLE = re.compile(
     | (?P<run>(?<=^events/)[^/]*(?=\.jsonl$)|(?<=^\.snakemake/log/)[^/]*(?=\.log$))
     | (?P<rule>(?:(?<=^benchmarks/)|(?<=^logs/)|(?<=/jobs/logs/))[^/]+)
     | (?P<script>\btmp[a-z0-9_]{8}\.\w+(?=\.py))
-    | (?P<probe>(?<=^\.tapemill-probe-)\w+)
+    | (?P<probe>(?<=\.tapemill-probe-)\w+)
     | (?P<hash>\b[0-9a-f]{12}\b)
     | (?P<number>(?<![A-Za-z0-9])[0-9]+)""",
     re.VERBOSE,

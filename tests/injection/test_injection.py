@@ -17,7 +17,6 @@ STAGED = "tapemill/storage/atomic.py:staged"
 TAPE = Site("job", "rename", STAGED, "results/T/T.mkv")
 CLIP = Site("worker>ffmpeg", "write", "-", "results/.partial/*/T/enhanced/[0-9]*.mkv")
 RECORD = Site("snakemake", "write", "snakemake/persistence/file.py:_io_write", ".snakemake/metadata/*")
-LOST = "mux_tape"
 
 
 @pytest.fixture(scope="module")
@@ -33,11 +32,11 @@ def test_the_calls_of_all_kinds_of_processes_are_seen(prepared):
 @pytest.mark.parametrize(
     ("site", "number", "fault", "is_success"),
     [
-        # The run is killed before the tape gets its name, the disk is full for the second clip,
-        # and a record of Snakemake is lost.
+        # The run is killed before the tape gets its name. A clip is not written, and its job tried again. Snakemake has
+        # no space for a record of its own.
         (TAPE, 1, "kill-run", False),
-        (CLIP, 2, "ENOSPC", False),
-        (RECORD, 3, "EIO", False),
+        (CLIP, 2, "EIO", True),
+        (RECORD, 3, "ENOSPC", False),
     ],
 )
 def test_the_same_command_makes_the_tape_after_a_fault(prepared, site, number, fault, is_success):

@@ -25,6 +25,7 @@ CREATE = Site("snakemake", "create", "snakemake/io/__init__.py:prepare", "result
             ".snakemake/attempts/[0-9]*-[0-9]*/jobs/logs/*/T/[0-9]*.json",
         ),
         ("events/20261130T133848Z-host-18755-31.host.jsonl", "events/*.jsonl"),
+        ("results/.tapemill-probe-a2isjwq9/to/file", "results/.tapemill-probe-*/to/file"),
         ("benchmarks/mux_tape/T.tsv", "benchmarks/*/T.tsv"),
     ],
 )

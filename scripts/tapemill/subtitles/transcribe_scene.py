@@ -88,11 +88,8 @@ def transcribe_scene(
         LOG.warning("the scene gets no subtitles: %s: %s", type(error).__name__, error)
         text, values = "", SubtitleRecord(left_empty=Failure(type(error).__name__, error.what))
     # First the record, then the SRT: if the machine stops in between, the old SRT is still known as not corrected.
-    values = replace(
-        values,
-        srt_sha256=hashlib.sha256(text.encode()).hexdigest(),
-        replaced_srt_sha256=fingerprint.sha256(srt) if srt.exists() else None,
-    )
+    made = hashlib.sha256(text.encode()).hexdigest()
+    values = replace(values, srt_sha256=made, replaced_srt_sha256=_replaced_digest(srt, made, previous))
     atomic.write_json(record, values.to_plain())
     atomic.write_text(srt, text)
     report(f"audio of {frames} frames transcribed", frames=frames)
@@ -225,6 +222,15 @@ def _own_digests(record: SubtitleRecord | None) -> set[str]:
     """SHA-256 of the SRT files that this module wrote, by a record."""
     digests = (record.srt_sha256, record.replaced_srt_sha256) if record else ()
     return {digest for digest in digests if digest}
+
+
+def _replaced_digest(srt: Path, made: str, previous: SubtitleRecord | None) -> str | None:
+    """SHA-256 of the SRT that the new one, with the digest `made`, replaces; None if there is none."""
+    found = fingerprint.sha256(srt) if srt.exists() else None
+    if previous and found == made == previous.srt_sha256:
+        # Stopped after everything was written: the record is to be the same as without that.
+        return previous.replaced_srt_sha256
+    return found
 
 
 def _keep_correction(srt: Path, record: Path, previous: SubtitleRecord | None) -> None:

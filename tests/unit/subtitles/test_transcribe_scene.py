@@ -212,6 +212,17 @@ def test_stopped_between_record_and_srt_nothing_is_taken_for_a_correction(again)
     assert srt.read_bytes() == after
 
 
+@pytest.mark.parametrize("settings", [SETTINGS, replace(SETTINGS, line_characters=20)])
+def test_stopped_after_both_were_written_it_writes_the_same_bytes_again(again, settings):
+    srt, record = again / "0000000.srt", again / "0000000.json"
+    if settings != SETTINGS:
+        # It replaces another one.
+        transcribe(again, again / "0000000.wav", model=NO_MODEL, settings=settings)
+    before = srt.read_bytes(), record.read_bytes()
+    transcribe(again, again / "0000000.wav", model=NO_MODEL, settings=settings)
+    assert (srt.read_bytes(), record.read_bytes()) == before
+
+
 def test_a_model_that_is_not_the_pinned_one_is_not_loaded(tmp_path):
     wav = write_wav(tmp_path / "a.wav", recording())
     model = tmp_path / "demo-en.pt"

@@ -172,3 +172,9 @@ def test_an_earlier_version_that_is_put_back_is_made_again(tmp_path, patched):
     (tmp_path / "healthy").touch()
     assert run(2).returncode == 0
     assert (tmp_path / "b.txt").read_text() == ("2\n" if patched else "1\n")
+
+
+def test_the_output_of_a_failed_job_that_is_to_stay_is_not_believed_either(tmp_path):
+    assert snakemake(tmp_path, FAILED, "a.txt", "--keep-incomplete").returncode != 0
+    assert (tmp_path / "a.txt").read_text() == "half\n"
+    assert (tmp_path / MARK).exists()

@@ -22,6 +22,7 @@
 # make bench-archive   10 tapes of 50 scenes end to end: half an hour
 # make bench-plan      predicted and real durations of the demo tape, twice: half an hour
 # make bench-ipex      a recognition and a network with and without Intel's extension: two minutes
+# make bench-content   share of the hashes of clips and audio in a tape's time: ten minutes
 # make bench-networks  overhead around a frame model, and VRT alone
 
 SHELL := /bin/bash
@@ -48,7 +49,7 @@ PIP_INSTALL := pip install --quiet --disable-pip-version-check
 PYTEST := $(BIN)/pytest -n 2 --dist worksteal
 
 .PHONY: setup dependencies demo demo-models test test-workflow test-long test-crash test-injection test-hostile test-gpu test-slurm setup-ipex test-ipex check bench bench-lanes bench-subtitles \
-	bench-resume bench-scale bench-archive bench-networks bench-plan bench-ipex docs
+	bench-resume bench-scale bench-archive bench-networks bench-plan bench-content bench-ipex docs
 
 setup: $(INSTALLED)
 
@@ -154,6 +155,9 @@ bench-archive: setup
 
 bench-plan: setup
 	$(BIN)/python -m tests.benchmarks.bench_plan
+
+bench-content: setup
+	$(BIN)/python -m tests.benchmarks.bench_content_check
 
 bench-ipex: setup-ipex
 	$(IPEX_VENV)/bin/python -m tests.benchmarks.bench_ipex

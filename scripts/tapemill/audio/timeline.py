@@ -18,7 +18,7 @@ from av.stream import Discard
 
 from tapemill.core.timing import round_half_up
 from tapemill.media.capture_info import AudioTrackInfo, SourceFileInfo
-from tapemill.media.probe import open_media
+from tapemill.media.probe import open_media, read_packets
 
 from .timeline_writer import TimelineStats, TimelineWriter
 
@@ -208,7 +208,7 @@ def _stream(container: InputContainer, index: int, sound: AudioTrackInfo, *, who
 
 def _first_frame(container: InputContainer, stream: AudioStream) -> AudioFrame | None:
     with suppress(av.error.FFmpegError):
-        for packet in container.demux(stream):
+        for packet in read_packets(container, [stream]):
             with suppress(av.error.FFmpegError):
                 for frame in packet.decode():
                     if isinstance(frame, AudioFrame):
@@ -226,7 +226,7 @@ def _decode_all(
     wanted = [stream for stream in container.streams if stream.index in tracks]
     errors: list[str] = []
     try:
-        for packet in container.demux(wanted) if wanted else ():
+        for packet in read_packets(container, wanted) if wanted else ():
             try:
                 frames = packet.decode()
             except av.error.FFmpegError as error:

@@ -15,7 +15,7 @@ from av import Packet, VideoFrame, VideoStream
 from av.container import InputContainer
 
 from tapemill.media.packets import PacketIndex
-from tapemill.media.probe import open_media
+from tapemill.media.probe import open_media, read_packets
 
 SAMPLES = 12
 # Enough packets for the decoder's delay, even at two per frame; and, where packets may hold single fields, enough
@@ -121,7 +121,7 @@ def _packets_from(container: InputContainer, stream: VideoStream, time: int) -> 
     for back_s in SEEKS_BACK_S:
         container.seek(time - int(back_s / Fraction(stream.time_base or 1)), stream=stream, backward=True)
         started = False
-        for packet in container.demux(stream):
+        for packet in read_packets(container, [stream]):
             position = packet.pts if packet.pts is not None else packet.dts
             if not started and position is not None and position > time:
                 break

@@ -21,6 +21,7 @@ from tapemill.media.ffmpeg.limits import MAX_KEYFRAME_DISTANCE_S
 from tapemill.media.packets import PacketIndex, is_encrypted, scan_packets
 from tapemill.media.probe import MediaInfo, open_media, probe, video_stream
 
+from .content import COPY_AGAIN, check_zeros, edit_list_remarks
 from .decode_samples import DecodeSample, detect_paff, find_size_change, sample_decode
 
 LOG = logging.getLogger("tapemill.capture")
@@ -29,7 +30,6 @@ LOG = logging.getLogger("tapemill.capture")
 GROWTH_WAIT_S = 1.0
 # A header may round, and audio may end a little before or after the video.
 SHORT_S, SHORT_SHARE = Fraction(1), Fraction(1, 100)
-COPY_AGAIN = "copy it again from its origin"
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,7 @@ def validate_capture(
 
     `reached` is called with the progress, as by `scan_packets`.
     """
+    remarks = [*check_zeros(file, allow_truncated=settings.allow_truncated), *edit_list_remarks(file)]
     _reject_encrypted(file)
     media = probe(file)
     video = media.picture
@@ -98,7 +99,7 @@ def validate_capture(
             remedy=f"if they really are, raise capture.largest_side ({settings.largest_side})",
         )
     packets = scan_packets(file, video.stream_index, reached)
-    remarks = _check_truncation(file, media.container, packets, settings)
+    remarks += _check_truncation(file, media.container, packets, settings)
     _check_times(file, packets, settings)
     samples = sample_decode(file, video.stream_index, packets)
     remarks += _check_samples(file, packets, samples)
@@ -110,6 +111,7 @@ def validate_capture(
     rate = guess_frame_rate(times, video.time_base, video.stated_rates)
     grid = fit_cfr_grid(times, last_duration, video.time_base, rate)
     _check_grid(file, grid, settings)
+    _check_last_frame(file, grid, last_duration, settings)
     for remark in remarks:
         LOG.warning("%s: %s", printable(file.name), remark)
     return ValidatedFile(media, grid, packets.longest_lead[0], tuple(remarks))
@@ -201,6 +203,18 @@ def _check_samples(file: Path, packets: PacketIndex, samples: Sequence[DecodeSam
         return []
     where = ", ".join(timestamp((sample.time - int(packets.times[0])) * packets.time_base) for sample in failed[:3])
     return [f"at {len(failed)} of {len(samples)} positions no frame can be decoded: {where}"]
+
+
+def _check_last_frame(file: Path, grid: CfrGrid, duration: int, settings: CaptureSettings) -> None:
+    """Reject a last frame that lasts longer than a gap may: it is repeated as long, unless the rate is regular."""
+    last_s = duration * grid.time_base
+    if grid.irregular and last_s > settings.longest_gap_s:
+        raise InputError(
+            f"its last frame lasts {float(last_s):.1f} s",
+            file=file,
+            remedy="if that is a real pause, raise capture.longest_gap_s and it is repeated as long; otherwise remux"
+            " the capture so that its time stamps are continuous",
+        )
 
 
 def _check_grid(file: Path, grid: CfrGrid, settings: CaptureSettings) -> None:

@@ -21,7 +21,7 @@ from av.container import InputContainer
 from tapemill.core.timing import round_half_up
 
 from .audio_placement import BlockPlacer
-from .probe import open_media
+from .probe import open_media, read_packets
 
 # Decoders need some packets before the first correct sample (bit reservoir, overlap). If a seek lands too late, the
 # next one goes further back; None is the start of the file.
@@ -138,7 +138,7 @@ def _stream(container: InputContainer, stream_index: int) -> AudioStream:
 
 def _frames(container: InputContainer, stream: AudioStream) -> Iterator[AudioFrame]:
     """Yield all frames that can be decoded. A damaged packet is skipped, a damaged container ends the track."""
-    packets = container.demux(stream)
+    packets = read_packets(container, [stream])
     while True:
         try:
             packet = next(packets, None)

@@ -7,8 +7,12 @@ Truncation is detected where sizes are stated: Matroska (RFC 9559), MP4 and Quic
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 from typing import IO
+
+from .empty_ranges import MIN_EDGE_BYTES, EmptyRange, find_empty_ranges
+from .mp4_boxes import read_boxes
 
 SIGNATURES = {
     b"PK\x03\x04": "a ZIP archive",
@@ -24,6 +28,7 @@ SEGMENT = 0x18538067
 MP4_BOXES = frozenset(
     {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"uuid", b"moof", b"sidx", b"styp", b"pdin"}
 )
+PADDING_BOXES = frozenset({b"free", b"skip", b"wide"})
 # Writers that count their own headers wrong are off by a few bytes, which hold no frame.
 SLACK_BYTES = 1024
 TEXT = frozenset({9, 10, 13, *range(32, 127)})
@@ -34,6 +39,8 @@ TS_LAYOUTS = ((188, 0), (192, 4), (204, 0))
 TS_SAMPLE_BYTES = 4_000_000
 DV_FRAMES = {0x00: 120_000, 0x80: 144_000}  # by the DSF bit of the header: 525 lines, 625 lines
 DV_HEADER = b"\x1f\x07\x00"
+# A recording may begin in the middle of a frame.
+DV_SEARCH_BYTES = 1 << 20
 
 
 def sniff_file_type(path: Path) -> str | None:
@@ -41,9 +48,9 @@ def sniff_file_type(path: Path) -> str | None:
     with path.open("rb") as stream:
         start = stream.read(4096)
     if not any(start):
-        return "nothing but zeros" if start else "empty"
+        return _without_content(path)
     known = next((name for signature, name in SIGNATURES.items() if start.startswith(signature)), None)
-    if known is None and start[4:8] in MP4_BOXES and b"moov" not in [kind for kind, _ in _mp4_boxes(path)]:
+    if known is None and is_mp4_without_index(path):
         known = "an MP4 file without its index (moov): the recording was cut off, or never finished"
     if known is None and all(byte in TEXT for byte in start):
         known = "text"
@@ -69,6 +76,20 @@ def truncated_bytes(path: Path, container: str) -> int:
     return missing if missing > SLACK_BYTES else 0
 
 
+def mp4_end(path: Path) -> int | None:
+    """Return the end of an MP4 or QuickTime file with an index by its own boxes, but for padding; None for others."""
+    boxes = list(_mp4_boxes(path))
+    if b"moov" not in [kind for kind, _ in boxes]:
+        return None
+    return max(end for kind, end in boxes if kind not in PADDING_BOXES)
+
+
+def is_mp4_without_index(path: Path) -> bool:
+    """Whether a file is an MP4 or QuickTime file that nothing can be read of."""
+    boxes = [kind for kind, _ in _mp4_boxes(path)]
+    return bool(boxes) and b"moov" not in boxes
+
+
 def is_scrambled(path: Path, container: str) -> bool:
     """Whether most packets of a transport stream are marked as scrambled."""
     if container != "mpegts":
@@ -84,24 +105,22 @@ def is_scrambled(path: Path, container: str) -> bool:
     return 2 * sum(control != 0 for control in controls) > len(controls)
 
 
-def _mp4_boxes(path: Path) -> Iterator[tuple[bytes, int]]:
-    """Yield the boxes of the outermost level: kind, stated end."""
+def _without_content(path: Path) -> str:
     size = path.stat().st_size
+    if not size:
+        return "empty"
+    if size <= MIN_EDGE_BYTES:
+        is_whole = not path.read_bytes().strip(b"\0")
+    else:
+        is_whole = EmptyRange(0, size) in find_empty_ranges(path)
+    return "nothing but zeros" if is_whole else "without a head: it begins with zeros"
+
+
+def _mp4_boxes(path: Path) -> Iterator[tuple[bytes, int]]:
+    """Yield the boxes of the outermost level: kind, stated end. Other data may follow the last box."""
     with path.open("rb") as stream:
-        position = 0
-        while position + 8 <= size:
-            stream.seek(position)
-            header = stream.read(16)
-            length, kind = int.from_bytes(header[:4], "big"), header[4:8]
-            if length == 1 and len(header) == 16:
-                length = int.from_bytes(header[8:16], "big")
-            elif length == 0:
-                length = size - position
-            # Other data may follow the last box; a box has at least its own header.
-            if length < 8 or kind not in MP4_BOXES:
-                return
-            position += length
-            yield kind, position
+        boxes = read_boxes(stream, 0, path.stat().st_size)
+        yield from ((box.kind, box.stop) for box in takewhile(lambda box: box.kind in MP4_BOXES, boxes))
 
 
 def _riff_ends(path: Path) -> Iterator[int]:
@@ -151,6 +170,18 @@ def _ebml_size(stream: IO[bytes]) -> int | None:
     rest = stream.read(length - 1)
     value = int.from_bytes(bytes([first[0] & (0xFF >> length)]) + rest, "big")
     return None if len(rest) < length - 1 or value == (1 << 7 * length) - 1 else value
+
+
+def packet_bytes(path: Path) -> int | None:
+    """Return the size of the packets of a transport stream or the frames of raw DV; None for other files."""
+    return _packet_size(path, "mpegts") or _packet_size(path, "dv")
+
+
+def has_dv_header(path: Path) -> bool:
+    """Whether a header of a raw DV frame is near the beginning of a file."""
+    with path.open("rb") as stream:
+        data = stream.read(DV_SEARCH_BYTES)
+    return any(DV_HEADER + bytes([0x3F | system]) in data for system in DV_FRAMES)
 
 
 def _packet_size(path: Path, container: str) -> int | None:

@@ -16,7 +16,7 @@ from av.container import InputContainer
 
 from tapemill.core.errors import InputError
 
-from .probe import open_media, probe
+from .probe import open_media, probe, read_packets
 
 # Decoding time stamps go back by no more than jitter; those of a restarted recorder or of joined files by more.
 JUMP_BACK_S = 1
@@ -66,7 +66,7 @@ def scan_packets(path: Path, stream_index: int, reached: Callable[[int, int], No
     with open_media(path) as container:
         video = next(stream for stream in container.streams.video if stream.index == stream_index)
         collected = _PacketCollector(video)
-        packets = container.demux()
+        packets = read_packets(container, list(container.streams))
         error = None
         try:
             for packet in packets:
@@ -145,7 +145,7 @@ def is_encrypted(path: Path, stream_index: int) -> bool:
     """Whether packets of a stream are marked as encrypted (Common Encryption, ISO/IEC 23001-7)."""
     with open_media(path) as container:
         try:
-            packets = itertools.islice(container.demux(container.streams[stream_index]), ENCRYPTION_PACKETS)
+            packets = itertools.islice(read_packets(container, [container.streams[stream_index]]), ENCRYPTION_PACKETS)
             return any(packet.has_sidedata("encryption_info") for packet in packets)
         except av.error.FFmpegError:
             return False

@@ -2,26 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import TypeVar
 
 import av
 import av.error
 import av.stream
-from av import AudioStream, VideoFrame, VideoStream
+from av import AudioStream, Packet, VideoFrame, VideoStream
 from av.container import InputContainer
+from av.stream import Stream
 
 from tapemill.core.errors import InputError
 from tapemill.media.ffmpeg.limits import MAX_PIXELS, MAX_SIDE
 from tapemill.media.ffmpeg.runner import DEMUXERS, PROTOCOLS
 
 from .colour import Colour, colour_of
-from .container_integrity import sniff_file_type
+from .container_integrity import has_dv_header, sniff_file_type
+from .empty_ranges import begins_empty
+from .mp4_boxes import read_edit_lists
 
+SomeStream = TypeVar("SomeStream", bound=Stream)
 DECODE_OPTIONS = {"max_pixels": str(MAX_PIXELS)}
 # A recording may begin in the middle of a GOP; its first key frame comes within this many packets.
 FIRST_PACKETS = 1000
+# Edits of a recording by hand are a few dozen, and show little twice.
+MAX_EDITS = 1000
+MAX_REPEATS = 2
+SLACK_S = 1
+# libavformat takes every file of these names for raw DV, and searches it for a frame from end to end.
+DV_SUFFIXES = frozenset({".dv", ".dif"})
 
 
 @dataclass(frozen=True)
@@ -106,8 +119,9 @@ def open_media(path: Path, *, demuxer: str | None = None) -> InputContainer:
         # Opening a pipe would wait for ever, reading a device would never end.
         raise InputError("this is no regular file", file=path, remedy="copy the recording into a file")
     # The same whitelists as the ffmpeg runner has: no file may lead to another.
-    options = {"protocol_whitelist": PROTOCOLS, "format_whitelist": demuxer or DEMUXERS}
+    options = {"protocol_whitelist": PROTOCOLS, "format_whitelist": demuxer or _demuxers(path)}
     try:
+        _reject_endless(path)
         # PyAV takes text only; names that are not UTF-8 reach it as surrogates, which it encodes back.
         container = av.open(
             f"file:{path}", mode="r", format=demuxer, options=options | DECODE_OPTIONS, metadata_errors="replace"
@@ -124,16 +138,50 @@ def open_media(path: Path, *, demuxer: str | None = None) -> InputContainer:
     except (av.error.FFmpegError, UnicodeError, OSError) as error:
         file_type = sniff_file_type(path)
         reason = f"it is {file_type}" if file_type else getattr(error, "strerror", None) or error
-        raise InputError(
-            f"this file cannot be read as media: {reason}",
-            file=path,
-            tool="PyAV",
-            remedy="play it in a media player; if that fails too, the file is damaged or not a recording",
-        ) from error
+        raise _unreadable(path, reason) from error
     for stream in container.streams.video:
         if stream.codec_context is not None:
             stream.codec_context.options = DECODE_OPTIONS
     return container
+
+
+def read_packets(container: InputContainer, streams: Sequence[SomeStream]) -> Iterator[Packet[SomeStream]]:
+    """Yield the packets of some streams, with an empty one of each at the end, as `InputContainer.demux` does.
+
+    A stream that begins in the middle of a file, as in FLV, MPEG and damaged files, is passed over.
+    """
+    # PyAV (18.1) asks for its empty packet at the end, by a number it has no stream for; all others were read before.
+    with suppress(IndexError):
+        yield from container.demux(streams)  # type: ignore[misc]  # of the streams that it is given
+
+
+def _demuxers(path: Path) -> str:
+    if path.suffix.lower() in DV_SUFFIXES and not has_dv_header(path):
+        return ",".join(name for name in DEMUXERS.split(",") if name != "dv")
+    return DEMUXERS
+
+
+def _reject_endless(path: Path) -> None:
+    """Raise InputError for files on which libavformat would work for hours before it returns."""
+    if begins_empty(path):
+        raise _unreadable(path, f"it is {sniff_file_type(path)}")
+    for edits in read_edit_lists(path):
+        if edits.entries > MAX_EDITS or edits.shown_s > MAX_REPEATS * edits.media_s + SLACK_S:
+            raise InputError(
+                f"its edit list makes {edits.shown_s:.0f} s in {edits.entries} parts out of {edits.media_s:.0f} s",
+                file=path,
+                remedy="copy it without the list, so that everything is shown once:"
+                " ffmpeg -ignore_editlist 1 -i FILE -map 0 -c copy NEW.mkv",
+            )
+
+
+def _unreadable(path: Path, reason: object) -> InputError:
+    return InputError(
+        f"this file cannot be read as media: {reason}",
+        file=path,
+        tool="PyAV",
+        remedy="play it in a media player; if that fails too, the file is damaged or not a recording",
+    )
 
 
 def _video_info(container: InputContainer, stream: VideoStream, path: Path) -> VideoStreamInfo:
@@ -161,7 +209,7 @@ def _first_frame(container: InputContainer, stream: VideoStream, path: Path) -> 
     """Return the first frame that can be decoded, skipping those before it."""
     number, reason = 0, ""
     try:
-        for number, packet in enumerate(container.demux(stream)):
+        for number, packet in enumerate(read_packets(container, [stream])):
             if number == FIRST_PACKETS:
                 break
             try:

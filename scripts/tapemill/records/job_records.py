@@ -87,11 +87,10 @@ def _how_made(path: Path) -> Mapping[str, object]:
         return {}
 
 
-def replaced(clips: Sequence[Path]) -> Iterator[JobWarning]:
+def replaced(records: Mapping[str, ClipRecord]) -> Iterator[JobWarning]:
     """Yield warnings for scenes whose original video was kept, and for those with substituted frames.
 
-    Clips without a record, which somebody put there, count as regular.
+    `records` are those of the clips, by scene. Clips without a record, which somebody put there, count as regular.
     """
-    for clip in clips:
-        if record := read(ClipRecord, clip.with_suffix(".json")):
-            yield from (each for each in record.warnings(clip.stem) if each.kind != "lowered")
+    for scene, record in records.items():
+        yield from (each for each in record.warnings(scene) if each.kind != "lowered")

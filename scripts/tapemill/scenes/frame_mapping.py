@@ -14,7 +14,7 @@ from tapemill.core.timing import FrameRange
 from tapemill.media.capture_info import SourceFileInfo
 from tapemill.media.cfr import frame_indices
 from tapemill.media.packets import scan_packets
-from tapemill.media.probe import open_media
+from tapemill.media.probe import open_media, read_packets
 
 SEEKS_BACK_S = (Fraction(1), Fraction(15))
 UNKNOWN = -(2**63)  # AV_NOPTS_VALUE
@@ -101,7 +101,7 @@ def _times_near(source: Path, take: SourceFileInfo, span: FrameRange, back_s: Fr
         stream = container.streams[take.stream_index]
         try:
             container.seek(start, stream=stream, backward=True)
-            for packet in container.demux(stream):
+            for packet in read_packets(container, [stream]):
                 time = packet.pts if packet.pts is not None else packet.dts
                 if packet.size == 0 or packet.is_discard or time is None:
                     continue

@@ -16,7 +16,7 @@ from tapemill.core.timing import FrameRange
 from tapemill.media.capture_info import SourceFileInfo
 from tapemill.media.cfr import frame_indices
 from tapemill.media.output_checks import REMEDY, check_loudness, is_blank, open_output, peak_amplitude
-from tapemill.media.probe import open_media
+from tapemill.media.probe import open_media, read_packets
 
 # Frames of the capture that are decoded at most from a key frame on to find one of the scene.
 MAX_DECODED = 300
@@ -58,7 +58,7 @@ def _decode_frames(container: InputContainer, frames: int, target: Path) -> list
     wanted = {0, frames // 2, frames - 1}
     count, samples = 0, []
     for stream in container.streams.video[:1]:
-        for packet in container.demux(stream):
+        for packet in read_packets(container, [stream]):
             if packet.size == 0:
                 continue
             if count in wanted:

@@ -5,8 +5,9 @@ Upstream: docs/upstream/persistence.md.
 For each output of a running job Snakemake (9.27.1, `persistence/file.py`) keeps a marker in .snakemake/incomplete. When
 the job is done it writes a record of params and input to .snakemake/metadata, then removes the marker. After `kill -9`
 whatever has a marker is made again, so a job that had finished without being recorded is done twice, and a record that
-was half-written is written anew. The one thing that order does not cover is a power cut, after which the removal of a
-marker may be on disk and the record not: the output would be believed, and a changed setting never noticed.
+was half-written is written anew. What that order does not cover is a power cut, after which the removal of a marker may
+be on disk and the record not: the output would be believed, and a changed setting never noticed. And of a job that
+failed, Snakemake writes the record before it removes the outputs.
 """
 
 from __future__ import annotations
@@ -47,6 +48,42 @@ def fsync_records(persistence: Any) -> None:
 
     persistence._io_write = write_durably
     persistence.restore_output = restore_whole
+
+
+def keep_failed_outputs_marked() -> None:
+    """Record nothing of a failed job, and keep its markers until its outputs are removed.
+
+    An output that cannot be removed (its disk went read-only), or not before the run is killed, would be believed. An
+    earlier version that is put back would have the new params in its record, so that nobody made it anew.
+    """
+    from snakemake.jobs import Job
+    from snakemake.persistence import PersistenceBase
+
+    if Job.postprocess.__name__ == "postprocess_marked":
+        return
+    postprocess, finished = Job.postprocess, PersistenceBase.finished
+    failed: set[Any] = set()
+
+    async def postprocess_marked(job: Any, *arguments: Any, error: bool = False, **options: Any) -> None:
+        if not error:
+            await postprocess(job, *arguments, **options)
+            return
+        workflow = job.dag.workflow
+        failed.add(job)
+        try:
+            await postprocess(job, *arguments, error=True, **options)
+        finally:
+            failed.discard(job)
+        if not workflow.execution_settings.keep_incomplete:
+            for output in job.output:
+                workflow.persistence._unmark_incomplete(workflow.persistence._get_key(output))
+
+    async def finished_unless_failed(persistence: Any, job: Any) -> None:
+        if job not in failed:
+            await finished(persistence, job)
+
+    Job.postprocess = postprocess_marked
+    PersistenceBase.finished = finished_unless_failed
 
 
 def remove_leftovers(folder: Path, dag: Any) -> None:

@@ -9,6 +9,7 @@ from typing import Final
 from .ancient_inputs import patch_needrun_across_ancient
 from .gc_threshold import raise_gc_threshold
 from .params_cache import cache_function_params
+from .persistence import keep_failed_outputs_marked
 from .rerun_reasons import compare_what_matters, ignore_times_of_recorded_results
 
 INSPECTIONS: Final = frozenset(
@@ -30,3 +31,5 @@ def prepare_planning(arguments: Sequence[str], is_as_recorded: Callable[[Path], 
     patch_needrun_across_ancient()
     compare_what_matters()
     ignore_times_of_recorded_results(is_as_recorded)
+    # In the processes of jobs, too, which come before the main process.
+    keep_failed_outputs_marked()

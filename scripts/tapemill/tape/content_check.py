@@ -7,7 +7,7 @@ run makes it anew.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tapemill.core.errors import GateError
@@ -19,14 +19,17 @@ from tapemill.storage import fingerprint
 LOG = logging.getLogger("tapemill.tape")
 
 
-def check_content(clips: Sequence[Path], audio: Path | None) -> None:
-    """Check clips and audio. Raises GateError after it has set aside those that differ from their records.
+def check_content(clips: Sequence[Path], audio: Path | None) -> dict[str, ClipRecord]:
+    """Check clips and audio; return the clips' records by scene.
 
-    A file without a record, or with one of an older version, has no hash and is taken as it is.
+    Raises GateError after it has set aside those that differ from their records. A file without a record, or with one
+    of an older version, has no hash and is taken as it is.
     """
-    changed = list(_changed(clips, audio))
+    found = {clip.stem: job_records.read(ClipRecord, clip.with_suffix(".json")) for clip in clips}
+    records = {scene: record for scene, record in found.items() if record is not None}
+    changed = list(_changed(clips, records, audio))
     if not changed:
-        return
+        return records
     aside = [_set_aside(path) for path in changed]
     names = ", ".join(path.name for path in changed[:5]) + (f" and {len(changed) - 5} more" if changed[5:] else "")
     raise GateError(
@@ -37,9 +40,9 @@ def check_content(clips: Sequence[Path], audio: Path | None) -> None:
     )
 
 
-def _changed(clips: Sequence[Path], audio: Path | None) -> Iterator[Path]:
+def _changed(clips: Sequence[Path], records: Mapping[str, ClipRecord], audio: Path | None) -> Iterator[Path]:
     for clip in clips:
-        record = job_records.read(ClipRecord, clip.with_suffix(".json"))
+        record = records.get(clip.stem)
         if record and record.sha256 and fingerprint.sha256(clip) != record.sha256:
             yield clip
     if audio is not None:

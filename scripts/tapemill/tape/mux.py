@@ -76,7 +76,7 @@ def mux_tape(
             file=target,
             remedy="check the scene table; delete it to have the scenes detected again",
         )
-    check_content(clips, audio)
+    records = check_content(clips, audio)
     plan = check_compatible(clips=clips, frames=clip_frames, rate=rate)
     audio = audio if audio is not None and audio.stat().st_size else None
     tracks = non_empty(subtitles)
@@ -96,7 +96,7 @@ def mux_tape(
                 output.mux_one(packet)
         verify.verify_tape(partial, plan=plan, audio=audio, subtitles=tracks, chapters=chapters)
     report(f"{len(clips)} clips, {plan.total_frames} frames at {rate} frames/s: {target}", frames=plan.total_frames)
-    notices = list(replaced(clips))
+    notices = list(replaced(records))
     for notice in notices:
         LOG.warning("scene %s is not as requested (%s): %s", notice.scene, notice.kind, notice.reason)
     return notices

@@ -11,80 +11,12 @@ import zipfile
 import numpy as np
 import pytest
 
-from tapemill.capture.probe import probe_capture
-from tapemill.core.errors import InputError
-from tapemill.media.capture_info import Capture
 from tapemill.media.container_integrity import sniff_file_type
 from tapemill.media.ffmpeg import runner as ffmpeg
-from tests.support.capture_info import capture_settings
 from tests.support.media import paff_h264
-from tests.support.project import ROOT
+from tests.support.media.captures import aged, copied, look, make, refused, remarks, run, shortened, written
 
-MUXERS = {"mkv": "matroska", "mp4": "mp4", "mov": "mov", "avi": "avi", "ts": "mpegts", "vob": "vob", "dv": "dv"}
-PICTURE = "testsrc2=s=64x48:r=25"
-X264 = ("-c:v", "libx264", "-preset", "ultrafast", "-g", "12", "-threads", "1")
-MPEG2 = ("-c:v", "mpeg2video", "-g", "12", "-b:v", "1M")
-MPEG4 = ("-c:v", "mpeg4", "-g", "12", "-bf", "2")
-CODECS = {"ts": MPEG2, "vob": MPEG2, "avi": MPEG4}
 KEY, KEY_ID = "00112233445566778899aabbccddeeff", "00112233445566778899aabbccddee00"
-
-
-def run(*arguments):
-    ffmpeg.run([str(word) for word in arguments], concerns=ROOT, timeout_s=60)
-
-
-def make(path, *options, seconds=4, picture=PICTURE, sound=True):
-    """A small capture, which was finished some time ago; container and codec follow from the suffix."""
-    inputs = ["-f", "lavfi", "-i", f"{picture}:d={seconds}"]
-    if sound:
-        inputs += ["-f", "lavfi", "-i", f"sine=d={seconds}"]
-    kind = path.suffix[1:]
-    run(*inputs, *CODECS.get(kind, X264), "-c:a", "mp2", *options, *ffmpeg.output_args(path, MUXERS[kind]))
-    return aged(path)
-
-
-def aged(path):
-    os.utime(path, (time.time() - 60,) * 2)
-    return path
-
-
-def copied(source, target, *options, before=()):
-    run(*ffmpeg.input_args(source, options=before), "-map", 0, "-c", "copy", *options,
-        *ffmpeg.output_args(target, MUXERS[target.suffix[1:]]))  # fmt: skip
-    return aged(target)
-
-
-def written(path, *parts):
-    path.write_bytes(b"".join(part if isinstance(part, bytes) else part.read_bytes() for part in parts))
-    return aged(path)
-
-
-def shortened(path, share=0.6):
-    data = path.read_bytes()
-    return written(path.with_name(f"cut{path.suffix}"), data[: int(len(data) * share)])
-
-
-def look(path, field_order="progressive", **settings):
-    target = path.with_suffix(".json")
-    probe_capture(source=path, target=target, field_order=field_order, display_aspect=None,
-                  settings=capture_settings(**settings))  # fmt: skip
-    return Capture.read(target)
-
-
-def refused(path, *words, **settings):
-    path.with_suffix(".json").unlink(missing_ok=True)
-    with pytest.raises(InputError) as caught:
-        look(path, **settings)
-    assert caught.value.file == path
-    assert caught.value.remedy
-    for word in words:
-        assert re.search(word, str(caught.value)), str(caught.value)
-    assert not path.with_suffix(".json").exists()
-    return str(caught.value)
-
-
-def remarks(capture):
-    return " ".join(capture.notes.get("remarks", []))
 
 
 # What is no recording

@@ -14,6 +14,7 @@ FIXTURES = Path(__file__).parents[1] / "fixtures"
 SNAKEFILE = (FIXTURES / "persistence.smk").read_text()
 MAKE = (FIXTURES / "persistence_make.smk").read_text()
 UPDATE = (FIXTURES / "persistence_update.smk").read_text()
+FAILED = (FIXTURES / "persistence_failed.smk").read_text()
 MARK, RECORD = ".snakemake/incomplete/YS50eHQ=", ".snakemake/metadata/YS50eHQ="  # of a.txt
 
 
@@ -73,3 +74,34 @@ def test_copies_that_a_killed_run_left_are_gone(tmp_path):
     assert not (tmp_path / "a.srt").exists()
     assert not old.exists()
     assert not script.exists()
+
+
+@pytest.mark.parametrize("patched", [True, False])
+def test_the_output_of_a_failed_job_that_cannot_be_removed_is_not_believed(tmp_path, patched):
+    options = [] if patched else ["--config", "unpatched=1"]
+    failed = snakemake(tmp_path, FAILED, "a.txt", *options)
+    assert failed.returncode != 0
+    assert (tmp_path / "a.txt").read_text() == "half\n"
+    (tmp_path / "healthy").touch()
+    again = snakemake(tmp_path, FAILED, "a.txt", *options)
+    assert again.returncode == 0, again.stderr
+    # Snakemake alone believes it; when it does so no longer, the patch can go.
+    assert (tmp_path / "a.txt").read_text() == ("whole\n" if patched else "half\n")
+    assert not (tmp_path / MARK).exists()
+
+
+@pytest.mark.parametrize("patched", [True, False])
+def test_an_earlier_version_that_is_put_back_is_made_again(tmp_path, patched):
+    def run(setting):
+        return snakemake(
+            tmp_path, FAILED, "b.txt", "--config", f"setting={setting}", *([] if patched else ["unpatched=1"])
+        )
+
+    (tmp_path / "healthy").touch()
+    assert run(1).returncode == 0
+    (tmp_path / "healthy").unlink()
+    assert run(2).returncode != 0
+    assert (tmp_path / "b.txt").read_text() == "1\n"
+    (tmp_path / "healthy").touch()
+    assert run(2).returncode == 0
+    assert (tmp_path / "b.txt").read_text() == ("2\n" if patched else "1\n")

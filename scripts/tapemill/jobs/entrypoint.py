@@ -94,8 +94,8 @@ def run_job(main: Callable[[Any], Sequence[JobWarning] | None], job: Any) -> Non
 def _prepare(job: Any, outputs: Sequence[Path]) -> None:
     mtimes.clamp_future_mtimes(getattr(job, "input", ()))
     disk_space.check_job(outputs, getattr(job, "resources", {}), job.config)
-    tape = dict(getattr(job, "wildcards", {}).items()).get("tape")
-    made_by = dict(getattr(job, "params", {}).items()).get("recipe")
+    tape = getattr(getattr(job, "wildcards", None), "tape", None)
+    made_by = getattr(getattr(job, "params", None), "recipe", None)
     if tape and made_by:
         check_recipe(job.rule, tape, made_by)
     if tape and changes_results(job.rule):

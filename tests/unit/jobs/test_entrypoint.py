@@ -85,7 +85,7 @@ def test_a_job_without_room_does_not_begin(tmp_path):
 
 def of_tape(tmp_path, rule="probe_capture", **params):
     found = job(tmp_path)
-    found.rule, found.wildcards, found.params = rule, {"tape": "T01"}, params
+    found.rule, found.wildcards, found.params = rule, SimpleNamespace(tape="T01"), SimpleNamespace(**params)
     return found
 
 

@@ -3,6 +3,7 @@ Stage capture: probe a capture.
 
 INPUT    the source of the sheet         a media file, or a folder of ready scene files
 OUTPUT   results/{tape}/capture.json          streams, exact rate, frames, field order, aspect, colour, audio tracks
+         results/{tape}/recipe.json           recipe and defaults of a tape that begins (no output of the rule)
          results/{tape}/capture_sha256.json   size, fingerprint and SHA-256 of each of its files
          .snakemake/tapemill/captures/{tape}/{state}.json
                                               path, size, times and inode that vouch for this content

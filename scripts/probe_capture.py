@@ -6,6 +6,7 @@ from typing import Any
 from tapemill.capture.probe import CaptureSettings, probe_capture
 from tapemill.core.timing import parse_fraction
 from tapemill.jobs import entrypoint
+from tapemill.workflow.tape_recipe import begin_tape
 
 
 def main(job: Any) -> None:
@@ -17,6 +18,7 @@ def main(job: Any) -> None:
         display_aspect=None if aspect == "auto" else parse_fraction(aspect),
         settings=CaptureSettings(**job.params.settings),
     )
+    begin_tape(Path(job.output.facts).parent)
 
 
 if __name__ == "__main__":

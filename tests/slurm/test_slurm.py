@@ -39,11 +39,14 @@ def test_both_cards_work_and_each_for_one_job_at_a_time(finished, slurm):
 def test_jobs_ask_for_memory_and_time_of_their_own(finished):
     (joined,) = finished.jobs("join_subtitles")
     assert (joined["mb"], joined["limit"]) == ("2000M", "30:00")
-    for job in finished.jobs("enhance_scene"):
-        # torch, for one.
-        assert int(job["mb"].removesuffix("M")) > 5000
-        # A scene of two seconds: two minutes for its cut and two for its clip.
-        assert job["limit"] == "4:00"
+    batches = finished.jobs("enhance_scene")
+    # torch, for one.
+    assert all(int(job["mb"].removesuffix("M")) > 5000 for job in batches)
+    # Of scenes of two seconds: two minutes for the cuts of a batch, which are made side by side, and two for each clip.
+    scenes = len(list(finished.folder.glob("results/T/enhanced/*.mkv")))
+    minutes = [int(job["limit"].removesuffix(":00")) for job in batches]
+    assert min(minutes) >= 4
+    assert sum(minutes) == 2 * len(batches) + 2 * scenes
 
 
 @pytest.mark.parametrize("kind", ["xpu", "cuda"])

@@ -87,6 +87,21 @@ class Run:
     """Jobs that ended well, by rule; without `all`."""
 
 
+def vouch_for_captures(folder: Path) -> None:
+    """Take the captures of a copied project for those that were read in the original."""
+    with chdir(folder):
+        for tape, row in load_sheet(Path("config/tapes.tsv"), []).items():
+            checks, files = Path(known_content.CHECKS, tape), TapeState(row).files
+            for record in checks.glob("*.json"):
+                before = CheckedCapture.from_plain(json.loads(record.read_text())).files
+                moved = [
+                    replace(file, state=known_content.file_state(path))
+                    for file, path in zip(before, files, strict=True)
+                ]
+                target = known_content.check_file(tape, known_content.capture_state(files))
+                known_content.vouch(CheckedCapture(tuple(moved)), target)
+
+
 class Project:
     """A working folder with its own config and sheet, using the repository's Snakefile, or that of a copy of it."""
 
@@ -112,17 +127,7 @@ class Project:
     def copied(cls, original: Path, folder: Path) -> Project:
         """Return a copy of a project, file times kept, whose captures are vouched for as in the original."""
         shutil.copytree(original, folder, symlinks=True)
-        with chdir(folder):
-            for tape, row in load_sheet(Path("config/tapes.tsv"), []).items():
-                checks, files = Path(known_content.CHECKS, tape), TapeState(row).files
-                for record in checks.glob("*.json"):
-                    before = CheckedCapture.from_plain(json.loads(record.read_text())).files
-                    moved = [
-                        replace(file, state=known_content.file_state(path))
-                        for file, path in zip(before, files, strict=True)
-                    ]
-                    target = known_content.check_file(tape, known_content.capture_state(files))
-                    known_content.vouch(CheckedCapture(tuple(moved)), target)
+        vouch_for_captures(folder)
         return cls.existing(folder)
 
     def configure(self, **sections: object) -> None:

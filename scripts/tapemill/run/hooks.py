@@ -12,7 +12,6 @@ from tapemill import cluster
 from tapemill.cluster import slurm
 from tapemill.config.row_fault import RowFault
 from tapemill.core.errors import FatalError
-from tapemill.core.result_paths import RESULTS
 from tapemill.events import run_summary
 from tapemill.jobs import retry
 from tapemill.planning import PLAN_RULES
@@ -24,7 +23,7 @@ from tapemill.snakemake_compat.queue_checkpoints import plan_behind_checkpoints
 from tapemill.snakemake_compat.reschedule_timer import limit_reschedule_timers
 from tapemill.snakemake_compat.temp_files import remove_temp_files_early
 from tapemill.storage import atomic, filesystem_checks
-from tapemill.workflow import tape_recipe, up_to_date
+from tapemill.workflow import up_to_date
 
 from . import event_publisher
 
@@ -61,8 +60,6 @@ def on_run_start(workflow: Any, planned_on: PlannedOn, waiting: Collection[str])
     run_lock.acquire(SNAKEMAKE_FOLDER, planned_on.working_folder)
     tapes = {job.wildcards_dict["tape"] for job in workflow.dag.needrun_jobs() if "tape" in job.wildcards_dict}
     results_lease.acquire(sorted(tapes | set(waiting)), planned_on.results, _stop_run)
-    for tape in tapes:
-        tape_recipe.begin_tape(RESULTS / tape)
     slurm.start_slurm_run(workflow, SNAKEMAKE_FOLDER)
     persistence.fsync_records(workflow.persistence)
     persistence.remove_leftovers(SNAKEMAKE_FOLDER, workflow.dag)

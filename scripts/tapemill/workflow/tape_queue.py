@@ -26,7 +26,6 @@ from tapemill.snakemake_compat.job_retention import release_departed_jobs
 
 from . import up_to_date
 from .tape import TapeState
-from .tape_recipe import begin_tape
 from .up_to_date import TapeDigest
 
 DRY_RUN_FACTOR: Final = 5
@@ -199,7 +198,6 @@ class TapeQueue:
                 # Snakemake must plan without it before it can enter again.
                 break
             scenes += self.tapes[self.waiting[0]].estimate_scene_count()
-            begin_tape(self.tapes[self.waiting[0]].paths.folder)
             self._enter()
         self.finished = not self._planned and not self.waiting
 

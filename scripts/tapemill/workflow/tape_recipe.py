@@ -17,9 +17,10 @@ from typing import Any, Final
 from tapemill.config.schema import schema
 from tapemill.core.errors import ConfigError, InputError
 from tapemill.core.recipes import RECIPES
-from tapemill.core.result_paths import CAPTURE_RECORD, RECIPE
+from tapemill.core.result_paths import CAPTURE_CHECKSUM, CAPTURE_RECORD, RECIPE
 from tapemill.enhance import FRAME_MODEL, VRT_MODEL, preset_chains
 from tapemill.media.ffmpeg.version import tapemill_version
+from tapemill.process.results_lease import LEASE
 from tapemill.records.tape_tags import SECTIONS
 from tapemill.storage import atomic, untrusted_text
 from tapemill.storage.typed_json import JsonRecord, RecordError
@@ -114,8 +115,9 @@ def config_of_tape(folder: Path, config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def begin_tape(folder: Path) -> None:
-    """Write today's recipe for a tape of which nothing was made yet."""
-    if not (folder / RECIPE).exists() and not (folder / CAPTURE_RECORD).exists():
+    """Write today's recipe for a tape of which nothing was made yet: its capture was accepted just now."""
+    made = {path.name for path in folder.iterdir()} - {CAPTURE_RECORD, CAPTURE_CHECKSUM, LEASE}
+    if not made:
         write_recipe(folder)
 
 

@@ -32,9 +32,9 @@ def test_the_calls_of_all_kinds_of_processes_are_seen(prepared):
 @pytest.mark.parametrize(
     ("site", "number", "fault", "is_success"),
     [
-        # The run is killed before the tape gets its name. A clip is not written, and its job tried again: if a checkpoint
-        # ends at that moment, Snakemake drops the jobs that remain, and the run ends with an error (hence None). Snakemake
-        # has no space for a record of its own.
+        # The run is killed before the tape gets its name. A clip is not written, and its job tried again: if a
+        # checkpoint ends at that moment, Snakemake drops the jobs that remain, and the run ends with an error (hence
+        # None). Snakemake has no space for a record of its own.
         (TAPE, 1, "kill-run", False),
         (CLIP, 2, "EIO", None),
         (RECORD, 3, "ENOSPC", False),

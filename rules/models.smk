@@ -13,8 +13,9 @@ rule fetch_models:
     log:
         "logs/fetch_models/models.log",
     params:
-        speech=SETTINGS.models[0],
-        networks=SETTINGS.models[1],
+        # Looked up for this rule alone: they depend on all tapes.
+        speech=lambda _: SETTINGS.models[0],
+        networks=lambda _: SETTINGS.models[1],
         lock="config/models.lock",
         folder="resources/models",
     message:

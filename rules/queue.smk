@@ -15,9 +15,8 @@ def files_of_tape(tape):
     """Targets of `all` for one tape: its results, and the check of a capture that is not vouched for."""
     suffixes = [config["tape"]["container"], "srt", "vtt"]
     records = ["provenance.json", "ro-crate-metadata.json", *(["report/making.html"] if PAGED else [])]
-    return [f"results/{tape}/{name}" for name in [*(f"{tape}.{suffix}" for suffix in suffixes), *records]] + TAPES[
-        tape
-    ].pending_checks
+    results = [f"results/{tape}/{name}" for name in [*(f"{tape}.{suffix}" for suffix in suffixes), *records]]
+    return results + TAPES[tape].pending_checks
 
 
 def tape_settings(tape):

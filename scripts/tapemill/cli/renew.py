@@ -51,7 +51,7 @@ def _renew(tape: str, settings: WorkflowSettings) -> bool:
         raise ConfigError(f"there is no tape {tape!r} in {RESULTS}/", remedy="name a tape's id, in its working folder")
     try:
         recipe = recipe_of_tape(folder)
-        differences = recipe.differences(settings.own, settings.config)
+        differences = recipe.differences(recipe.complete(settings.own, settings.config), settings.config)
     except ConfigError as error:
         differences = [error.what]
     else:

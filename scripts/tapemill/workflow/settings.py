@@ -17,7 +17,7 @@ from tapemill.records.tape_tags import without_paths
 from tapemill.storage import untrusted_text
 
 from .tape import DEMO_CAPTURE, TapeState, tape_states
-from .tape_recipe import TapeRecipe, recipe_of_tape
+from .tape_recipe import TapeRecipe
 
 MOST_NAMED: Final = 5
 FAULTS_MARKER: Final = "results/.faulty_rows"
@@ -54,7 +54,7 @@ class WorkflowSettings:
 
     def of_tape(self, tape: str) -> TapeSettings:
         """Return the settings of a tape, by its recipe. Raises ConfigError if they are not possible any more."""
-        recipe = recipe_of_tape(self.tapes[tape].paths.folder)
+        recipe = self.tapes[tape].recipe
         if id(recipe) not in self._by_recipe:
             config = recipe.complete(self.own, self.config)
             base = self.enhance
@@ -72,7 +72,8 @@ class WorkflowSettings:
 
     def older_recipes(self) -> dict[str, list[str]]:
         """Return what would come out differently today, by tape, for tapes with an older recipe that settings show."""
-        found = {tape: self.of_tape(tape).recipe.differences(self.own, self.config) for tape in self.tapes}
+        settings = {tape: self.of_tape(tape) for tape in self.tapes}
+        found = {tape: own.recipe.differences(own.config, self.config) for tape, own in settings.items()}
         return {tape: differences for tape, differences in found.items() if differences}
 
     @property

@@ -22,6 +22,8 @@ from tapemill.records.capture import CaptureHashes, CheckedFile
 from tapemill.scenes import Scene, folder_scenes, read_scenes
 from tapemill.storage.fingerprint import fingerprint, scene_files
 
+from .tape_recipe import TapeRecipe, recipe_of_tape
+
 DEMO_CAPTURE: Final = "resources/demo/capture.mkv"
 """A source that need not exist: the rule `make_demo_capture` makes it."""
 BYTES_PER_SCENE: Final = 54_000_000
@@ -71,6 +73,11 @@ class TapeState:
             self._capture = (changed_ns, Capture.read(self.paths.capture_record))
         return self._capture[1]
 
+    @cached_property
+    def recipe(self) -> TapeRecipe:
+        """Recipe of the tape. It does not change during a run. Raises ConfigError for a damaged file."""
+        return recipe_of_tape(self.paths.folder)
+
     @property
     def is_finished(self) -> bool:
         """Whether the tape's file is there."""
@@ -119,7 +126,7 @@ class TapeState:
         if self._changed_files and (changed := self._changed_files.get(known_content.file_state(file))):
             return changed.fingerprint
         sampled = fingerprint(file)
-        return known_content.recorded_identities(self._hashes).get(sampled, sampled)
+        return self._recorded_identities.get(sampled, sampled)
 
     @property
     def pending_checks(self) -> list[str]:
@@ -130,18 +137,17 @@ class TapeState:
         tape, record = self.row.tape, self.paths.path(CAPTURE_CHECKSUM)
         hashes = job_records.read(CaptureHashes, record)
         try:
-            state, files = known_content.capture_state(self.files), self.files
+            files = self.files
+            check = known_content.check_file(tape, known_content.capture_state(files))
             found = [self.fingerprint(file) for file in files]
         except FileNotFoundError:
             return []
         if hashes is None or found != [file.fingerprint for file in hashes.files]:
             return []
         is_known = (
-            known_content.check_file(tape, state).exists()
-            if known_content.has_checks(tape)
-            else known_content.was_unchanged_since(record, files)
+            check.exists() if known_content.has_checks(tape) else known_content.was_unchanged_since(record, files)
         )
-        return [] if is_known else [str(known_content.check_file(tape, state))]
+        return [] if is_known else [str(check)]
 
     def watched_files(self, files: Sequence[Path]) -> list[str]:
         """Return files of the capture as inputs of jobs.
@@ -160,6 +166,10 @@ class TapeState:
     def _hashes(self) -> CaptureHashes | None:
         """Record of the content that the tape is made of, as it was at the first plan."""
         return job_records.read(CaptureHashes, self.paths.path(CAPTURE_CHECKSUM))
+
+    @cached_property
+    def _recorded_identities(self) -> Mapping[str, str]:
+        return known_content.recorded_identities(self._hashes)
 
     @cached_property
     def _changed_files(self) -> Mapping[str, CheckedFile]:

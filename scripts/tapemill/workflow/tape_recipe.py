@@ -66,14 +66,16 @@ class TapeRecipe(JsonRecord):
         """Numbers of the stages, in the order of data. A tag of the tape and params of jobs name them in this order."""
         return {stage: self.stages[stage] for stage in RECIPES if stage in self.stages}
 
-    def differences(self, own: Mapping[str, Any], config: Mapping[str, Any]) -> list[str]:
-        """Return what a tape with this recipe would have otherwise today, a text for each."""
+    def differences(self, kept: Mapping[str, Any], config: Mapping[str, Any]) -> list[str]:
+        """Return what a tape with this recipe would have otherwise today, a text for each.
+
+        `kept` is the config for the tape, from `complete`; `config` has today's defaults.
+        """
         found = [
             f"recipe {number} of the stage {stage}, now {RECIPES[stage]}"
             for stage, number in self.numbers.items()
             if RECIPES[stage] != number
         ]
-        kept = self.complete(own, config)
         for section in SECTIONS:
             found += [
                 f"{section}.{key} {_text(kept[section][key])}, now {_text(value)}"

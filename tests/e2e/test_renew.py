@@ -131,3 +131,15 @@ def test_renew_asks_for_tapes_by_name(copy):
     assert code == ConfigError.exit_code
     assert "there is no tape 'T99'" in said
     assert renew(copy, "T01") == (0, "T01: it has the recipe of this version\n")
+
+
+def test_a_row_of_which_nothing_was_made_does_not_keep_other_tapes_from_being_renewed(copy):
+    copy.sheet(
+        {"tape": "T01", "source": "captures/T01.mkv", "language": "en", "title": "Counting", "field_order": "tff"},
+        {"tape": "T02", "source": "captures/nowhere.mkv"},
+    )
+    made_by(copy, stages={"enhance": RECIPES["enhance"] - 1})
+    code, said = renew(copy, "--all")
+    assert code == 0, said
+    assert "T01: recipe" in said
+    assert "T02" not in said

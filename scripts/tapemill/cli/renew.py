@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,13 +36,18 @@ def _command(options: argparse.Namespace) -> int:
     if bool(options.tapes) == options.all:
         raise ConfigError("no tape is named", remedy="name tapes, or all with `--all`")
     run_lock.acquire(SNAKEMAKE_FOLDER)
-    tapes = options.tapes or sorted({*settings.older_recipes(), *(fault.tape for fault in settings.faults)})
+    tapes = options.tapes or sorted({*settings.older_recipes(), *_faulty_tapes(settings)})
     renewed = sum(_renew(tape, settings) for tape in tapes)
     if renewed:
         sys.stdout.write("`tapemill run` makes them anew; `tapemill run show_plan` shows what that takes.\n")
     elif not options.tapes:
         sys.stdout.write("No tape has an older recipe.\n")
     return 0
+
+
+def _faulty_tapes(settings: WorkflowSettings) -> Iterator[str]:
+    """Tapes with a faulty row of which something was made: their recipe may be the fault."""
+    return (fault.tape for fault in settings.faults if fault.tape and (RESULTS / fault.tape).is_dir())
 
 
 def _renew(tape: str, settings: WorkflowSettings) -> bool:

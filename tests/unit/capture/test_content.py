@@ -41,8 +41,8 @@ def test_zeros_after_a_good_beginning_are_found_at_once_and_the_remedy_works(tmp
     frames = look(path).frames
     os.truncate(path, HUGE)
     with must_end(60):
-        told = refused(aged(path), "cut off: from byte", r"\(100 % of the file\)", allow_truncated=True)
-    command = told.rpartition("to use the part that is there: ")[2]
+        message = refused(aged(path), "cut off: from byte", r"\(100 % of the file\)", allow_truncated=True)
+    command = message.rpartition("to use the part that is there: ")[2]
     shorter = tmp_path / f"b.{kind}"
     subprocess.run(["sh", "-c", command.replace("FILE", str(path)).replace(f"NEW.{kind}", str(shorter))], check=True)
     assert look(aged(shorter)).frames == frames
@@ -138,8 +138,8 @@ def test_a_part_that_is_shown_twice_is_a_remark(tmp_path, counting):
 def test_an_edit_list_that_repeats_without_measure_is_refused_at_once(tmp_path, counting, edits):
     path = aged(with_edit_list(counting, tmp_path / "a.mp4", edits))
     with must_end(60):
-        told = refused(path, rf"its edit list makes \d+ s in {len(edits)} parts out of 4 s")
-    command = told.rpartition("shown once: ")[2].split()
+        message = refused(path, rf"its edit list makes \d+ s in {len(edits)} parts out of 4 s")
+    command = message.rpartition("shown once: ")[2].split()
     shorter = tmp_path / "b.mkv"
     arguments = [{"FILE": str(path), "NEW.mkv": str(shorter)}.get(word, word) for word in command[1:]]
     subprocess.run([ffmpeg.binary(), "-nostdin", "-v", "error", *arguments], check=True, timeout=60)

@@ -30,7 +30,7 @@ def job(log=LOG):
 
 @pytest.fixture
 def policy(tmp_path, monkeypatch):
-    """The policy, installed in a scheduler that records the jobs it was told of."""
+    """The policy, installed in a scheduler that records the jobs that are reported to it."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(retry, "_backing_off_until_s", {})
     # Its thread would look for a marker for as long as these tests run.

@@ -81,6 +81,10 @@ def translate_os_errors(target: Path) -> Iterator[None]:
             raise
         # The runner of a tool names the file that it read, not the disk that is full.
         raise disk_full_error(target, stderr_tail=error.stderr_tail) from error
+    except NotWritable as error:
+        if error.tool is None:
+            raise
+        raise not_writable_error(target, error.what, stderr_tail=error.stderr_tail) from error
     except FatalError:
         raise
     except TapemillError as error:
@@ -101,13 +105,19 @@ def from_os_error(error: OSError, target: Path) -> FatalError | None:
         return disk_full_error(target, str(error.strerror))
     named = str(error.filename or "")
     if error.errno == errno.EROFS or (error.errno in DENIED and _concerns(named, target)):
-        return NotWritable(
-            f"nothing can be written here: {error.strerror}",
-            file=named or target,
-            remedy="see who owns the folder (`ls -ld`) and how its disk is mounted (`findmnt`); one mounted read-only"
-            " after an error should be checked first",
-        )
+        return not_writable_error(Path(named or target), f"nothing can be written here: {error.strerror}")
     return None
+
+
+def not_writable_error(target: Path, what: str, *, stderr_tail: Sequence[str] = ()) -> NotWritable:
+    """Return the error for a target that must not be written; `what` names the reason."""
+    return NotWritable(
+        what,
+        file=target,
+        stderr_tail=stderr_tail,
+        remedy="see who owns the folder (`ls -ld`) and how its disk is mounted (`findmnt`); one mounted read-only"
+        " after an error should be checked first",
+    )
 
 
 def disk_full_error(target: Path, reason: str = FULL_MESSAGES[0], *, stderr_tail: Sequence[str] = ()) -> DiskFull:

@@ -117,6 +117,8 @@ def _writing(partial: Path, settings: TapeSettings, plan: ConcatPlan) -> Iterato
     except av.error.FFmpegError as error:
         if error.errno in disk_space.FULL:
             raise disk_space.disk_full_error(partial) from error
+        if error.errno in disk_space.DENIED:
+            raise disk_space.not_writable_error(partial, f"nothing can be written here: {error.strerror}") from error
         kind = WriteFailed if error.errno in disk_space.FAILING else ToolFailed
         raise kind(
             f"the tape could not be written: {error.strerror}",

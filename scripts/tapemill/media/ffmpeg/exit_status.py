@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tapemill.core.errors import DiskFull, ToolFailed, ToolKilled, WriteFailed
-from tapemill.storage.disk_space import FAILING, mentions_disk_full
+from tapemill.core.errors import DiskFull, NotWritable, ToolFailed, ToolKilled, WriteFailed
+from tapemill.storage.disk_space import DENIED, FAILING, mentions_disk_full
 
 TAIL_LINES = 12
 # Exit code of ffmpeg after SIGTERM or SIGINT, when it has cleaned up. It is the last byte of -EPERM too, but then
@@ -19,6 +19,7 @@ TERMINATED_CODE = 255
 NOT_PERMITTED = os.strerror(errno.EPERM)
 # In lines about an output these mean that it was not written; in other lines, that an input was not read.
 DISK_MESSAGES = tuple(f": {os.strerror(number)}" for number in sorted(FAILING))
+DENIED_MESSAGES = tuple(f": {os.strerror(number)}" for number in sorted(DENIED))
 OUTPUT_CONTEXT = "[out#"
 
 
@@ -42,7 +43,7 @@ def raise_for_exit_status(
     limits: RunLimits,
     timed_out: bool,
 ) -> None:
-    """Raise ToolFailed, ToolKilled, DiskFull or WriteFailed unless the run succeeded.
+    """Raise ToolFailed, ToolKilled, DiskFull, NotWritable or WriteFailed unless the run succeeded.
 
     `code` is the exit code, or minus the signal; `tail` the last lines of stderr, `forbidden_lines` those with the
     forbidden text; `timed_out` is whether the run was killed at its time limit.
@@ -83,6 +84,16 @@ def raise_for_exit_status(
             tool_exit_code=code,
             stderr_tail=tail,
             remedy="free some space and run the same command again: finished results stay",
+        )
+    denied = [line for line in tail if OUTPUT_CONTEXT in line and line.endswith(DENIED_MESSAGES)]
+    if code != 0 and denied:
+        raise NotWritable(
+            f"nothing can be written here: {denied[0].rpartition(': ')[2]}",
+            file=concerns,
+            tool="ffmpeg",
+            tool_exit_code=code,
+            stderr_tail=tail,
+            remedy="see who owns the folder with the results (`ls -ld`) and how its disk is mounted (`findmnt`)",
         )
     if code != 0 and any(OUTPUT_CONTEXT in line and line.endswith(DISK_MESSAGES) for line in tail):
         raise WriteFailed(

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from tapemill.capture.probe import CaptureSettings
 from tapemill.config.schema import load_config
 from tapemill.media import probe
 from tapemill.media.capture_info import AudioTrackInfo, Capture, FieldOrder, SourceFileInfo, VideoInfo
-from tapemill.media.cfr import fit_cfr_grid, guess_frame_rate
+from tapemill.media.cfr import CfrGrid, fit_cfr_grid, guess_frame_rate
 from tapemill.media.packets import scan_packets
 
 
@@ -29,7 +30,7 @@ def capture_of(path: Path, *, interlaced: FieldOrder | None = None, rate: Fracti
     turned = picture.rotation_deg % 180 != 0
     chosen = guess_frame_rate(packets.times, picture.time_base, picture.stated_rates)
     grid = fit_cfr_grid(packets.times, packets.last_duration, picture.time_base, rate or chosen)
-    take = SourceFileInfo(file=str(path), stream_index=picture.stream_index, **asdict(grid))
+    take = SourceFileInfo(file=str(path), stream_index=picture.stream_index, **vars(grid))
     facts = VideoInfo(
         width=picture.height if turned else picture.width,
         height=picture.width if turned else picture.height,
@@ -44,3 +45,8 @@ def capture_of(path: Path, *, interlaced: FieldOrder | None = None, rate: Fracti
         AudioTrackInfo(s.stream_index, s.codec, s.sample_rate_hz, s.channels, s.language, s.title) for s in found.sounds
     )
     return Capture("file", (take,), facts, sounds, {})
+
+
+def from_zero(frames: int = 1) -> CfrGrid:
+    """Return the grid of a file of 25 frames a second whose clock begins with frame 0."""
+    return fit_cfr_grid(np.arange(frames) * 40, 40, Fraction(1, 1000), Fraction(25))

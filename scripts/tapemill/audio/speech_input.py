@@ -13,6 +13,7 @@ import numpy as np
 from tapemill.core.timing import FrameRange, round_half_up
 from tapemill.media.audio_samples import probe_format, read_samples
 from tapemill.media.capture_info import SourceFileInfo
+from tapemill.media.cfr import CfrGrid
 from tapemill.storage.atomic import staged
 
 RATE_HZ = 16_000
@@ -32,7 +33,7 @@ def extract_audio(
     if sound_stream is None:
         samples = np.zeros(count, dtype=np.float32)
     else:
-        samples = speech_samples(source, sound_stream, origin_s=take.start_s, first=first, count=count)
+        samples = speech_samples(source, sound_stream, clock=take, first=first, count=count)
     pcm = np.clip(np.round(samples.astype(np.float64) * 2**15), -(2**15), 2**15 - 1).astype("<i2")
     # Opened here: a wave writer that cannot open its file raises again when it is garbage-collected.
     with staged(target) as partial, partial.open("wb") as stream, wave.open(stream, "wb") as file:
@@ -42,10 +43,10 @@ def extract_audio(
         file.writeframes(pcm.tobytes())
 
 
-def speech_samples(source: Path, stream_index: int, *, origin_s: Fraction, first: int, count: int) -> np.ndarray:
-    """Read samples [first, first + count) at 16 kHz of a track, counted from `origin_s`, its channels averaged.
+def speech_samples(source: Path, stream_index: int, *, clock: CfrGrid, first: int, count: int) -> np.ndarray:
+    """Read samples [first, first + count) at 16 kHz of a track, counted from frame 0, its channels averaged.
 
-    shape = (count,), float32, full scale ±1. Audio before `origin_s` is left out.
+    shape = (count,), float32, full scale ±1. Audio before frame 0 is left out.
     """
     rate_hz = probe_format(source, stream_index).rate_hz
     # Both rates have a sample at each whole multiple of this: starting there keeps their phases as in the whole track.
@@ -54,7 +55,7 @@ def speech_samples(source: Path, stream_index: int, *, origin_s: Fraction, first
     start_s = lead * period_s
     stop_s = Fraction(first + count, RATE_HZ) + MARGIN_S
     begin, end = round_half_up(start_s * rate_hz), math.ceil(stop_s * rate_hz)
-    mono = read_samples(source, stream_index, origin_s=origin_s, first=begin, count=end - begin).mean(axis=0)
+    mono = read_samples(source, stream_index, clock=clock, first=begin, count=end - begin).mean(axis=0)
     skip = first - round_half_up(start_s * RATE_HZ)
     return _resample(mono, rate_hz)[skip : skip + count]
 

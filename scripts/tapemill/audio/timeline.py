@@ -101,7 +101,7 @@ def decode_to_timeline(
         for source, take in zip(sources, takes, strict=True):
             stop_s = start_s + take.frames / take.rate
             for track in tracks:
-                track.start_source(offset_s=start_s - take.start_s, video_end_s=stop_s, fill=not whole)
+                track.start_source(clock=take, start_s=start_s, video_end_s=stop_s, fill=not whole)
             with open_media(source) as container:
                 streams = [_stream(container, index, sound, whole=whole) for index, sound in enumerate(sounds)]
                 chosen = {s.index: t for s, t in zip(streams, tracks, strict=True) if s}
@@ -123,7 +123,8 @@ class _TrackDecoder:
         self.writer = TimelineWriter(
             out, dtype=DTYPES[form.raw], channels=form.channels, sample_rate_hz=form.sample_rate_hz
         )
-        self._offset_s = Fraction(0)
+        self._clock: SourceFileInfo | None = None
+        self._start_s = Fraction(0)
         self._resampler: AudioResampler | None = None
         self._resampler_input: tuple[str, str, int] | None = None
         """Format, layout and rate that the resampler was made for."""
@@ -133,17 +134,17 @@ class _TrackDecoder:
         """Seconds written so far."""
         return self.writer.counts.samples / self.format.sample_rate_hz
 
-    def start_source(self, *, offset_s: Fraction, video_end_s: Fraction, fill: bool) -> None:
-        """Start a source file. `offset_s` is added to the file's times to get those of the tape."""
-        self._offset_s = offset_s
+    def start_source(self, *, clock: SourceFileInfo, start_s: Fraction, video_end_s: Fraction, fill: bool) -> None:
+        """Start a source file, whose frame 0 is at `start_s` of the tape."""
+        self._clock, self._start_s = clock, start_s
         self.writer.start_source(video_end=round_half_up(video_end_s * self.format.sample_rate_hz), fill=fill)
 
     def add(self, frame: AudioFrame) -> None:
         """Add the next decoded frame of the source file."""
         for converted in self._convert(frame):
             position = None
-            if converted.pts is not None and converted.time_base is not None:
-                seconds = converted.pts * Fraction(converted.time_base) + self._offset_s
+            if converted.pts is not None and converted.time_base is not None and self._clock is not None:
+                seconds = self._clock.tape_s(converted.pts * Fraction(converted.time_base)) + self._start_s
                 position = round_half_up(seconds * self.format.sample_rate_hz)
             self.writer.add(_interleaved(converted, self.format), position)
 

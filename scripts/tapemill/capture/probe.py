@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -71,7 +70,7 @@ def probe_capture(
             "codec": first.picture.codec,
             "rotation_deg": first.picture.rotation_deg,
             "field_order": order_notes,
-            "sound_starts_after_picture_s": [format_fraction(s.start_s - takes[0].start_s) for s in first.sounds],
+            "sound_starts_after_picture_s": [format_fraction(takes[0].tape_s(s.start_s)) for s in first.sounds],
             "variable_rate": any(take.irregular for take in takes),
             **_remarks(files, validated),
         },
@@ -107,7 +106,7 @@ def _source_file(file: Path, validated: ValidatedFile) -> SourceFileInfo:
             file.name, grid.rate, grid.duplicates, grid.drops,
         )  # fmt: skip
     name = file.name.encode("utf-8", "backslashreplace").decode()
-    return SourceFileInfo(**asdict(grid), file=name, stream_index=validated.media.picture.stream_index)
+    return SourceFileInfo(**vars(grid), file=name, stream_index=validated.media.picture.stream_index)
 
 
 def _require_equal(files: Sequence[Path], media: Sequence[MediaInfo], takes: Sequence[SourceFileInfo]) -> None:

@@ -1,6 +1,6 @@
 """Samples of an audio track, each at its true time.
 
-A track is placed on a timeline of samples that begins at a given time of the file's clock, by the rule of
+A track is placed on a timeline of samples that begins with frame 0 of the file, by the rule of
 `audio_placement`: gaps of its time stamps become silence, jitter is ignored. Read with PyAV, from shortly before the
 requested part.
 """
@@ -21,6 +21,7 @@ from av.container import InputContainer
 from tapemill.core.timing import round_half_up
 
 from .audio_placement import BlockPlacer
+from .cfr import CfrGrid
 from .probe import open_media, read_packets
 
 # Decoders need some packets before the first correct sample (bit reservoir, overlap). If a seek lands too late, the
@@ -49,17 +50,17 @@ def probe_format(path: Path, stream_index: int) -> SampleFormat:
         return _sample_format(_stream(container, stream_index))
 
 
-def read_samples(path: Path, stream_index: int, *, origin_s: Fraction, first: int, count: int) -> np.ndarray:
-    """Read samples [first, first + count) of the timeline whose sample 0 is at `origin_s`; silence fills gaps.
+def read_samples(path: Path, stream_index: int, *, clock: CfrGrid, first: int, count: int) -> np.ndarray:
+    """Read samples [first, first + count) of the timeline whose sample 0 is at frame 0 of `clock`; silence fills gaps.
 
     shape = (channels, count), float32, full scale ±1. `first` may be negative.
     """
     track = probe_format(path, stream_index)
     samples = np.zeros((track.channels, count), dtype=np.float32)
     for back_s in SEEKS_BACK_S:
-        start_s = None if back_s is None else origin_s + Fraction(first, track.rate_hz) - back_s
+        start_s = None if back_s is None else clock.file_s(Fraction(first, track.rate_hz)) - back_s
         reached = None
-        for position, block in read_blocks(path, stream_index, origin_s=origin_s, start_s=start_s):
+        for position, block in read_blocks(path, stream_index, clock=clock, start_s=start_s):
             if reached is None:
                 reached = position <= first or start_s is None
             if not reached or position >= first + count:
@@ -72,11 +73,11 @@ def read_samples(path: Path, stream_index: int, *, origin_s: Fraction, first: in
 
 
 def read_blocks(
-    path: Path, stream_index: int, *, origin_s: Fraction, start_s: Fraction | None = None
+    path: Path, stream_index: int, *, clock: CfrGrid, start_s: Fraction | None = None
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Decode a track from its beginning, or from before `start_s`; yield (position, samples) in file order.
 
-    Positions are samples from `origin_s`. shape = (channels, samples), float32. Undecodable packets leave a gap.
+    Positions are samples from frame 0 on. shape = (channels, samples), float32. Undecodable packets leave a gap.
     """
     with open_media(path) as container:
         stream = _stream(container, stream_index)
@@ -90,9 +91,9 @@ def read_blocks(
             samples = _as_float(frame)
             if samples.shape[0] != channels:
                 samples = np.repeat(samples.mean(axis=0, keepdims=True), channels, axis=0)
-            stated = _stated_position(frame, origin_s, rate_hz)
+            stated = _stated_position(frame, clock, rate_hz)
             if number == 0 and start_s is not None:
-                stated = _counted(stated or 0, frame.samples, stream, origin_s, rate_hz)
+                stated = _counted(stated or 0, frame.samples, stream, clock, rate_hz)
             placer.add(samples, samples.shape[1], stated)
             if placer.is_full:
                 yield _next_block(placer)
@@ -100,14 +101,13 @@ def read_blocks(
             yield _next_block(placer)
 
 
-def mean_square_per_frame(
-    path: Path, stream_index: int, *, origin_s: Fraction, rate: Fraction, frames: int
-) -> np.ndarray:
+def mean_square_per_frame(path: Path, stream_index: int, *, clock: CfrGrid) -> np.ndarray:
     """Return the mean square of the audio during each video frame. shape = (frames,), float64, full scale 1."""
+    frames = clock.frames
     rate_hz = probe_format(path, stream_index).rate_hz
     power = np.zeros(frames)
-    per_frame = rate / rate_hz
-    for position, block in read_blocks(path, stream_index, origin_s=origin_s):
+    per_frame = clock.rate / rate_hz
+    for position, block in read_blocks(path, stream_index, clock=clock):
         positions = np.arange(position, position + block.shape[1], dtype=np.int64)
         frame = positions * per_frame.numerator // per_frame.denominator
         inside = (frame >= 0) & (frame < frames)
@@ -191,24 +191,24 @@ def _next_block(placer: BlockPlacer) -> tuple[int, np.ndarray]:
     return position, samples
 
 
-def _stated_position(frame: AudioFrame, origin_s: Fraction, rate_hz: int) -> int | None:
+def _stated_position(frame: AudioFrame, clock: CfrGrid, rate_hz: int) -> int | None:
     """Return the position that the time stamp states, None without one."""
     if frame.pts is None or frame.time_base is None:
         return None
-    return round_half_up((frame.pts * Fraction(frame.time_base) - origin_s) * rate_hz)
+    return round_half_up(clock.tape_s(frame.pts * Fraction(frame.time_base)) * rate_hz)
 
 
-def _counted(position: int, packet: int, stream: AudioStream, origin_s: Fraction, rate_hz: int) -> int:
+def _counted(position: int, packet: int, stream: AudioStream, clock: CfrGrid, rate_hz: int) -> int:
     """Return the position by counting equal packets from the track's first one, if it rounds to the same time stamp.
 
     Matroska counts milliseconds: after a seek the time stamp alone is up to 24 samples wrong.
     """
-    clock = Fraction(stream.time_base or 1)
-    if stream.start_time is None or packet == 0:
+    tick_s = Fraction(stream.time_base or 1)
+    if stream.start_time is None or packet == 0 or clock.drift:
         return position
-    start = round_half_up((stream.start_time * clock - origin_s) * rate_hz)
+    start = round_half_up(clock.tape_s(stream.start_time * tick_s) * rate_hz)
     counted = start + round_half_up(Fraction(position - start, packet)) * packet
-    return counted if abs(counted - position) <= clock * rate_hz + 1 else position
+    return counted if abs(counted - position) <= tick_s * rate_hz + 1 else position
 
 
 def _copy_block(block: np.ndarray, position: int, samples: np.ndarray) -> None:

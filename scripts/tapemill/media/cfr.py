@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import KW_ONLY, dataclass
 from fractions import Fraction
 
 import numpy as np
 
 from tapemill.core.timing import round_half_up
+from tapemill.storage.typed_json import JsonRecord, optional
+
+from .clock_tracking import MAX_DRIFT, TrackedClock, count_drops, count_repeats, track_clock
 
 # Packets may deviate by this part of a frame (millisecond containers, capture jitter) and still count as regular.
 JITTER_FRAMES = Fraction(1, 4)
@@ -19,6 +22,33 @@ USUAL_RATES = (
     *(Fraction(15), Fraction(24000, 1001), Fraction(24), Fraction(25), Fraction(30000, 1001), Fraction(30)),
     *(Fraction(48), Fraction(50), Fraction(60000, 1001), Fraction(60)),
 )
+# Denominators of rates that equipment has, such as 12.5 and 120000/1001; a header's rate is rounded to this part.
+EXACT_DENOMINATORS, ROUNDED_RATE = (1, 2, 4, 1001), 20e-6
+# A recorder's clock is tracked if its time stamps agree on it: measured 0.6 and more with jitter of half a frame and
+# gaps in every fortieth, and 0.3 at most where the rate is variable.
+MIN_AGREEMENT = 0.45
+# Few time stamps agree by chance: below the first number more agreement is asked, below the second nothing is tracked.
+FEW_PACKETS, MIN_PACKETS = 200, 16
+# Audio follows a drifting clock in straight parts that are exact to this.
+DRIFT_TOLERANCE_S = 0.001
+DRIFT_STEP_PACKETS = 250
+# Below this, a drift is smaller than what the placement of audio tolerates.
+AUDIBLE_DRIFT_S = 0.005
+
+
+@dataclass(frozen=True)
+class ClockOrigin(JsonRecord):
+    """Time stamp that frame 0 would have by the clock as it runs at another time stamp."""
+
+    pts: int
+    origin_pts: int
+    second: bool = optional(False)
+    """Whether it holds from the second of two packets with the time stamp `pts` on."""
+
+    @property
+    def order(self) -> int:
+        """Position among packets, as by `_order`."""
+        return 2 * self.pts + self.second
 
 
 @dataclass(frozen=True)
@@ -39,26 +69,102 @@ class CfrGrid:
     drops: int
     irregular: bool
     """Whether some packet deviates from its index by more than jitter, that is: the rate is variable."""
+    _: KW_ONLY
+    origins: tuple[ClockOrigin, ...] = optional(())
+    """Where the recorder's clock has run off: from each `pts` on, indices count from its `origin_pts` and no longer
+    from `start_pts`."""
+    drift: tuple[ClockOrigin, ...] = optional(())
+    """The clock's origin along the file, linear in between: for audio, whose time stamps are of the same clock."""
 
     @property
     def start_s(self) -> Fraction:
         """Start of frame 0 on the file's clock, in seconds."""
-        return self.start_pts * self.time_base
+        return (self.drift[0].origin_pts if self.drift else self.start_pts) * self.time_base
+
+    def indices(self, times: np.ndarray) -> np.ndarray:
+        """Return the frame index of each of some sorted time stamps. shape = (packets,), int64."""
+        if not self.origins:
+            return frame_indices(times, self.start_pts, self.time_base, self.rate)
+        starts = np.array([change.order for change in self.origins])
+        origins = np.array([self.start_pts, *(change.origin_pts for change in self.origins)])
+        valid = np.searchsorted(starts, _order(times), side="right")
+        return frame_indices(times - origins[valid], 0, self.time_base, self.rate)
+
+    def pts_of(self, frame: int) -> int:
+        """Return the time stamp that a frame has without jitter."""
+        pts = self.start_pts + int(frame / self.rate / self.time_base)
+        return pts - self.start_pts + self._origin(pts) if self.origins else pts
+
+    def tape_s(self, file_s: Fraction) -> Fraction:
+        """Convert a time of the file's clock to one from frame 0 on, in seconds."""
+        if not self.drift:
+            return file_s - self.start_s
+        pts = file_s / self.time_base
+        origin = np.interp(float(pts), [knot.pts for knot in self.drift], [knot.origin_pts for knot in self.drift])
+        return (pts - Fraction(round(16 * float(origin)), 16)) * self.time_base
+
+    def file_s(self, tape_s: Fraction) -> Fraction:
+        """Convert a time from frame 0 on to one of the file's clock: the inverse of `tape_s`, to a tick or two."""
+        about = tape_s + self.start_s
+        return about + tape_s - self.tape_s(about)
+
+    def from_frame_0(self, first_frame: int = 0, stop_frame: int | None = None) -> str:
+        """Return the argument of ffmpeg's `setpts` for time stamps from frame 0 on, right for the frames of a range.
+
+        Rounded to frames, as the filter `fps` does, it is `indices`. Frames before the range come before it too.
+        """
+        margin = int(1 / self.time_base)
+        low = self.pts_of(first_frame) - margin
+        high = None if stop_frame is None else self.pts_of(stop_frame) + margin
+        changes = [change for change in self.origins if change.pts > low and (high is None or change.pts <= high)]
+        expression = f"PTS-({_lookup(self._origin(low), changes)})"
+        return f"'{expression}'" if changes else expression
+
+    def _origin(self, pts: int) -> int:
+        return next((change.origin_pts for change in reversed(self.origins) if change.pts <= pts), self.start_pts)
+
+
+def _lookup(first: int, changes: Sequence[ClockOrigin]) -> str:
+    """Return an expression for the origin at PTS. Halved again and again: ffmpeg evaluates a long sum by recursion."""
+    if not changes:
+        return str(first)
+    middle = len(changes) // 2
+    change = changes[middle]
+    is_before = f"lt(PTS,{change.pts})"
+    if change.second:
+        is_before += f"+eq(PTS,{change.pts})*not(eq(PREV_INPTS,PTS))"
+    before, after = _lookup(first, changes[:middle]), _lookup(change.origin_pts, changes[middle + 1 :])
+    return f"if({is_before},{before},{after})"
+
+
+def _order(times: np.ndarray) -> np.ndarray:
+    """Return numbers that distinguish the second of two equal time stamps from the first. shape = (packets,)."""
+    order: np.ndarray = 2 * times + np.append(False, np.diff(times) == 0)
+    return order
 
 
 def fit_cfr_grid(times: np.ndarray, last_duration: int, time_base: Fraction, rate: Fraction) -> CfrGrid:
-    """Fit time stamps, shape = (packets,), to a constant-rate grid; `frame_indices` maps packets to its frames."""
+    """Fit sorted time stamps, shape = (packets,), to a constant-rate grid; its `indices` map packets to frames.
+
+    A regular capture counts from its first time stamp. The clock of any other is tracked, if it is one.
+    """
     start = int(times[0])
     indices = frame_indices(times, start, time_base, rate)
+    irregular = _is_irregular(times, indices, time_base, rate)
+    origins: tuple[ClockOrigin, ...] = ()
+    drift: tuple[ClockOrigin, ...] = ()
+    if irregular:
+        tracked = _track(times, time_base, rate)
+        if tracked is not None and _cost(tracked.indices) <= _cost(indices):
+            indices = tracked.indices
+            changes = _count_origins(times, tracked, time_base, rate)
+            start, origins = changes[0].origin_pts, tuple(changes[1:])
+            drift = _audible_drift(times, tracked, time_base, rate)
+            # A time stamp alone does not say which of two packets it is.
+            irregular = bool(np.any(np.diff(indices) != 1) or any(change.second for change in origins))
     distinct = np.unique(indices)
-    last = int(distinct[-1])
     tail = max(1, round_half_up(last_duration * time_base * rate))
-    exact = (times - start).astype(np.float64) * float(time_base * rate)
-    # The time base of a container may be coarse compared with a frame; its rounding is no irregularity.
-    tolerance = float(max(JITTER_FRAMES, time_base * rate))
-    steps = np.diff(indices)
-    irregular = bool(np.any(np.abs(exact - indices) > tolerance) or np.any(steps != 1))
-    frames = last + (tail if irregular else 1)
+    frames = int(distinct[-1]) + (tail if irregular else 1)
     return CfrGrid(
         rate=rate,
         start_pts=start,
@@ -68,6 +174,8 @@ def fit_cfr_grid(times: np.ndarray, last_duration: int, time_base: Fraction, rat
         duplicates=frames - len(distinct),
         drops=len(times) - len(distinct),
         irregular=irregular,
+        origins=origins,
+        drift=drift,
     )
 
 
@@ -78,18 +186,23 @@ def frame_indices(times: np.ndarray, start: int, time_base: Fraction, rate: Frac
 
 
 def guess_frame_rate(times: np.ndarray, time_base: Fraction, stated: Sequence[Fraction]) -> Fraction:
-    """Return the constant rate that fits these time stamps best.
+    """Return the constant rate that explains these time stamps with the fewest repeated and dropped frames.
 
-    The first of the `stated` rates under which every packet has its own index; if there is none the capture's rate is
-    variable, and the lowest usual rate is taken that drops at most one frame in 200, so that the difference becomes
-    repeated rather than dropped frames.
+    The first of the `stated` rates under which every packet has its own index; else the best of the stated and the
+    usual ones, with the recorder's clock tracked. If there is no such clock the capture's rate is variable, and the
+    lowest usual rate is taken that drops at most one frame in 200, so that the difference becomes repeated rather than
+    dropped frames.
     """
     for rate in stated:
-        if not fit_cfr_grid(times, 0, time_base, rate).irregular:
+        indices = frame_indices(times, int(times[0]), time_base, rate)
+        if _is_exact(rate, time_base) and not _is_irregular(times, indices, time_base, rate):
             return rate
     distinct = np.unique(times)
     if len(distinct) < 3:
         return stated[0]
+    best = _tracked_rate(times, time_base, stated)
+    if best is not None:
+        return best
     # In a damaged capture most time stamps may be equal.
     step = float(np.median(np.diff(times))) or float(np.median(np.diff(distinct)))
     typical = 1 / (step * float(time_base))
@@ -99,3 +212,121 @@ def guess_frame_rate(times: np.ndarray, time_base: Fraction, stated: Sequence[Fr
             return rate
     # Never the container's claim: for a variable rate that may be its clock, tens of thousands per second.
     return max(USUAL_RATES, key=lambda rate: kept[rate])
+
+
+def _is_irregular(times: np.ndarray, indices: np.ndarray, time_base: Fraction, rate: Fraction) -> bool:
+    exact = (times - times[0]).astype(np.float64) * float(time_base * rate)
+    # The time base of a container may be coarse compared with a frame; its rounding is no irregularity.
+    tolerance = float(max(JITTER_FRAMES, time_base * rate))
+    return bool(np.any(np.abs(exact - indices) > tolerance) or np.any(np.diff(indices) != 1))
+
+
+def _is_exact(rate: Fraction, time_base: Fraction) -> bool:
+    """Whether a stated rate is one that equipment has, and not the average of a clock that jitters and runs off."""
+    if rate in USUAL_RATES or rate.denominator in EXACT_DENOMINATORS:
+        return True
+    # Headers round: 33,367 microseconds are a frame of NTSC.
+    ticks = 1 / (time_base * rate)
+    return ticks.denominator == 1 and (ticks == 1 or not _is_near_usual(rate, ROUNDED_RATE))
+
+
+def _is_near_usual(rate: Fraction, least: float) -> bool:
+    return any(least < abs(rate / usual - 1) <= MAX_DRIFT for usual in USUAL_RATES)
+
+
+def _tracked_rate(times: np.ndarray, time_base: Fraction, stated: Sequence[Fraction]) -> Fraction | None:
+    """Return the rate with the fewest repeated and dropped frames; None if no rate explains the time stamps."""
+    exact = [rate for rate in stated if _is_exact(rate, time_base)]
+    standard = len(set(exact) | set(USUAL_RATES))
+    rates = (*exact, *USUAL_RATES, *(rate for rate in stated if not _is_near_usual(rate, 0)))
+    best: tuple[int, float, int] | None = None
+    found = None
+    ranks = {rate: number for number, rate in enumerate(dict.fromkeys(rates))}
+    # Repeated less dropped frames: no rate can do with fewer changes. The ends may be jittered by a frame each.
+    least = {rate: abs(int(times[-1] - times[0]) * float(time_base * rate) + 1 - len(times)) - 3 for rate in ranks}
+    for rate, number in sorted(ranks.items(), key=lambda item: least[item[0]]):
+        if best is not None and least[rate] > best[0]:
+            continue
+        tracked = _track(times, time_base, rate)
+        if tracked is None:
+            continue
+        # A rate that no equipment has must explain clearly more.
+        handicap = 0 if number < standard else 2 + len(times) // 1000
+        order = _cost(tracked.indices) + handicap, tracked.least_drift, number
+        if best is None or order < best:
+            best, found = order, rate
+    return found
+
+
+def _track(times: np.ndarray, time_base: Fraction, rate: Fraction) -> TrackedClock | None:
+    """Track the clock of time stamps at a rate; None if they do not agree on one, or it is too far off the rate."""
+    packets = len(times)
+    if time_base * rate > Fraction(1, 2) or packets < MIN_PACKETS:
+        return None
+    tracked = track_clock((times - times[0]).astype(np.float64) * float(time_base * rate))
+    if tracked.agreement < max(MIN_AGREEMENT, 1 - packets / FEW_PACKETS) or tracked.least_drift > MAX_DRIFT:
+        return None
+    return tracked
+
+
+def _cost(indices: np.ndarray) -> int:
+    return count_repeats(indices) + count_drops(indices)
+
+
+def _count_origins(times: np.ndarray, tracked: TrackedClock, time_base: Fraction, rate: Fraction) -> list[ClockOrigin]:
+    """Return the fewest origins from which all time stamps round to their indices, each as near to the phase as it can.
+
+    The first time stamp is the first origin if it may be.
+    """
+    step = time_base * rate
+    # An index is right if  index - 1/2 <= (time - origin) * step < index + 1/2.
+    half, unit = 2 * tracked.indices, step.denominator
+    lowest = times - -(-(half + 1) * unit // (2 * step.numerator)) + 1
+    highest = times - -(-(half - 1) * unit // (2 * step.numerator))
+    phases = np.round(times[0] + tracked.phase / float(step)).astype(np.int64)
+    found = []
+    for first, stop, low, high in _stretches(lowest, highest):
+        wanted = int(phases[(first + stop) // 2])
+        is_start = first == 0 and abs(wanted - int(times[0])) * step <= JITTER_FRAMES
+        wanted = int(times[0]) if is_start and low <= times[0] <= high else wanted
+        is_second = first > 0 and times[first - 1] == times[first]
+        found.append(ClockOrigin(int(times[first]), min(max(wanted, low), high), bool(is_second)))
+    return found
+
+
+def _stretches(lowest: np.ndarray, highest: np.ndarray) -> Iterator[tuple[int, int, int, int]]:
+    """Yield the longest runs of intervals with a common part: first, stop, and that part, both ends included."""
+    first, window = 0, 1024
+    while first < len(lowest):
+        low = np.maximum.accumulate(lowest[first : first + window])
+        high = np.minimum.accumulate(highest[first : first + window])
+        apart = np.flatnonzero(low > high)
+        if not len(apart) and first + window < len(lowest):
+            window *= 2
+            continue
+        length = int(apart[0]) if len(apart) else len(low)
+        yield first, first + length, int(low[length - 1]), int(high[length - 1])
+        first, window = first + length, max(1024, 2 * length)
+
+
+def _audible_drift(
+    times: np.ndarray, tracked: TrackedClock, time_base: Fraction, rate: Fraction
+) -> tuple[ClockOrigin, ...]:
+    """Return the origin along the file as few straight parts; none if it hardly changes."""
+    tick_s = float(time_base)
+    origins = times[0] + tracked.phase / float(time_base * rate)
+    if np.ptp(origins) * tick_s <= AUDIBLE_DRIFT_S:
+        return ()
+    samples = np.unique(np.append(np.arange(0, len(times), DRIFT_STEP_PACKETS), len(times) - 1))
+    pts, values = times[samples].astype(np.float64), origins[samples]
+    knots = {0, len(samples) - 1}
+    parts = [(0, len(samples) - 1)]
+    while parts:
+        first, last = parts.pop()
+        inside = slice(first, last + 1)
+        off = np.abs(values[inside] - np.interp(pts[inside], pts[[first, last]], values[[first, last]]))
+        if off.max() * tick_s > DRIFT_TOLERANCE_S:
+            middle = first + int(np.argmax(off))
+            knots.add(middle)
+            parts += [(first, middle), (middle, last)]
+    return tuple(ClockOrigin(int(pts[knot]), round(float(values[knot]))) for knot in sorted(knots))

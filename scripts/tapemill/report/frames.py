@@ -84,7 +84,7 @@ class CaptureReader:
         """The frame shown at an index of the CFR timeline, between its neighbours; None if it cannot be decoded."""
         take = self._take
         for back_s in SEEKS_BACK_S:
-            at_s = None if back_s is None else take.start_s + (number - 1) / take.rate - back_s
+            at_s = None if back_s is None else take.pts_of(number - 1) * take.time_base - back_s
             before: list[VideoFrame] = []
             for frame in _decoded(self._container, self._stream, at_s):
                 if self._frame_index(frame) > number:
@@ -111,9 +111,7 @@ class CaptureReader:
         return self.upright(_bgr(frame, self._colour))
 
     def _frame_index(self, frame: VideoFrame) -> int:
-        take = self._take
-        step = (int(frame.pts or 0) - take.start_pts) * take.time_base * take.rate
-        return int((2 * step + 1) // 2)
+        return int(self._take.indices(np.array([int(frame.pts or 0)]))[0])
 
 
 def grey(frame: VideoFrame) -> np.ndarray:

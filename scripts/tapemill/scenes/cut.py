@@ -152,7 +152,7 @@ def _cut(
     seek = []
     if not from_start:
         assert back_s is not None
-        position_s = start_s - back_s + spec.take.start_s
+        position_s = spec.take.pts_of(spec.span.start_frame) * spec.take.time_base - back_s
         # The time stamps stay the file's own, wherever the seek lands.
         seek = ["-noaccurate_seek", "-seek_timestamp", "1", "-ss", f"{float(position_s):.6f}"]
     input_args = ffmpeg.input_args(spec.source, options=[*ffmpeg.PICTURE_LIMIT, *seek])
@@ -186,9 +186,10 @@ def _filters(spec: CutSpec, from_start: bool, complete: bool) -> list[str]:
     """Return filters that map the file's time stamps to the grid, and trim to the frames of the span."""
     take, span = spec.take, spec.span
     rate = f"{take.rate.numerator}/{take.rate.denominator}"
-    # Exact, in the stream's time base. `fps` rounds to the nearest index, halves up, as `cfr.frame_indices` does; from
+    # Exact, in the stream's time base. `fps` rounds to the nearest index, halves up, as `CfrGrid.indices` does; from
     # the start of the file it also substitutes damaged frames there.
-    chain = [f"setpts=PTS-({take.start_pts})", f"fps=fps={rate}" + (":start_time=0" if from_start else "")]
+    chain = [f"setpts={take.from_frame_0(span.start_frame, span.stop_frame)}"]
+    chain.append(f"fps=fps={rate}" + (":start_time=0" if from_start else ""))
     if complete or span.stop_frame == take.frames:
         # The last frame may have to be repeated.
         chain.append(f"tpad=stop_mode=clone:stop={span.stop_frame if complete else span.frames}")

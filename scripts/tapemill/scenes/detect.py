@@ -60,7 +60,7 @@ def detect_scenes(
     power = np.zeros(take.frames)
     if capture.sounds:
         track = capture.sounds[0].stream_index
-        power = audio_samples.mean_square_per_frame(source, track, origin_s=take.start_s, rate=rate, frames=take.frames)
+        power = audio_samples.mean_square_per_frame(source, track, clock=take)
     spans = merge_short_split_long(
         borders,
         movement=movement,
@@ -144,9 +144,9 @@ def _small_frames(source: Path, take: SourceFileInfo, picture: VideoInfo) -> Ite
 def cfr_filters(grid: CfrGrid) -> list[str]:
     """Return filters that convert a capture, decoded from its start with its own time stamps, to the grid.
 
-    `fps` rounds like `cfr.frame_indices` (nearest, halves up) and repeats the first frame if earlier ones are damaged.
+    `fps` rounds like `CfrGrid.indices` (nearest, halves up) and repeats the first frame if earlier ones are damaged.
     """
-    return [f"setpts=PTS-({grid.start_pts})", f"fps=fps={grid.rate.numerator}/{grid.rate.denominator}:start_time=0"]
+    return [f"setpts={grid.from_frame_0()}", f"fps=fps={grid.rate.numerator}/{grid.rate.denominator}:start_time=0"]
 
 
 class CutDetector:

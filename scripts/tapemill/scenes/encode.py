@@ -117,9 +117,7 @@ def write_audio(spec: CutSpec, stream_index: int, path: Path) -> RawAudio:
     first, stop = (
         round_half_up(edge / spec.take.rate * track.rate_hz) for edge in (spec.span.start_frame, spec.span.stop_frame)
     )
-    samples = audio_samples.read_samples(
-        spec.source, stream_index, origin_s=spec.take.start_s, first=first, count=stop - first
-    )
+    samples = audio_samples.read_samples(spec.source, stream_index, clock=spec.take, first=first, count=stop - first)
     path.write_bytes(np.ascontiguousarray(samples.T).astype("<f4").tobytes())
     options = ["-f", "f32le", "-ar", str(track.rate_hz), "-ac", str(track.channels)]
     depth = "s16" if track.sixteen_bit else "s32"

@@ -12,7 +12,6 @@ import numpy as np
 
 from tapemill.core.timing import FrameRange
 from tapemill.media.capture_info import SourceFileInfo
-from tapemill.media.cfr import frame_indices
 from tapemill.media.packets import scan_packets
 from tapemill.media.probe import open_media, read_packets
 
@@ -88,13 +87,13 @@ def parse_encoder_stats(lines: Sequence[str]) -> DisplayedFrames:
 
 
 def _indices(times: np.ndarray, take: SourceFileInfo) -> np.ndarray:
-    return frame_indices(times, take.start_pts, take.time_base, take.rate)
+    return take.indices(times)
 
 
 def _times_near(source: Path, take: SourceFileInfo, span: FrameRange, back_s: Fraction) -> np.ndarray:
     """Return the sorted time stamps around the span, complete from the keyframe on at which the seek lands."""
-    start = int((span.start_s(take.rate) - back_s) / take.time_base) + take.start_pts
-    stop = int((span.stop_s(take.rate) + 1) / take.time_base) + take.start_pts
+    start = take.pts_of(span.start_frame) - int(back_s / take.time_base)
+    stop = take.pts_of(span.stop_frame) + int(1 / take.time_base)
     times: list[int] = []
     key: int | None = None
     with open_media(source) as container:

@@ -14,7 +14,6 @@ from av.container import InputContainer
 from tapemill.core.errors import GateError, InputError
 from tapemill.core.timing import FrameRange
 from tapemill.media.capture_info import SourceFileInfo
-from tapemill.media.cfr import frame_indices
 from tapemill.media.output_checks import REMEDY, check_loudness, is_blank, open_output, peak_amplitude
 from tapemill.media.probe import open_media, read_packets
 
@@ -89,13 +88,13 @@ def _has_content(source: Path, take: SourceFileInfo, span: FrameRange) -> bool:
     middle = (span.start_frame + span.stop_frame) // 2
     with suppress(InputError, av.error.FFmpegError), open_media(source) as container:
         stream = container.streams[take.stream_index]
-        container.seek(take.start_pts + int(middle / take.rate / take.time_base), stream=stream, backward=True)
+        container.seek(take.pts_of(middle), stream=stream, backward=True)
         for number, frame in enumerate(container.decode(stream)):
             if number == MAX_DECODED:
                 break
             if not isinstance(frame, VideoFrame) or frame.pts is None or frame.is_corrupt:
                 continue
-            tick = int(frame_indices(np.array([frame.pts]), take.start_pts, take.time_base, take.rate)[0])
+            tick = int(take.indices(np.array([frame.pts]))[0])
             if tick >= span.stop_frame:
                 break
             if tick >= span.start_frame and not is_blank(frame):

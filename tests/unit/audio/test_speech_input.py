@@ -13,7 +13,7 @@ from tapemill.audio.speech_input import extract_audio
 from tapemill.core.timing import FrameRange
 from tapemill.media import audio_samples
 from tapemill.media.audio_samples import mean_square_per_frame
-from tests.support.capture_info import capture_of
+from tests.support.capture_info import capture_of, from_zero
 from tests.support.media.frame_codes import irregular_times, make_capture, onsets_s
 
 SMALL = {"size": (256, 128), "frames": 250}
@@ -97,9 +97,7 @@ def test_a_track_whose_head_is_damaged_is_silence_of_the_right_length(tmp_path):
     capture = capture_of(path)
     assert len(capture.sounds) == 1
     assert len(speech(path, capture, 25, 75, tmp_path / "scene.wav")) == 32_000
-    power = mean_square_per_frame(
-        path, capture.sounds[0].stream_index, origin_s=Fraction(0), rate=Fraction(25), frames=9
-    )
+    power = mean_square_per_frame(path, capture.sounds[0].stream_index, clock=from_zero(9))
     assert power.shape == (9,)
 
 

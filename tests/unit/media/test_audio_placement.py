@@ -8,7 +8,7 @@ import pytest
 
 from tapemill.audio.timeline import decode_to_timeline
 from tapemill.media.audio_samples import read_samples
-from tests.support.capture_info import capture_of
+from tests.support.capture_info import capture_of, from_zero
 
 RATE_HZ, BLOCK, BLOCKS = 48_000, 960, 100
 
@@ -59,6 +59,6 @@ def test_recognition_and_tape_place_samples_alike(tmp_path, offsets_ms, gap_at_b
     (track,) = decode_to_timeline(
         sources=[source], takes=found.takes, sounds=found.sounds, paths=[raw], reached_s=lambda seconds: None
     )
-    heard = read_samples(source, 1, origin_s=Fraction(0), first=0, count=len(expected))
+    heard = read_samples(source, 1, clock=from_zero(), first=0, count=len(expected))
     np.testing.assert_array_equal(track.samples()[:, 0], expected)
     np.testing.assert_array_equal(np.rint(heard[0] * 2**15).astype(np.int16), expected)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tapemill.media.cfr import USUAL_RATES, fit_cfr_grid, frame_indices, guess_frame_rate
+from tapemill.media.cfr import USUAL_RATES, fit_cfr_grid, guess_frame_rate
 
 PAL = Fraction(25)
 NTSC = Fraction(30000, 1001)
@@ -36,10 +36,12 @@ def test_a_late_start_is_no_irregularity():
 def test_every_packet_finds_its_tick(times):
     stamps = np.sort(np.array(times, dtype=np.int64))
     grid = fit_cfr_grid(stamps, 40, Fraction(1, 1000), PAL)
-    found = frame_indices(stamps, grid.start_pts, grid.time_base, grid.rate)
+    found = grid.indices(stamps)
     assert found[0] == 0
     assert found[-1] < grid.frames
     assert grid.packets - grid.drops + grid.duplicates == grid.frames
+    if grid.origins:
+        return
     offsets = [abs(Fraction(int(t) - grid.start_pts, 40) - int(tick)) for t, tick in zip(stamps, found, strict=True)]
     assert max(offsets) <= Fraction(1, 2)
 

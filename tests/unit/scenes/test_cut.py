@@ -90,6 +90,22 @@ def test_the_first_frame_of_a_gap_repeats_the_frame_before(tmp_path):
     assert [r.number for r in read_numbers(scene)] == [29] * 15 + [30, 31, 32, 33, 34]
 
 
+@pytest.mark.parametrize("name", ["clock.mkv", "clock.ts"])
+def test_frames_of_a_jittering_clock_are_each_in_the_tape_once(tmp_path, name):
+    """Up to 0.65 frames of jitter: rounding alone would put two frames on one place, and repeat another."""
+    jitter_ms = np.random.default_rng(3).uniform(-18, 18, FRAMES) + 8 * np.sin(np.arange(FRAMES) / 9)
+    times = [Fraction(0), *(Fraction(40 * k + 20 + round(jitter_ms[k]), 1000) for k in range(1, FRAMES))]
+    truth = make_capture(tmp_path / name, times_s=times, size=(320, 240), gop=40, sound_start_s=None)
+    capture = capture_of(truth.path)
+
+    assert (capture.takes[0].rate, capture.frames, capture.takes[0].drops) == (25, FRAMES, 0)
+    assert capture.takes[0].origins
+    for start, stop in pairwise([0, 1, 33, 99, FRAMES]):
+        scene, warnings = told_cut(truth.path, capture, start, stop, tmp_path / f"{start}.mkv")
+        assert [r.number for r in read_numbers(scene)] == list(range(start, stop))
+        assert not warnings
+
+
 def test_sound_is_exact_to_the_sample_and_covers_the_span(tmp_path):
     truth = make_capture(tmp_path / "a.mkv", size=(320, 240), rate=Fraction(30000, 1001), frames=FRAMES)
     capture = capture_of(truth.path)

@@ -14,7 +14,7 @@ import numpy as np
 from av import Packet, VideoFrame, VideoStream
 from av.container import InputContainer
 
-from tapemill.media.packets import PacketIndex
+from tapemill.media.packets import PacketIndex, is_in_decoding_order, packet_time
 from tapemill.media.probe import open_media, read_packets
 
 SAMPLES = 12
@@ -53,6 +53,9 @@ def sample_decode(path: Path, stream_index: int, packets: PacketIndex) -> list[D
         keys = packets.times[:1]
     with open_media(path) as container:
         stream = next(stream for stream in container.streams.video if stream.index == stream_index)
+        if not packets.has_stamps:
+            # Nothing but the beginning can be found.
+            return [_decode(read_packets(container, [stream]), stream, int(keys[0]))]
         positions = sorted({round(position) for position in np.linspace(0, len(keys) - 1, SAMPLES)})
         samples = {position: _sample(container, stream, int(keys[position])) for position in positions}
         for _ in range(len(keys).bit_length() + 1):
@@ -97,12 +100,16 @@ def _next_to_sample(samples: dict[int, DecodeSample]) -> int | None:
 
 
 def _sample(container: InputContainer, stream: VideoStream, time: int) -> DecodeSample:
+    return _decode(_packets_from(container, stream, time), stream, time)
+
+
+def _decode(packets: Iterator[Packet[VideoStream]], stream: VideoStream, time: int) -> DecodeSample:
     stamps: list[int] = []
     frames: list[VideoFrame] = []
     may_be_fields = stream.codec_context.name == "h264"
     max_frames = MAX_FRAMES if may_be_fields else 1
     with suppress(av.error.FFmpegError):
-        for number, packet in enumerate(_packets_from(container, stream, time)):
+        for number, packet in enumerate(packets):
             if number == MAX_PACKETS or len(frames) >= max_frames:
                 break
             try:
@@ -118,11 +125,12 @@ def _sample(container: InputContainer, stream: VideoStream, time: int) -> Decode
 
 def _packets_from(container: InputContainer, stream: VideoStream, time: int) -> Iterator[Packet[VideoStream]]:
     """Yield packets from the key frame at `time` on. Transport streams seek too late: retry further back."""
+    in_order = is_in_decoding_order(container, stream)
     for back_s in SEEKS_BACK_S:
         container.seek(time - int(back_s / Fraction(stream.time_base or 1)), stream=stream, backward=True)
         started = False
         for packet in read_packets(container, [stream]):
-            position = packet.pts if packet.pts is not None else packet.dts
+            position = packet_time(packet, in_decoding_order=in_order)
             if not started and position is not None and position > time:
                 break
             started = started or position == time

@@ -9,13 +9,13 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
 from tapemill.core.errors import InputError, printable
 from tapemill.core.timing import timestamp
-from tapemill.media.cfr import CfrGrid, fit_cfr_grid, guess_frame_rate
+from tapemill.media.cfr import CfrGrid, ClockOrigin, fit_cfr_grid, guess_frame_rate
 from tapemill.media.container_integrity import is_scrambled, truncated_bytes
 from tapemill.media.ffmpeg.limits import MAX_KEYFRAME_DISTANCE_S
 from tapemill.media.packets import PacketIndex, is_encrypted, scan_packets
@@ -103,13 +103,16 @@ def validate_capture(
     _check_times(file, packets, settings)
     samples = sample_decode(file, video.stream_index, packets)
     remarks += _check_samples(file, packets, samples)
-    times, last_duration = packets.times, packets.last_duration
+    times, last_duration = packets.times + packets.decoder_delay, packets.last_duration
     fields = detect_paff(times, samples)
     if fields is not None:
         times, last_duration = fields
         remarks.append("the two fields of a frame are stored separately (PAFF)")
     rate = guess_frame_rate(times, video.time_base, video.stated_rates)
     grid = fit_cfr_grid(times, last_duration, video.time_base, rate)
+    if packets.decoder_delay:
+        # Only the decoder is late, not the recording.
+        grid = replace(grid, drift=(ClockOrigin(0, grid.start_pts - packets.decoder_delay),))
     _check_grid(file, grid, settings)
     _check_last_frame(file, grid, last_duration, settings)
     for remark in remarks:

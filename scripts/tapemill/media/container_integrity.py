@@ -69,7 +69,7 @@ def truncated_bytes(path: Path, container: str) -> int:
     if container.startswith("matroska"):
         ends.append(_matroska_end(path))
     elif container.startswith("mov"):
-        ends += [end for _, end in _mp4_boxes(path)]
+        ends += [end for _, end in mp4_boxes(path)]
     elif container == "avi":
         ends += _riff_ends(path)
     missing = max(ends) - size
@@ -78,7 +78,7 @@ def truncated_bytes(path: Path, container: str) -> int:
 
 def mp4_end(path: Path) -> int | None:
     """Return the end of an MP4 or QuickTime file with an index by its own boxes, but for padding; None for others."""
-    boxes = list(_mp4_boxes(path))
+    boxes = list(mp4_boxes(path))
     if b"moov" not in [kind for kind, _ in boxes]:
         return None
     return max(end for kind, end in boxes if kind not in PADDING_BOXES)
@@ -86,7 +86,7 @@ def mp4_end(path: Path) -> int | None:
 
 def is_mp4_without_index(path: Path) -> bool:
     """Whether a file is an MP4 or QuickTime file that nothing can be read of."""
-    boxes = [kind for kind, _ in _mp4_boxes(path)]
+    boxes = [kind for kind, _ in mp4_boxes(path)]
     return bool(boxes) and b"moov" not in boxes
 
 
@@ -116,7 +116,7 @@ def _without_content(path: Path) -> str:
     return "nothing but zeros" if is_whole else "without a head: it begins with zeros"
 
 
-def _mp4_boxes(path: Path) -> Iterator[tuple[bytes, int]]:
+def mp4_boxes(path: Path) -> Iterator[tuple[bytes, int]]:
     """Yield the boxes of the outermost level: kind, stated end. Other data may follow the last box."""
     with path.open("rb") as stream:
         boxes = read_boxes(stream, 0, path.stat().st_size)

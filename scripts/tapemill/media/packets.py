@@ -11,11 +11,12 @@ from typing import Any
 
 import av.error
 import numpy as np
-from av import Packet, VideoStream
+from av import Packet, VideoFrame, VideoStream
 from av.container import InputContainer
 
 from tapemill.core.errors import InputError
 
+from .container_integrity import mp4_boxes
 from .probe import open_media, probe, read_packets
 
 # Decoding time stamps go back by no more than jitter; those of a restarted recorder or of joined files by more.
@@ -47,6 +48,10 @@ class PacketIndex:
     """Backward jumps of the time stamps: from and to, in seconds of the file's clock."""
     error: str | None
     """Error that ended the reading before the end of the file."""
+    has_stamps: bool = True
+    """Whether the packets have time stamps; else `times` are counted from 0."""
+    decoder_delay: int = 0
+    """How much later than `times` a decoder shows the frames, where a container knows no presentation times."""
 
     @property
     def longest_lead(self) -> tuple[Fraction, Fraction]:
@@ -65,7 +70,8 @@ def scan_packets(path: Path, stream_index: int, reached: Callable[[int, int], No
     """
     with open_media(path) as container:
         video = next(stream for stream in container.streams.video if stream.index == stream_index)
-        collected = _PacketCollector(video)
+        in_order = is_in_decoding_order(container, video)
+        collected = _PacketCollector(video, in_decoding_order=in_order)
         packets = read_packets(container, list(container.streams))
         error = None
         try:
@@ -75,7 +81,10 @@ def scan_packets(path: Path, stream_index: int, reached: Callable[[int, int], No
                     reached(len(collected.times), packet.pos)
         except av.error.FFmpegError as failure:
             error = str(failure.strerror)
-        stated_s, of_all = _stated_duration_s(container, video)
+        stated_s, of_all = _stated_duration_s(path, container, video)
+    has_stamps = bool(collected.times)
+    if not has_stamps:
+        collected.count_unstamped()
     if not collected.times:
         raise InputError("this file has no frames", file=path, remedy="the recording is empty; capture it again")
     times = np.sort(np.array(collected.times, dtype=np.int64))
@@ -88,13 +97,25 @@ def scan_packets(path: Path, stream_index: int, reached: Callable[[int, int], No
         readable_s=collected.end_s if of_all else (sum(collected.last) - int(times[0])) * collected.base,
         jumps_back=tuple(collected.jumps),
         error=error,
+        has_stamps=has_stamps,
+        decoder_delay=_decoder_delay(path, stream_index) if in_order and not error else 0,
     )
+
+
+def is_in_decoding_order(container: InputContainer, video: VideoStream) -> bool:
+    """Whether only decoding times are true: an AVI holds no others, and with H.264 libavformat cannot know them."""
+    return container.format.name == "avi" and video.codec_context.name in ("h264", "hevc")
+
+
+def packet_time(packet: Packet[Any], *, in_decoding_order: bool) -> int | None:
+    """Return the time stamp of a packet, in its time base: as `PacketIndex.times`."""
+    return packet.dts if in_decoding_order or packet.pts is None else packet.pts
 
 
 class _PacketCollector:
     """Collector of packets in file order."""
 
-    def __init__(self, video: VideoStream) -> None:
+    def __init__(self, video: VideoStream, *, in_decoding_order: bool) -> None:
         self.base = Fraction(video.time_base or Fraction(1, 1000))
         self.times: list[int] = []
         self.keys: list[int] = []
@@ -104,6 +125,9 @@ class _PacketCollector:
         self._ends: dict[int, tuple[int, Fraction]] = {}
         """End of the last packet of each stream, and its time base."""
         self._index = video.index
+        self._in_order = in_decoding_order
+        self._unstamped: list[tuple[int, bool]] = []
+        """Duration of each frame without a time stamp, and whether it is a key frame."""
         # An integer for speed: a tape has half a million packets.
         self._far_back = int(JUMP_BACK_S / self.base)
         self._before: int | None = None
@@ -115,10 +139,12 @@ class _PacketCollector:
 
     def add(self, packet: Packet[Any]) -> None:
         """Add the next packet of any stream."""
-        time = packet.pts if packet.pts is not None else packet.dts
+        time = packet_time(packet, in_decoding_order=self._in_order and packet.stream_index == self._index)
+        duration, index = packet.duration or 0, packet.stream_index
+        if packet.size and time is None and index == self._index:
+            self._unstamped.append((duration, packet.is_keyframe))
         if packet.size == 0 or time is None:
             return
-        duration, index = packet.duration or 0, packet.stream_index
         ended = self._ends.get(index)
         if ended is None:
             self._ends[index] = time + duration, Fraction(packet.time_base)
@@ -130,10 +156,24 @@ class _PacketCollector:
         self.last = max(self.last, (time, duration))
         if packet.is_keyframe:
             self.keys.append(time)
-        order = packet.dts if packet.dts is not None else time
+        # Presentation times go back wherever frames are reordered.
+        order = packet.dts
+        if order is None:
+            return
         if self._before is not None and self._before - order > self._far_back:
             self.jumps.append((self._before * self.base, order * self.base))
         self._before = order
+
+    def count_unstamped(self) -> None:
+        """Give frames without time stamps the times that a decoder gives them: one after the other, from 0."""
+        time = 0
+        for duration, is_key in self._unstamped:
+            self.times.append(time)
+            if is_key:
+                self.keys.append(time)
+            self.last = (time, duration)
+            time += duration
+        self._ends[self._index] = time, self.base
 
 
 def frame_count(path: Path) -> int:
@@ -151,13 +191,31 @@ def is_encrypted(path: Path, stream_index: int) -> bool:
             return False
 
 
-def _stated_duration_s(container: InputContainer, video: VideoStream) -> tuple[Fraction | None, bool]:
+def _decoder_delay(path: Path, stream_index: int) -> int:
+    """Return how much later than the first packet the first frame is shown, in the stream's time base."""
+    with open_media(path) as container:
+        first: int | None = None
+        for packet in read_packets(container, [container.streams[stream_index]]):
+            first = packet.dts if first is None else first
+            try:
+                frames = packet.decode()
+            except av.error.FFmpegError:
+                continue
+            if frames and first is not None:
+                shown = frames[0].dts if isinstance(frames[0], VideoFrame) else None
+                return 0 if shown is None else shown - first
+    return 0
+
+
+def _stated_duration_s(path: Path, container: InputContainer, video: VideoStream) -> tuple[Fraction | None, bool]:
     """Return the duration that the header states, and whether it is that of the whole file rather than of its video."""
     name = container.format.name
     if name == "avi" and video.frames and video.average_rate:
         return video.frames / Fraction(video.average_rate), False
     if name.startswith("mov") and video.duration and video.time_base:
-        return video.duration * Fraction(video.time_base), False
+        # Of a fragmented file it is the end on its clock, wherever that began.
+        is_fragmented = any(kind == b"moof" for kind, _ in mp4_boxes(path))
+        return video.duration * Fraction(video.time_base), is_fragmented
     if name.startswith(STATED_IN_CONTAINER) and container.duration:
         return Fraction(container.duration, 1_000_000), True
     return None, False

@@ -105,7 +105,8 @@ def video_stream(container: InputContainer, path: Path) -> VideoStream:
     if not known:
         raise InputError("the video's codec is unknown", file=path, remedy="convert the capture first")
     # Of several video streams the largest is the capture, the others are previews; the first of equal ones.
-    return max(known, key=lambda s: (s.width * s.height, -s.index))
+    # Streams for other bit rates may be empty.
+    return max(known, key=lambda s: (s.start_time is not None, s.width * s.height, -s.index))
 
 
 def open_media(path: Path, *, demuxer: str | None = None) -> InputContainer:

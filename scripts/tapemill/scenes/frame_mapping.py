@@ -12,7 +12,7 @@ import numpy as np
 
 from tapemill.core.timing import FrameRange
 from tapemill.media.capture_info import SourceFileInfo
-from tapemill.media.packets import scan_packets
+from tapemill.media.packets import is_in_decoding_order, packet_time, scan_packets
 from tapemill.media.probe import open_media, read_packets
 
 SEEKS_BACK_S = (Fraction(1), Fraction(15))
@@ -40,7 +40,8 @@ def expected_frames(source: Path, take: SourceFileInfo, span: FrameRange) -> Dis
         if len(times) and _indices(times[:1], take)[0] <= span.start_frame:
             break
     else:
-        times = scan_packets(source, take.stream_index).times
+        packets = scan_packets(source, take.stream_index)
+        times = packets.times + packets.decoder_delay
     # The last source frame whose index is not after the frame.
     positions = np.maximum(np.searchsorted(_indices(times, take), frames, side="right") - 1, 0)
     return DisplayedFrames(times[positions], positions)
@@ -97,17 +98,19 @@ def _times_near(source: Path, take: SourceFileInfo, span: FrameRange, back_s: Fr
     times: list[int] = []
     key: int | None = None
     with open_media(source) as container:
-        stream = container.streams[take.stream_index]
+        stream = next(stream for stream in container.streams.video if stream.index == take.stream_index)
+        in_order = is_in_decoding_order(container, stream)
+        delay = take.start_pts - (stream.start_time or 0) if in_order else 0
         try:
             container.seek(start, stream=stream, backward=True)
             for packet in read_packets(container, [stream]):
-                time = packet.pts if packet.pts is not None else packet.dts
+                time = packet_time(packet, in_decoding_order=in_order)
                 if packet.size == 0 or packet.is_discard or time is None:
                     continue
                 if key is None and packet.is_keyframe:
-                    key = time
+                    key = time + delay
                 if key is not None:
-                    times.append(time)
+                    times.append(time + delay)
                 # Nothing is shown before it is decoded: all following packets are shown after `stop`.
                 if packet.dts is not None and packet.dts > stop:
                     break

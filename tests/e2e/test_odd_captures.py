@@ -10,7 +10,7 @@ import pytest
 from tapemill.media import packets
 from tapemill.media.ffmpeg import runner as ffmpeg
 from tests.support.media import paff_h264
-from tests.support.media.frame_codes import make_capture, read_numbers
+from tests.support.media.frame_codes import beep_times, make_capture, read_numbers
 from tests.support.project import Project
 
 pytestmark = pytest.mark.long
@@ -48,6 +48,16 @@ def run_over(path):
     copied(whole, path, "mpegts", after=["-output_ts_offset", f"{2**33 / 90_000 - 2}", "-muxdelay", "0"])
 
 
+def joined(path):
+    """Two recordings of 50 frames, the second of which begins half a second before the first ends."""
+    parts = []
+    for number, start_s in enumerate(("10", "11.5")):
+        whole = make_capture(path.with_name(f"part{number}.ts"), frames=50, size=SIZE, gop=12).path
+        part = path.with_name(f"late{number}.ts")
+        parts.append(copied(whole, part, "mpegts", after=["-output_ts_offset", start_s]))
+    path.write_bytes(b"".join(part.read_bytes() for part in parts))
+
+
 # Tape id: how it is made, and how many pictures it has; None where that is what can be read.
 CAPTURES = {
     "single-fields.ts": (fieldwise_capture, 75),
@@ -55,6 +65,7 @@ CAPTURES = {
     "cut-off-too.mp4": (cut_off, None),
     "begun-late.ts": (begun_late, None),
     "run-over.ts": (run_over, 100),
+    "joined.ts": (joined, 100),
     "one-picture.mkv": (lambda path: make_capture(path, frames=1, size=SIZE), 1),
     "one-key-frame.mp4": (lambda path: make_capture(path, frames=100, size=SIZE, gop=1000, b_frames=0), 100),
     "b-frames.avi": (lambda path: make_capture(path, frames=100, size=SIZE, codec="mpeg4", b_frames=2), 100),
@@ -92,10 +103,10 @@ def test_it_becomes_a_whole_tape(project, name):
     assert packets.frame_count(path) == facts["frames"]
     with av.open(str(path)) as container:
         assert sum(1 for _ in container.decode(video=0)) == facts["frames"]
-    assert ("remarks" in facts["notes"]) == (name.startswith(("single", "cut")))
+    assert ("remarks" in facts["notes"]) == (name.startswith(("single", "cut", "joined")))
 
 
-@pytest.mark.parametrize("name", [name for name in CAPTURES if not name.startswith("single")])
+@pytest.mark.parametrize("name", [name for name in CAPTURES if not name.startswith(("single", "joined"))])
 def test_each_picture_is_in_its_place(project, name):
     tape = tape_of(name)
     numbers = [reading.number for reading in read_numbers(project.path(f"results/{tape}/{tape}.mkv"))]
@@ -106,3 +117,10 @@ def test_each_picture_is_in_its_place(project, name):
         assert numbers == list(range(len(numbers)))
     else:
         assert len(set(known)) >= 0.85 * len(numbers)
+
+
+def test_joined_recordings_follow_one_another(project):
+    tape = project.path("results/joined-ts/joined-ts.mkv")
+    assert [reading.number for reading in read_numbers(tape)] == [*range(50), *range(50)]
+    # A beep at the beginning of each second of each recording.
+    assert beep_times(tape) == pytest.approx([0, 1, 2, 3], abs=0.03)

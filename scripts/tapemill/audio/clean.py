@@ -59,7 +59,8 @@ def clean_sound(
 ) -> None:
     """Write the audio of a tape as Matroska to `target`, and its processing as JSON to `record`.
 
-    `takes` are in the order of `sources`: the capture alone, or the scene files of a folder. Sample 0 of every track is
+    `takes` are in the order of `sources`: the capture alone, or the scene files of a folder; the
+    recordings joined in one capture all have this source. Sample 0 of every track is
     the start of grid frame 0. Nothing is resampled (except by Opus, which supports 48 kHz only) and nothing stretched.
     Unreadable parts of a track are silence. A capture without audio makes an empty file. Raises InputError if a source
     cannot be opened, GateError if a track came out shorter or longer than it went in.
@@ -74,9 +75,11 @@ def clean_sound(
     start_progress = functools.partial(progress_by_seconds, frames, seconds)
     with translate_os_errors(target), scratch_dir(target) as folder:
         # On the target's disk, which has space for audio.
+        files = sources if len(sources) == len(takes) else [*sources] * len(takes)
+        located = [take.located(file) for file, take in zip(files, takes, strict=True)]
         paths = [folder / f"{index}.raw" for index in range(len(chosen))]
         tracks = decode_to_timeline(
-            sources=sources, takes=takes, sounds=chosen, paths=paths, reached_s=start_progress("reading")
+            sources=located, takes=takes, sounds=chosen, paths=paths, reached_s=start_progress("reading")
         )
         jobs = [
             _prepare(track, sound, settings, target, start_progress)

@@ -33,7 +33,7 @@ def extract_audio(
     if sound_stream is None:
         samples = np.zeros(count, dtype=np.float32)
     else:
-        samples = speech_samples(source, sound_stream, clock=take, first=first, count=count)
+        samples = speech_samples(take.located(source), sound_stream, clock=take, first=first, count=count)
     pcm = np.clip(np.round(samples.astype(np.float64) * 2**15), -(2**15), 2**15 - 1).astype("<i2")
     # Opened here: a wave writer that cannot open its file raises again when it is garbage-collected.
     with staged(target) as partial, partial.open("wb") as stream, wave.open(stream, "wb") as file:

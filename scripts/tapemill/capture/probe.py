@@ -16,6 +16,7 @@ from tapemill.core.progress import ByteProgress, report
 from tapemill.core.timing import format_fraction
 from tapemill.media.capture_info import AudioTrackInfo, Capture, FieldOrder, SourceFileInfo, VideoInfo
 from tapemill.media.ffmpeg.limits import timeout_s
+from tapemill.media.file_parts import part_of
 from tapemill.media.probe import MediaInfo, VideoStreamInfo
 from tapemill.storage.atomic import write_json
 from tapemill.storage.fingerprint import scene_files
@@ -51,14 +52,16 @@ def probe_capture(
         raise InputError("this folder holds no scene files", file=source, remedy="check the sheet's source")
     with ensure_not_growing(files):
         validated = list(_validate_all(files, settings))
+    is_folder = source.is_dir()
+    files = [each.file for each in validated]
     media = [each.media for each in validated]
-    takes = [_source_file(file, found) for file, found in zip(files, validated, strict=True)]
+    takes = [_source_file(found) for found in validated]
     _require_equal(files, media, takes)
     first = media[0]
     lead_s = max(each.longest_lead_s for each in validated)
     order, order_notes = _field_order(files, takes, first.picture, field_order, settings, lead_s)
     capture = Capture(
-        kind="folder" if source.is_dir() else "file",
+        kind="folder" if is_folder else "file",
         takes=tuple(takes),
         picture=_video_info(first.picture, takes[0].rate, order, display_aspect),
         sounds=tuple(
@@ -72,7 +75,7 @@ def probe_capture(
             "field_order": order_notes,
             "sound_starts_after_picture_s": [format_fraction(takes[0].tape_s(s.start_s)) for s in first.sounds],
             "variable_rate": any(take.irregular for take in takes),
-            **_remarks(files, validated),
+            **_remarks(validated, is_folder=is_folder),
         },
     )
     found_by = order_notes["found_by"]
@@ -85,28 +88,32 @@ def _validate_all(files: Sequence[Path], settings: CaptureSettings) -> Iterator[
     reading = ByteProgress([file.stat().st_size if file.is_file() else 0 for file in files], "reading the capture")
     for file in files:
         reading.next_file()
-        yield validate_capture(file, settings, reading.reach)
+        yield from validate_capture(file, settings, reading.reach)
 
 
-def _remarks(files: Sequence[Path], validated: Sequence[ValidatedFile]) -> dict[str, list[str]]:
+def _remarks(validated: Sequence[ValidatedFile], *, is_folder: bool) -> dict[str, list[str]]:
     """Collect irregularities of a capture that is accepted nevertheless; no key if there are none."""
     remarks = [
-        remark if len(files) == 1 else f"{take.name.encode('utf-8', 'backslashreplace').decode()}: {remark}"
-        for take, each in zip(files, validated, strict=True)
+        f"{_display_name(each.file)}: {remark}" if is_folder and len(validated) > 1 else remark
+        for each in validated
         for remark in each.remarks
     ]
     return {"remarks": remarks} if remarks else {}
 
 
-def _source_file(file: Path, validated: ValidatedFile) -> SourceFileInfo:
-    grid = validated.grid
+def _display_name(file: Path) -> str:
+    return file.name.encode("utf-8", "backslashreplace").decode()
+
+
+def _source_file(validated: ValidatedFile) -> SourceFileInfo:
+    grid, file = validated.grid, validated.file
     if grid.duplicates or grid.drops:
         LOG.warning(
             "%s: variable rate, brought to %s frames/s with %d frames repeated and %d dropped",
             file.name, grid.rate, grid.duplicates, grid.drops,
         )  # fmt: skip
-    name = file.name.encode("utf-8", "backslashreplace").decode()
-    return SourceFileInfo(**vars(grid), file=name, stream_index=validated.media.picture.stream_index)
+    index = validated.media.picture.stream_index
+    return SourceFileInfo(**vars(grid), file=_display_name(file), stream_index=index, part=part_of(file))
 
 
 def _require_equal(files: Sequence[Path], media: Sequence[MediaInfo], takes: Sequence[SourceFileInfo]) -> None:

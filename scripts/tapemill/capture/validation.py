@@ -5,6 +5,7 @@ Irregularities that can be handled become remarks in the notes of `capture.json`
 
 from __future__ import annotations
 
+import itertools
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +19,7 @@ from tapemill.core.timing import timestamp
 from tapemill.media.cfr import CfrGrid, ClockOrigin, fit_cfr_grid, guess_frame_rate
 from tapemill.media.container_integrity import is_scrambled, truncated_bytes
 from tapemill.media.ffmpeg.limits import MAX_KEYFRAME_DISTANCE_S
+from tapemill.media.file_parts import BytePart, FilePart, find_head
 from tapemill.media.packets import PacketIndex, is_encrypted, scan_packets
 from tapemill.media.probe import MediaInfo, open_media, probe, video_stream
 
@@ -28,6 +30,7 @@ LOG = logging.getLogger("tapemill.capture")
 
 # A file being recorded grows within this time: recorders write many times per second.
 GROWTH_WAIT_S = 1.0
+MAX_NAMED = 10
 # A header may round, and audio may end a little before or after the video.
 SHORT_S, SHORT_SHARE = Fraction(1), Fraction(1, 100)
 
@@ -47,8 +50,10 @@ class CaptureSettings:
 
 @dataclass(frozen=True)
 class ValidatedFile:
-    """A file that was accepted as a capture."""
+    """A file, or one of the recordings joined in it, that was accepted as a capture."""
 
+    file: Path
+    """The file or its part."""
     media: MediaInfo
     grid: CfrGrid
     longest_lead_s: Fraction
@@ -83,14 +88,70 @@ def _state(file: Path) -> tuple[int, int]:
 
 def validate_capture(
     file: Path, settings: CaptureSettings, reached: Callable[[int, int], None] | None = None
-) -> ValidatedFile:
+) -> list[ValidatedFile]:
     """Read all packets of a file and decode samples of its frames. Raises InputError if it cannot be a capture.
 
-    `reached` is called with the progress, as by `scan_packets`.
+    Recordings that were joined in it, which a jump back of the time stamps shows, are returned one by one. `reached` is
+    called with the progress, as by `scan_packets`.
     """
     remarks = [*check_zeros(file, allow_truncated=settings.allow_truncated), *edit_list_remarks(file)]
     _reject_encrypted(file)
     media = probe(file)
+    packets = scan_packets(file, media.picture.stream_index, reached)
+    if not packets.jumps_back:
+        return [_validate(file, media, packets, settings, remarks)]
+    found = []
+    for part in _joined_parts(file, media, packets):
+        path = FilePart.of(file, part)
+        one = probe(path)
+        _require_same_streams(file, packets, media, one)
+        index = scan_packets(path, one.picture.stream_index)
+        if index.jumps_back:
+            raise _unseparable(file, media, index)
+        found.append(_validate(path, one, index, settings, []))
+    borders = list(itertools.accumulate(each.grid.frames / each.grid.rate for each in found))[:-1]
+    remarks.append(
+        f"{len(found)} recordings are joined in this file; they follow one another, each by its own clock, from"
+        f" {', '.join(timestamp(border) for border in borders[:MAX_NAMED])}{' …' * (len(borders) > MAX_NAMED)} on"
+    )
+    LOG.warning("%s: %s", printable(file.name), remarks[-1])
+    return [replace(found[0], remarks=(*remarks, *found[0].remarks)), *found[1:]]
+
+
+def _joined_parts(file: Path, media: MediaInfo, packets: PacketIndex) -> list[BytePart]:
+    """Return the recordings that are joined in a file. Raises InputError if their borders cannot be found."""
+    heads = [jump.position and find_head(file, media.container, jump.position) for jump in packets.jumps_back]
+    borders = [0, *(head for head in heads if head), file.stat().st_size]
+    if len(borders) != len(heads) + 2 or sorted(set(borders)) != borders:
+        raise _unseparable(file, media, packets)
+    return [BytePart(start, stop) for start, stop in itertools.pairwise(borders)]
+
+
+def _require_same_streams(file: Path, packets: PacketIndex, first: MediaInfo, other: MediaInfo) -> None:
+    def streams(media: MediaInfo) -> list[int]:
+        return [media.picture.stream_index, *(sound.stream_index for sound in media.sounds)]
+
+    if streams(first) != streams(other):
+        raise _unseparable(file, first, packets)
+
+
+def _unseparable(file: Path, media: MediaInfo, packets: PacketIndex) -> InputError:
+    jump = packets.jumps_back[0]
+    more = f", and {len(packets.jumps_back) - 1} times more" if len(packets.jumps_back) > 1 else ""
+    rate = media.picture.stated_rates[0]
+    return InputError(
+        f"the time stamps jump back from {float(jump.from_s):.1f} s to {float(jump.to_s):.1f} s{more}",
+        file=file,
+        remedy="several recordings seem to be joined, and their borders cannot be found; number their frames anew,"
+        f" without loss: ffmpeg -i FILE -map 0:v:0 -map 0:a? -vf setpts=N/({rate})/TB -af asetpts=N/SR/TB"
+        " -fps_mode passthrough -c:v ffv1 -g 1 -c:a flac NEW.mkv",
+    )
+
+
+def _validate(
+    file: Path, media: MediaInfo, packets: PacketIndex, settings: CaptureSettings, remarks: list[str]
+) -> ValidatedFile:
+    """Check a file with one clock, or a part of one."""
     video = media.picture
     if max(video.width, video.height) > settings.largest_side:
         raise InputError(
@@ -98,7 +159,6 @@ def validate_capture(
             file=file,
             remedy=f"if they really are, raise capture.largest_side ({settings.largest_side})",
         )
-    packets = scan_packets(file, video.stream_index, reached)
     remarks += _check_truncation(file, media.container, packets, settings)
     _check_times(file, packets, settings)
     samples = sample_decode(file, video.stream_index, packets)
@@ -117,7 +177,7 @@ def validate_capture(
     _check_last_frame(file, grid, last_duration, settings)
     for remark in remarks:
         LOG.warning("%s: %s", printable(file.name), remark)
-    return ValidatedFile(media, grid, packets.longest_lead[0], tuple(remarks))
+    return ValidatedFile(file, media, grid, packets.longest_lead[0], tuple(remarks))
 
 
 def _reject_encrypted(file: Path) -> None:
@@ -152,15 +212,6 @@ def _check_truncation(file: Path, container: str, packets: PacketIndex, settings
 
 def _check_times(file: Path, packets: PacketIndex, settings: CaptureSettings) -> None:
     """Reject time stamps that fit no grid, and captures with too few key frames."""
-    if packets.jumps_back:
-        before, after = packets.jumps_back[0]
-        more = f", and {len(packets.jumps_back) - 1} times more" if len(packets.jumps_back) > 1 else ""
-        raise InputError(
-            f"the time stamps jump back from {float(before):.1f} s to {float(after):.1f} s{more}",
-            file=file,
-            remedy="several recordings seem to be joined; give each a row of the sheet, or make the time stamps"
-            " continuous: ffmpeg -i FILE -map 0 -c copy NEW.mkv",
-        )
     steps = packets.times[1:] - packets.times[:-1]
     longest = max((int(step) for step in steps), default=0) * packets.time_base
     if longest > settings.longest_gap_s:

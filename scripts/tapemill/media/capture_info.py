@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from tapemill.core.errors import InputError
-from tapemill.storage.typed_json import JsonRecord, read_record
+from tapemill.storage.typed_json import JsonRecord, optional, read_record
 
 from .cfr import CfrGrid
 from .colour import Colour
+from .file_parts import BytePart, FilePart
 
 REBUILD_REMEDY = "delete it, and the workflow makes it again"
 
@@ -57,6 +58,12 @@ class SourceFileInfo(CfrGrid, JsonRecord):
     """File name for display: bytes that are not UTF-8 are escaped."""
     stream_index: int
     """The video stream."""
+    part: BytePart | None = optional(None)
+    """The part of the file that is one of several recordings joined in it; None for the whole file."""
+
+    def located(self, source: Path) -> Path:
+        """Return the path by which this take is read, of the path of its file."""
+        return source if self.part is None else FilePart.of(source, self.part)
 
 
 @dataclass(frozen=True)

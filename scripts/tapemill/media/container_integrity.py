@@ -96,7 +96,7 @@ def is_scrambled(path: Path, container: str) -> bool:
         return False
     with path.open("rb") as stream:
         data = stream.read(TS_SAMPLE_BYTES)
-    layout = _ts_layout(data)
+    layout = ts_layout(data)
     if layout is None:
         return False
     size, offset = layout
@@ -188,14 +188,14 @@ def _packet_size(path: Path, container: str) -> int | None:
     with path.open("rb") as stream:
         start = stream.read(8 * 204)
     if container == "mpegts":
-        layout = _ts_layout(start)
+        layout = ts_layout(start)
         return layout[0] if layout else None
     if container == "dv" and start.startswith(DV_HEADER):
         return DV_FRAMES[start[3] & 0x80]
     return None
 
 
-def _ts_layout(data: bytes) -> tuple[int, int] | None:
+def ts_layout(data: bytes) -> tuple[int, int] | None:
     """Return the packet size and the offset of the first sync byte, if packets begin with the file."""
     for size, offset in TS_LAYOUTS:
         starts = range(offset, min(len(data), 8 * size), size)

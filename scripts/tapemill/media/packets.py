@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,25 @@ from tapemill.core.errors import InputError
 from .container_integrity import mp4_boxes
 from .probe import open_media, probe, read_packets
 
-# Decoding time stamps go back by no more than jitter; those of a restarted recorder or of joined files by more.
-JUMP_BACK_S = 1
+# Decoding time stamps do not go back by as much as this, and not by more than a frame and a half; those of a restarted
+# recorder or of joined files do.
+JUMP_BACK_S = Fraction(1, 10)
+# The streams of a recording begin within this many bytes.
+INTERLEAVED_BYTES = 4_000_000
 ENCRYPTION_PACKETS = 50
 # Containers whose header states their duration; that of others is only estimated by libavformat.
 STATED_IN_CONTAINER = ("matroska", "asf", "flv")
+
+
+@dataclass(frozen=True)
+class JumpBack:
+    """Backward jump of the time stamps."""
+
+    from_s: Fraction
+    to_s: Fraction
+    """Both on the file's clock."""
+    position: int | None
+    """Byte position of the first packet of any stream behind it, if known."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +58,7 @@ class PacketIndex:
     """Duration that the header states, None if it does not."""
     readable_s: Fraction
     """Duration of the packets that were read."""
-    jumps_back: tuple[tuple[Fraction, Fraction], ...]
-    """Backward jumps of the time stamps: from and to, in seconds of the file's clock."""
+    jumps_back: tuple[JumpBack, ...]
     error: str | None
     """Error that ended the reading before the end of the file."""
     has_stamps: bool = True
@@ -95,7 +108,7 @@ def scan_packets(path: Path, stream_index: int, reached: Callable[[int, int], No
         time_base=collected.base,
         stated_s=stated_s,
         readable_s=collected.end_s if of_all else (sum(collected.last) - int(times[0])) * collected.base,
-        jumps_back=tuple(collected.jumps),
+        jumps_back=collected.located_jumps(),
         error=error,
         has_stamps=has_stamps,
         decoder_delay=_decoder_delay(path, stream_index) if in_order and not error else 0,
@@ -119,7 +132,11 @@ class _PacketCollector:
         self.base = Fraction(video.time_base or Fraction(1, 1000))
         self.times: list[int] = []
         self.keys: list[int] = []
-        self.jumps: list[tuple[Fraction, Fraction]] = []
+        self.jumps: list[JumpBack] = []
+        self._others_back: list[int] = []
+        """Byte positions where time stamps of other streams go back."""
+        self._orders: dict[int, int] = {}
+        """Last decoding time of each other stream."""
         self.last = (-(2**63), 0)
         """Time stamp and duration of the frame shown last."""
         self._ends: dict[int, tuple[int, Fraction]] = {}
@@ -150,6 +167,11 @@ class _PacketCollector:
             self._ends[index] = time + duration, Fraction(packet.time_base)
         elif time + duration > ended[0]:
             self._ends[index] = time + duration, ended[1]
+        if index != self._index:
+            before = self._orders.get(index, time)
+            if before - time > max(float(JUMP_BACK_S / 2 / Fraction(packet.time_base)), duration) and packet.pos:
+                self._others_back.append(packet.pos)
+            self._orders[index] = time
         if index != self._index or packet.is_discard:
             return
         self.times.append(time)
@@ -160,9 +182,18 @@ class _PacketCollector:
         order = packet.dts
         if order is None:
             return
-        if self._before is not None and self._before - order > self._far_back:
-            self.jumps.append((self._before * self.base, order * self.base))
+        if self._before is not None and self._before - order > max(self._far_back, 1.5 * duration):
+            self.jumps.append(JumpBack(self._before * self.base, order * self.base, packet.pos))
         self._before = order
+
+    def located_jumps(self) -> tuple[JumpBack, ...]:
+        """Return the jumps, each at the first packet of any stream behind it."""
+        return tuple(
+            replace(jump, position=min([jump.position, *(
+                other for other in self._others_back if abs(other - jump.position) < INTERLEAVED_BYTES
+            )])) if jump.position is not None else jump
+            for jump in self.jumps
+        )  # fmt: skip
 
     def count_unstamped(self) -> None:
         """Give frames without time stamps the times that a decoder gives them: one after the other, from 0."""

@@ -18,11 +18,12 @@ from av.stream import Stream
 
 from tapemill.core.errors import InputError
 from tapemill.media.ffmpeg.limits import MAX_PIXELS, MAX_SIDE
-from tapemill.media.ffmpeg.runner import DEMUXERS, PROTOCOLS
+from tapemill.media.ffmpeg.runner import DEMUXERS, PART_PROTOCOLS, PROTOCOLS
 
 from .colour import Colour, colour_of
 from .container_integrity import has_dv_header, sniff_file_type
 from .empty_ranges import begins_empty
+from .file_parts import media_url, part_of
 from .mp4_boxes import read_edit_lists
 
 SomeStream = TypeVar("SomeStream", bound=Stream)
@@ -120,12 +121,13 @@ def open_media(path: Path, *, demuxer: str | None = None) -> InputContainer:
         # Opening a pipe would wait for ever, reading a device would never end.
         raise InputError("this is no regular file", file=path, remedy="copy the recording into a file")
     # The same whitelists as the ffmpeg runner has: no file may lead to another.
-    options = {"protocol_whitelist": PROTOCOLS, "format_whitelist": demuxer or _demuxers(path)}
+    protocols = PROTOCOLS if part_of(path) is None else PART_PROTOCOLS
+    options = {"protocol_whitelist": protocols, "format_whitelist": demuxer or _demuxers(path)}
     try:
         _reject_endless(path)
         # PyAV takes text only; names that are not UTF-8 reach it as surrogates, which it encodes back.
         container = av.open(
-            f"file:{path}", mode="r", format=demuxer, options=options | DECODE_OPTIONS, metadata_errors="replace"
+            media_url(path), mode="r", format=demuxer, options=options | DECODE_OPTIONS, metadata_errors="replace"
         )
     # libavformat raises this for a format that is not on the whitelist, and for hardly anything else.
     except av.error.ArgumentError as error:

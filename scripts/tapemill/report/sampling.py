@@ -155,7 +155,8 @@ class _Sampler:
         take = self._facts.takes[index]
         if self._open is None or self._open[0] != index:
             facts = self._facts
-            opened = CaptureReader(facts.sources[index], take, facts.source_colour, facts.rotation_deg)
+            source = take.located(facts.sources[index if len(facts.sources) > 1 else 0])
+            opened = CaptureReader(source, take, facts.source_colour, facts.rotation_deg)
             self._open = index, self._stack.enter_context(opened)
         return self._open[1], frame - (ends[index] - take.frames)
 

@@ -63,7 +63,7 @@ def cut_scene(
     and the scene is black if it has no frame at all; otherwise it raises GateError if the scene is incomplete even when
     decoded from the start of the file, ToolFailed if ffmpeg fails.
     """
-    spec = CutSpec(source, take, span, picture, threads)
+    spec = CutSpec(take.located(source), take, span, picture, threads)
     with atomic.staged(target) as partial, atomic.scratch_dir(target) as folder:
         audio = None if sound_stream is None else write_audio(spec, sound_stream, folder / "sound.f32")
         stats = folder / "shown.txt"

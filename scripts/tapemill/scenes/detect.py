@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import logging
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -16,6 +16,7 @@ import numpy as np
 
 from tapemill.core.errors import GateError, InputError
 from tapemill.core.progress import Progress, report
+from tapemill.core.timing import FrameRange
 from tapemill.media import audio_samples, ffmpeg
 from tapemill.media.capture_info import Capture, SourceFileInfo, VideoInfo
 from tapemill.media.cfr import CfrGrid
@@ -54,14 +55,28 @@ def detect_scenes(
 
     Raises InputError if clearly fewer frames can be decoded than the capture stage counted.
     """
-    (take,) = capture.takes
+    rate = capture.takes[0].rate
+    spans: list[FrameRange] = []
+    for take in capture.takes:
+        start = spans[-1].stop_frame if spans else 0
+        found = _detect_in(take.located(source), take, capture, settings)
+        spans += [FrameRange(start + span.start_frame, start + span.stop_frame) for span in found]
+    scenes = make_scenes(spans, rate)
+    report(f"{len(scenes)} scenes of {capture.frames} frames", frames=capture.frames)
+    write_edl(scenes, source.stem, edl)
+    write_csv(scenes, csv)
+    write_scenes(scenes, table)
+
+
+def _detect_in(source: Path, take: SourceFileInfo, capture: Capture, settings: ScenesSettings) -> Sequence[FrameRange]:
+    """Return the scenes of a capture, or of one of the recordings joined in it, from its frame 0 on."""
     borders, movement = _analyse(source, take, capture.picture, settings)
     rate = take.rate
     power = np.zeros(take.frames)
     if capture.sounds:
         track = capture.sounds[0].stream_index
         power = audio_samples.mean_square_per_frame(source, track, clock=take)
-    spans = merge_short_split_long(
+    return merge_short_split_long(
         borders,
         movement=movement,
         power=power,
@@ -69,11 +84,6 @@ def detect_scenes(
         longest=settings.longest_frames(rate),
         smooth=settings.in_frames(PAUSE_S, rate),
     )
-    scenes = make_scenes(spans, rate)
-    report(f"{len(borders)} borders found, {len(scenes)} scenes of {take.frames} frames", frames=take.frames)
-    write_edl(scenes, source.stem, edl)
-    write_csv(scenes, csv)
-    write_scenes(scenes, table)
 
 
 def _analyse(

@@ -112,13 +112,23 @@ class JobParams:
     @property
     def take(self) -> dict[str, Any]:
         """Facts of the source file that contains the scene."""
-        index = int(self.scene.id) - 1 if self.tape.is_folder else 0
+        index = int(self.scene.id) - 1 if self.tape.is_folder else self._recording[0]
         return _to_plain(self.capture.takes[index])
 
     @property
+    def _recording(self) -> tuple[int, int]:
+        """Index of the recording that contains the scene, among those joined in the file, and its first frame."""
+        first = 0
+        for index, take in enumerate(self.capture.takes):
+            if self.scene.span.start_frame < first + take.frames:
+                return index, first
+            first += take.frames
+        return 0, 0
+
+    @property
     def span_in_file(self) -> list[int]:
-        """First frame of the scene and the frame after its last, counted in the file that contains it."""
-        start = 0 if self.tape.is_folder else self.scene.span.start_frame
+        """First frame of the scene and the frame after its last, counted in the recording that contains it."""
+        start = 0 if self.tape.is_folder else self.scene.span.start_frame - self._recording[1]
         return [start, start + self.frames]
 
     @property

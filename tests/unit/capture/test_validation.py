@@ -239,11 +239,27 @@ def test_a_forged_size_is_refused_and_takes_no_memory(tmp_path, side, words):
 # Clocks
 
 
-def test_time_stamps_that_go_back_are_refused_and_the_remedy_works(tmp_path):
+@pytest.mark.parametrize("suffix", [".ts", ".vob", ".mkv"])
+def test_recordings_that_are_joined_in_a_file_follow_one_another(tmp_path, suffix):
+    part = make(tmp_path / f"a{suffix}")
+    joined = written(tmp_path / f"b{suffix}", part, part)
+    capture = look(joined)
+    assert [take.frames for take in capture.takes] == [100, 100]
+    assert [take.drops + take.duplicates for take in capture.takes] == [0, 0]
+    assert "2 recordings are joined" in remarks(capture)
+
+
+def test_joined_recordings_whose_border_cannot_be_found_are_refused_and_the_remedy_works(tmp_path, monkeypatch):
     part = make(tmp_path / "a.ts")
     joined = written(tmp_path / "b.ts", part, part)
-    refused(joined, r"jump back from 5\.\d s to 1\.\d s", "-c copy NEW.mkv")
-    assert look(copied(joined, tmp_path / "c.mkv")).frames == 200
+    monkeypatch.setattr("tapemill.capture.validation.find_head", lambda *_: None)
+    refused(joined, r"jump back from 5\.\d s to 1\.\d s", r"-vf setpts=N/\(25\)/TB -af asetpts=N/SR/TB")
+    new = tmp_path / "c.mkv"
+    words = (
+        "-map 0:v:0 -map 0:a? -vf setpts=N/(25)/TB -af asetpts=N/SR/TB -fps_mode passthrough -c:v ffv1 -g 1 -c:a flac"
+    )
+    run("-i", joined, *words.split(), *ffmpeg.output_args(new, "matroska"))
+    assert look(aged(new)).frames == 200
 
 
 def test_a_clock_that_runs_over_goes_on(tmp_path):

@@ -26,6 +26,8 @@ def _named(argument: str, names: Mapping[str | Path, str]) -> str:
     for path, name in names.items():
         if argument == str(path):
             return f"{{{name}}}"
+        if argument.endswith(f",,:file:{path}"):
+            return shlex.quote(argument.removesuffix(str(path))) + f"{{{name}}}"
         if argument.startswith(f"file:{path}"):
             rest = argument.removeprefix(f"file:{path}")
             return f"file:{{{name}}}" + (shlex.quote(rest) if rest else "")

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import IO
 
 from tapemill.core.errors import SetupError, TapemillError, ToolFailed
+from tapemill.media.file_parts import media_url, part_of
 
 from .command import build_command
 from .exit_status import TAIL_LINES, RunLimits, raise_for_exit_status
@@ -30,6 +31,7 @@ from .limits import MAX_PIXELS
 LOG = logging.getLogger("tapemill.media")
 
 PROTOCOLS = "file,pipe"
+PART_PROTOCOLS = f"{PROTOCOLS},subfile"
 # Formats of captures, by libavformat's names. Each of these reads the one file that it is given (QuickTime's
 # references to others are off unless asked for). Left out is what opens further files, even local ones: playlists and
 # manifests (hls, dash, imf, concat, sdp), scripts (avisynth), numbered images (image2: a name with %d in it), vobsub,
@@ -89,7 +91,8 @@ def input_args(path: Path, *, options: Sequence[str] = ()) -> list[str]:
     With `-f` among them it is opened as that format, and as one of `DEMUXERS` otherwise.
     """
     formats = options[options.index("-f") + 1] if "-f" in options else DEMUXERS
-    return [*options, "-protocol_whitelist", PROTOCOLS, "-format_whitelist", formats, "-i", f"file:{path}"]
+    protocols = PROTOCOLS if part_of(path) is None else PART_PROTOCOLS
+    return [*options, "-protocol_whitelist", protocols, "-format_whitelist", formats, "-i", media_url(path)]
 
 
 def output_args(path: Path, muxer: str) -> list[str]:

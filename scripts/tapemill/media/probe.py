@@ -135,8 +135,8 @@ def open_media(path: Path, *, demuxer: str | None = None) -> InputContainer:
             "this file is of no kind that captures come in, or its head is damaged",
             file=path,
             tool="PyAV",
-            remedy="a playlist, list or script is not followed: name the recording itself; convert other kinds to"
-            " Matroska, for example `ffmpeg -i FILE -c copy capture.mkv`",
+            remedy="a playlist, list or script is not followed: name the recording itself; convert other kinds,"
+            " without loss: `ffmpeg -i FILE -map 0:v:0 -map 0:a? -c:v ffv1 -g 1 -c:a flac NEW.mkv`",
         ) from error
     except (av.error.FFmpegError, UnicodeError, OSError) as error:
         file_type = sniff_file_type(path)

@@ -333,3 +333,15 @@ def test_several_sound_tracks_are_all_found(tmp_path):
 
 def test_a_file_that_is_text_in_another_alphabet_has_no_name(tmp_path):
     assert sniff_file_type(written(tmp_path / "a", "grüße".encode())) is None
+
+
+@pytest.mark.parametrize("name", ["a.h264", "a.rm"])
+def test_other_kinds_are_refused_and_the_remedy_converts_them(tmp_path, name):
+    other = tmp_path / name
+    codecs = ("-c:v", "libx264", "-bf", "2", "-an", "-f", "h264") if name == "a.h264" else ("-c:v", "rv10", "-f", "rm")
+    run("-f", "lavfi", "-i", "testsrc2=s=176x144:r=25:d=2", *codecs, f"file:{other}")
+    refused(aged(other), "-map 0:v:0 -map 0:a[?] -c:v ffv1 -g 1 -c:a flac")
+    new = tmp_path / "new.mkv"
+    words = "-map 0:v:0 -map 0:a? -c:v ffv1 -g 1 -c:a flac"
+    run("-i", other, *words.split(), *ffmpeg.output_args(new, "matroska"))
+    assert look(aged(new)).frames == 50

@@ -93,7 +93,9 @@ def decode_to_timeline(
     Raises InputError if a source cannot be opened.
     """
     whole = len(sources) == 1
-    formats = [_probe_format(sources, index, sound, whole=whole) for index, sound in enumerate(sounds)]
+    # The recordings joined in one file have the same streams.
+    one_file = len({str(source) for source in sources}) == 1
+    formats = [_probe_format(sources, index, sound, whole=one_file) for index, sound in enumerate(sounds)]
     with ExitStack() as stack:
         outs = [stack.enter_context(path.open("wb")) for path in paths]
         tracks = [_TrackDecoder(form, out) for form, out in zip(formats, outs, strict=True)]
@@ -103,7 +105,7 @@ def decode_to_timeline(
             for track in tracks:
                 track.start_source(clock=take, start_s=start_s, video_end_s=stop_s, fill=not whole)
             with open_media(source) as container:
-                streams = [_stream(container, index, sound, whole=whole) for index, sound in enumerate(sounds)]
+                streams = [_stream(container, index, sound, whole=one_file) for index, sound in enumerate(sounds)]
                 chosen = {s.index: t for s, t in zip(streams, tracks, strict=True) if s}
                 _decode_all(container, chosen, source, reached_s)
             for track in tracks:

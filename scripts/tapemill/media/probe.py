@@ -25,6 +25,7 @@ from .container_integrity import has_dv_header, sniff_file_type
 from .empty_ranges import begins_empty
 from .file_parts import media_url, part_of
 from .mp4_boxes import read_edit_lists
+from .ts_programs import program_streams
 
 SomeStream = TypeVar("SomeStream", bound=Stream)
 DECODE_OPTIONS = {"max_pixels": str(MAX_PIXELS)}
@@ -85,10 +86,17 @@ class MediaInfo:
 def probe(path: Path) -> MediaInfo:
     """Describe the streams of a file. Raises InputError if it is missing, not media or has no video."""
     with open_media(path) as container:
+        video = video_stream(container, path)
+        sounds = [s for s in container.streams.audio if s.codec_context is not None]
+        if container.format.name == "mpegts":
+            # Other programmes have audio of their own.
+            programs = program_streams(path)
+            own = next((pids for pids in programs if len(programs) > 1 and video.id in pids), frozenset())
+            sounds = [sound for sound in sounds if sound.id in own] or sounds
         return MediaInfo(
             container=container.format.name,
-            picture=_video_info(container, video_stream(container, path), path),
-            sounds=tuple(_audio_info(s) for s in container.streams.audio if s.codec_context is not None),
+            picture=_video_info(container, video, path),
+            sounds=tuple(map(_audio_info, sounds)),
         )
 
 

@@ -8,6 +8,7 @@ import threading
 import time
 import zipfile
 
+import av
 import numpy as np
 import pytest
 
@@ -345,3 +346,16 @@ def test_other_kinds_are_refused_and_the_remedy_converts_them(tmp_path, name):
     words = "-map 0:v:0 -map 0:a? -c:v ffv1 -g 1 -c:a flac"
     run("-i", other, *words.split(), *ffmpeg.output_args(new, "matroska"))
     assert look(aged(new)).frames == 50
+
+
+def test_of_several_programmes_only_the_sound_of_the_picture_is_taken(tmp_path):
+    path = tmp_path / "a.ts"
+    inputs = [word for size in ("64x48", "128x96") for word in ("-f", "lavfi", "-i", f"testsrc2=s={size}:r=25:d=2")]
+    inputs += [word for tone in (300, 900) for word in ("-f", "lavfi", "-i", f"sine={tone}:d=2")]
+    maps = ("-map", 0, "-map", 1, "-map", 2, "-map", 3, "-program", "st=0:st=2", "-program", "st=1:st=3")
+    run(*inputs, *maps, "-c:v", "mpeg2video", "-c:a", "mp2", *ffmpeg.output_args(path, "mpegts"))
+    capture = look(aged(path))
+    assert capture.picture.width == 128
+    with av.open(str(path)) as container:
+        second = container.streams.audio[1].index
+    assert [sound.stream_index for sound in capture.sounds] == [second]

@@ -4,18 +4,19 @@ from pathlib import Path
 from typing import Any
 
 from tapemill.capture.probe import CaptureSettings, probe_capture
-from tapemill.core.timing import parse_fraction
+from tapemill.config.aspect import SheetAspect
 from tapemill.jobs import entrypoint
 from tapemill.workflow.tape_recipe import begin_tape
 
 
 def main(job: Any) -> None:
-    aspect = job.params.aspect
+    aspect = SheetAspect.parse(job.params.aspect)
     probe_capture(
         source=Path(job.params.source),
         target=Path(job.output.facts),
         field_order=job.params.field_order,
-        display_aspect=None if aspect == "auto" else parse_fraction(aspect),
+        display_aspect=aspect.display,
+        pixel_aspect=aspect.pixel,
         settings=CaptureSettings(**job.params.settings),
     )
     begin_tape(Path(job.output.facts).parent)

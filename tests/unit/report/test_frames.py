@@ -10,8 +10,8 @@ import pytest
 
 from tapemill.core.timing import FrameRange
 from tapemill.enhance import OutputFormat
+from tapemill.media.capture_info import Crop
 from tapemill.media.colour import Colour
-from tapemill.records.clip import Crop
 from tapemill.report.frames import CaptureReader, TapeReader
 from tapemill.report.sampling import SampledTape, sample_report_frames
 from tests.support.capture_info import capture_of

@@ -82,6 +82,16 @@ def test_a_turned_capture_is_set_upright(tmp_path):
         assert number_of(np.ascontiguousarray(np.rot90(upright, -turn))) == 1
 
 
+def test_only_what_a_cut_has_is_shown(tmp_path):
+    truth = make_capture(tmp_path / "a.mkv", size=SIZE, frames=3, codec="ffv1")
+    take = capture_of(truth.path).takes[0]
+    with CaptureReader(truth.path, take, SD, 180) as file:
+        whole = file.deinterlaced(file.frame(1), "progressive")
+    with CaptureReader(truth.path, take, SD, 180, Crop(4, 32, 180, 128)) as file:
+        shown = file.deinterlaced(file.frame(1), "progressive")
+    assert np.array_equal(shown, whole[32:160, 4:184])
+
+
 def test_a_sample_compares_the_same_moments_in_the_same_shape(tmp_path):
     capture = make_capture(tmp_path / "capture.mkv", size=SIZE, frames=50, interlaced="tff", codec="ffv1", gop=1)
     # The tape it could have become: both fields are frames, a crop of eight lines, twice the size.

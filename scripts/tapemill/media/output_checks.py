@@ -19,6 +19,7 @@ from av.container import InputContainer
 from tapemill.core.errors import GateError, InputError, WriteFailed
 from tapemill.storage.disk_space import FAILING
 
+from .audio_samples import frame_samples
 from .probe import open_media
 
 REMEDY = "run again; if it fails again, check the disk and the setting `ffmpeg`"
@@ -95,7 +96,7 @@ def peak_amplitude(frame: AudioFrame) -> float:
     """Return the largest absolute sample of a decoded frame, full scale 1."""
     if frame.samples == 0:
         return 0.0
-    samples = frame.to_ndarray()
+    samples = frame_samples(frame)
     if samples.dtype.kind == "f":
         return float(np.abs(samples).max())
     bits = 8 * samples.dtype.itemsize - 1

@@ -207,7 +207,7 @@ def _video_info(container: InputContainer, stream: VideoStream, path: Path) -> V
 
 def _first_frame(container: InputContainer, stream: VideoStream, path: Path) -> VideoFrame:
     """Return the first frame that can be decoded, skipping those before it."""
-    number, reason = 0, ""
+    number, failure = 0, None
     try:
         for number, packet in enumerate(read_packets(container, [stream])):
             if number == FIRST_PACKETS:
@@ -216,18 +216,18 @@ def _first_frame(container: InputContainer, stream: VideoStream, path: Path) -> 
                 for frame in packet.decode():
                     return frame
             except av.error.FFmpegError as error:
-                reason = reason or f": {error.strerror}"
+                failure = failure or error
     # The container itself is damaged.
     except av.error.FFmpegError as error:
-        reason = reason or f": {error.strerror}"
-    if number == 0 and not reason:
+        failure = failure or error
+    if number == 0 and failure is None:
         raise InputError("this file has no frames", file=path, remedy="the recording is empty; capture it again")
     raise InputError(
-        f"no frame could be decoded{reason}",
+        f"no frame could be decoded{f': {failure.strerror}' if failure else ''}",
         file=path,
         tool="PyAV",
         remedy=f"the file is damaged, or its frames are larger than {MAX_SIDE} × {MAX_SIDE}",
-    )
+    ) from failure
 
 
 def _is_cover(stream: VideoStream) -> bool:

@@ -57,8 +57,8 @@ def geometry_remarks(video: VideoStreamInfo, container_crop: Crop | None) -> Ite
         bottom = video.height - container_crop.top - container_crop.height
         yield (
             f"the container crops its frames of {video.width} × {video.height}: left {container_crop.left}, right"
-            f" {right}, top {container_crop.top}, bottom {bottom}; the tape has the whole frame (settings enhance:"
-            " crop_… crop it)"
+            f" {right}, top {container_crop.top}, bottom {bottom}; this is not applied (the settings enhance:"
+            " crop_… crop)"
         )
     if raster and vbi:
         yield f"its first {raster.vbi_lines} lines are of the vertical blanking interval, and are cropped"

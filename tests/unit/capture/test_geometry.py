@@ -78,7 +78,7 @@ def test_only_what_is_never_picture_is_left_out(found, container_crop, expected)
 
 def test_a_crop_that_is_not_applied_is_remarked():
     (remark,) = geometry_remarks(video(720, 480), Crop(8, 0, 704, 478))
-    assert "crops its frames of 720 × 480: left 8, right 8, top 0, bottom 2; the tape has the whole frame" in remark
+    assert "crops its frames of 720 × 480: left 8, right 8, top 0, bottom 2; this is not applied" in remark
     assert list(geometry_remarks(video(720, 480), None)) == []
     assert list(geometry_remarks(video(1920, 1088), Crop(0, 0, 1920, 1080))) == []
     for crop in (None, Crop(0, 32, 720, 576)):

@@ -20,9 +20,9 @@ from tests.support.capture_info import capture_settings
 from tests.support.media.captures import MUXERS, copied
 from tests.support.media.clean_aperture import add_clean_aperture
 from tests.support.media.clips import PLAIN
-from tests.support.project import ROOT
+from tests.support.project import FIELD
 
-FIELD = ROOT.parent / "shared" / "field" / "picture"
+PICTURE = FIELD / "picture"
 FRAMES = 4
 RADIUS = 150
 CIRCLE, GROUND, VBI = 220, 60, 130
@@ -151,11 +151,11 @@ def test_a_circle_stays_round(tmp_path, name, preset):
     assert columns.mean() == pytest.approx((image.shape[1] - 1) / 2, abs=1)
 
 
-@pytest.mark.skipif(not FIELD.is_dir(), reason="the captures of the field are not there")
+@pytest.mark.skipif(not PICTURE.is_dir(), reason="the captures of the field are not there")
 @pytest.mark.parametrize("preset", ["none", "fast"])
 @pytest.mark.parametrize("name", ["dvntsc_clean_aperture.mov", "pixelcrop.mkv"])
 def test_a_cropping_container_gives_the_whole_raster_with_every_preset(tmp_path, name, preset):
-    source = FIELD / name
+    source = PICTURE / name
     capture, clip = restore(source, tmp_path, preset=preset)
     (remark,) = capture.notes["remarks"]
     assert "left 8, right 8, top 0, bottom 0" in remark
@@ -170,9 +170,9 @@ def test_a_cropping_container_gives_the_whole_raster_with_every_preset(tmp_path,
     assert frames[0].shape == (lines, round(720 * 10 / 11 / 2) * 2)
 
 
-@pytest.mark.skipif(not FIELD.is_dir(), reason="the captures of the field are not there")
+@pytest.mark.skipif(not PICTURE.is_dir(), reason="the captures of the field are not there")
 def test_a_decoded_tape_without_an_aspect_is_four_by_three(tmp_path):
-    _, clip = restore(FIELD / "raster_928x576_unsaid.mkv", tmp_path, preset="none")
+    _, clip = restore(PICTURE / "raster_928x576_unsaid.mkv", tmp_path, preset="none")
     height, width = luma(clip)[0].shape
     # 52 of the 52.3 µs of a line are picture.
     assert width / height * 922 / 928 == pytest.approx(4 / 3, rel=0.003)

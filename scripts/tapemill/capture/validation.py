@@ -16,7 +16,7 @@ from pathlib import Path
 from tapemill.core.errors import InputError, printable
 from tapemill.core.timing import timestamp
 from tapemill.media.cfr import CfrGrid, fit_cfr_grid, guess_frame_rate
-from tapemill.media.container_integrity import is_scrambled, truncated_bytes
+from tapemill.media.container_integrity import is_scrambled, truncated_bytes, unreachable_bytes
 from tapemill.media.ffmpeg.limits import MAX_KEYFRAME_DISTANCE_S
 from tapemill.media.packets import PacketIndex, is_encrypted, scan_packets
 from tapemill.media.probe import MediaInfo, open_media, probe, video_stream
@@ -132,12 +132,13 @@ def _check_truncation(file: Path, container: str, packets: PacketIndex, settings
     """Describe how much of a truncated file is readable; raise InputError unless the settings allow it."""
     stated, readable = packets.stated_s, packets.readable_s
     is_short = stated is not None and stated - readable > max(SHORT_S, SHORT_SHARE * stated)
-    missing = truncated_bytes(file, container)
-    if not (is_short or missing or packets.error):
+    missing, unreachable = truncated_bytes(file, container), unreachable_bytes(file, container)
+    if not (is_short or missing or unreachable or packets.error):
         return []
     of_all = f"of {float(stated):.1f} s " if stated is not None and stated > readable else ""
     why = f" ({packets.error})" if packets.error else f" ({missing} bytes are missing)" if missing else ""
-    found = f"this file is cut off{why}: {float(readable):.1f} s {of_all}can be read"
+    what = f"its last {unreachable} bytes are behind a damaged place" if unreachable else f"this file is cut off{why}"
+    found = f"{what}: {float(readable):.1f} s {of_all}can be read"
     if not of_all:
         found += "; its full length is unknown"
     if settings.allow_truncated:

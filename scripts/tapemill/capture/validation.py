@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -54,6 +54,8 @@ class ValidatedFile:
     longest_lead_s: Fraction
     """The longest time without a key frame."""
     remarks: tuple[str, ...]
+    ends_s: Mapping[int, Fraction]
+    """End of the last packet of each stream, by its index, on the file's clock."""
 
 
 @contextmanager
@@ -114,7 +116,7 @@ def validate_capture(
     _check_last_frame(file, grid, last_duration, settings)
     for remark in remarks:
         LOG.warning("%s: %s", printable(file.name), remark)
-    return ValidatedFile(media, grid, packets.longest_lead[0], tuple(remarks))
+    return ValidatedFile(media, grid, packets.longest_lead[0], tuple(remarks), packets.ends_s)
 
 
 def _reject_encrypted(file: Path) -> None:
@@ -137,8 +139,9 @@ def _check_truncation(file: Path, container: str, packets: PacketIndex, settings
         return []
     of_all = f"of {float(stated):.1f} s " if stated is not None and stated > readable else ""
     why = f" ({packets.error})" if packets.error else f" ({missing} bytes are missing)" if missing else ""
-    what = f"its last {unreachable} bytes are behind a damaged place" if unreachable else f"this file is cut off{why}"
-    found = f"{what}: {float(readable):.1f} s {of_all}can be read"
+    if unreachable:
+        why = f" ({unreachable} bytes are behind a damaged place)"
+    found = f"this file is cut off{why}: {float(readable):.1f} s {of_all}can be read"
     if not of_all:
         found += "; its full length is unknown"
     if settings.allow_truncated:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from tapemill.core.errors import GateError
@@ -32,6 +33,7 @@ from .filters import (
     parse_loudness,
     select_channels,
 )
+from .stretch import Stretch, plan_stretch
 from .timeline import TimelineTrack, decode_to_timeline
 from .track_job import TrackJob
 
@@ -58,9 +60,9 @@ def clean_sound(
     """Write the audio of a tape as Matroska to `target`, and its processing as JSON to `record`.
 
     `takes` are in the order of `sources`: the capture alone, or the scene files of a folder. Sample 0 of every track is
-    the start of grid frame 0. Nothing is resampled (except by Opus, which supports 48 kHz only) and nothing stretched.
-    Unreadable parts of a track are silence. A capture without audio makes an empty file. Raises InputError if a source
-    cannot be opened, GateError if a track came out shorter or longer than it went in.
+    the start of grid frame 0. Nothing is resampled, except by Opus, which supports 48 kHz only, and to the length of
+    the picture, if requested. Unreadable parts of a track are silence. A capture without audio makes an empty file.
+    Raises InputError if a source cannot be opened, GateError if a track came out shorter or longer than it should.
     """
     if not sounds:
         with staged(target) as partial:
@@ -76,8 +78,9 @@ def clean_sound(
         tracks = decode_to_timeline(
             sources=sources, takes=takes, sounds=chosen, paths=paths, reached_s=start_progress("reading")
         )
+        picture_s = takes[0].frames / takes[0].rate if settings.stretch_to_picture and len(takes) == 1 else None
         jobs = [
-            _prepare(track, channels, sound, settings, target, start_progress)
+            _prepare(track, channels, sound, plan_stretch(track, sound, picture_s), settings, target, start_progress)
             for track, sound in zip(tracks, chosen, strict=True)
             for channels in channel_groups(track.format.channels)
         ]
@@ -104,6 +107,7 @@ def _prepare(
     track: TimelineTrack,
     channels: range,
     sound: AudioTrackInfo,
+    stretch: Stretch | None,
     settings: AudioSettings,
     target: Path,
     start_progress: StartProgress,
@@ -112,31 +116,32 @@ def _prepare(
     samples = track.samples()[:, channels.start : channels.stop]
     noise_db = noise_floor_db(samples, rate) if settings.hiss_db > 0 else None
     chain = filters(settings, sample_rate_hz=rate, noise_db=noise_db)
+    if stretch is not None:
+        chain = [*stretch.filters(rate), *chain]
     if len(channels) < track.format.channels:
         chain = [select_channels(channels, settings.codec), *chain]
     else:
         chain += fit_layout(track.format.layout, len(channels), settings.codec)
-    loudness = None
-    gain = 0.0
+    job = TrackJob(track, channels, sound, stretch, tuple(chain), noise_db)
     if settings.loudness_lufs is not None:
-        loudness = _measure(track, chain, target, start_progress("measuring"))
+        loudness = _measure(job, target, start_progress("measuring"))
         gain = gain_db(loudness, settings)
         if gain:
             # Two-pass normalisation without a change of dynamics is one constant gain: nothing is resampled.
             chain = [*(chain or ["aformat=sample_fmts=dblp"]), f"volume=volume={gain:.2f}dB:precision=double"]
-    job = TrackJob(track, channels, sound, tuple(chain), noise_db, loudness, gain)
+        job = replace(job, chain=tuple(chain), loudness=loudness, gain_db=gain)
     LOG.info("audio track of %.3f s: %s", track.duration_s, job.record(settings).to_plain())
     return job
 
 
-def _measure(track: TimelineTrack, chain: Sequence[str], target: Path, reached_s: Callable[[float], None]) -> Loudness:
+def _measure(job: TrackJob, target: Path, reached_s: Callable[[float], None]) -> Loudness:
     output = ffmpeg.run(
         [
-            *ffmpeg.input_args(track.path, options=track.source_options()),
-            *("-af", ",".join([*chain, MEASURE]), "-f", "null", "-"),
+            *ffmpeg.input_args(job.track.path, options=job.source_options()),
+            *("-af", ",".join([*job.chain, MEASURE]), "-f", "null", "-"),
         ],
         concerns=target,
-        timeout_s=_timeout_s([track]),
+        timeout_s=_timeout_s([job.track]),
         verbosity="info",
         reached_s=reached_s,
     )
@@ -154,7 +159,7 @@ def _encode(
     arguments: list[str] = []
     outputs: list[str] = []
     for index, job in enumerate(jobs):
-        arguments += ffmpeg.input_args(job.track.path, options=job.track.source_options())
+        arguments += ffmpeg.input_args(job.track.path, options=job.source_options())
         outputs += ["-map", f"{index}:a", *_codec(job, index, settings)]
         if job.chain:
             outputs += [f"-filter:a:{index}", ",".join(job.chain)]
@@ -212,7 +217,7 @@ def _check(
                 peak = peak or peak_amplitude(frame)
                 reached_s(found / frame.sample_rate)
             rate = stream.codec_context.sample_rate
-        expected = job.track.counts.samples * rate / job.track.format.sample_rate_hz
+        expected = job.samples * rate / job.track.format.sample_rate_hz
         padding = 0 if settings.codec in ("flac", "pcm") else MAX_PADDING_SAMPLES
         if not expected - 1 < found < expected + padding + 1 or abs(start_s or 0.0) > 0.001:
             raise GateError(

@@ -51,6 +51,8 @@ class AudioSettings:
     codec: Literal["flac", "aac", "opus", "pcm"]
     bitrate_kbps: int
     """Per track, for aac and opus."""
+    stretch_to_picture: bool = False
+    """Whether tracks are resampled to the length of the picture."""
 
 
 @dataclass(frozen=True)

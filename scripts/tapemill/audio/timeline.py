@@ -73,10 +73,11 @@ class TimelineTrack:
         shape = (self.counts.samples, self.format.channels)
         return np.memmap(self.path, dtype=DTYPES[self.format.raw], mode="r", shape=shape)
 
-    def source_options(self) -> list[str]:
-        """Return the ffmpeg input options of the file."""
+    def source_options(self, sample_rate_hz: int | None = None) -> list[str]:
+        """Return the ffmpeg input options of the file, to read it at its own sample rate or at another."""
         form = self.format
-        return ["-f", DEMUXERS[form.raw], "-ar", str(form.sample_rate_hz), "-ch_layout", form.layout]
+        rate_hz = form.sample_rate_hz if sample_rate_hz is None else sample_rate_hz
+        return ["-f", DEMUXERS[form.raw], "-ar", str(rate_hz), "-ch_layout", form.layout]
 
 
 def decode_to_timeline(

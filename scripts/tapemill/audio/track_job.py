@@ -9,6 +9,7 @@ from tapemill.media.capture_info import AudioTrackInfo
 from tapemill.records.audio import TrackRecord
 
 from .filters import AudioSettings, Loudness, layout_of
+from .stretch import Stretch
 from .timeline import TimelineTrack
 
 
@@ -19,10 +20,11 @@ class TrackJob:
     track: TimelineTrack
     channels: range
     sound: AudioTrackInfo
+    stretch: Stretch | None
     chain: tuple[str, ...]
     noise_db: float | None
-    loudness: Loudness | None
-    gain_db: float
+    loudness: Loudness | None = None
+    gain_db: float = 0.0
 
     @property
     def is_part(self) -> bool:
@@ -34,6 +36,16 @@ class TrackJob:
         """Channels of the source for people, counted from 1."""
         return f"channels {self.channels.start + 1}–{self.channels.stop}"
 
+    @property
+    def samples(self) -> int:
+        """Length of the track that is written."""
+        return self.track.counts.samples if self.stretch is None else self.stretch.wanted
+
+    def source_options(self) -> list[str]:
+        """Return the ffmpeg input options of the track's raw samples."""
+        rates = self.stretch.rates(self.track.format.sample_rate_hz) if self.stretch else (None,)
+        return self.track.source_options(rates[0])
+
     def record(self, settings: AudioSettings) -> TrackRecord:
         """Return the record of the track."""
         loudness = self.loudness
@@ -42,7 +54,7 @@ class TrackJob:
             form = replace(form, channels=len(self.channels), layout=layout_of(len(self.channels), settings.codec))
         return TrackRecord(
             **asdict(form),
-            **asdict(self.track.counts),
+            **{**asdict(self.track.counts), "samples": self.samples},
             source_stream=self.sound.stream_index,
             source_codec=self.sound.codec,
             filters=self.chain,
@@ -57,6 +69,7 @@ class TrackJob:
                 and loudness.integrated_lufs + self.gain_db < settings.loudness_lufs - 0.1
             ),
             source_channels=tuple(channel + 1 for channel in self.channels) if self.is_part else None,
+            stretched_from=self.stretch.samples if self.stretch else None,
         )
 
 

@@ -16,12 +16,13 @@ from tapemill.config.aspect import SheetAspect
 from tapemill.core.errors import InputError
 from tapemill.core.progress import ByteProgress, report
 from tapemill.core.timing import format_fraction
-from tapemill.media.capture_info import AudioTrackInfo, Capture, FieldOrder, SourceFileInfo, VideoInfo
+from tapemill.media.capture_info import Capture, FieldOrder, SourceFileInfo, VideoInfo
 from tapemill.media.ffmpeg.limits import timeout_s
 from tapemill.media.probe import MediaInfo, VideoStreamInfo
 from tapemill.storage.atomic import write_json
 from tapemill.storage.fingerprint import scene_files
 
+from .audio_length import describe_audio, length_remarks
 from .field_order import IdetCounts, run_idet
 from .geometry import cut_out, sample_aspect_ratio
 from .validation import CaptureSettings, ValidatedFile, ensure_not_growing, validate_capture
@@ -48,9 +49,8 @@ def probe_capture(
 ) -> None:
     """Write `capture.json` for a capture file or a folder of scene files.
 
-    `field_order` is that of the sheet, or "auto"; `display_aspect` and `pixel_aspect` are those of the
-    sheet, both None to use the file's.
-    Raises InputError if the capture cannot be used.
+    `field_order` is that of the sheet, or "auto"; `display_aspect` and `pixel_aspect` are those of the sheet, both None
+    to use the file's. Raises InputError if the capture cannot be used.
     """
     files = scene_files(source) if source.is_dir() else [source]
     if not files:
@@ -63,14 +63,12 @@ def probe_capture(
     first = media[0]
     lead_s = max(each.longest_lead_s for each in validated)
     order, order_notes = _field_order(files, takes, first.picture, field_order, settings, lead_s)
+    sounds = describe_audio(validated, takes)
     capture = Capture(
         kind="folder" if source.is_dir() else "file",
         takes=tuple(takes),
         picture=_video_info(validated[0], takes[0].rate, order, SheetAspect(display_aspect, pixel_aspect)),
-        sounds=tuple(
-            AudioTrackInfo(s.stream_index, s.codec, s.sample_rate_hz, s.channels, s.language, s.title)
-            for s in first.sounds
-        ),
+        sounds=sounds,
         notes={
             "container": first.container,
             "codec": first.picture.codec,
@@ -78,7 +76,7 @@ def probe_capture(
             "field_order": order_notes,
             "sound_starts_after_picture_s": [format_fraction(s.start_s - takes[0].start_s) for s in first.sounds],
             "variable_rate": any(take.irregular for take in takes),
-            **_remarks(files, validated),
+            **_remarks(files, validated, *length_remarks(sounds, takes[0].frames / takes[0].rate)),
         },
     )
     found_by = order_notes["found_by"]
@@ -94,13 +92,14 @@ def _validate_all(files: Sequence[Path], settings: CaptureSettings) -> Iterator[
         yield validate_capture(file, settings, reading.reach)
 
 
-def _remarks(files: Sequence[Path], validated: Sequence[ValidatedFile]) -> dict[str, list[str]]:
+def _remarks(files: Sequence[Path], validated: Sequence[ValidatedFile], *of_audio: str) -> dict[str, list[str]]:
     """Collect irregularities of a capture that is accepted nevertheless; no key if there are none."""
     remarks = [
         remark if len(files) == 1 else f"{take.name.encode('utf-8', 'backslashreplace').decode()}: {remark}"
         for take, each in zip(files, validated, strict=True)
         for remark in each.remarks
     ]
+    remarks += of_audio
     return {"remarks": remarks} if remarks else {}
 
 

@@ -21,6 +21,9 @@ from .ffmpeg import PICTURE_LIMIT, WHOLE_FRAME
 
 REBUILD_REMEDY = "delete it, and the workflow makes it again"
 
+MAX_STRETCH = Fraction(1, 50)
+"""Largest share by which audio is stretched: clocks are off by less, and what differs more has other reasons."""
+
 FieldOrder = Literal["tff", "bff", "progressive"]
 
 
@@ -60,6 +63,17 @@ class AudioTrackInfo(JsonRecord):
     channels: int
     language: str
     title: str
+    end_s: Fraction | None = optional()
+    """End of its last packet, in seconds from the first frame. None in a folder, and in records of version 0.2."""
+
+    def per_picture_second(self, picture_s: Fraction) -> Fraction | None:
+        """Return the seconds of audio for each second of a picture that it was recorded with, by their lengths.
+
+        None if that is unknown, or differs by more than MAX_STRETCH.
+        """
+        if self.end_s is None or picture_s <= 0 or abs(self.end_s / picture_s - 1) > MAX_STRETCH:
+            return None
+        return self.end_s / picture_s
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,8 @@ class TrackRecord(JsonRecord):
     """Whether the requested loudness would have clipped."""
     source_channels: tuple[int, ...] | None = optional()
     """Channels of the source, counted from 1, that it has; missing if it has all."""
+    stretched_from: Count | None = optional()
+    """Length before it was resampled to the length of the picture; missing if it was not."""
     unknown: Mapping[str, Any] = unknown_keys()
 
 

@@ -60,6 +60,7 @@ CAPTURES = {
     "codec crops too": Drawn((718, 574), Fraction(1), (718, 574), ("-c:v", "libx264"), "1", aperture=(700, 560)),
     "padded to 1088": Drawn((1440, 1088), Fraction(4, 3), (1920, 1080), MPEG2, "4/3", aperture=(1440, 1080)),
     "4fsc PAL": Drawn((928, 576), PAL_4FSC, (772, 576)),
+    "square by default": Drawn((948, 576), PAL_4FSC, (790, 576), stated="1"),
     "4fsc NTSC": Drawn((760, 488), NTSC_4FSC, (652, 488)),
     "VBI of PAL": Drawn((720, 608), Fraction(16, 15), (768, 576), vbi_lines=32),
     "VBI of NTSC": Drawn((720, 512), Fraction(8, 9), (640, 480), vbi_lines=32),

@@ -52,13 +52,15 @@ class Raster:
     def corrected(self, stated: Fraction) -> Fraction:
         """Return the sample aspect ratio for one that a file states.
 
-        With lines of VBI it may be that of a display aspect divided by all lines, as MPEG-2 has it, or square, as
-        encoders write it that must state something.
+        Rasters with more than the picture never have square samples: those are the default of Matroska, and of codecs
+        that must state something. With lines of VBI it may be that of a display aspect divided by all lines, as MPEG-2
+        has it.
         """
+        has_more = (self.picture_width, self.picture_height) != (self.width, self.height)
+        if stated == 1 and has_more:
+            return self.pixel_aspect(FOUR_BY_THREE)
         if not self.vbi_lines:
             return stated
-        if stated == 1:
-            return self.pixel_aspect(FOUR_BY_THREE)
         of_all_lines = stated * self.width / self.height
         meant = (aspect for aspect in DISPLAY_ASPECTS if abs(of_all_lines / aspect - 1) < TOLERANCE)
         return next(map(self.pixel_aspect, meant), stated)

@@ -48,14 +48,15 @@ def test_lines_of_vbi_are_cropped(size, crop):
     [
         ((720, 608), "152/135", "16/15"),  # 4:3 over all lines
         ((720, 608), "608/405", "64/45"),  # 16:9 over all lines
-        ((720, 608), "1", "16/15"),  # an encoder's default
+        ((720, 608), "1", "16/15"),  # a default, of Matroska or a codec
+        ((928, 576), "1", "384/461"),
+        ((928, 576), "259/311", "259/311"),
         ((720, 608), "59/54", "59/54"),
         ((720, 608), "64/45", "64/45"),
         ((720, 576), "1", "1"),
-        ((928, 576), "1", "1"),
     ],
 )
-def test_a_stated_aspect_is_corrected_only_if_lines_of_vbi_were_counted(size, stated, expected):
+def test_a_stated_aspect_is_kept_unless_it_cannot_be_meant(size, stated, expected):
     assert find_raster(*size).corrected(Fraction(stated)) == Fraction(expected)
 
 

@@ -29,7 +29,7 @@ def cut_out(video: VideoStreamInfo, container_crop: Crop | None) -> Crop | None:
 
 
 def sample_aspect_ratio(video: VideoStreamInfo, sheet: SheetAspect) -> Fraction:
-    """Return that of the upright frame: of the sheet, else of the file, else of the raster, else 1.
+    """Return the sample aspect ratio of the upright frame: of the sheet, else the file, else the raster, else 1.
 
     The sheet's display aspect is that of the active picture.
     """

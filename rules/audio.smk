@@ -31,6 +31,7 @@ rule extract_audio:
         take=of_job(JobParams.take),
         span=of_job(JobParams.span_in_file),
         sound=of_job(JobParams.speech_stream),
+        stretch=of_job(JobParams.stretch),
         recipe=recipe("extract_audio"),
     message:
         "Extracting the audio of scene {wildcards.scene} of {wildcards.tape}"

@@ -72,8 +72,9 @@ def scene_ids(tape):
 
 
 def job_params(wildcards):
-    tape = wildcards.tape
-    return JobParams(TAPES[tape], wildcards.get("scene"), lambda: scene_table(tape), SETTINGS.of_tape(tape).enhance)
+    tape, settings = wildcards.tape, SETTINGS.of_tape(wildcards.tape)
+    stretches = settings.config["audio"]["stretch_to_picture"]
+    return JobParams(TAPES[tape], wildcards.get("scene"), lambda: scene_table(tape), settings.enhance, stretches)
 
 
 def of_job(fact):

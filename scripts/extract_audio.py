@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from tapemill.audio import extract_audio
-from tapemill.core.timing import FrameRange
+from tapemill.core.timing import FrameRange, parse_fraction
 from tapemill.jobs import entrypoint
 from tapemill.media.capture_info import SourceFileInfo
 
@@ -16,6 +16,7 @@ def main(job: Any) -> None:
         sound_stream=job.params.sound,
         span=FrameRange(*job.params.span),
         target=Path(job.output.audio),
+        per_picture_second=parse_fraction(job.params.stretch or "1"),
     )
 
 

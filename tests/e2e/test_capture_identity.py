@@ -5,6 +5,7 @@ import os
 import shutil
 
 import av
+import pytest
 
 from tapemill.capture.checksum import check_capture, hash_capture
 from tapemill.records import known_content
@@ -70,6 +71,40 @@ def test_the_right_capture_put_back_makes_nothing_again(copy, tmp_path):
     assert "probe_capture" not in dry_run(copy)
     assert dict(copy.make("all").jobs) == {"check_capture": 1}
     assert not copy.make("all").jobs
+
+
+@pytest.fixture
+def begun(copy):
+    """A tape of which the scenes are found, and whose capture was not read to its end."""
+    for path in ["results", ".snakemake"]:
+        shutil.rmtree(copy.path(path))
+    copy.make("results/T01/scenes.tsv")
+    assert not copy.path("results/T01/capture_sha256.json").exists()
+    return copy
+
+
+def test_other_content_before_the_first_hash_makes_the_tape_anew(begun):
+    probed = begun.path("results/T01/capture.json").stat().st_mtime_ns
+    change_between_samples(begun.path(CAPTURE))
+    run = begun.run("all")
+    assert run.exit_code == 1
+    assert "was written to or replaced after T01 was begun" in run.output
+    begun.make("all")
+    assert begun.path("results/T01/capture.json").stat().st_mtime_ns > probed
+    now = json.loads(begun.path("results/T01/capture_sha256.json").read_text())["files"][0]
+    assert now["sha256"] == sha256(begun.path(CAPTURE))
+    assert not begun.make("all").jobs
+
+
+def test_a_capture_that_moves_before_the_first_hash_stays_the_same(begun):
+    probed = begun.path("results/T01/capture.json").stat().st_mtime_ns
+    begun.path(CAPTURE).rename(begun.path("captures/elsewhere.mkv"))
+    begun.sheet(
+        {"tape": "T01", "source": "captures/elsewhere.mkv", "language": "en", "title": "Counting", "field_order": "tff"}
+    )
+    begun.make("all")
+    assert begun.path("results/T01/capture.json").stat().st_mtime_ns == probed
+    assert not begun.make("all").jobs
 
 
 def test_of_a_folder_of_scenes_only_changed_files_are_read_again(tmp_path, monkeypatch):

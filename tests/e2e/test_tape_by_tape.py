@@ -5,6 +5,7 @@ import shutil
 import pytest
 
 from tapemill.cli.main import main
+from tests.support.project import DEMO_MODEL
 
 ROW = {"tape": "T01", "source": "captures/T01.mkv", "language": "en", "title": "Counting", "field_order": "tff"}
 
@@ -68,6 +69,20 @@ def test_a_finished_tape_needs_no_capture(copy, monkeypatch, capsys):
     assert "removed    captures/T01.mkv" in capsys.readouterr().out
 
 
+def test_a_finished_tape_needs_no_model_until_a_job_reads_it(copy):
+    copy.path(DEMO_MODEL).unlink()
+    assert nothing_to_do(copy)
+    copy.path("results/T01/subtitles/0000050.srt").unlink()
+    copy.path("results/T01/enhanced/0000050.mkv").unlink()
+    copy.path("results/T01/T01.mkv").unlink()
+    run = copy.run("all")
+    assert run.exit_code == 1
+    # Before the clip is cut and enhanced, which would be for nothing.
+    assert not run.jobs
+    assert "the speech model" in run.output
+    assert "run `snakemake fetch_models`" in run.output
+
+
 def test_a_tape_whose_capture_is_gone_fails_alone(copy):
     copy.path("captures/T01.mkv").unlink()
     copy.path("results/T01/enhanced/0000050.mkv").unlink()
@@ -82,7 +97,8 @@ def test_a_tape_whose_capture_is_gone_fails_alone(copy):
     ("row", "word"),
     [
         ({"tape": "T02", "source": "nowhere.avi"}, "does not exist"),
-        ({"tape": "T02", "source": "captures/T01.mkv", "aspect": "wide"}, "aspect"),
+        # Both the cell and the pattern that it does not match have braces.
+        ({"tape": "T02", "source": "captures/T01.mkv", "aspect": "{wide}"}, "aspect"),
         ({"tape": "T/2", "source": "captures/T01.mkv"}, "T/2"),
         ({"tape": "T02", "source": ""}, "must not be empty"),
         ({"tape": "T02", "source": "captures/T01.mkv", "title": "A\u202eB"}, "may not stand there"),

@@ -32,11 +32,10 @@ def test_the_calls_of_all_kinds_of_processes_are_seen(prepared):
 @pytest.mark.parametrize(
     ("site", "number", "fault", "is_success"),
     [
-        # The run is killed before the tape gets its name. A clip is not written, and its job tried again: if a
-        # checkpoint ends at that moment, Snakemake drops the jobs that remain, and the run ends with an error (hence
-        # None). Snakemake has no space for a record of its own.
+        # The run is killed before the tape gets its name. A clip is not written, and its job tried again. Snakemake has
+        # no space for a record of its own.
         (TAPE, 1, "kill-run", False),
-        (CLIP, 2, "EIO", None),
+        (CLIP, 2, "EIO", True),
         (RECORD, 3, "ENOSPC", False),
     ],
 )
@@ -44,4 +43,4 @@ def test_the_same_command_makes_the_tape_after_a_fault(prepared, site, number, f
     outcome = attempt(prepared, Point("enhance_scene", site, number, fault))
     assert not outcome.troubles
     assert outcome.is_reached
-    assert is_success is None or (outcome.exit_code == 0) == is_success
+    assert (outcome.exit_code == 0) == is_success

@@ -28,6 +28,7 @@ from tapemill.workflow.tape import TapeState
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT.parent / "shared" / "samples"
+FIELD = ROOT.parent / "shared" / "field"
 DEMO_MODEL = "resources/models/demo-en.pt"
 JOB = re.compile(r"^Finished jobid: \d+ \(Rule: (\w+)\)", re.MULTILINE)
 

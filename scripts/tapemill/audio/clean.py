@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import functools
 import logging
-import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import replace
 from pathlib import Path
 
 from tapemill.core.errors import GateError
@@ -17,13 +16,26 @@ from tapemill.media.ffmpeg import version
 from tapemill.media.ffmpeg.command import redact_paths
 from tapemill.media.ffmpeg.limits import max_output_bytes, timeout_s
 from tapemill.media.output_checks import REMEDY, check_loudness, open_output, peak_amplitude
-from tapemill.records.audio import AudioRecord, TrackRecord
+from tapemill.records.audio import AudioRecord
 from tapemill.storage.atomic import scratch_dir, staged, write_json
 from tapemill.storage.disk_space import translate_os_errors
 from tapemill.storage.fingerprint import sha256
 
-from .filters import MEASURE, AudioSettings, Loudness, filters, gain_db, noise_floor_db, parse_loudness
+from .filters import (
+    MAX_CHANNELS,
+    MEASURE,
+    AudioSettings,
+    Loudness,
+    filters,
+    fit_layout,
+    gain_db,
+    noise_floor_db,
+    parse_loudness,
+    select_channels,
+)
+from .stretch import Stretch, plan_stretch
 from .timeline import TimelineTrack, decode_to_timeline
+from .track_job import TrackJob
 
 LOG = logging.getLogger("tapemill.audio")
 
@@ -34,18 +46,6 @@ StartProgress = Callable[[str], Callable[[float], None]]
 SAMPLE_FORMATS = {16: "s16", 24: "s32"}
 # Lossy codecs may pad the last packet with up to this many samples.
 MAX_PADDING_SAMPLES = 2048
-
-
-@dataclass(frozen=True)
-class _Job:
-    """One decoded track and its processing."""
-
-    track: TimelineTrack
-    sound: AudioTrackInfo
-    chain: tuple[str, ...]
-    noise_db: float | None
-    loudness: Loudness | None
-    gain_db: float
 
 
 def clean_sound(
@@ -59,11 +59,11 @@ def clean_sound(
 ) -> None:
     """Write the audio of a tape as Matroska to `target`, and its processing as JSON to `record`.
 
-    `takes` are in the order of `sources`: the capture alone, or the scene files of a folder; the
-    recordings joined in one capture all have this source. Sample 0 of every track is
-    the start of grid frame 0. Nothing is resampled (except by Opus, which supports 48 kHz only) and nothing stretched.
-    Unreadable parts of a track are silence. A capture without audio makes an empty file. Raises InputError if a source
-    cannot be opened, GateError if a track came out shorter or longer than it went in.
+    `takes` are in the order of `sources`: the capture alone, or the scene files of a folder; recordings joined in one
+    capture all have this source. Sample 0 of every track is the start of grid frame 0. Nothing is resampled, except by
+    Opus, which supports 48 kHz only, and to the length of the picture, if requested. Unreadable parts of a track are
+    silence. A capture without audio makes an empty file. Raises InputError if a source cannot be opened, GateError if a
+    track came out shorter or longer than it should.
     """
     if not sounds:
         with staged(target) as partial:
@@ -81,16 +81,18 @@ def clean_sound(
         tracks = decode_to_timeline(
             sources=located, takes=takes, sounds=chosen, paths=paths, reached_s=start_progress("reading")
         )
+        picture_s = takes[0].frames / takes[0].rate if settings.stretch_to_picture and len(takes) == 1 else None
         jobs = [
-            _prepare(track, sound, settings, target, start_progress)
+            _prepare(track, channels, sound, plan_stretch(track, sound, picture_s), settings, target, start_progress)
             for track, sound in zip(tracks, chosen, strict=True)
+            for channels in channel_groups(track.format.channels)
         ]
         with staged(target) as partial:
             command = _encode(jobs, partial, target, settings, start_progress("encoding"))
             _check(jobs, partial, target, settings, start_progress)
     written = AudioRecord(
         codec=settings.codec,
-        tracks=tuple(_track_record(job, settings) for job in jobs),
+        tracks=tuple(job.record(settings) for job in jobs),
         commands=(command,),
         programs=version.tool_versions("av", "numpy", with_ffmpeg=True),
         sha256=sha256(target),
@@ -99,33 +101,50 @@ def clean_sound(
     report(f"the audio of {frames} frames, in {len(jobs)} tracks", frames=frames)
 
 
+def channel_groups(channels: int) -> list[range]:
+    """Divide the channels of a track into those of one track each: no codec of tapes has more than MAX_CHANNELS."""
+    return [range(start, min(start + MAX_CHANNELS, channels)) for start in range(0, channels, MAX_CHANNELS)]
+
+
 def _prepare(
-    track: TimelineTrack, sound: AudioTrackInfo, settings: AudioSettings, target: Path, start_progress: StartProgress
-) -> _Job:
+    track: TimelineTrack,
+    channels: range,
+    sound: AudioTrackInfo,
+    stretch: Stretch | None,
+    settings: AudioSettings,
+    target: Path,
+    start_progress: StartProgress,
+) -> TrackJob:
     rate = track.format.sample_rate_hz
-    noise_db = noise_floor_db(track.samples(), rate) if settings.hiss_db > 0 else None
+    samples = track.samples()[:, channels.start : channels.stop]
+    noise_db = noise_floor_db(samples, rate) if settings.hiss_db > 0 else None
     chain = filters(settings, sample_rate_hz=rate, noise_db=noise_db)
-    loudness = None
-    gain = 0.0
+    if stretch is not None:
+        chain = [*stretch.filters(rate), *chain]
+    if len(channels) < track.format.channels:
+        chain = [select_channels(channels, settings.codec), *chain]
+    else:
+        chain += fit_layout(track.format.layout, len(channels), settings.codec)
+    job = TrackJob(track, channels, sound, stretch, tuple(chain), noise_db)
     if settings.loudness_lufs is not None:
-        loudness = _measure(track, chain, target, start_progress("measuring"))
+        loudness = _measure(job, target, start_progress("measuring"))
         gain = gain_db(loudness, settings)
         if gain:
             # Two-pass normalisation without a change of dynamics is one constant gain: nothing is resampled.
             chain = [*(chain or ["aformat=sample_fmts=dblp"]), f"volume=volume={gain:.2f}dB:precision=double"]
-    job = _Job(track, sound, tuple(chain), noise_db, loudness, gain)
-    LOG.info("audio track of %.3f s: %s", track.duration_s, _track_record(job, settings).to_plain())
+        job = replace(job, chain=tuple(chain), loudness=loudness, gain_db=gain)
+    LOG.info("audio track of %.3f s: %s", track.duration_s, job.record(settings).to_plain())
     return job
 
 
-def _measure(track: TimelineTrack, chain: Sequence[str], target: Path, reached_s: Callable[[float], None]) -> Loudness:
+def _measure(job: TrackJob, target: Path, reached_s: Callable[[float], None]) -> Loudness:
     output = ffmpeg.run(
         [
-            *ffmpeg.input_args(track.path, options=track.source_options()),
-            *("-af", ",".join([*chain, MEASURE]), "-f", "null", "-"),
+            *ffmpeg.input_args(job.track.path, options=job.source_options()),
+            *("-af", ",".join([*job.chain, MEASURE]), "-f", "null", "-"),
         ],
         concerns=target,
-        timeout_s=_timeout_s([track]),
+        timeout_s=_timeout_s([job.track]),
         verbosity="info",
         reached_s=reached_s,
     )
@@ -133,7 +152,7 @@ def _measure(track: TimelineTrack, chain: Sequence[str], target: Path, reached_s
 
 
 def _encode(
-    jobs: Sequence[_Job],
+    jobs: Sequence[TrackJob],
     partial: Path,
     target: Path,
     settings: AudioSettings,
@@ -143,12 +162,13 @@ def _encode(
     arguments: list[str] = []
     outputs: list[str] = []
     for index, job in enumerate(jobs):
-        arguments += ffmpeg.input_args(job.track.path, options=job.track.source_options())
+        arguments += ffmpeg.input_args(job.track.path, options=job.source_options())
         outputs += ["-map", f"{index}:a", *_codec(job, index, settings)]
         if job.chain:
             outputs += [f"-filter:a:{index}", ",".join(job.chain)]
         outputs += [f"-metadata:s:a:{index}", f"language={job.sound.language or 'und'}"]
-        outputs += [f"-metadata:s:a:{index}", f"title={job.sound.title}"]
+        title = f"{job.sound.title} ({job.source_channels})".lstrip() if job.is_part else job.sound.title
+        outputs += [f"-metadata:s:a:{index}", f"title={title}"]
         outputs += [f"-disposition:a:{index}", "default" if index == 0 else "0"]
     # Without a limit the muxer always waits for all tracks, so the order of packets depends only on their time.
     outputs += ["-max_interleave_delta", "0"]
@@ -160,11 +180,12 @@ def _encode(
         max_output_bytes=max_output_bytes(sound_bytes=sum(job.track.path.stat().st_size for job in jobs)),
         reached_s=reached_s,
     )
-    names: dict[str | Path, str] = {job.track.path: f"track {index}" for index, job in enumerate(jobs, 1)}
+    inputs = dict.fromkeys(job.track.path for job in jobs)
+    names: dict[str | Path, str] = {path: f"track {index}" for index, path in enumerate(inputs, 1)}
     return redact_paths(arguments, {**names, partial: "sound"})
 
 
-def _codec(job: _Job, index: int, settings: AudioSettings) -> list[str]:
+def _codec(job: TrackJob, index: int, settings: AudioSettings) -> list[str]:
     form = job.track.format
     if settings.codec == "flac":
         return [f"-c:a:{index}", "flac", f"-sample_fmt:a:{index}", SAMPLE_FORMATS[form.bits]]
@@ -179,7 +200,7 @@ def _timeout_s(tracks: Sequence[TimelineTrack]) -> float:
 
 
 def _check(
-    jobs: Sequence[_Job], partial: Path, target: Path, settings: AudioSettings, start_progress: StartProgress
+    jobs: Sequence[TrackJob], partial: Path, target: Path, settings: AudioSettings, start_progress: StartProgress
 ) -> None:
     """Verify the output: as many samples as went in, the first at time zero, and no unexpected silence."""
     for index, job in enumerate(jobs):
@@ -199,7 +220,7 @@ def _check(
                 peak = peak or peak_amplitude(frame)
                 reached_s(found / frame.sample_rate)
             rate = stream.codec_context.sample_rate
-        expected = job.track.counts.samples * rate / job.track.format.sample_rate_hz
+        expected = job.samples * rate / job.track.format.sample_rate_hz
         padding = 0 if settings.codec in ("flac", "pcm") else MAX_PADDING_SAMPLES
         if not expected - 1 < found < expected + padding + 1 or abs(start_s or 0.0) > 0.001:
             raise GateError(
@@ -208,30 +229,4 @@ def _check(
                 remedy=REMEDY,
             )
         if not peak:
-            check_loudness(written=peak, was=job.track.peak(), target=target)
-
-
-def _track_record(job: _Job, settings: AudioSettings) -> TrackRecord:
-    loudness = job.loudness
-    return TrackRecord(
-        **asdict(job.track.format),
-        **asdict(job.track.counts),
-        source_stream=job.sound.stream_index,
-        source_codec=job.sound.codec,
-        filters=job.chain,
-        noise_floor_db=None if job.noise_db is None else round(job.noise_db, 2),
-        gain_db=round(job.gain_db, 2),
-        loudness_before_lufs=_finite(loudness.integrated_lufs if loudness else None),
-        loudness_after_lufs=_finite(loudness.integrated_lufs + job.gain_db if loudness else None),
-        true_peak_after_db=_finite(loudness.true_peak_db + job.gain_db if loudness else None),
-        held_back_by_peak=bool(
-            loudness
-            and settings.loudness_lufs is not None
-            and loudness.integrated_lufs + job.gain_db < settings.loudness_lufs - 0.1
-        ),
-    )
-
-
-def _finite(value: float | None) -> float | None:
-    # JSON has no infinity; silence has no loudness.
-    return round(value, 2) if value is not None and math.isfinite(value) else None
+            check_loudness(written=peak, was=job.track.peak(job.channels), target=target)

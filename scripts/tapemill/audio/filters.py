@@ -1,4 +1,4 @@
-"""Audio filters for ffmpeg: hum, hiss and loudness. None of them moves or adds a sample."""
+"""Audio filters for ffmpeg: channels, hum, hiss and loudness. None of them moves or adds a sample."""
 
 from __future__ import annotations
 
@@ -22,6 +22,14 @@ AFFTDN_STEPS_PER_S = 80
 NOISE_FLOOR_DB = (-80.0, -20.0)
 # Loudness is measured by ebur128: loudnorm's own first pass was 0.6 LU off on audio that swells.
 MEASURE = "ebur128=peak=true:framelog=quiet"
+# Most channels of a track in FLAC and Opus, and the layout of each number of channels in them (RFC 9639, 9.1.3; RFC
+# 7845, 5.1.1.2). Recorders of SDI write 16 channels as one track.
+MAX_CHANNELS = 8
+LAYOUTS = ("", "mono", "stereo", "3.0", "quad", "5.0", "5.1", "6.1", "7.1")
+# The encoder of AAC keeps little above 200 Hz of the channel for low frequencies, which these do not have.
+WITHOUT_LOW_FREQUENCIES = {6: "hexagonal", 7: "7.0", 8: "octagonal"}
+# Of as many channels; its encoder in ffmpeg refuses them.
+NOT_IN_AAC = frozenset({"downmix", "3.1.2", "5.1.2", "cube"})
 ABSOLUTE_GATE_LUFS = -70.0  # silence by EBU R 128
 WINDOW_S = 0.1
 QUIETEST_QUANTILE = 0.05
@@ -43,6 +51,8 @@ class AudioSettings:
     codec: Literal["flac", "aac", "opus", "pcm"]
     bitrate_kbps: int
     """Per track, for aac and opus."""
+    stretch_to_picture: bool = False
+    """Whether tracks are resampled to the length of the picture."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +98,32 @@ def filters(settings: AudioSettings, *, sample_rate_hz: int, noise_db: float | N
         chain.append("asetpts=N")
     # Double precision throughout; only the last conversion rounds.
     return ["aformat=sample_fmts=dblp", *chain] if chain else []
+
+
+def select_channels(channels: range, codec: str) -> str:
+    """Return the filter that keeps some channels of a track, MAX_CHANNELS at most, without a change of samples."""
+    return f"pan={layout_of(len(channels), codec)}|" + "|".join(f"c{to}=c{each}" for to, each in enumerate(channels))
+
+
+def layout_of(channels: int, codec: str) -> str:
+    """Return the layout of a track with so many channels of which no speakers are known."""
+    without = WITHOUT_LOW_FREQUENCIES if codec == "aac" else {}
+    return without.get(channels, LAYOUTS[channels])
+
+
+def fit_layout(layout: str, channels: int, codec: str) -> list[str]:
+    """Return the filters that bring a layout of MAX_CHANNELS at most to one that the codec has, if it needs any.
+
+    FLAC and PCM have all layouts. Channels are mixed only where a layout has a speaker that no layout of the codec has.
+    """
+    if (codec == "opus" and layout not in LAYOUTS) or (codec == "aac" and layout in NOT_IN_AAC):
+        is_unspecified = layout == f"{channels}c"
+        return [
+            select_channels(range(channels), codec)
+            if is_unspecified
+            else f"aformat=channel_layouts={LAYOUTS[channels]}"
+        ]
+    return []
 
 
 def gain_db(measured: Loudness, settings: AudioSettings) -> float:

@@ -17,9 +17,11 @@ from av.container import InputContainer
 from av.stream import Discard
 
 from tapemill.core.timing import round_half_up
+from tapemill.media.audio_samples import frame_samples
 from tapemill.media.capture_info import AudioTrackInfo, SourceFileInfo
 from tapemill.media.probe import open_media, read_packets
 
+from .filters import MAX_CHANNELS
 from .timeline_writer import TimelineStats, TimelineWriter
 
 LOG = logging.getLogger("tapemill.audio")
@@ -42,7 +44,7 @@ class RawAudioFormat:
     sample_rate_hz: int
     channels: int
     layout: str
-    """ffmpeg's name; "2c" is the usual layout of two channels."""
+    """ffmpeg's name; "2c" is the usual layout of two channels, "18C" no layout of 18."""
 
 
 @dataclass(frozen=True)
@@ -58,9 +60,9 @@ class TimelineTrack:
         """Length in seconds."""
         return self.counts.samples / self.format.sample_rate_hz
 
-    def peak(self) -> float:
-        """Return the largest absolute sample, full scale 1."""
-        samples = self.samples()
+    def peak(self, channels: range) -> float:
+        """Return the largest absolute sample of some channels, full scale 1."""
+        samples = self.samples()[:, channels.start : channels.stop]
         full = -float(np.iinfo(samples.dtype).min) if samples.dtype.kind == "i" else 1.0
         # Read in parts: a tape's audio may be larger than the memory.
         parts = (samples[start : start + PEAK_SAMPLES] for start in range(0, len(samples), PEAK_SAMPLES))
@@ -71,10 +73,11 @@ class TimelineTrack:
         shape = (self.counts.samples, self.format.channels)
         return np.memmap(self.path, dtype=DTYPES[self.format.raw], mode="r", shape=shape)
 
-    def source_options(self) -> list[str]:
-        """Return the ffmpeg input options of the file."""
+    def source_options(self, sample_rate_hz: int | None = None) -> list[str]:
+        """Return the ffmpeg input options of the file, to read it at its own sample rate or at another."""
         form = self.format
-        return ["-f", DEMUXERS[form.raw], "-ar", str(form.sample_rate_hz), "-ch_layout", form.layout]
+        rate_hz = form.sample_rate_hz if sample_rate_hz is None else sample_rate_hz
+        return ["-f", DEMUXERS[form.raw], "-ar", str(rate_hz), "-ch_layout", form.layout]
 
 
 def decode_to_timeline(
@@ -194,11 +197,17 @@ def _probe_format(sources: Sequence[Path], index: int, sound: AudioTrackInfo, *,
             if frame is not None:
                 raw = RAW_FORMATS.get(frame.format.packed.name, "flt")
                 precise = raw == "s32" or (raw == "flt" and sound.codec.startswith("pcm_"))
-                # An unspecified layout becomes the default of its number of channels.
-                named = not frame.layout.name.endswith("channels")
-                layout = frame.layout.name if named else f"{frame.layout.nb_channels}c"
+                # No filter of ffmpeg takes "binaural".
+                is_named = not frame.layout.name.endswith("channels") and frame.layout.name != "binaural"
+                layout = frame.layout.name if is_named else _usual_layout(frame.layout.nb_channels)
                 return RawAudioFormat(raw, 24 if precise else 16, frame.sample_rate, frame.layout.nb_channels, layout)
-    return RawAudioFormat("s16", 16, sound.sample_rate_hz or 48_000, sound.channels or 1, f"{sound.channels or 1}c")
+    channels = sound.channels or 1
+    return RawAudioFormat("s16", 16, sound.sample_rate_hz or 48_000, channels, _usual_layout(channels))
+
+
+def _usual_layout(channels: int) -> str:
+    """Return ffmpeg's name of the usual layout of so many channels, or of none: few numbers above 8 have one."""
+    return f"{channels}{'c' if channels <= MAX_CHANNELS else 'C'}"
 
 
 def _stream(container: InputContainer, index: int, sound: AudioTrackInfo, *, whole: bool) -> AudioStream | None:
@@ -248,8 +257,7 @@ def _decode_all(
 
 def _interleaved(frame: AudioFrame, form: RawAudioFormat) -> np.ndarray:
     """Return the samples of a frame. shape = (samples, channels), type of the raw format."""
-    samples = frame.to_ndarray()
-    samples = samples.T if frame.format.is_planar else samples.reshape(-1, form.channels)
+    samples = frame_samples(frame).T
     if samples.dtype == np.uint8:
         return (samples.astype(np.int16) - 128) * np.int16(256)
     return samples.astype(DTYPES[form.raw], copy=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from tapemill.core.errors import InputError, printable
@@ -20,9 +21,12 @@ def hash_capture(*, tape: str, sources: Sequence[Path], target: Path) -> None:
     """Write size, fingerprint and SHA-256 of each file of a capture, in their order, as JSON.
 
     Files that were read before and have not changed since are not read again: 100 GB take minutes. Raises InputError if
-    a file changes meanwhile.
+    a file changes meanwhile, or has changed since it was probed.
     """
-    checked = _read_files(tape, sources, job_records.read(CaptureHashes, target))
+    before = job_records.read(CaptureHashes, target)
+    checked = _read_files(tape, sources, before)
+    if before is None:
+        _require_as_probed(tape, sources, checked)
     files = (
         HashedFile(
             name=source.name.encode("utf-8", "backslashreplace").decode(),
@@ -58,6 +62,23 @@ def check_capture(*, tape: str, sources: Sequence[Path], record: Path, target: P
     )
 
 
+def _require_as_probed(tape: str, sources: Sequence[Path], checked: CheckedCapture) -> None:
+    """Raise InputError for files that changed since the probe; from the next plan on they are other content."""
+    replaced = known_content.replaced_since_probe(tape, sources)
+    if not replaced:
+        return
+    files = (
+        replace(file, fingerprint=f"{file.fingerprint}-{file.sha256[:16]}") if source in replaced else file
+        for source, file in zip(sources, checked.files, strict=True)
+    )
+    known_content.note_changed(tape, CheckedCapture(tuple(files)), known_content.capture_state(sources))
+    raise InputError(
+        f"this capture was written to or replaced after {tape} was begun, before its content was read",
+        file=replaced[0],
+        remedy=f"run the same command again to make {tape} anew from it",
+    )
+
+
 def _is_new(file: CheckedFile, made_of: Sequence[tuple[str, str]]) -> bool:
     return (file.fingerprint, file.sha256) not in made_of
 
@@ -73,8 +94,8 @@ def _read_file(source: Path, known: Mapping[str, CheckedFile], before: CaptureHa
     earlier = known.get(state)
     sha256 = earlier.sha256 if earlier else fingerprint.sha256(source)
     LOG.info("%s  %s%s", sha256, printable(source.name), " (known already)" if earlier else "")
-    return CheckedFile(
-        state=state,
-        fingerprint=known_content.identity(fingerprint.fingerprint(source), sha256, before),
-        sha256=sha256,
-    )
+    if earlier and before is None:
+        # Also one that was replaced since its probe, and has a longer fingerprint.
+        return earlier
+    found = known_content.identity(fingerprint.fingerprint(source), sha256, before)
+    return CheckedFile(state=state, fingerprint=found, sha256=sha256)

@@ -54,17 +54,23 @@ class IdetCounts:
 
 
 def run_idet(
-    path: Path, stream_index: int, starts_s: Sequence[Fraction], frames_per_spot: int, *, timeout_s: float
+    path: Path,
+    stream_index: int,
+    starts_s: Sequence[Fraction],
+    frames_per_spot: int,
+    *,
+    timeout_s: float,
+    decoding: Sequence[str] = ffmpeg.PICTURE_LIMIT,
 ) -> IdetCounts:
     """Run idet on `frames_per_spot` frames from each position `starts_s` of a file. `timeout_s` is for each position.
 
-    Raises like `ffmpeg.run`, and ToolFailed if ffmpeg prints no idet report.
+    `decoding` are options of ffmpeg's input. Raises like `ffmpeg.run`, and ToolFailed if ffmpeg prints no idet report.
     """
     total = IdetCounts()
     for start_s in starts_s:
         report = ffmpeg.run(
             [
-                *ffmpeg.input_args(path, options=[*ffmpeg.PICTURE_LIMIT, "-ss", f"{float(start_s):.3f}"]),
+                *ffmpeg.input_args(path, options=[*decoding, "-ss", f"{float(start_s):.3f}"]),
                 *("-map", f"0:{stream_index}", "-frames:v", str(frames_per_spot), "-vf", "idet", "-f", "null", "-"),
             ],
             concerns=path,

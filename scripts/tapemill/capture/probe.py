@@ -11,27 +11,26 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from tapemill.config.aspect import SheetAspect
 from tapemill.core.errors import InputError
 from tapemill.core.progress import ByteProgress, report
 from tapemill.core.timing import format_fraction
-from tapemill.media.capture_info import AudioTrackInfo, Capture, FieldOrder, SourceFileInfo, VideoInfo
+from tapemill.media.capture_info import Capture, FieldOrder, SourceFileInfo, VideoInfo
+from tapemill.media.containers.file_parts import part_of
 from tapemill.media.ffmpeg.limits import timeout_s
-from tapemill.media.file_parts import part_of
 from tapemill.media.probe import MediaInfo, VideoStreamInfo
 from tapemill.storage.atomic import write_json
 from tapemill.storage.fingerprint import scene_files
 
+from .audio_length import describe_audio, length_remarks
 from .field_order import IdetCounts, run_idet
+from .geometry import cut_out, sample_aspect_ratio
 from .validation import CaptureSettings, ValidatedFile, ensure_not_growing, validate_capture
 
 __all__ = ["CaptureSettings", "probe_capture"]
 
 LOG = logging.getLogger("tapemill.capture")
 
-# Standard definition rasters (ITU-R BT.601 and its cropped and half-height forms) are never meant to be shown with
-# square samples; a file of that size without an aspect ratio is a 4:3 tape.
-SD_WIDTHS = frozenset({352, 360, 480, 544, 702, 704, 720})
-SD_HEIGHTS = frozenset({240, 288, 480, 486, 576})
 # Interlaced video has at least the lines of NTSC and at most 30 frames a second, and 720 lines are progressive in every
 # standard. idet is not run on anything else, because sharp single lines look like combing in small frames.
 MIN_INTERLACED_LINES = 400
@@ -40,12 +39,18 @@ MAX_INTERLACED_RATE = 30
 
 
 def probe_capture(
-    *, source: Path, target: Path, field_order: str, display_aspect: Fraction | None, settings: CaptureSettings
+    *,
+    source: Path,
+    target: Path,
+    field_order: str,
+    display_aspect: Fraction | None,
+    settings: CaptureSettings,
+    pixel_aspect: Fraction | None = None,
 ) -> None:
     """Write `capture.json` for a capture file or a folder of scene files.
 
-    `field_order` is that of the sheet, or "auto"; `display_aspect` is that of the sheet, or None to use the file's.
-    Raises InputError if the capture cannot be used.
+    `field_order` is that of the sheet, or "auto"; `display_aspect` and `pixel_aspect` are those of the sheet, both None
+    to use the file's. Raises InputError if the capture cannot be used.
     """
     files = scene_files(source) if source.is_dir() else [source]
     if not files:
@@ -60,14 +65,12 @@ def probe_capture(
     first = media[0]
     lead_s = max(each.longest_lead_s for each in validated)
     order, order_notes = _field_order(files, takes, first.picture, field_order, settings, lead_s)
+    sounds = describe_audio(validated, takes)
     capture = Capture(
         kind="folder" if is_folder else "file",
         takes=tuple(takes),
-        picture=_video_info(first.picture, takes[0].rate, order, display_aspect),
-        sounds=tuple(
-            AudioTrackInfo(s.stream_index, s.codec, s.sample_rate_hz, s.channels, s.language, s.title)
-            for s in first.sounds
-        ),
+        picture=_video_info(validated[0], takes[0].rate, order, SheetAspect(display_aspect, pixel_aspect)),
+        sounds=sounds,
         notes={
             "container": first.container,
             "codec": first.picture.codec,
@@ -75,7 +78,7 @@ def probe_capture(
             "field_order": order_notes,
             "sound_starts_after_picture_s": [format_fraction(takes[0].tape_s(s.start_s)) for s in first.sounds],
             "variable_rate": any(take.irregular for take in takes),
-            **_remarks(validated, is_folder=is_folder),
+            **_remarks(validated, *length_remarks(sounds, takes[0].frames / takes[0].rate), is_folder=is_folder),
         },
     )
     found_by = order_notes["found_by"]
@@ -91,13 +94,14 @@ def _validate_all(files: Sequence[Path], settings: CaptureSettings) -> Iterator[
         yield from validate_capture(file, settings, reading.reach)
 
 
-def _remarks(validated: Sequence[ValidatedFile], *, is_folder: bool) -> dict[str, list[str]]:
+def _remarks(validated: Sequence[ValidatedFile], *of_audio: str, is_folder: bool) -> dict[str, list[str]]:
     """Collect irregularities of a capture that is accepted nevertheless; no key if there are none."""
     remarks = [
         f"{_display_name(each.file)}: {remark}" if is_folder and len(validated) > 1 else remark
         for each in validated
         for remark in each.remarks
     ]
+    remarks += of_audio
     return {"remarks": remarks} if remarks else {}
 
 
@@ -112,8 +116,13 @@ def _source_file(validated: ValidatedFile) -> SourceFileInfo:
             "%s: variable rate, brought to %s frames/s with %d frames repeated and %d dropped",
             file.name, grid.rate, grid.duplicates, grid.drops,
         )  # fmt: skip
-    index = validated.media.picture.stream_index
-    return SourceFileInfo(**vars(grid), file=_display_name(file), stream_index=index, part=part_of(file))
+    return SourceFileInfo(
+        **vars(grid),
+        file=_display_name(file),
+        stream_index=validated.media.picture.stream_index,
+        part=part_of(file),
+        container_crop=validated.container_crop,
+    )
 
 
 def _require_equal(files: Sequence[Path], media: Sequence[MediaInfo], takes: Sequence[SourceFileInfo]) -> None:
@@ -163,7 +172,8 @@ def _field_order(
             samples=picture.width * picture.height,
             decoded=settings.field_order_frames + float(lead_s * take.rate),
         )
-        counts += run_idet(file, take.stream_index, spots, settings.field_order_frames, timeout_s=limit_s)
+        frames = settings.field_order_frames
+        counts += run_idet(file, take.stream_index, spots, frames, timeout_s=limit_s, decoding=take.decoding)
     order, confidence = counts.decide()
     return order, {
         "found_by": "idet",
@@ -186,22 +196,19 @@ def _spots(
     ]
 
 
-def _video_info(
-    picture: VideoStreamInfo, rate: Fraction, order: FieldOrder, display_aspect: Fraction | None
-) -> VideoInfo:
-    width, height, ratio = picture.width, picture.height, picture.sample_aspect_ratio
-    if picture.rotation_deg in (90, 270):
-        width, height = height, width
-        ratio = 1 / ratio if ratio else None
-    if display_aspect is None and ratio is None and width in SD_WIDTHS and height in SD_HEIGHTS:
-        display_aspect = Fraction(4, 3)
+def _video_info(file: ValidatedFile, rate: Fraction, order: FieldOrder, aspect: SheetAspect) -> VideoInfo:
+    picture = file.media.picture
+    is_turned = picture.rotation_deg in (90, 270)
+    width, height = (picture.height, picture.width) if is_turned else (picture.width, picture.height)
+    crop = cut_out(picture, file.container_crop)
     return VideoInfo(
-        width=width,
-        height=height,
+        width=crop.width if crop else width,
+        height=crop.height if crop else height,
         pixel_format=picture.pixel_format,
         bit_depth=picture.bit_depth,
-        sample_aspect_ratio=display_aspect * height / width if display_aspect else ratio or Fraction(1),
+        sample_aspect_ratio=sample_aspect_ratio(picture, aspect),
         rate=rate,
         field_order=order,
         colour=picture.colour,
+        cut_out=crop,
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -16,15 +16,18 @@ from pathlib import Path
 
 from tapemill.core.errors import InputError, printable
 from tapemill.core.timing import timestamp
+from tapemill.media.capture_info import Crop
 from tapemill.media.cfr import CfrGrid, ClockOrigin, fit_cfr_grid, guess_frame_rate
-from tapemill.media.container_integrity import is_scrambled, truncated_bytes
+from tapemill.media.container_crop import read_container_crop
+from tapemill.media.container_integrity import is_scrambled, truncated_bytes, unreachable_bytes
+from tapemill.media.containers.file_parts import BytePart, FilePart, find_head
 from tapemill.media.ffmpeg.limits import MAX_KEYFRAME_DISTANCE_S
-from tapemill.media.file_parts import BytePart, FilePart, find_head
 from tapemill.media.packets import PacketIndex, is_encrypted, scan_packets
 from tapemill.media.probe import MediaInfo, open_media, probe, video_stream
 
 from .content import COPY_AGAIN, check_zeros, edit_list_remarks
 from .decode_samples import DecodeSample, detect_paff, find_size_change, sample_decode
+from .geometry import geometry_remarks
 
 LOG = logging.getLogger("tapemill.capture")
 
@@ -59,6 +62,9 @@ class ValidatedFile:
     longest_lead_s: Fraction
     """The longest time without a key frame."""
     remarks: tuple[str, ...]
+    ends_s: Mapping[int, Fraction]
+    """End of the last packet of each stream, by its index, on the file's clock."""
+    container_crop: Crop | None
 
 
 @contextmanager
@@ -175,9 +181,11 @@ def _validate(
         grid = replace(grid, drift=(ClockOrigin(0, grid.start_pts - packets.decoder_delay),))
     _check_grid(file, grid, settings)
     _check_last_frame(file, grid, last_duration, settings)
+    crop = read_container_crop(file, media.container, video)
+    remarks += geometry_remarks(video, crop)
     for remark in remarks:
         LOG.warning("%s: %s", printable(file.name), remark)
-    return ValidatedFile(file, media, grid, packets.longest_lead[0], tuple(remarks))
+    return ValidatedFile(file, media, grid, packets.longest_lead[0], tuple(remarks), packets.ends_s, crop)
 
 
 def _reject_encrypted(file: Path) -> None:
@@ -195,11 +203,13 @@ def _check_truncation(file: Path, container: str, packets: PacketIndex, settings
     """Describe how much of a truncated file is readable; raise InputError unless the settings allow it."""
     stated, readable = packets.stated_s, packets.readable_s
     is_short = stated is not None and stated - readable > max(SHORT_S, SHORT_SHARE * stated)
-    missing = truncated_bytes(file, container)
-    if not (is_short or missing or packets.error):
+    missing, unreachable = truncated_bytes(file, container), unreachable_bytes(file, container)
+    if not (is_short or missing or unreachable or packets.error):
         return []
     of_all = f"of {float(stated):.1f} s " if stated is not None and stated > readable else ""
     why = f" ({packets.error})" if packets.error else f" ({missing} bytes are missing)" if missing else ""
+    if unreachable:
+        why = f" ({unreachable} bytes are behind a damaged place)"
     found = f"this file is cut off{why}: {float(readable):.1f} s {of_all}can be read"
     if not of_all:
         found += "; its full length is unknown"

@@ -18,7 +18,7 @@ RECIPES: Final[Mapping[str, int]] = MappingProxyType(
         "scenes": 1,
         "audio": 1,
         "subtitles": 1,
-        "enhance": 2,
+        "enhance": 3,
         "tape": 1,
     }
 )

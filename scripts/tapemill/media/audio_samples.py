@@ -31,6 +31,7 @@ USUAL_RATE_HZ, USUAL_FORMAT = 48_000, "s16"
 # Limits of audio cards and file formats.
 MAX_RATE_HZ = 768_000
 MAX_CHANNELS = 64
+DTYPES = {"u8": "u1", "s16": "i2", "s32": "i4", "s64": "i8", "flt": "f4", "dbl": "f8"}
 FULL_SCALE = {"u8": 2**7, "s16": 2**15, "s32": 2**31, "s64": 2**63}
 
 
@@ -119,6 +120,19 @@ def mean_square_per_frame(path: Path, stream_index: int, *, clock: CfrGrid) -> n
     return power * float(per_frame)
 
 
+def frame_samples(frame: AudioFrame) -> np.ndarray:
+    """Return the samples of a decoded frame as they are. shape = (channels, samples).
+
+    `AudioFrame.to_ndarray` of PyAV 18.1 reads beyond the planes of a frame of 8 channels or more, and crashes.
+    """
+    dtype, channels = np.dtype(DTYPES[frame.format.packed.name]), frame.layout.nb_channels
+    if not frame.format.is_planar:
+        packed: np.ndarray = np.frombuffer(memoryview(frame.planes[0]), dtype, frame.samples * channels)
+        return packed.reshape(-1, channels).T
+    planes = (memoryview(plane) for plane in frame.planes[:channels])
+    return np.vstack([np.frombuffer(plane, dtype, frame.samples) for plane in planes])
+
+
 def _sample_format(stream: AudioStream) -> SampleFormat:
     """Return the format that a stream states; usual values where a damaged one states none or impossible ones."""
     context = stream.codec_context
@@ -175,9 +189,7 @@ def _same_rate(frames: Iterator[AudioFrame], rate_hz: int) -> Iterator[AudioFram
 
 def _as_float(frame: AudioFrame) -> np.ndarray:
     """Convert the samples of one frame, shape = (channels, samples), float32, full scale ±1."""
-    samples = frame.to_ndarray()
-    if not frame.format.is_planar:
-        samples = samples.reshape(-1, frame.layout.nb_channels).T
+    samples = frame_samples(frame)
     kind = frame.format.name.removesuffix("p")
     scale = FULL_SCALE.get(kind)
     if scale is None:

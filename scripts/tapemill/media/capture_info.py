@@ -17,16 +17,30 @@ from tapemill.storage.typed_json import JsonRecord, optional, read_record
 
 from .cfr import CfrGrid
 from .colour import Colour
-from .file_parts import BytePart, FilePart
+from .containers.file_parts import BytePart, FilePart
+from .ffmpeg import PICTURE_LIMIT, WHOLE_FRAME
 
 REBUILD_REMEDY = "delete it, and the workflow makes it again"
+
+MAX_STRETCH = Fraction(1, 50)
+"""Largest share by which audio is stretched: clocks are off by less, and what differs more has other reasons."""
 
 FieldOrder = Literal["tff", "bff", "progressive"]
 
 
 @dataclass(frozen=True)
+class Crop:
+    """Part of a frame that remains, in samples and lines."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
 class VideoInfo(JsonRecord):
-    """Video of a cut scene: rotated upright, at a constant rate, not yet deinterlaced."""
+    """Video of a cut scene: rotated upright, without lines of VBI, at a constant rate, not yet deinterlaced."""
 
     width: int
     height: int
@@ -36,6 +50,8 @@ class VideoInfo(JsonRecord):
     rate: Fraction
     field_order: FieldOrder
     colour: Colour
+    cut_out: Crop | None = optional()
+    """Part of the capture's upright frame that a cut has; null for the whole frame."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +64,17 @@ class AudioTrackInfo(JsonRecord):
     channels: int
     language: str
     title: str
+    end_s: Fraction | None = optional()
+    """End of its last packet, in seconds from the first frame. None in a folder, and in records of version 0.2."""
+
+    def per_picture_second(self, picture_s: Fraction) -> Fraction | None:
+        """Return the seconds of audio for each second of a picture that it was recorded with, by their lengths.
+
+        None if that is unknown, or differs by more than MAX_STRETCH.
+        """
+        if self.end_s is None or picture_s <= 0 or abs(self.end_s / picture_s - 1) > MAX_STRETCH:
+            return None
+        return self.end_s / picture_s
 
 
 @dataclass(frozen=True)
@@ -60,6 +87,13 @@ class SourceFileInfo(CfrGrid, JsonRecord):
     """The video stream."""
     part: BytePart | None = optional(None)
     """The part of the file that is one of several recordings joined in it; None for the whole file."""
+    container_crop: Crop | None = optional()
+    """Part of the decoded frame that the container has players show; it is not applied. Null if there is none."""
+
+    @property
+    def decoding(self) -> tuple[str, ...]:
+        """Options of ffmpeg's input for decoding whole frames of this file, within the limit of their size."""
+        return (*PICTURE_LIMIT, *(WHOLE_FRAME if self.container_crop else ()))
 
     def located(self, source: Path) -> Path:
         """Return the path by which this take is read, of the path of its file."""

@@ -76,6 +76,23 @@ def truncated_bytes(path: Path, container: str) -> int:
     return missing if missing > SLACK_BYTES else 0
 
 
+def unreachable_bytes(path: Path, container: str) -> int:
+    """Return how many bytes of a fragmented MP4 file follow a place where its boxes break off.
+
+    Each fragment is found from the one before it; a hole in one hides all that follow.
+    """
+    if not container.startswith("mov"):
+        return 0
+    size, end, kinds = path.stat().st_size, 0, set()
+    with path.open("rb") as stream:
+        for box in read_boxes(stream, 0, size):
+            if not TEXT.issuperset(box.kind):
+                break
+            kinds.add(box.kind)
+            end = box.stop
+    return size - end if b"moof" in kinds and size - end > SLACK_BYTES else 0
+
+
 def mp4_end(path: Path) -> int | None:
     """Return the end of an MP4 or QuickTime file with an index by its own boxes, but for padding; None for others."""
     boxes = list(mp4_boxes(path))

@@ -16,8 +16,10 @@ import numpy as np
 from av import AudioFrame, VideoFrame
 from av.container import InputContainer
 
-from tapemill.core.errors import GateError, InputError
+from tapemill.core.errors import GateError, InputError, WriteFailed
+from tapemill.storage.disk_space import FAILING
 
+from .audio_samples import frame_samples
 from .probe import open_media
 
 REMEDY = "run again; if it fails again, check the disk and the setting `ffmpeg`"
@@ -33,17 +35,21 @@ AUDIBLE = 10 ** (-60 / 20)
 def verifying(path: Path, *, target: Path, remedy: str = REMEDY) -> Iterator[None]:
     """Context for reading the output in `path`, which is to become `target`.
 
-    Raises GateError, naming the target, if nothing was written, or the block fails because it is no media or damaged.
+    Raises GateError, naming the target, if nothing was written, or the block fails because it is no media or damaged;
+    WriteFailed if the disk reported an error.
     """
     check_exists(path, target=target, remedy=remedy)
     try:
         yield
-    except InputError as error:
-        raise GateError(f"what was written cannot be used: {error.what}", file=target, remedy=remedy) from error
-    except av.error.FFmpegError as error:
-        raise GateError(
-            f"what was written cannot be read to its end: {error.strerror}", file=target, tool="PyAV", remedy=remedy
-        ) from error
+    except (InputError, av.error.FFmpegError) as error:
+        if _is_of_disk(error):
+            raise WriteFailed(
+                "the disk reported an error while what was written was read back",
+                file=target,
+                tool="PyAV",
+                remedy="check the disk with the results (`dmesg`, `smartctl`) or the network drive; then run again",
+            ) from error
+        raise _gate_error(error, target, remedy) from error
 
 
 @contextmanager
@@ -53,6 +59,23 @@ def open_output(
     """Open the output in `path` for reading in the block, as `demuxer` if given. Raises like `verifying`."""
     with verifying(path, target=target, remedy=remedy), open_media(path, demuxer=demuxer) as container:
         yield container
+
+
+def _is_of_disk(error: BaseException | None) -> bool:
+    """Whether an error, or one that caused it, is one of a disk or a network drive."""
+    while error is not None:
+        if getattr(error, "errno", None) in FAILING:
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _gate_error(error: InputError | av.error.FFmpegError, target: Path, remedy: str) -> GateError:
+    if isinstance(error, InputError):
+        return GateError(f"what was written cannot be used: {error.what}", file=target, remedy=remedy)
+    return GateError(
+        f"what was written cannot be read to its end: {error.strerror}", file=target, tool="PyAV", remedy=remedy
+    )
 
 
 def check_exists(path: Path, *, target: Path, remedy: str = REMEDY) -> None:
@@ -73,7 +96,7 @@ def peak_amplitude(frame: AudioFrame) -> float:
     """Return the largest absolute sample of a decoded frame, full scale 1."""
     if frame.samples == 0:
         return 0.0
-    samples = frame.to_ndarray()
+    samples = frame_samples(frame)
     if samples.dtype.kind == "f":
         return float(np.abs(samples).max())
     bits = 8 * samples.dtype.itemsize - 1

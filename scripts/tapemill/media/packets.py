@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -58,6 +58,8 @@ class PacketIndex:
     """Duration that the header states, None if it does not."""
     readable_s: Fraction
     """Duration of the packets that were read."""
+    ends_s: Mapping[int, Fraction]
+    """End of the last packet of each stream, by its index, on the file's clock."""
     jumps_back: tuple[JumpBack, ...]
     error: str | None
     """Error that ended the reading before the end of the file."""
@@ -107,7 +109,8 @@ def scan_packets(path: Path, stream_index: int, reached: Callable[[int, int], No
         last_duration=collected.last[1],
         time_base=collected.base,
         stated_s=stated_s,
-        readable_s=collected.end_s if of_all else (sum(collected.last) - int(times[0])) * collected.base,
+        readable_s=max(collected.ends_s.values()) if of_all else (sum(collected.last) - int(times[0])) * collected.base,
+        ends_s=collected.ends_s,
         jumps_back=collected.located_jumps(),
         error=error,
         has_stamps=has_stamps,
@@ -150,9 +153,9 @@ class _PacketCollector:
         self._before: int | None = None
 
     @property
-    def end_s(self) -> Fraction:
-        """End of the last packet of any stream, on the file's clock."""
-        return max((end * unit for end, unit in self._ends.values()), default=Fraction(0))
+    def ends_s(self) -> dict[int, Fraction]:
+        """End of the last packet of each stream, on the file's clock."""
+        return {index: end * unit for index, (end, unit) in self._ends.items()}
 
     def add(self, packet: Packet[Any]) -> None:
         """Add the next packet of any stream."""

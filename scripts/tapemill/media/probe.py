@@ -22,10 +22,10 @@ from tapemill.media.ffmpeg.runner import DEMUXERS, PART_PROTOCOLS, PROTOCOLS
 
 from .colour import Colour, colour_of
 from .container_integrity import has_dv_header, sniff_file_type
+from .containers.file_parts import media_url, part_of
+from .containers.ts_programs import program_streams
 from .empty_ranges import begins_empty
-from .file_parts import media_url, part_of
 from .mp4_boxes import read_edit_lists
-from .ts_programs import program_streams
 
 SomeStream = TypeVar("SomeStream", bound=Stream)
 DECODE_OPTIONS = {"max_pixels": str(MAX_PIXELS)}
@@ -218,7 +218,7 @@ def _video_info(container: InputContainer, stream: VideoStream, path: Path) -> V
 
 def _first_frame(container: InputContainer, stream: VideoStream, path: Path) -> VideoFrame:
     """Return the first frame that can be decoded, skipping those before it."""
-    number, reason = 0, ""
+    number, failure = 0, None
     try:
         for number, packet in enumerate(read_packets(container, [stream])):
             if number == FIRST_PACKETS:
@@ -227,18 +227,18 @@ def _first_frame(container: InputContainer, stream: VideoStream, path: Path) -> 
                 for frame in packet.decode():
                     return frame
             except av.error.FFmpegError as error:
-                reason = reason or f": {error.strerror}"
+                failure = failure or error
     # The container itself is damaged.
     except av.error.FFmpegError as error:
-        reason = reason or f": {error.strerror}"
-    if number == 0 and not reason:
+        failure = failure or error
+    if number == 0 and failure is None:
         raise InputError("this file has no frames", file=path, remedy="the recording is empty; capture it again")
     raise InputError(
-        f"no frame could be decoded{reason}",
+        f"no frame could be decoded{f': {failure.strerror}' if failure else ''}",
         file=path,
         tool="PyAV",
         remedy=f"the file is damaged, or its frames are larger than {MAX_SIDE} × {MAX_SIDE}",
-    )
+    ) from failure
 
 
 def _is_cover(stream: VideoStream) -> bool:

@@ -15,6 +15,7 @@ from tapemill.workflow.run_options import RunOptions
 from tapemill.workflow.tape import TapeState
 
 from .cluster_resources import ClusterResources
+from .models_needed import require_models
 from .plan import check_budget
 
 __all__ = ["ClusterResources", "check_before_run", "show_plan"]
@@ -35,12 +36,13 @@ def check_before_run(
     *,
     later: Sequence[str] = (),
 ) -> None:
-    """Check the budget before the first job of a run, in its main process. Raises FatalError if it is exceeded.
+    """Check models and budget before the first job of a run, in its main process. Raises FatalError.
 
     `later` are tapes that wait in the queue.
     """
     if any(job.rule.name in PLAN_RULES for job in workflow.dag.needrun_jobs()):
         os.environ[RUN_VARIABLE] = json.dumps(asdict(RunOptions.of_workflow(workflow)))
+    require_models(workflow.dag.needrun_jobs())
     check_budget(workflow, states, enhance, config, later)
 
 

@@ -45,6 +45,10 @@ class TrackRecord(JsonRecord):
     true_peak_after_db: float | None
     held_back_by_peak: bool
     """Whether the requested loudness would have clipped."""
+    source_channels: tuple[int, ...] | None = optional()
+    """Channels of the source, counted from 1, that it has; missing if it has all."""
+    stretched_from: Count | None = optional()
+    """Length before it was resampled to the length of the picture; missing if it was not."""
     unknown: Mapping[str, Any] = unknown_keys()
 
 

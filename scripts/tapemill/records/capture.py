@@ -43,3 +43,21 @@ class CheckedCapture(JsonRecord):
     """Files of a capture that were read to their end, in order."""
 
     files: tuple[CheckedFile, ...]
+
+
+@dataclass(frozen=True)
+class ProbedFile(JsonRecord):
+    """Media file of a capture as it was when it was probed."""
+
+    path: str
+    size_bytes: Count
+    modified_ns: Count
+    state: str
+    """Digest of path, size, times and inode (`records.known_content`)."""
+
+
+@dataclass(frozen=True)
+class ProbedCapture(JsonRecord):
+    """Files of a capture as they were when it was probed, in order."""
+
+    files: tuple[ProbedFile, ...]

@@ -16,11 +16,13 @@ from typing import Final
 from tapemill.storage import atomic, mounts
 
 from . import job_records
-from .capture import CaptureHashes, CheckedCapture, CheckedFile
+from .capture import CaptureHashes, CheckedCapture, CheckedFile, ProbedCapture, ProbedFile
 
 CHECKS: Final = Path(".snakemake/tapemill/captures")
 CHANGED: Final = ".changed"
 """Before the suffix, for content of which the tape was not made."""
+PROBED: Final = "probed"
+"""Name, without a suffix, of the record of the files that were probed."""
 # Inodes are numbered anew with each mount, and there may be no time of the inode.
 WITHOUT_INODES: Final = mounts.CLOUD | {"cifs", "exfat", "msdos", "smb3", "vfat"}
 
@@ -63,6 +65,23 @@ def vouch(checked: CheckedCapture, target: Path) -> None:
 def note_changed(tape: str, checked: CheckedCapture, state: str) -> None:
     """Record content that the tape is not made of: from the next plan on, the fingerprints are these."""
     atomic.write_json(check_file(tape, state + CHANGED), checked.to_plain())
+
+
+def note_probed(tape: str, files: Iterable[Path]) -> None:
+    """Record the states of the files that were just probed: no hash vouches for them yet."""
+    atomic.write_json(CHECKS / tape / PROBED, ProbedCapture(tuple(map(_probed_file, files))).to_plain())
+
+
+def replaced_since_probe(tape: str, files: Sequence[Path]) -> list[Path]:
+    """Return the files that may have other content than those that were probed; none if the probe left no record.
+
+    A file at another path is the same if size and time are: it was moved. At its path it is the same only if nothing
+    has touched it.
+    """
+    record = job_records.read(ProbedCapture, CHECKS / tape / PROBED)
+    if record is None or len(record.files) != len(files):
+        return []
+    return [file for file, probed in zip(files, record.files, strict=True) if not _is_same(_probed_file(file), probed)]
 
 
 def changed_files(tape: str) -> Mapping[str, CheckedFile]:
@@ -108,6 +127,17 @@ def was_unchanged_since(record: Path, files: Sequence[Path]) -> bool:
 def _read(paths: Iterable[Path]) -> dict[str, CheckedFile]:
     records = (job_records.read(CheckedCapture, path) for path in sorted(paths))
     return {file.state: file for record in records if record for file in record.files}
+
+
+def _probed_file(file: Path) -> ProbedFile:
+    about = file.stat()
+    return ProbedFile(str(file.absolute()), about.st_size, about.st_mtime_ns, file_state(file.absolute()))
+
+
+def _is_same(now: ProbedFile, probed: ProbedFile) -> bool:
+    if now.path == probed.path:
+        return now.state == probed.state
+    return (now.size_bytes, now.modified_ns) == (probed.size_bytes, probed.modified_ns)
 
 
 @cache

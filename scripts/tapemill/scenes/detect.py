@@ -23,6 +23,7 @@ from tapemill.media.cfr import CfrGrid
 from tapemill.media.ffmpeg.limits import timeout_s
 from tapemill.media.output_checks import REMEDY
 
+from .encode import cut_out_filter
 from .segmentation import merge_short_split_long
 from .settings import ScenesSettings
 from .table import make_scenes, write_csv, write_edl, write_scenes
@@ -126,12 +127,12 @@ def _small_frames(source: Path, take: SourceFileInfo, picture: VideoInfo) -> Ite
     """
     width = min(WIDTH_PX, picture.width)
     height = max(1, round(width * picture.height / picture.width))
-    chain = [*cfr_filters(take), f"trim=end_pts={take.frames}"]
+    chain = [*cfr_filters(take), f"trim=end_pts={take.frames}", *cut_out_filter(picture)]
     if picture.field_order != "progressive":
         # One field only: no combing, and a cut between the two fields of a frame is a cut between frames.
         chain.append("field=type=" + ("top" if picture.field_order == "tff" else "bottom"))
     chain += [f"scale={width}:{height}:flags=area+accurate_rnd+bitexact", "format=bgr24"]
-    opened = ffmpeg.input_args(source, options=ffmpeg.PICTURE_LIMIT)
+    opened = ffmpeg.input_args(source, options=take.decoding)
     arguments = ["-copyts", *opened, "-map", f"0:{take.stream_index}", "-filter:v", ",".join(chain)]
     arguments += ["-fps_mode", "passthrough", "-f", "rawvideo", "pipe:1"]
     limit_s = timeout_s(reads=[source], samples=picture.width * picture.height, decoded=take.frames)

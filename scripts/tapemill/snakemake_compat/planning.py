@@ -11,6 +11,7 @@ from .gc_threshold import raise_gc_threshold
 from .params_cache import cache_function_params
 from .persistence import keep_failed_outputs_marked
 from .rerun_reasons import compare_what_matters, ignore_times_of_recorded_results
+from .retries import keep_retries_through_checkpoints
 
 INSPECTIONS: Final = frozenset(
     {"--lint", "--list-rules", "--list", "-l", "--list-target-rules", "--lt", "--list-resources", "--lr"}
@@ -29,6 +30,7 @@ def prepare_planning(arguments: Sequence[str], is_as_recorded: Callable[[Path], 
     raise_gc_threshold()
     cache_function_params()
     patch_needrun_across_ancient()
+    keep_retries_through_checkpoints()
     compare_what_matters()
     ignore_times_of_recorded_results(is_as_recorded)
     # In the processes of jobs, too, which come before the main process.

@@ -78,9 +78,10 @@ def _results(paths: Iterable[Any]) -> list[str]:
 def essential_change(old: set[Any], new: set[Any], paths: set[str]) -> tuple[set[Any], set[Any]]:
     """Remove from two sets of params as text what is no reason to run a job again.
 
-    `paths` are the job's own params with paths. A path that is new takes the place of one old param of its kind.
+    `paths` are the job's own params with paths. A path that is new takes the place of one old param of its kind. A
+    param that is None is the same as none: a new version may have more of them.
     """
-    old, new = set(map(_reduced, old)), set(map(_reduced, new))
+    old, new = set(map(_reduced, old)) - {repr(None)}, set(map(_reduced, new)) - {repr(None)}
     old, new = old - new, new - old
     for is_same, changed in ((_is_like, paths & new), (_has_the_same_settings, set(new))):
         for param in changed & new:

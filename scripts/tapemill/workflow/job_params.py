@@ -43,6 +43,8 @@ class JobParams:
     table: Callable[[], Path | None]
     """Path of the scene table, None for a folder. Raises Snakemake's exception while the checkpoint has not run."""
     enhance: SceneSettings
+    stretch_to_picture: bool = False
+    """Setting of the section `audio`."""
 
     @property
     def scenes(self) -> dict[str, Scene]:
@@ -103,6 +105,15 @@ class JobParams:
     def speech_stream(self) -> int | None:
         """Index of the audio stream for subtitles: the first one. None without audio."""
         return next((sound.stream_index for sound in self.capture.sounds), None)
+
+    @property
+    def stretch(self) -> str | None:
+        """Seconds of audio for each second of the picture, if the settings stretch audio and it has another length."""
+        capture = self.capture
+        if not self.stretch_to_picture or not capture.sounds or len(capture.takes) > 1:
+            return None
+        share = capture.sounds[0].per_picture_second(capture.takes[0].frames / capture.takes[0].rate)
+        return None if share in (None, 1) else format_fraction(share)
 
     @property
     def takes(self) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from typing import Any
 import av
 import numpy as np
 
+from tapemill.media.audio_samples import frame_samples
 from tapemill.media.capture_info import AudioTrackInfo, SourceFileInfo
 from tapemill.media.ffmpeg import runner as ffmpeg
 from tests.support.capture_info import capture_of
@@ -123,7 +124,4 @@ def heard(path: Path, tmp_path: Path, track: int = 0) -> tuple[np.ndarray, int]:
 def decoded(path: Path, track: int = 0) -> np.ndarray:
     """All samples of a track just as they are stored. shape = (samples, channels)."""
     with av.open(str(path)) as container:
-        blocks = [frame.to_ndarray() for frame in container.decode(container.streams.audio[track])]
-        planar = container.streams.audio[track].codec_context.format.is_planar
-        channels = container.streams.audio[track].codec_context.channels
-    return np.concatenate([b.T if planar else b.reshape(-1, channels) for b in blocks])
+        return np.concatenate([frame_samples(frame).T for frame in container.decode(container.streams.audio[track])])

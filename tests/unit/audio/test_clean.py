@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from tapemill.audio import AudioSettings, clean_sound
-from tapemill.audio.timeline import decode_to_timeline
+from tapemill.audio.filters import fit_layout
+from tapemill.audio.timeline import RawAudioFormat, TimelineTrack, decode_to_timeline
+from tapemill.audio.timeline_writer import TimelineStats
 from tapemill.core.errors import InputError
 from tapemill.core.timing import round_half_up
 from tapemill.media.ffmpeg import runner as ffmpeg
@@ -25,7 +27,7 @@ from tests.support.media.beeps import (
 )
 from tests.support.progress_log import facts as told_facts
 from tests.support.progress_log import progressed, tell_all
-from tests.support.project import SAMPLES
+from tests.support.project import FIELD, SAMPLES
 
 DEFAULTS = {
     **{"tracks": "all", "hum_hz": 0, "hiss_db": 0.0, "loudness_lufs": None, "true_peak_db": -1.0},
@@ -70,6 +72,62 @@ def test_sound_is_kept_bit_for_bit_in_every_track(tmp_path):
     with av.open(str(target)) as container:
         assert [s.language for s in container.streams.audio] == ["ger", None]
         assert container.streams.audio[1].metadata["title"] == "second; one"
+
+
+@pytest.mark.parametrize("codec", ["flac", "pcm", "aac", "opus"])
+def test_more_than_eight_channels_become_tracks_of_eight_at_most(tmp_path, codec):
+    tones = np.sin(2 * np.pi * np.outer(np.arange(48_000), 200 + 100 * np.arange(22)) / 48_000)
+    tones[:, 8:16] *= 0.5
+    tones[:, 21] = 0
+    samples = (tones * 2**14).astype("<i2")
+    source = capture(tmp_path / "a.mkv", [(samples, 48_000, (*PCM, "-metadata:s", "title=SDI"))])
+    target, record = clean(tmp_path, [source], codec=codec)
+    assert [track["channels"] for track in record["tracks"]] == [8, 8, 6]
+    assert [track["source_channels"] for track in record["tracks"]] == [
+        list(range(1, 9)),
+        list(range(9, 17)),
+        [17, 18, 19, 20, 21, 22],
+    ]
+    for track, channels in enumerate([range(8), range(8, 16), range(16, 22)]):
+        found = decoded(target, track)[:48_000]
+        if codec in ("flac", "pcm"):
+            assert np.array_equal(found, samples[:, channels.start : channels.stop])
+            continue
+        # Of a lossy codec: each tone is in its channel.
+        loudest = np.abs(np.fft.rfft(found[4000:44_000].astype(float), axis=0)).argmax(axis=0) * 48_000 / 40_000
+        heard_hz = [200 + 100 * channel for channel in channels if channel != 21]
+        assert loudest[: len(heard_hz)] == pytest.approx(heard_hz, abs=2)
+    with av.open(str(target)) as container:
+        assert container.streams.audio[2].metadata["title"] == "SDI (channels 17–22)"
+
+
+@pytest.mark.parametrize("codec", ["aac", "opus"])
+@pytest.mark.parametrize("layout", ["3c", "4c", "4.0", "5.1(side)", "5.1.2", "downmix"])
+def test_layouts_that_a_codec_does_not_have_are_fitted(tmp_path, layout, codec):
+    channels = {"3c": 3, "4c": 4, "4.0": 4, "5.1(side)": 6, "5.1.2": 8, "downmix": 2}[layout]
+    track = TimelineTrack(
+        tmp_path / "0.raw", RawAudioFormat("s16", 16, 48_000, channels, layout), TimelineStats(samples=9600)
+    )
+    noise = np.random.default_rng(1).integers(-(2**12), 2**12, (9600, channels)).astype("<i2")
+    noise.tofile(track.path)
+    chain = fit_layout(layout, channels, codec)
+    command = [*ffmpeg.input_args(track.path, options=track.source_options()), *(("-af", chain[0]) if chain else ())]
+    encoder = {"aac": "aac", "opus": "libopus"}[codec]
+    ffmpeg.run(
+        [*command, "-c:a", encoder, *ffmpeg.output_args(tmp_path / "a.mka", "matroska")],
+        concerns=track.path,
+        timeout_s=60,
+    )
+    assert decoded(tmp_path / "a.mka").shape[1] == channels
+
+
+@pytest.mark.skipif(not FIELD.exists(), reason="the inputs from the field are not here")
+def test_a_track_of_sixteen_channels(tmp_path):
+    source = FIELD / "picture" / "one_track_16_channels.mov"
+    target, record = clean(tmp_path, [source])
+    whole = decoded(source)
+    assert np.array_equal(np.hstack([decoded(target, 0), decoded(target, 1)]), whole)
+    assert [track["channels"] for track in record["tracks"]] == [8, 8]
 
 
 def test_the_first_track_alone_if_asked(tmp_path):

@@ -96,6 +96,17 @@ def test_an_mp4_without_its_index_cannot_be_read_at_all(tmp_path):
     refused(cut, "without its index", allow_truncated=True)
 
 
+@pytest.mark.parametrize("filler", [b"\0", b"\xff"])
+def test_a_fragmented_mp4_with_a_hole_hides_all_that_follows(tmp_path, filler):
+    whole = make(tmp_path / "a.mp4", "-g", "25", "-movflags", "frag_keyframe+empty_moov")
+    assert remarks(look(whole)) == ""
+    data = whole.read_bytes()
+    third = [match.start() for match in re.finditer(b"moof", data)][2]
+    holed = written(tmp_path / "holed.mp4", data[: third - 100] + 200 * filler + data[third + 100 :])
+    refused(holed, rf"{len(data) - third + 4} bytes are behind a damaged place\): 2.0 s can be read", "allow_truncated")
+    assert "damaged place" in remarks(look(holed, allow_truncated=True))
+
+
 def test_a_header_that_promises_much_more_than_there_is(tmp_path):
     # Not a byte is missing that the container knows of: it was written anew with an old header.
     whole = make(tmp_path / "a.mkv")

@@ -1,10 +1,12 @@
 """Checks of written media: nothing, empty, garbage, half of it, silent or blank."""
 
+import errno
+
 import av
 import numpy as np
 import pytest
 
-from tapemill.core.errors import GateError, InputError
+from tapemill.core.errors import GateError, InputError, WriteFailed
 from tapemill.media.output_checks import (
     check_exists,
     check_loudness,
@@ -43,6 +45,18 @@ def test_garbage_is_refused(tmp_path):
     with pytest.raises(GateError, match="what was written cannot be used: ") as caught, open_output(path, target=path):
         pytest.fail("it was opened")
     assert isinstance(caught.value.__cause__, InputError)
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_an_error_of_the_disk_is_no_fault_of_what_was_written(clip, wrapped):
+    with pytest.raises(WriteFailed, match="read back"), verifying(clip, target=clip):
+        try:
+            # As PyAV raises for a read that failed.
+            av.error.err_check(-errno.EIO)
+        except av.error.FFmpegError as error:
+            if not wrapped:
+                raise
+            raise InputError("no frame could be decoded", file=clip, remedy="capture it again") from error
 
 
 def test_a_file_that_breaks_off_while_it_is_read_is_refused(clip):

@@ -44,6 +44,11 @@ def test_another_value_is_a_reason(old, new):
     assert len(only_old) == len(only_new) == 1
 
 
+def test_a_param_without_a_value_is_no_reason():
+    assert change([1, "text"], [1, "text", None]) == (set(), set())
+    assert change([1, None], [1, "2/1"]) == (set(), {repr("2/1")})
+
+
 def test_a_path_takes_the_place_of_one_path():
     assert change(["old.mkv", 1], ["new.mkv", 1], paths=["new.mkv"]) == (set(), set())
     assert change([["a", "b"]], [["c", "d"]], paths=[["c", "d"]]) == (set(), set())

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -154,3 +155,23 @@ def test_what_a_tape_is_made_with_names_no_place_and_no_time(film):
     assert made["speech_model_sha256"] == "abc"
     assert made["field_order"] == "tff"
     assert not [value for value in made.values() if str(lookup.results.parent) in str(value)]
+
+
+@pytest.mark.parametrize(
+    ("is_asked", "end_s", "stretch"),
+    [
+        (True, Fraction(402, 100), "201/200"),
+        (False, Fraction(402, 100), None),
+        (True, Fraction(4), None),
+        (True, Fraction(5), None),
+        (True, None, None),
+    ],
+)
+def test_audio_is_stretched_if_it_is_asked_for_and_may_be_a_clock(film, is_asked, end_s, stretch):
+    lookup, table = film
+    found = lookup.capture
+    sounds = (replace(found.sounds[0], end_s=end_s),)
+    write_json(lookup.paths.capture_record, replace(found, sounds=sounds).to_plain())
+    fresh = TapeState(lookup.row, lookup.paths.folder.parent)
+    params = JobParams(fresh, "0000000", lambda: table, ENHANCE, stretch_to_picture=is_asked)
+    assert params.stretch == stretch

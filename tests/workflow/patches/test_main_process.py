@@ -138,3 +138,26 @@ def test_a_temporary_file_goes_although_a_checkpoint_is_to_come(tmp_path):
 def test_without_help_it_stays_until_then(tmp_path):
     # If this fails Snakemake has mended it, and `remove_temporary_files_at_once` can go.
     assert cut_while_a_checkpoint_is_to_come(tmp_path, "pass") == "kept"
+
+
+RETRY = (FIXTURES / "main_process_retry.smk").read_text()
+
+
+def retry_while_a_checkpoint_ends(folder, hook):
+    """Run a workflow in which a checkpoint ends while a failed job waits for its second attempt."""
+    (folder / "Snakefile").write_text(RETRY.replace("HELP", hook))
+    done = snakemake(folder, "--resources", "gpu=2", cores=3)
+    assert "Trying to restart job" in done.stderr
+    return done
+
+
+def test_a_retry_outlasts_the_end_of_a_checkpoint(tmp_path):
+    done = retry_while_a_checkpoint_ends(tmp_path, "keep_retries_through_checkpoints()")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "tape").exists()
+
+
+def test_without_the_patch_the_retry_and_what_follows_are_dropped(tmp_path):
+    # If this fails Snakemake has mended it, and `keep_retries_through_checkpoints` can go.
+    retry_while_a_checkpoint_ends(tmp_path, "")
+    assert not (tmp_path / "tape").exists()

@@ -25,10 +25,9 @@ from tapemill.enhance.output_format import (
     working_layout,
 )
 from tapemill.enhance.settings import EnhanceSettings
-from tapemill.media.capture_info import FieldOrder, VideoInfo
+from tapemill.media.capture_info import Crop, FieldOrder, VideoInfo
 from tapemill.media.colour import Colour
 from tapemill.media.ffmpeg.runner import BITEXACT_SCALING
-from tapemill.records.clip import Crop
 
 from .catalog import FILTERS
 

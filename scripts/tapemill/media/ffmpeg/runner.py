@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import IO
 
 from tapemill.core.errors import SetupError, TapemillError, ToolFailed
-from tapemill.media.file_parts import media_url, part_of
+from tapemill.media.containers.file_parts import media_url, part_of
 
 from .command import build_command
 from .exit_status import TAIL_LINES, RunLimits, raise_for_exit_status
@@ -50,6 +50,9 @@ BITEXACT_SCALING = ("-sws_flags", "lanczos+accurate_rnd+full_chroma_int+bitexact
 
 # For inputs with video: larger frames are not decoded.
 PICTURE_LIMIT = ("-max_pixels", str(MAX_PIXELS))
+# For inputs whose container has players crop frames: only codecs do. Not an option of ffmpeg before 7.1, which never
+# applies a container's crop.
+WHOLE_FRAME = ("-apply_cropping", "codec")
 # FFV1's decoder conceals damage with the frame before, and reports it on stderr only.
 CUT_DAMAGE = "slice CRC mismatch"
 

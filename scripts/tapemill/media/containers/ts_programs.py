@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .container_integrity import TS_SAMPLE_BYTES, TS_SYNC, ts_layout
+from tapemill.media.container_integrity import TS_SAMPLE_BYTES, TS_SYNC, ts_layout
+
 from .file_parts import part_of
 
 PROGRAM_TABLE, MAP_TABLE = 0, 2

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path, PosixPath
 
+from tapemill.media.container_integrity import ts_layout
 from tapemill.storage.typed_json import JsonRecord
-
-from .container_integrity import ts_layout
 
 # The head of a recording is this near before its first frame.
 SEARCHED_BYTES = 1 << 20

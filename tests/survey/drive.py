@@ -1,0 +1,136 @@
+"""Captures of other people end to end, and each tape against plain decoding of its capture.
+
+Prints a table: frames, places, colours, aspect, and lag of the audio. Ends with 1 if one is not as it should be.
+
+    python -m tests.survey.drive FILE…
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tests.support.project import Project
+from tests.survey.plain import AUDIO_HZ, Plain, decode
+
+HEAD = (
+    "| file | decoded | tape | repeated, dropped | in place | colours | aspect | audio | lag |\n"
+    "|---|---|---|---|---|---|---|---|---|"
+)
+# A frame may be as like its neighbours as to itself; in a window of so many it is not to be nearer to another.
+WINDOW, TOLERANCE = 3, 0.5
+# In levels of 255: rounding of colours, fields that are interpolated, and the edge of lines that are cropped.
+MAX_COLOUR = 4.0
+REASON = re.compile(r"(?:InputError|GateError|ToolFailed|SceneError|ConfigError)[^\n]*")
+MAX_ASPECT, MAX_LAG_MS = 0.01, 12.0
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One capture and its tape."""
+
+    row: str
+    is_good: bool
+
+
+def main() -> int:
+    """Survey the files."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("files", nargs="+", type=Path)
+    parser.add_argument("--preset", default="none")
+    asked = parser.parse_args()
+    _print(HEAD)
+    is_good = True
+    for path in asked.files:
+        with tempfile.TemporaryDirectory(prefix="tapemill-survey-") as folder:
+            found = survey(path.resolve(), Path(folder) / "project", asked.preset)
+        _print(found.row)
+        is_good &= found.is_good
+    return int(not is_good)
+
+
+def survey(path: Path, folder: Path, preset: str) -> Finding:
+    """Make the tape of a capture and compare it with the capture as plain ffmpeg decodes it."""
+    project = Project(folder)
+    project.configure(enhance={"preset": preset}, disk={"reserve_gb": 0})
+    project.sheet({"tape": "T", "source": str(path), "language": "en"})
+    run = project.run("all")
+    if run.exit_code:
+        found = REASON.search(run.output)
+        reason = " ".join(found[0].split()) if found else "no reason given"
+        return Finding(f"| {path.name} | no tape: {reason} |" + " |" * 7, is_good=False)
+    return compare(path.name, decode(path), decode(project.path("results/T/T.mkv")), project)
+
+
+def compare(name: str, capture: Plain, tape: Plain, project: Project) -> Finding:
+    """Compare a tape with its capture; `capture.json` adds what was repeated and dropped."""
+    facts = json.loads(project.path("results/T/capture.json").read_text())
+    take = facts["takes"][0]
+    factor = 2 if facts["picture"]["field_order"] != "progressive" else 1
+    expected = len(capture.pictures) + take["duplicates"] - take["drops"]
+    shown = tape.pictures[::factor]
+    share, colour = _in_place(capture.pictures, shown), _colour(capture.pictures, shown)
+    lag_ms = _lag_ms(capture.audio, tape.audio)
+    checks = (
+        len(tape.pictures) == factor * expected,
+        share == 1.0,
+        colour <= MAX_COLOUR,
+        abs(float(tape.aspect / capture.aspect) - 1) <= MAX_ASPECT,
+        abs(lag_ms) <= MAX_LAG_MS,
+    )
+    cells = (
+        name,
+        f"{len(capture.pictures)}",
+        f"{len(tape.pictures)}{' fields' if factor == 2 else ''}",
+        f"{take['duplicates']}, {take['drops']}",
+        f"{100 * share:.0f} %",
+        f"{colour:.1f}",
+        f"{float(capture.aspect):.3f}, {float(tape.aspect):.3f}",
+        f"{len(capture.audio) / AUDIO_HZ:.2f} s, {len(tape.audio) / AUDIO_HZ:.2f} s",
+        f"{lag_ms:.0f} ms" + ("" if all(checks) else " **!**"),
+    )
+    return Finding("| " + " | ".join(cells) + " |", all(checks))
+
+
+def _in_place(capture: np.ndarray, tape: np.ndarray) -> float:
+    """Share of the tape's frames that are no nearer to another frame of the capture than to theirs."""
+    count = min(len(capture), len(tape))
+    good = 0
+    for number in range(count):
+        first = max(0, number - WINDOW)
+        distances = np.abs(capture[first : number + WINDOW + 1] - tape[number]).mean(axis=(1, 2, 3))
+        good += distances[number - first] <= distances.min() + TOLERANCE
+    return good / count if count else 0.0
+
+
+def _colour(capture: np.ndarray, tape: np.ndarray) -> float:
+    """Largest difference of the mean colours of all frames, in levels of 255."""
+    count = min(len(capture), len(tape))
+    return float(np.abs(capture[:count].mean(axis=(0, 1, 2)) - tape[:count].mean(axis=(0, 1, 2))).max())
+
+
+def _lag_ms(capture: np.ndarray, tape: np.ndarray) -> float:
+    """Delay of the tape's audio, by correlation; 0 without audio."""
+    count = min(len(capture), len(tape), 60 * AUDIO_HZ)
+    if count == 0 or not capture[:count].any():
+        return 0.0
+    size = 2 * count
+    product = np.fft.rfft(tape[:count], size) * np.conj(np.fft.rfft(capture[:count], size))
+    peak = int(np.fft.irfft(product, size).argmax())
+    return 1000 * (peak if peak < count else peak - size) / AUDIO_HZ
+
+
+def _print(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,62 @@
+"""Pictures and audio of a file as plain ffmpeg decodes them: the independent side of the survey."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+
+from tapemill.media import ffmpeg
+
+WIDTH, HEIGHT = 32, 24
+AUDIO_HZ = 8000
+# Of the container first, in parentheses of the codec: what players show.
+ASPECT = re.compile(r"SAR (\d+):(\d+) DAR (\d+):(\d+)")
+SIZE = re.compile(r"Video: .*?, (\d{2,5})x(\d{2,5})")
+
+
+@dataclass(frozen=True)
+class Plain:
+    """A file decoded."""
+
+    pictures: np.ndarray
+    """Means of blocks of all frames, shape = (frames, HEIGHT, WIDTH, 3), float64, RGB."""
+    aspect: Fraction
+    """Of the display; of square pixels where the file states nothing."""
+    audio: np.ndarray
+    """First track on the clock of the pictures, from the first of them on, shape = (samples,), at AUDIO_HZ."""
+
+
+def decode(path: Path) -> Plain:
+    """Decode a file with ffmpeg's own choice of streams, whole frames, each once."""
+    whole = ["-apply_cropping", "codec"] if path.suffix.lower() in (".mov", ".mp4", ".mkv") else []
+    raw = _run([*whole, "-i", f"file:{path}", "-an", "-vf", f"scale={WIDTH}:{HEIGHT}:flags=area,format=rgb24",
+                "-fps_mode", "passthrough", "-f", "rawvideo", "-"]).stdout  # fmt: skip
+    pictures = np.frombuffer(raw, np.uint8).reshape(-1, HEIGHT, WIDTH, 3).astype(np.float64)
+    report = _run(["-i", f"file:{path}"], check=False).stderr.decode(errors="replace")
+    video = next(line for line in report.splitlines() if "Video:" in line)
+    stated, size = ASPECT.findall(video), SIZE.search(video)
+    assert size is not None
+    aspect = Fraction(int(stated[-1][2]), int(stated[-1][3])) if stated else Fraction(int(size[1]), int(size[2]))
+    return Plain(pictures, aspect, _audio(path))
+
+
+def _audio(path: Path) -> np.ndarray:
+    with av.open(str(path)) as container:
+        if not container.streams.audio:
+            return np.zeros(0)
+        first = next(frame.time for frame in container.decode(video=0))
+    # Silence before and in gaps, by the time stamps.
+    chain = f"aresample={AUDIO_HZ}:async=1:first_pts=0"
+    raw = _run(["-copyts", "-i", f"file:{path}", "-vn", "-ac", "1", "-af", chain, "-f", "f32le", "-"]).stdout
+    return np.frombuffer(raw, "<f4")[round((first or 0.0) * AUDIO_HZ) :]
+
+
+def _run(arguments: Sequence[str], *, check: bool = True) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run([ffmpeg.binary(), "-hide_banner", "-nostdin", *arguments], capture_output=True, check=check)

@@ -8,6 +8,7 @@ from collections import Counter
 import pytest
 
 from tapemill.storage.atomic import write_json
+from tapemill.workflow.tape_recipe import write_recipe
 from tests.support.capture_info import capture_of
 from tests.support.media.frame_codes import make_capture
 from tests.support.project import ROOT, Project
@@ -40,6 +41,7 @@ def test_a_new_tape(project, profile):
 def test_a_tape_that_was_looked_into_and_not_divided_yet(project):
     make_capture(project.path("a.mkv"), frames=10, size=(128, 96))
     write_json(project.path("results/T/capture.json"), capture_of(project.path("a.mkv")).to_plain())
+    write_recipe(project.path("results/T"))
     of_tape = {"hash_capture", "clean_sound", "detect_scenes", "join_subtitles", "mux_tape"}
     assert set(plan(project)) == {*of_tape, "write_provenance", "all"}
 

@@ -25,6 +25,7 @@ from tapemill.media.capture_info import AudioTrackInfo, Capture, SourceFileInfo,
 from tapemill.media.colour import Colour
 from tapemill.scenes.table import make_scenes, write_csv, write_edl, write_scenes
 from tapemill.storage.atomic import write_json
+from tapemill.workflow.tape_recipe import write_recipe
 
 ROOT: Final = Path(__file__).parents[2]
 SNAKEMAKE_S: Final = 120
@@ -125,6 +126,7 @@ def _write_scenes(folder: Path) -> None:
     take = SourceFileInfo(Fraction(25), 0, Fraction(1, 25), FRAMES, FRAMES, 0, 0, False, "capture.mkv", 0)
     capture = Capture("file", (take,), picture, (AudioTrackInfo(1, "flac", 48000, 2, "", ""),), {})
     write_json(results / "capture.json", capture.to_plain())
+    write_recipe(results)
     scenes = make_scenes([FrameRange(0, FRAMES)], picture.rate)
     write_scenes(scenes, results / "scenes.tsv")
     write_csv(scenes, results / "scenes.csv")

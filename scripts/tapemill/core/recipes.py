@@ -14,11 +14,11 @@ from .rule_catalog import stage_of
 
 RECIPES: Final[Mapping[str, int]] = MappingProxyType(
     {
-        "capture": 1,
-        "scenes": 1,
+        "capture": 2,
+        "scenes": 2,
         "audio": 1,
         "subtitles": 1,
-        "enhance": 2,
+        "enhance": 3,
         "tape": 1,
     }
 )

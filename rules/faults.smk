@@ -19,7 +19,8 @@ rule report_faulty_rows:
     # Last, because without `keep-going` it stops the run.
     priority: -10
     params:
-        rows=[str(fault) for fault in SETTINGS.faults],
+        # A function, because Snakemake takes braces in a text, as in a pattern or a cell, for wildcards.
+        rows=lambda _: [str(fault) for fault in SETTINGS.faults],
     message:
         "Naming rows of the tables that cannot be used"
     conda:

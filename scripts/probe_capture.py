@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from tapemill.capture.probe import CaptureSettings, probe_capture
-from tapemill.core.timing import parse_fraction
+from tapemill.config.aspect import SheetAspect
 from tapemill.jobs import entrypoint
 from tapemill.records import known_content
 from tapemill.storage.fingerprint import scene_files
@@ -12,12 +12,13 @@ from tapemill.workflow.tape_recipe import begin_tape
 
 
 def main(job: Any) -> None:
-    aspect, source = job.params.aspect, Path(job.params.source)
+    aspect, source = SheetAspect.parse(job.params.aspect), Path(job.params.source)
     probe_capture(
         source=source,
         target=Path(job.output.facts),
         field_order=job.params.field_order,
-        display_aspect=None if aspect == "auto" else parse_fraction(aspect),
+        display_aspect=aspect.display,
+        pixel_aspect=aspect.pixel,
         settings=CaptureSettings(**job.params.settings),
     )
     known_content.note_probed(job.wildcards.tape, scene_files(source) if source.is_dir() else [source])

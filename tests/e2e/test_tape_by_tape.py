@@ -97,7 +97,8 @@ def test_a_tape_whose_capture_is_gone_fails_alone(copy):
     ("row", "word"),
     [
         ({"tape": "T02", "source": "nowhere.avi"}, "does not exist"),
-        ({"tape": "T02", "source": "captures/T01.mkv", "aspect": "wide"}, "aspect"),
+        # Both the cell and the pattern that it does not match have braces.
+        ({"tape": "T02", "source": "captures/T01.mkv", "aspect": "{wide}"}, "aspect"),
         ({"tape": "T/2", "source": "captures/T01.mkv"}, "T/2"),
         ({"tape": "T02", "source": ""}, "must not be empty"),
         ({"tape": "T02", "source": "captures/T01.mkv", "title": "A\u202eB"}, "may not stand there"),

@@ -7,10 +7,11 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from tapemill.media.capture_info import Crop
 from tapemill.media.colour import Colour
 from tapemill.provenance.load import read_document
 from tapemill.provenance.model import Provenance
-from tapemill.records.clip import ClipRecord, Crop, NetworkRun
+from tapemill.records.clip import ClipRecord, NetworkRun
 from tapemill.records.subtitles import AsrInputs, HeardSpeech
 from tapemill.storage.atomic import write_json
 from tapemill.storage.typed_json import JsonRecord

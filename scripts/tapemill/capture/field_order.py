@@ -151,18 +151,19 @@ def count_fields(
     frames_per_spot: int,
     *,
     timeout_s: float,
+    decoding: Sequence[str] = ffmpeg.PICTURE_LIMIT,
 ) -> list[FieldCounts]:
     """Count the field orders of `frames_per_spot` frames from each position `starts_s` of a file.
 
-    `picture` has the size of its frames. `timeout_s` is for each position. Raises like `ffmpeg.run`, and ToolFailed if
-    ffmpeg returns anything else.
+    `picture` has the size of its frames. `timeout_s` is for each position, `decoding` are options of ffmpeg's input.
+    Raises like `ffmpeg.run`, and ToolFailed if ffmpeg returns anything else.
     """
     filters = ",".join(strip_filters(picture.height))
     counts = []
     for start_s in starts_s:
         # As a player shows them: turned by 180°, fields change their places.
         arguments = [
-            *ffmpeg.input_args(path, options=[*ffmpeg.PICTURE_LIMIT, "-ss", f"{float(start_s):.3f}"]),
+            *ffmpeg.input_args(path, options=[*decoding, "-ss", f"{float(start_s):.3f}"]),
             *("-map", f"0:{stream_index}", "-frames:v", str(frames_per_spot), "-fps_mode", "passthrough"),
             *("-vf", filters, "-f", "yuv4mpegpipe", "pipe:1"),
         ]

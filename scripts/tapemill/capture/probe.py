@@ -12,6 +12,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from tapemill.config.aspect import SheetAspect
 from tapemill.core.errors import InputError
 from tapemill.core.progress import ByteProgress, report
 from tapemill.core.timing import format_fraction
@@ -23,16 +24,13 @@ from tapemill.storage.fingerprint import scene_files
 
 from .audio_length import describe_audio, length_remarks
 from .field_order import FieldCounts, count_fields, decide, stated_field_order
+from .geometry import cut_out, sample_aspect_ratio
 from .validation import CaptureSettings, ValidatedFile, ensure_not_growing, validate_capture
 
 __all__ = ["CaptureSettings", "probe_capture"]
 
 LOG = logging.getLogger("tapemill.capture")
 
-# Standard definition rasters (ITU-R BT.601 and its cropped and half-height forms) are never meant to be shown with
-# square samples; a file of that size without an aspect ratio is a 4:3 tape.
-SD_WIDTHS = frozenset({352, 360, 480, 544, 702, 704, 720})
-SD_HEIGHTS = frozenset({240, 288, 480, 486, 576})
 # Interlaced video has at least the lines of NTSC and at most 30 frames a second, and 720 lines are progressive in every
 # standard. Nothing else is measured, because sharp single lines look like combing in small frames.
 MIN_INTERLACED_LINES = 400
@@ -41,12 +39,18 @@ MAX_INTERLACED_RATE = 30
 
 
 def probe_capture(
-    *, source: Path, target: Path, field_order: str, display_aspect: Fraction | None, settings: CaptureSettings
+    *,
+    source: Path,
+    target: Path,
+    field_order: str,
+    display_aspect: Fraction | None,
+    settings: CaptureSettings,
+    pixel_aspect: Fraction | None = None,
 ) -> None:
     """Write `capture.json` for a capture file or a folder of scene files.
 
-    `field_order` is that of the sheet, or "auto"; `display_aspect` is that of the sheet, or None to use the file's.
-    Raises InputError if the capture cannot be used.
+    `field_order` is that of the sheet, or "auto"; `display_aspect` and `pixel_aspect` are those of the sheet, both None
+    to use the file's. Raises InputError if the capture cannot be used.
     """
     files = scene_files(source) if source.is_dir() else [source]
     if not files:
@@ -63,7 +67,7 @@ def probe_capture(
     capture = Capture(
         kind="folder" if source.is_dir() else "file",
         takes=tuple(takes),
-        picture=_video_info(first.picture, takes[0].rate, order, display_aspect),
+        picture=_video_info(validated[0], takes[0].rate, order, SheetAspect(display_aspect, pixel_aspect)),
         sounds=sounds,
         notes={
             "container": first.container,
@@ -107,7 +111,12 @@ def _source_file(file: Path, validated: ValidatedFile) -> SourceFileInfo:
             file.name, grid.rate, grid.duplicates, grid.drops,
         )  # fmt: skip
     name = file.name.encode("utf-8", "backslashreplace").decode()
-    return SourceFileInfo(**asdict(grid), file=name, stream_index=validated.media.picture.stream_index)
+    return SourceFileInfo(
+        **asdict(grid),
+        file=name,
+        stream_index=validated.media.picture.stream_index,
+        container_crop=validated.container_crop,
+    )
 
 
 def _require_equal(files: Sequence[Path], media: Sequence[MediaInfo], takes: Sequence[SourceFileInfo]) -> None:
@@ -160,7 +169,10 @@ def _field_order(
             samples=picture.width * picture.height,
             decoded=settings.field_order_frames + float(lead_s * take.rate),
         )
-        counts += count_fields(file, picture, take.stream_index, spots, settings.field_order_frames, timeout_s=limit_s)
+        frames = settings.field_order_frames
+        counts += count_fields(
+            *(file, picture, take.stream_index, spots, frames), timeout_s=limit_s, decoding=take.decoding
+        )
     decision = decide(counts, stated_field_order(picture))
     return decision.order, decision.notes
 
@@ -179,22 +191,19 @@ def _spots(
     ]
 
 
-def _video_info(
-    picture: VideoStreamInfo, rate: Fraction, order: FieldOrder, display_aspect: Fraction | None
-) -> VideoInfo:
-    width, height, ratio = picture.width, picture.height, picture.sample_aspect_ratio
-    if picture.rotation_deg in (90, 270):
-        width, height = height, width
-        ratio = 1 / ratio if ratio else None
-    if display_aspect is None and ratio is None and width in SD_WIDTHS and height in SD_HEIGHTS:
-        display_aspect = Fraction(4, 3)
+def _video_info(file: ValidatedFile, rate: Fraction, order: FieldOrder, aspect: SheetAspect) -> VideoInfo:
+    picture = file.media.picture
+    is_turned = picture.rotation_deg in (90, 270)
+    width, height = (picture.height, picture.width) if is_turned else (picture.width, picture.height)
+    crop = cut_out(picture, file.container_crop)
     return VideoInfo(
-        width=width,
-        height=height,
+        width=crop.width if crop else width,
+        height=crop.height if crop else height,
         pixel_format=picture.pixel_format,
         bit_depth=picture.bit_depth,
-        sample_aspect_ratio=display_aspect * height / width if display_aspect else ratio or Fraction(1),
+        sample_aspect_ratio=sample_aspect_ratio(picture, aspect),
         rate=rate,
         field_order=order,
         colour=picture.colour,
+        cut_out=crop,
     )

@@ -15,7 +15,9 @@ from pathlib import Path
 
 from tapemill.core.errors import InputError, printable
 from tapemill.core.timing import timestamp
+from tapemill.media.capture_info import Crop
 from tapemill.media.cfr import CfrGrid, fit_cfr_grid, guess_frame_rate
+from tapemill.media.container_crop import read_container_crop
 from tapemill.media.container_integrity import is_scrambled, truncated_bytes, unreachable_bytes
 from tapemill.media.ffmpeg.limits import MAX_KEYFRAME_DISTANCE_S
 from tapemill.media.packets import PacketIndex, is_encrypted, scan_packets
@@ -23,6 +25,7 @@ from tapemill.media.probe import MediaInfo, open_media, probe, video_stream
 
 from .content import COPY_AGAIN, check_zeros, edit_list_remarks
 from .decode_samples import DecodeSample, detect_paff, find_size_change, sample_decode
+from .geometry import geometry_remarks
 
 LOG = logging.getLogger("tapemill.capture")
 
@@ -56,6 +59,7 @@ class ValidatedFile:
     remarks: tuple[str, ...]
     ends_s: Mapping[int, Fraction]
     """End of the last packet of each stream, by its index, on the file's clock."""
+    container_crop: Crop | None
 
 
 @contextmanager
@@ -114,9 +118,11 @@ def validate_capture(
     grid = fit_cfr_grid(times, last_duration, video.time_base, rate)
     _check_grid(file, grid, settings)
     _check_last_frame(file, grid, last_duration, settings)
+    crop = read_container_crop(file, media.container, video)
+    remarks += geometry_remarks(video, crop)
     for remark in remarks:
         LOG.warning("%s: %s", printable(file.name), remark)
-    return ValidatedFile(media, grid, packets.longest_lead[0], tuple(remarks), packets.ends_s)
+    return ValidatedFile(media, grid, packets.longest_lead[0], tuple(remarks), packets.ends_s, crop)
 
 
 def _reject_encrypted(file: Path) -> None:

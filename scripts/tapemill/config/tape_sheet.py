@@ -6,14 +6,13 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 
 from tapemill.core.errors import ConfigError
 from tapemill.core.result_paths import CAPTURE_CHECKSUM, TapePaths
-from tapemill.core.timing import parse_fraction
 from tapemill.storage.tsv import read_table
 
+from .aspect import SheetAspect
 from .row_fault import OnFault, RowFault, faulty_row_handler, raise_fault
 from .schema import schema, validate, with_defaults
 
@@ -33,11 +32,7 @@ class TapeRow:
     """ISO 639-1 code, or "auto"."""
     field_order: str
     aspect: str
-
-    @property
-    def display_aspect(self) -> Fraction | None:
-        """Display aspect ratio, if the sheet prescribes it."""
-        return None if self.aspect == "auto" else parse_fraction(self.aspect)
+    """As in the sheet; `SheetAspect` parses it."""
 
 
 def load_sheet(path: Path, producible: Sequence[str] = (), on_fault: OnFault = raise_fault) -> dict[str, TapeRow]:
@@ -87,6 +82,7 @@ def read_sheet(path: Path, on_fault: OnFault = raise_fault) -> Iterator[tuple[st
         try:
             validate(values, schema("tapes"), where)
             _check_id(values["tape"], seen, where)
+            _check_aspect(values["aspect"], where)
         except ConfigError as error:
             on_fault(RowFault(row.get("tape", ""), error))
             continue
@@ -105,6 +101,13 @@ def _check_id(tape: str, seen: Mapping[str, str], where: str) -> None:
             f"{where}: the tape ids {similar!r} and {tape!r} differ only in capital letters",
             remedy="give them clearly different ids: on disks of other systems their results would be in one folder",
         )
+
+
+def _check_aspect(text: str, where: str) -> None:
+    try:
+        SheetAspect.parse(text)
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error.what}", remedy=error.remedy) from error
 
 
 def check_source(tape: TapeRow, where: str) -> None:

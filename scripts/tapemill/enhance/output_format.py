@@ -10,9 +10,8 @@ from av import VideoFormat
 
 from tapemill.core.errors import ConfigError
 from tapemill.core.timing import round_half_up
-from tapemill.media.capture_info import VideoInfo
+from tapemill.media.capture_info import Crop, VideoInfo
 from tapemill.media.colour import Colour
-from tapemill.records.clip import Crop
 from tapemill.storage.typed_json import JsonRecord
 
 from .chain import Chain
@@ -28,7 +27,7 @@ SMALLEST_DEINTERLACED_SIDE = 4
 TALLEST_SD_LINES = 576
 # Of the output. Limit of encoders and players (8K).
 LARGEST_SIDE = 8192
-NTSC_LINES = frozenset({240, 480, 486})
+NTSC_LINES = frozenset({240, 480, 486, 488})
 
 BT601_PAL = Colour(primaries="bt470bg", transfer="smpte170m", matrix="bt470bg", range="tv")
 BT601_NTSC = Colour(primaries="smpte170m", transfer="smpte170m", matrix="smpte170m", range="tv")

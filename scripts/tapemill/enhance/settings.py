@@ -13,7 +13,7 @@ Preset = Literal["fast", "gentle", "none", "good", "best"]
 Deinterlace = Literal["bob", "single", "off"]
 
 # Line counts of captures with the whole frame; only they end in the head-switching lines.
-TAPE_LINES = frozenset({480, 486, 576})
+TAPE_LINES = frozenset({480, 486, 488, 576})
 
 
 @dataclass(frozen=True)

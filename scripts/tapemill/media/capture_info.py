@@ -17,6 +17,7 @@ from tapemill.storage.typed_json import JsonRecord, optional, read_record
 
 from .cfr import CfrGrid
 from .colour import Colour
+from .ffmpeg import PICTURE_LIMIT, WHOLE_FRAME
 
 REBUILD_REMEDY = "delete it, and the workflow makes it again"
 
@@ -27,8 +28,18 @@ FieldOrder = Literal["tff", "bff", "progressive"]
 
 
 @dataclass(frozen=True)
+class Crop:
+    """Part of a frame that remains, in samples and lines."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
 class VideoInfo(JsonRecord):
-    """Video of a cut scene: rotated upright, at a constant rate, not yet deinterlaced."""
+    """Video of a cut scene: rotated upright, without lines of VBI, at a constant rate, not yet deinterlaced."""
 
     width: int
     height: int
@@ -38,6 +49,8 @@ class VideoInfo(JsonRecord):
     rate: Fraction
     field_order: FieldOrder
     colour: Colour
+    cut_out: Crop | None = optional()
+    """Part of the capture's upright frame that a cut has; null for the whole frame."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +84,13 @@ class SourceFileInfo(CfrGrid, JsonRecord):
     """File name for display: bytes that are not UTF-8 are escaped."""
     stream_index: int
     """The video stream."""
+    container_crop: Crop | None = optional()
+    """Part of the decoded frame that the container has players show; it is not applied. Null if there is none."""
+
+    @property
+    def decoding(self) -> tuple[str, ...]:
+        """Options of ffmpeg's input for decoding whole frames of this file, within the limit of their size."""
+        return (*PICTURE_LIMIT, *(WHOLE_FRAME if self.container_crop else ()))
 
 
 @dataclass(frozen=True)

@@ -8,21 +8,11 @@ from fractions import Fraction
 from typing import Any
 
 from tapemill.core.job_warnings import JobWarning
-from tapemill.media.capture_info import FieldOrder
+from tapemill.media.capture_info import Crop, FieldOrder
 from tapemill.media.colour import Colour
 from tapemill.storage.typed_json import JsonRecord, optional, optional_mapping, unknown_keys
 
 from .common import Count, Failure, Rejection, Sha256
-
-
-@dataclass(frozen=True)
-class Crop:
-    """Part of a frame that remains, in samples and lines of the capture."""
-
-    left: int
-    top: int
-    width: int
-    height: int
 
 
 @dataclass(frozen=True)
@@ -84,6 +74,7 @@ class ClipRecord(JsonRecord):
     frames_in: Count
     frames_out: Count
     crop: Crop
+    """Part of the cut's frame."""
     width: int
     height: int
     rate: Fraction

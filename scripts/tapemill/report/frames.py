@@ -15,7 +15,7 @@ from av.container import InputContainer
 from av.filter import Graph
 
 from tapemill.core.timing import round_half_up
-from tapemill.media.capture_info import FieldOrder, SourceFileInfo
+from tapemill.media.capture_info import Crop, FieldOrder, SourceFileInfo
 from tapemill.media.colour import Colour
 from tapemill.media.probe import open_media
 
@@ -67,12 +67,15 @@ class TapeReader:
 class CaptureReader:
     """Reader of one source file of the capture: frames by their index in the CFR timeline. A context manager."""
 
-    def __init__(self, path: Path, take: SourceFileInfo, colour: Colour, rotation_deg: int) -> None:
+    def __init__(
+        self, path: Path, take: SourceFileInfo, colour: Colour, rotation_deg: int, cut_out: Crop | None = None
+    ) -> None:
         self._container = open_media(path)
         self._stream = next(each for each in self._container.streams.video if each.index == take.stream_index)
         self._take = take
         self._colour = colour
         self._turns = -rotation_deg // 90
+        self._cut_out = cut_out
 
     def __enter__(self) -> CaptureReader:
         return self
@@ -100,8 +103,8 @@ class CaptureReader:
         return None
 
     def upright(self, image: np.ndarray) -> np.ndarray:
-        """Rotate an image as a player does."""
-        return np.ascontiguousarray(np.rot90(image, self._turns))
+        """Rotate an image as a player does, and crop it to what a cut has."""
+        return cropped(np.rot90(image, self._turns), self._cut_out)
 
     def deinterlaced(self, frames: tuple[VideoFrame, VideoFrame, VideoFrame], order: FieldOrder) -> np.ndarray:
         """Deinterlace a frame, given between its neighbours: its first field, filled in by bwdif; BGR, upright."""
@@ -114,6 +117,13 @@ class CaptureReader:
         take = self._take
         step = (int(frame.pts or 0) - take.start_pts) * take.time_base * take.rate
         return int((2 * step + 1) // 2)
+
+
+def cropped(image: np.ndarray, crop: Crop | None) -> np.ndarray:
+    """Return a copy of part of an image."""
+    if crop:
+        image = image[crop.top : crop.top + crop.height, crop.left : crop.left + crop.width]
+    return np.ascontiguousarray(image)
 
 
 def grey(frame: VideoFrame) -> np.ndarray:

@@ -24,11 +24,11 @@ from tapemill.enhance.output_format import source_colour
 from tapemill.media.capture_info import SourceFileInfo, VideoInfo
 from tapemill.media.colour import Colour
 from tapemill.records import job_records
-from tapemill.records.clip import ClipRecord, Crop
+from tapemill.records.clip import ClipRecord
 from tapemill.storage import atomic, untrusted_text
 
 from . import quality_metrics
-from .frames import CaptureReader, TapeReader, grey
+from .frames import CaptureReader, TapeReader, cropped, grey
 
 LOG = logging.getLogger("tapemill.report")
 
@@ -140,9 +140,9 @@ class _Sampler:
         record = job_records.read(ClipRecord, self._records / f"{name}.json")
         crop = record.crop if record else None
         order = record.field_order if record else self._facts.picture.field_order
-        plain = _cropped(file.deinterlaced(frames, order), crop)
+        plain = cropped(file.deinterlaced(frames, order), crop)
         before = _resized(plain, after.shape[1], after.shape[0])
-        interlaced = _cropped(file.upright(grey(frames[1])), crop)
+        interlaced = cropped(file.upright(grey(frames[1])), crop)
         top = crop.top if crop else 0
         first_line = (int(order == "bff") + top) % 2
         found = _measures(plain, before, after, interlaced, first_line=first_line)
@@ -155,7 +155,9 @@ class _Sampler:
         take = self._facts.takes[index]
         if self._open is None or self._open[0] != index:
             facts = self._facts
-            opened = CaptureReader(facts.sources[index], take, facts.source_colour, facts.rotation_deg)
+            opened = CaptureReader(
+                facts.sources[index], take, facts.source_colour, facts.rotation_deg, facts.picture.cut_out
+            )
             self._open = index, self._stack.enter_context(opened)
         return self._open[1], frame - (ends[index] - take.frames)
 
@@ -195,12 +197,6 @@ def _thumbnails(tape: TapeReader, facts: SampledTape) -> Iterator[tuple[str, str
         if image is not None:
             height = max(1, round_half_up(Fraction(image.shape[0] * THUMBNAIL_WIDTH, image.shape[1])))
             yield facts.scenes[index], _webp(_resized(image, THUMBNAIL_WIDTH, height), THUMBNAIL_QUALITY)
-
-
-def _cropped(image: np.ndarray, crop: Crop | None) -> np.ndarray:
-    if not crop:
-        return image
-    return np.ascontiguousarray(image[crop.top : crop.top + crop.height, crop.left : crop.left + crop.width])
 
 
 def _at_page_size(image: np.ndarray) -> np.ndarray:

@@ -25,7 +25,7 @@ from tapemill.media.field_holes import HOLES_TAG, find_holes, holes_to_tag
 from tapemill.media.probe import open_media
 from tapemill.storage import atomic
 
-from .encode import CutSpec, RawAudio, field_mode, tag, write_audio, write_black, write_video
+from .encode import CutSpec, RawAudio, cut_out_filter, field_mode, tag, write_audio, write_black, write_video
 from .frame_mapping import (
     DisplayedFrames,
     begins_in_time,
@@ -174,7 +174,7 @@ def _cut(
         position_s = start_s - back_s + spec.take.start_s
         # The time stamps stay the file's own, wherever the seek lands.
         seek = ["-noaccurate_seek", "-seek_timestamp", "1", "-ss", f"{float(position_s):.6f}"]
-    input_args = ffmpeg.input_args(spec.source, options=[*ffmpeg.PICTURE_LIMIT, *seek])
+    input_args = ffmpeg.input_args(spec.source, options=[*spec.take.decoding, *seek])
     arguments = ["-copyts", *(NO_ERROR_LIMIT if complete else ()), *input_args, *(audio.arguments if audio else [])]
     arguments += ["-map", f"0:{spec.take.stream_index}", *(["-map", "1:0"] if audio else [])]
     arguments += ["-filter:v", ",".join(_filters(spec, from_start, complete)), "-fps_mode:v", "passthrough"]
@@ -212,4 +212,4 @@ def _filters(spec: CutSpec, from_start: bool, complete: bool) -> list[str]:
         # The last frame may have to be repeated.
         chain.append(f"tpad=stop_mode=clone:stop={span.stop_frame if complete else span.frames}")
     chain += [f"trim=start_pts={span.start_frame}:end_pts={span.stop_frame}", "setpts=PTS-STARTPTS"]
-    return [*chain, field_mode(spec.picture)]
+    return [*chain, *cut_out_filter(spec.picture), field_mode(spec.picture)]

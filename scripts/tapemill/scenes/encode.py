@@ -77,6 +77,12 @@ def _cut_with(spec: CutSpec, arguments: Sequence[str], partial: Path) -> str:
     return json.dumps({**version.tool_versions(with_ffmpeg=True), "command": command})
 
 
+def cut_out_filter(picture: VideoInfo) -> list[str]:
+    """Return the filter that crops an upright frame of the capture to what a cut has; none for the whole frame."""
+    crop = picture.cut_out
+    return [f"crop=w={crop.width}:h={crop.height}:x={crop.left}:y={crop.top}:exact=1"] if crop else []
+
+
 def field_mode(picture: VideoInfo) -> str:
     """Return the filter that sets the field order."""
     return "setfield=mode=" + ("prog" if picture.field_order == "progressive" else picture.field_order)

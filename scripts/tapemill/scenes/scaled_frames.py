@@ -19,6 +19,8 @@ from tapemill.media.ffmpeg.limits import timeout_s
 from tapemill.media.field_match import STRIP_WIDTH, strip_filters
 from tapemill.media.output_checks import REMEDY
 
+from .encode import cut_out_filter
+
 # At this width tape noise disappears, cuts do not.
 WIDTH_PX = STRIP_WIDTH
 
@@ -32,7 +34,7 @@ def scaled_frames(
     """
     width = min(WIDTH_PX, picture.width)
     height = max(1, round(width * picture.height / picture.width))
-    chain = [*cfr_filters(take), f"trim=end_pts={take.frames}"]
+    chain = [*cfr_filters(take), f"trim=end_pts={take.frames}", *cut_out_filter(picture)]
     if with_strips:
         strip = ",".join([*strip_filters(picture.height), "format=bgr24"])
         chain.append(f"split[whole][all];[all]{strip}[strip];[whole]null")
@@ -43,7 +45,7 @@ def scaled_frames(
     if with_strips:
         # One stream holds both: each strip is below its frame.
         chain.append("null[small];[small][strip]vstack")
-    opened = ffmpeg.input_args(source, options=ffmpeg.PICTURE_LIMIT)
+    opened = ffmpeg.input_args(source, options=take.decoding)
     arguments = ["-copyts", *opened, "-map", f"0:{take.stream_index}", "-filter:v", ",".join(chain)]
     arguments += ["-fps_mode", "passthrough", "-f", "rawvideo", "pipe:1"]
     limit_s = timeout_s(reads=[source], samples=picture.width * picture.height, decoded=take.frames)

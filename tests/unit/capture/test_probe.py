@@ -57,11 +57,21 @@ def test_the_record_is_the_same_whenever_it_is_made(tmp_path):
         ("720x480", "setsar=16/11", Fraction(16, 9), "32/27"),  # the sheet knows better
         ("176x144", "setsar=128/117:max=1000", None, "128/117"),
         ("640x360", "setsar=0", None, "1/1"),
+        ("928x576", "setsar=0", None, "384/461"),
+        ("720x512", "setsar=0", Fraction(16, 9), "32/27"),
     ],
 )
 def test_sample_aspect_comes_from_sheet_file_or_raster(tmp_path, size, filters, aspect, expected):
     capture = look(make(tmp_path / "a.mkv", size=size, filters=filters, sound=False), tmp_path, aspect=aspect)
     assert capture.picture.sample_aspect_ratio == Fraction(expected)
+
+
+def test_the_aspect_of_the_container_comes_before_that_of_the_codec(tmp_path):
+    codec = make(tmp_path / "a.mkv", filters="setsar=16/15", sound=False)
+    both = tmp_path / "both.mkv"
+    copy = ["-c", "copy", "-aspect", "16:9", *ffmpeg.output_args(both, "matroska")]
+    ffmpeg.run([*ffmpeg.input_args(codec), *copy], concerns=codec, timeout_s=30)
+    assert look(both, tmp_path).picture.sample_aspect_ratio == Fraction(64, 45)
 
 
 def test_a_turned_picture_is_described_upright(tmp_path):

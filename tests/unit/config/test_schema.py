@@ -1,6 +1,5 @@
 import dataclasses
 import importlib
-from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -145,7 +144,7 @@ def test_a_sheet_is_read_as_text_without_quoting(tmp_path):
     assert tape.source == capture
     assert tape.title == 'Mum\'s "25th"'
     assert tape.date == "1994-07"
-    assert tape.display_aspect == Fraction(16, 9)
+    assert tape.aspect == "16:9"
 
 
 def test_empty_cells_missing_columns_and_blank_lines_take_defaults(tmp_path):
@@ -154,7 +153,6 @@ def test_empty_cells_missing_columns_and_blank_lines_take_defaults(tmp_path):
     tapes = load_sheet(path)
     assert list(tapes) == ["001"]
     assert (tapes["001"].language, tapes["001"].field_order, tapes["001"].aspect) == ("auto", "auto", "auto")
-    assert tapes["001"].display_aspect is None
 
 
 def test_a_file_name_of_any_bytes_is_a_source(tmp_path):
@@ -174,7 +172,9 @@ def test_a_file_name_of_any_bytes_is_a_source(tmp_path):
         ({"source": "s3://shelf/a.avi"}, ["row 2", "T01", "does not exist", "an address is no file: mount"]),
         ({"date": "24.7.1994"}, ["row 2", "date", "24.7.1994", "year-month"]),
         ({"field_order": "top"}, ["row 2", "field_order", "'top'", "auto, tff, bff, progressive"]),
-        ({"aspect": "4x3"}, ["row 2", "aspect", "4x3"]),
+        ({"aspect": "4x3"}, ["row 2", "aspect", "4x3", "such as 4:3, 16:9 or 14:9"]),
+        ({"aspect": "0:3"}, ["row 2", "aspect", "0:3"]),
+        ({"aspect": "1:16"}, ["row 2", "aspect", "no picture has the aspect 1:16"]),
         ({"language": "English"}, ["row 2", "language", "English"]),
     ],
 )

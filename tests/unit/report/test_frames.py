@@ -10,8 +10,8 @@ import pytest
 
 from tapemill.core.timing import FrameRange
 from tapemill.enhance import OutputFormat
+from tapemill.media.capture_info import Crop
 from tapemill.media.colour import Colour
-from tapemill.records.clip import Crop
 from tapemill.report.frames import CaptureReader, TapeReader
 from tapemill.report.sampling import SampledTape, sample_report_frames
 from tests.support.capture_info import capture_of
@@ -80,6 +80,16 @@ def test_a_turned_capture_is_set_upright(tmp_path):
         with CaptureReader(truth.path, capture.takes[0], SD, rotation) as file:
             upright = file.deinterlaced(file.frame(1), "progressive")
         assert number_of(np.ascontiguousarray(np.rot90(upright, -turn))) == 1
+
+
+def test_only_what_a_cut_has_is_shown(tmp_path):
+    truth = make_capture(tmp_path / "a.mkv", size=SIZE, frames=3, codec="ffv1")
+    take = capture_of(truth.path).takes[0]
+    with CaptureReader(truth.path, take, SD, 180) as file:
+        whole = file.deinterlaced(file.frame(1), "progressive")
+    with CaptureReader(truth.path, take, SD, 180, Crop(4, 32, 180, 128)) as file:
+        shown = file.deinterlaced(file.frame(1), "progressive")
+    assert np.array_equal(shown, whole[32:160, 4:184])
 
 
 def test_a_sample_compares_the_same_moments_in_the_same_shape(tmp_path):

@@ -12,12 +12,15 @@ import pytest
 from tapemill.core.errors import GateError, InputError, SceneError
 from tapemill.core.job_warnings import CUT_WITH_TAG
 from tapemill.core.timing import FrameRange
+from tapemill.media.capture_info import Crop
 from tapemill.media.ffmpeg import runner as ffmpeg
 from tapemill.media.ffmpeg.version import ffmpeg_build
 from tapemill.media.field_holes import HOLES_TAG, Hole, holes_from_tag
 from tapemill.scenes import cut as cutting
 from tapemill.scenes.cut import cut_scene
 from tests.support.capture_info import capture_of
+from tests.support.media.captures import copied, look, make
+from tests.support.media.clean_aperture import add_clean_aperture
 from tests.support.media.frame_codes import beep_times, irregular_times, make_capture, read_numbers
 from tests.support.media.packet_damage import MJPEG, spoil
 from tests.support.progress_log import facts, progressed, tell_all
@@ -331,3 +334,31 @@ def test_holes_of_an_interlaced_scene_are_in_a_tag(tmp_path):
     assert holes_from_tag(whole) == (Hole(10, 12, 9), Hole(30, 31, 29))
     assert holes_from_tag(one) == (Hole(0, 1, -2),)
     assert (none, other) == (None, None)
+
+
+@pytest.mark.parametrize("suffix", [".mov", ".mkv"])
+def test_what_the_container_crops_is_in_the_cut(tmp_path, suffix):
+    # An odd number of lines: a crop would also exchange the fields.
+    source = make(tmp_path / "a.mov", seconds=1, picture="testsrc2=s=350x286:r=25", sound=False)
+    add_clean_aperture(source, width=332, height=276, right=1, down=-2)
+    source = source if suffix == ".mov" else copied(source, tmp_path / "a.mkv")
+    capture = look(source, field_order="tff")
+    assert capture.takes[0].container_crop == Crop(10, 3, 332, 276)
+    assert (capture.picture.width, capture.picture.height) == (350, 286)
+
+    scene = cut(source, capture, 5, 20, tmp_path / "scene.mkv")
+
+    assert decoded(scene) == decoded(source)[5:20]
+
+
+def test_lines_of_vbi_are_not_in_the_cut(tmp_path):
+    source = draw(tmp_path / "a.mkv", ["-vf", "scale=720:608", "-c:v", "ffv1", "-pix_fmt", "yuv420p"])
+    capture = look(source, field_order="tff")
+    assert (capture.picture.width, capture.picture.height) == (720, 576)
+
+    scene = cut(source, capture, 2, 6, tmp_path / "scene.mkv")
+
+    luma, chroma = 720 * 608, 360 * 304
+    for found, whole in zip(decoded(scene), decoded(source)[2:6], strict=True):
+        planes = whole[:luma], whole[luma : luma + chroma], whole[luma + chroma :]
+        assert found == planes[0][32 * 720 :] + planes[1][16 * 360 :] + planes[2][16 * 360 :]

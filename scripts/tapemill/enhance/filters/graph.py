@@ -26,11 +26,10 @@ from tapemill.enhance.output_format import (
     working_layout,
 )
 from tapemill.enhance.settings import EnhanceSettings
-from tapemill.media.capture_info import FieldOrder, VideoInfo
+from tapemill.media.capture_info import Crop, FieldOrder, VideoInfo
 from tapemill.media.colour import Colour
 from tapemill.media.ffmpeg.runner import BITEXACT_SCALING
 from tapemill.media.field_holes import Hole, hold_fields_filters
-from tapemill.records.clip import Crop
 
 from .catalog import FILTERS
 

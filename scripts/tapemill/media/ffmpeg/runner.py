@@ -48,6 +48,9 @@ BITEXACT_SCALING = ("-sws_flags", "lanczos+accurate_rnd+full_chroma_int+bitexact
 
 # For inputs with video: larger frames are not decoded.
 PICTURE_LIMIT = ("-max_pixels", str(MAX_PIXELS))
+# For inputs whose container has players crop frames: only codecs do. Not an option of ffmpeg before 7.1, which never
+# applies a container's crop.
+WHOLE_FRAME = ("-apply_cropping", "codec")
 # FFV1's decoder conceals damage with the frame before, and reports it on stderr only.
 CUT_DAMAGE = "slice CRC mismatch"
 

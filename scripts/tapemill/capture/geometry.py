@@ -1,0 +1,85 @@
+"""Geometry of a capture: the part of a frame that is cut out, the shape of its samples, and remarks on both.
+
+Frames are seen as they are decoded: what a container crops is not cropped, because it may be picture, and the settings
+enhance: crop_… are there. Only lines that never hold picture are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+
+from tapemill.config.aspect import SheetAspect
+from tapemill.media.capture_info import Crop
+from tapemill.media.probe import VideoStreamInfo
+from tapemill.media.rasters import FOUR_BY_THREE, Raster, find_raster
+
+# Codecs of 1080 lines store 1088, a multiple of 16.
+PADDED_LINES, LINES = 1088, 1080
+TURNED = (90, 270)
+
+
+def cut_out(video: VideoStreamInfo, container_crop: Crop | None) -> Crop | None:
+    """Return the part of the upright frame without lines of VBI and without padding; None if that is all of it."""
+    raster = _raster(video)
+    crop = raster.crop if raster else None
+    if container_crop and _is_padding(video, container_crop):
+        crop = Crop(0, 0, video.width, LINES)
+    return _turned(crop, video) if crop else None
+
+
+def sample_aspect_ratio(video: VideoStreamInfo, sheet: SheetAspect) -> Fraction:
+    """Return the sample aspect ratio of the upright frame: of the sheet, else the file, else the raster, else 1.
+
+    The sheet's display aspect is that of the active picture.
+    """
+    is_turned = video.rotation_deg in TURNED
+    width, height = (video.height, video.width) if is_turned else (video.width, video.height)
+    raster = _raster(video)
+    if sheet.pixel:
+        return sheet.pixel
+    if sheet.display:
+        return raster.pixel_aspect(sheet.display) if raster else sheet.display * height / width
+    stated = video.sample_aspect_ratio
+    if stated and is_turned:
+        return 1 / stated
+    if raster:
+        return raster.corrected(stated) if stated else raster.pixel_aspect(FOUR_BY_THREE)
+    return stated or Fraction(1)
+
+
+def geometry_remarks(video: VideoStreamInfo, container_crop: Crop | None) -> Iterator[str]:
+    """Describe what differs from what a player shows."""
+    raster = _raster(video)
+    vbi = raster.crop if raster else None
+    if container_crop and container_crop != vbi and not _is_padding(video, container_crop):
+        right = video.width - container_crop.left - container_crop.width
+        bottom = video.height - container_crop.top - container_crop.height
+        yield (
+            f"the container crops its frames of {video.width} × {video.height}: left {container_crop.left}, right"
+            f" {right}, top {container_crop.top}, bottom {bottom}; this is not applied (the settings enhance:"
+            " crop_… crop)"
+        )
+    if raster and vbi:
+        yield f"its first {raster.vbi_lines} lines are of the vertical blanking interval, and are cropped"
+
+
+def _raster(video: VideoStreamInfo) -> Raster | None:
+    """Return the known raster of a tape. Clips that are turned are no tapes, and have square samples."""
+    return None if video.rotation_deg in TURNED else find_raster(video.width, video.height)
+
+
+def _is_padding(video: VideoStreamInfo, crop: Crop) -> bool:
+    """Whether a container crops only the lines that codecs add to 1080."""
+    return video.height == PADDED_LINES and crop == Crop(0, 0, video.width, LINES)
+
+
+def _turned(crop: Crop, video: VideoStreamInfo) -> Crop:
+    """Rotate a crop of a decoded frame clockwise, as players rotate the frame."""
+    right, bottom = video.width - crop.left - crop.width, video.height - crop.top - crop.height
+    return {
+        0: crop,
+        90: Crop(bottom, crop.left, crop.height, crop.width),
+        180: Crop(right, bottom, crop.width, crop.height),
+        270: Crop(crop.top, right, crop.height, crop.width),
+    }.get(video.rotation_deg, crop)

@@ -23,6 +23,7 @@ from tapemill.enhance import enhance_scene
 from tapemill.media.ffmpeg import limits
 from tapemill.media.ffmpeg import runner as ffmpeg
 from tapemill.media.output_checks import peak_amplitude
+from tapemill.media.probe import probe
 from tapemill.scenes import ScenesSettings, cut_scene, detect_scenes
 from tapemill.tape.streams import SubtitleTrack, prepare_streams
 from tests.support.capture_info import capture_of
@@ -57,7 +58,8 @@ class Tape:
         self.subtitles.write_text("1\n00:00:00,000 --> 00:00:01,000\nHello\n")
 
     def fields(self, _target):
-        field_order.run_idet(self.source, 0, [Fraction(0)], 20, timeout_s=limits.timeout_s())
+        picture = probe(self.source).picture
+        field_order.count_fields(self.source, picture, 0, [Fraction(0)], 20, timeout_s=limits.timeout_s())
 
     def detect_scenes(self, target):
         settings = ScenesSettings(**load_config({})["scenes"])

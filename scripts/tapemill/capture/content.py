@@ -6,8 +6,8 @@ from pathlib import Path
 
 from tapemill.core.errors import InputError
 from tapemill.media.container_integrity import is_mp4_without_index, mp4_end, packet_bytes
+from tapemill.media.containers.mp4_boxes import read_edit_lists
 from tapemill.media.empty_ranges import MIN_EDGE_BYTES, find_empty_ranges
-from tapemill.media.mp4_boxes import read_edit_lists
 
 COPY_AGAIN = "copy it again from its origin"
 # Durations of edits are rounded, and those of audio and video differ.

@@ -23,7 +23,7 @@ from tapemill.storage.atomic import write_json
 from tapemill.storage.fingerprint import scene_files
 
 from .audio_length import describe_audio, length_remarks
-from .field_order import IdetCounts, run_idet
+from .field_order import FieldCounts, count_fields, decide, stated_field_order
 from .geometry import cut_out, sample_aspect_ratio
 from .validation import CaptureSettings, ValidatedFile, ensure_not_growing, validate_capture
 
@@ -32,7 +32,7 @@ __all__ = ["CaptureSettings", "probe_capture"]
 LOG = logging.getLogger("tapemill.capture")
 
 # Interlaced video has at least the lines of NTSC and at most 30 frames a second, and 720 lines are progressive in every
-# standard. idet is not run on anything else, because sharp single lines look like combing in small frames.
+# standard. Nothing else is measured, because sharp single lines look like combing in small frames.
 MIN_INTERLACED_LINES = 400
 PROGRESSIVE_LINES = 720
 MAX_INTERLACED_RATE = 30
@@ -158,14 +158,17 @@ def _field_order(
     settings: CaptureSettings,
     lead_s: Fraction,
 ) -> tuple[FieldOrder, dict[str, Any]]:
-    """Return the tape's field order, and notes: from the sheet, or by idet on several spots if it can be interlaced."""
+    """Return the tape's field order, and notes: from the sheet, or measured if it may be interlaced."""
     if stated != "auto":
         order: FieldOrder = stated  # type: ignore[assignment]  # the schema allows nothing else
         return order, {"found_by": "sheet"}
+    if picture.rotation_deg in (90, 270):
+        # Lines of fields would be columns upright. Cameras that are held upright have no fields.
+        return "progressive", {"found_by": "rotation"}
     lines = picture.height
     if lines < MIN_INTERLACED_LINES or lines == PROGRESSIVE_LINES or takes[0].rate > MAX_INTERLACED_RATE:
         return "progressive", {"found_by": "size and rate"}
-    counts = IdetCounts()
+    counts: list[FieldCounts] = []
     for file, take, spots in _spots(files, takes, settings.field_order_spots):
         limit_s = timeout_s(
             reads=[file],
@@ -173,13 +176,11 @@ def _field_order(
             decoded=settings.field_order_frames + float(lead_s * take.rate),
         )
         frames = settings.field_order_frames
-        counts += run_idet(file, take.stream_index, spots, frames, timeout_s=limit_s, decoding=take.decoding)
-    order, confidence = counts.decide()
-    return order, {
-        "found_by": "idet",
-        "confidence": round(confidence, 3),
-        "frames": {"tff": counts.tff, "bff": counts.bff, "progressive": counts.progressive, "all": counts.frames},
-    }
+        counts += count_fields(
+            *(file, picture, take.stream_index, spots, frames), timeout_s=limit_s, decoding=take.decoding
+        )
+    decision = decide(counts, stated_field_order(picture))
+    return decision.order, decision.notes
 
 
 def _spots(

@@ -15,7 +15,7 @@ from .rule_catalog import stage_of
 RECIPES: Final[Mapping[str, int]] = MappingProxyType(
     {
         "capture": 2,
-        "scenes": 1,
+        "scenes": 2,
         "audio": 1,
         "subtitles": 1,
         "enhance": 3,

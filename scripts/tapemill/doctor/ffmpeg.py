@@ -65,12 +65,16 @@ def check_ffmpeg(options: CheckOptions) -> Iterator[Finding]:
 
 def check_filters(options: CheckOptions) -> Iterator[Finding]:
     """Check that ffmpeg has every filter of the chain, by filtering some frames of a tape."""
+    from tapemill.enhance.film import Film
     from tapemill.enhance.filters.graph import SceneGraphInput, filter_chain
     from tapemill.media import ffmpeg
+    from tapemill.media.field_holes import Hole
 
     ffmpeg.set_binary(setting("ffmpeg"))
     video = _tape_video()
-    scene = SceneGraphInput.of(video, "tff", _settings({**setting("enhance"), **ALL_FILTERS}))
+    settings = _settings({**setting("enhance"), **ALL_FILTERS})
+    film = Film("2:2", 1.0, with_previous=(False, True), single=(True, False))
+    scene = SceneGraphInput.of(video, "tff", settings, holes=(Hole(1, 2, 0),), film=film)
     source = f"testsrc2=size={video.width}x{video.height}:rate={video.rate},format={video.pixel_format}"
     try:
         ffmpeg.run(

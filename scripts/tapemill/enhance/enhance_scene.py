@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from tapemill.core.errors import OnSceneFailure, SceneError, ToolFailed, TransientError
+from tapemill.core.errors import InputError, OnSceneFailure, SceneError, ToolFailed, TransientError
 from tapemill.core.job_warnings import CUT_WITH_TAG, STANDS_IN_TAG, JobWarning
 from tapemill.core.progress import Progress, report
 from tapemill.devices.device import Device
@@ -21,6 +21,7 @@ from tapemill.media.capture_info import VideoInfo
 from tapemill.media.ffmpeg import version
 from tapemill.media.ffmpeg.command import redact_paths
 from tapemill.media.ffmpeg.limits import max_output_bytes
+from tapemill.media.field_holes import HOLES_TAG, Hole, holes_from_tag
 from tapemill.media.probe import open_media
 from tapemill.records.clip import ClipRecord, CutRecord, NetworkRun
 from tapemill.records.common import Failure
@@ -28,6 +29,7 @@ from tapemill.storage import atomic, fingerprint
 
 from .encoders import ENCODERS, argument_labels, chosen_encoder, device_arguments, encoder_arguments
 from .field_order import SceneFieldOrder, detect_scene_field_order
+from .film import Film, detect_film
 from .output_format import OutputFormat, plan_output_format
 from .settings import EnhanceSettings
 from .verify import ClipReport, verify_clip
@@ -119,7 +121,13 @@ def _restore(job: _Job, field_order: SceneFieldOrder) -> ClipRecord:
             field_order.field_order,
             job.picture.field_order,
         )
-    scene = SceneGraphInput.of(job.picture, field_order.field_order, job.settings, job.output)
+    holes: tuple[Hole, ...] = ()
+    # What ffmpeg cannot read either, it describes better.
+    with suppress(InputError):
+        holes = holes_from_tag(_cut_tag(job.clip, HOLES_TAG))
+    # A held field is of no film frame.
+    film = None if holes else _film(job, field_order)
+    scene = SceneGraphInput.of(job.picture, field_order.field_order, job.settings, job.output, holes, film)
     with atomic.staged(job.target) as partial:
         with _one_encoder(job.encoder, job.clip):
             processing = _process(job.clip, partial, scene, job.frames, job.encoder, job.device)
@@ -148,11 +156,15 @@ def _passthrough_fallback(job: _Job, error: SceneError) -> ClipRecord:
 
 def _with_cut_tags(record: ClipRecord, clip: Path) -> ClipRecord:
     """Add the entries from the tags of the cut: substituted frames, and how it was made."""
-    with open_media(clip) as container:
-        damage, cut_with = (container.metadata.get(tag) for tag in (STANDS_IN_TAG, CUT_WITH_TAG))
+    damage, cut_with = _cut_tag(clip, STANDS_IN_TAG), _cut_tag(clip, CUT_WITH_TAG)
     # A cut by an older version does not have the second tag.
     made_by = CutRecord.from_plain(json.loads(cut_with)) if cut_with else None
     return replace(record, stands_in=damage or None, cut_with=made_by)
+
+
+def _cut_tag(clip: Path, name: str) -> str | None:
+    with open_media(clip) as container:
+        return container.metadata.get(name)
 
 
 def _scene_field_order(job: _Job) -> SceneFieldOrder:
@@ -163,6 +175,17 @@ def _scene_field_order(job: _Job) -> SceneFieldOrder:
 
 def _tape_field_order(job: _Job) -> SceneFieldOrder:
     return SceneFieldOrder(field_order=job.picture.field_order, own=False, seen={})
+
+
+def _film(job: _Job, field_order: SceneFieldOrder) -> Film | None:
+    """Find film in a scene whose samples suggest it."""
+    order = field_order.field_order
+    if order == "progressive" or not field_order.may_be_film:
+        return None
+    film = detect_film(job.clip, field_order=order)
+    if film:
+        LOG.info("this scene is film (%s, confidence %.2f): its fields are woven", film.pattern, film.confidence)
+    return film
 
 
 def _process(
@@ -267,4 +290,5 @@ def _record(
         programs=processing.programs,
         filters_after=processing.filters_after,
         networks=processing.networks,
+        film=scene.film.record if scene.film else None,
     )

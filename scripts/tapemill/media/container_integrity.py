@@ -11,8 +11,8 @@ from itertools import takewhile
 from pathlib import Path
 from typing import IO
 
+from .containers.mp4_boxes import read_boxes
 from .empty_ranges import MIN_EDGE_BYTES, EmptyRange, find_empty_ranges
-from .mp4_boxes import read_boxes
 
 SIGNATURES = {
     b"PK\x03\x04": "a ZIP archive",

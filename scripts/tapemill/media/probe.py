@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
@@ -20,12 +20,13 @@ from tapemill.core.errors import InputError
 from tapemill.media.ffmpeg.limits import MAX_PIXELS, MAX_SIDE
 from tapemill.media.ffmpeg.runner import DEMUXERS, PART_PROTOCOLS, PROTOCOLS
 
+from .capture_info import FieldOrder
 from .colour import Colour, colour_of
 from .container_integrity import has_dv_header, sniff_file_type
 from .containers.file_parts import media_url, part_of
+from .containers.mp4_boxes import read_edit_lists
 from .containers.ts_programs import program_streams
 from .empty_ranges import begins_empty
-from .mp4_boxes import read_edit_lists
 
 SomeStream = TypeVar("SomeStream", bound=Stream)
 DECODE_OPTIONS = {"max_pixels": str(MAX_PIXELS)}
@@ -35,6 +36,9 @@ FIRST_PACKETS = 1000
 MAX_EDITS = 1000
 MAX_REPEATS = 2
 SLACK_S = 1
+# libavcodec's AVFieldOrder. Of its names (TT, BB, TB, BT) the first letter is the field that encoders mean to be shown
+# first.
+FIELD_ORDERS: Mapping[int, FieldOrder] = {1: "progressive", 2: "tff", 3: "bff", 4: "tff", 5: "bff"}
 # libavformat takes every file of these names for raw DV, and searches it for a frame from end to end.
 DV_SUFFIXES = frozenset({".dv", ".dif"})
 
@@ -58,6 +62,8 @@ class VideoStreamInfo:
     """Rates that the container states, most credible first; `guess_frame_rate` picks the one that its packets keep."""
     time_base: Fraction
     colour: Colour
+    stated_field_order: FieldOrder | None
+    """What the codec or container states, right or wrong; None if it states nothing."""
 
 
 @dataclass(frozen=True)
@@ -213,7 +219,15 @@ def _video_info(container: InputContainer, stream: VideoStream, path: Path) -> V
         stated_rates=tuple(dict.fromkeys(rates)) or (Fraction(25),),
         time_base=Fraction(stream.time_base or Fraction(1, 1000)),
         colour=colour_of(context),
+        stated_field_order=FIELD_ORDERS.get(context.field_order) or _order_of_frame(frame, context.name),
     )
+
+
+def _order_of_frame(frame: VideoFrame, codec: str) -> FieldOrder | None:
+    """Field order of a stream that is marked in its frames only: whether they are interlaced, not in which order."""
+    if not frame.interlaced_frame:
+        return None
+    return "bff" if codec == "dvvideo" else "tff"
 
 
 def _first_frame(container: InputContainer, stream: VideoStream, path: Path) -> VideoFrame:

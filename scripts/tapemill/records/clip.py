@@ -37,6 +37,20 @@ class NetworkRun(JsonRecord):
 
 
 @dataclass(frozen=True)
+class FilmRecord(JsonRecord):
+    """Film that was found in an interlaced scene."""
+
+    pattern: str
+    """Fields of successive film frames: 2:2 or 3:2."""
+    confidence: float
+    """Expected share of moving fields that follow the pattern."""
+    fields: Count
+    """All fields of the scene."""
+    deinterlaced: Count
+    """Fields that are of no film frame with a neighbour. All others are woven."""
+
+
+@dataclass(frozen=True)
 class CutRecord(JsonRecord):
     """ffmpeg command line that cut the scene out of the capture, from a tag of the cut."""
 
@@ -84,6 +98,8 @@ class ClipRecord(JsonRecord):
     """Damaged frames that are substituted by others."""
     kept_original: Failure | None = optional()
     """Why the scene is not restored."""
+    film: FilmRecord | None = optional()
+    """Film in the scene; its fields are woven."""
     sha256: Sha256 | None = optional()
     """Of the clip's file. Clips of version 0.2 and older have none."""
     unknown: Mapping[str, Any] = unknown_keys()

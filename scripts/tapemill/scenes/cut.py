@@ -15,12 +15,13 @@ from pathlib import Path
 import numpy as np
 
 from tapemill.core.errors import GateError, OnSceneFailure, SceneError, WriteFailed
-from tapemill.core.job_warnings import JobWarning
+from tapemill.core.job_warnings import STANDS_IN_TAG, JobWarning
 from tapemill.core.progress import report
 from tapemill.core.timing import FrameRange
 from tapemill.media import ffmpeg
 from tapemill.media.capture_info import SourceFileInfo, VideoInfo
 from tapemill.media.ffmpeg.limits import MAX_KEYFRAME_DISTANCE_S
+from tapemill.media.field_holes import HOLES_TAG, find_holes, holes_to_tag
 from tapemill.media.probe import open_media
 from tapemill.storage import atomic
 
@@ -31,6 +32,7 @@ from .frame_mapping import (
     count_own_frames,
     count_wrong,
     expected_frames,
+    frame_positions,
     parse_encoder_stats,
 )
 from .verify import check_cut, count_frames
@@ -67,18 +69,21 @@ def cut_scene(
     with atomic.staged(target) as partial, atomic.scratch_dir(target) as folder:
         audio = None if sound_stream is None else write_audio(spec, sound_stream, folder / "sound.f32")
         stats = folder / "shown.txt"
+        shown: DisplayedFrames | None
         try:
-            damage = _cut_with_retries(spec, audio, stats, partial)
+            shown, damage = _cut_with_retries(spec, audio, stats, partial)
             _check(spec, audio, partial, target)
         except SceneError as error:
             if on_failure == "stop":
                 raise
             LOG.warning("the scene cannot be decoded: %s: %s", type(error).__name__, error)
-            damage = _substitute_frames(spec, audio, stats, partial)
+            shown, damage = _substitute_frames(spec, audio, stats, partial)
             _check(spec, audio, partial, target)
         if damage:
             LOG.warning("%s", damage)
-            tag(partial, folder / "tagged.mkv", damage)
+        tags = {STANDS_IN_TAG: damage, HOLES_TAG: _holes(spec, shown)}
+        if any(tags.values()):
+            tag(partial, folder / "tagged.mkv", {name: text for name, text in tags.items() if text})
     report(f"{span.frames} frames", frames=span.frames)
     return [JobWarning("stands_in", damage)] if damage else []
 
@@ -88,8 +93,16 @@ def _check(spec: CutSpec, audio: RawAudio | None, partial: Path, target: Path) -
     check_cut(partial, target=target, span=spec.span, sound=stats, source=spec.source, take=spec.take)
 
 
-def _cut_with_retries(spec: CutSpec, audio: RawAudio | None, stats: Path, partial: Path) -> str:
-    """Cut, decoding from further back until all frames are right. Returns a description of damage, or empty."""
+def _holes(spec: CutSpec, shown: DisplayedFrames | None) -> str:
+    """Return the tag for the holes of an interlaced scene; empty if there are none."""
+    if shown is None or spec.picture.field_order == "progressive":
+        return ""
+    holes = find_holes(shown.numbers.tolist(), frame_positions(shown, spec.take, spec.span))
+    return holes_to_tag(holes) if holes else ""
+
+
+def _cut_with_retries(spec: CutSpec, audio: RawAudio | None, stats: Path, partial: Path) -> tuple[DisplayedFrames, str]:
+    """Cut, decoding from further back until all frames are right. Returns them and a description of damage."""
     take, span = spec.take, spec.span
     expected = expected_frames(spec.source, take, span)
     shown: DisplayedFrames | None = None
@@ -109,11 +122,17 @@ def _cut_with_retries(spec: CutSpec, audio: RawAudio | None, stats: Path, partia
             tool="ffmpeg",
             remedy="this part of the capture cannot be decoded; play it there to see what it is",
         )
-    return f"{wrong} of {span.frames} frames cannot be decoded; their neighbours replace them" if wrong else ""
+    return shown, f"{wrong} of {span.frames} frames cannot be decoded; their neighbours replace them" if wrong else ""
 
 
-def _substitute_frames(spec: CutSpec, audio: RawAudio | None, stats: Path, partial: Path) -> str:
-    """Cut what can be decoded and fill gaps with the nearest frame; black if there is none. Returns a description."""
+def _substitute_frames(
+    spec: CutSpec, audio: RawAudio | None, stats: Path, partial: Path
+) -> tuple[DisplayedFrames | None, str]:
+    """Cut what can be decoded and fill gaps with the nearest frame; black if there is none.
+
+    Returns the frames, None if it is black, and a description.
+    """
+    shown = None
     try:
         shown = _cut(spec, None, audio, stats, partial, complete=True)
         own = count_own_frames(shown, spec.take, spec.span) if len(shown.times) == spec.span.frames else 0
@@ -121,12 +140,12 @@ def _substitute_frames(spec: CutSpec, audio: RawAudio | None, stats: Path, parti
         LOG.info("nothing can be decoded: %s", error)
         own = 0
     if own:
-        return f"only {own} of {spec.span.frames} frames can be decoded; their neighbours replace the others"
+        return shown, f"only {own} of {spec.span.frames} frames can be decoded; their neighbours replace the others"
     # A missing capture or disk is no damaged scene: this raises InputError.
     with open_media(spec.source):
         pass
     write_black(spec, audio, partial)
-    return f"none of {spec.span.frames} frames can be decoded; the scene is black"
+    return None, f"none of {spec.span.frames} frames can be decoded; the scene is black"
 
 
 def _from_start(spec: CutSpec, back_s: Fraction | None) -> bool:

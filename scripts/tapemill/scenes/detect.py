@@ -5,33 +5,30 @@ One ffmpeg process converts the capture to its constant-rate grid and scales it 
 
 from __future__ import annotations
 
-import itertools
 import logging
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
-from tapemill.core.errors import GateError, InputError
+from tapemill.core.errors import InputError
 from tapemill.core.progress import Progress, report
 from tapemill.core.timing import FrameRange
-from tapemill.media import audio_samples, ffmpeg
+from tapemill.media import audio_samples
 from tapemill.media.capture_info import Capture, SourceFileInfo, VideoInfo
-from tapemill.media.cfr import CfrGrid
-from tapemill.media.ffmpeg.limits import timeout_s
-from tapemill.media.output_checks import REMEDY
+from tapemill.media.field_match import STRIP_WIDTH, FieldMatcher
 
-from .encode import cut_out_filter
+from .field_order_changes import find_order_changes
+from .scaled_frames import scaled_frames
 from .segmentation import merge_short_split_long
 from .settings import ScenesSettings
 from .table import make_scenes, write_csv, write_edl, write_scenes
 
 LOG = logging.getLogger("tapemill.scenes")
 
-# At this width tape noise disappears, cuts do not.
-WIDTH_PX = 64
 # Share of pixels that must be black, in percent: a frame with a few dropouts is still black.
 BLACK_PERCENTILE = 98
 NEIGHBOURS = 2  # frames before and after that a cut is compared with
@@ -60,8 +57,8 @@ def detect_scenes(
     spans: list[FrameRange] = []
     for take in capture.takes:
         start = spans[-1].stop_frame if spans else 0
-        found = _detect_in(take.located(source), take, capture, settings)
-        spans += [FrameRange(start + span.start_frame, start + span.stop_frame) for span in found]
+        recording = _detect_in(take.located(source), take, capture, settings)
+        spans += [FrameRange(start + span.start_frame, start + span.stop_frame) for span in recording]
     scenes = make_scenes(spans, rate)
     report(f"{len(scenes)} scenes of {capture.frames} frames", frames=capture.frames)
     write_edl(scenes, source.stem, edl)
@@ -71,14 +68,18 @@ def detect_scenes(
 
 def _detect_in(source: Path, take: SourceFileInfo, capture: Capture, settings: ScenesSettings) -> Sequence[FrameRange]:
     """Return the scenes of a capture, or of one of the recordings joined in it, from its frame 0 on."""
-    borders, movement = _analyse(source, take, capture.picture, settings)
+    found = _analyse(source, take, capture.picture, settings, with_fields=_may_have_fields(capture))
+    movement = found.movement
+    for frame in found.order_changes:
+        LOG.info("the field order changes at frame %d", frame)
     rate = take.rate
     power = np.zeros(take.frames)
     if capture.sounds:
         track = capture.sounds[0].stream_index
         power = audio_samples.mean_square_per_frame(source, track, clock=take)
     return merge_short_split_long(
-        borders,
+        found.cuts,
+        fixed=found.order_changes,
         movement=movement,
         power=power,
         shortest=settings.in_frames(settings.shortest_s, rate),
@@ -87,16 +88,36 @@ def _detect_in(source: Path, take: SourceFileInfo, capture: Capture, settings: S
     )
 
 
+@dataclass(frozen=True)
+class _Analysis:
+    """Result of one pass over a capture."""
+
+    cuts: list[int]
+    """First frames of scenes."""
+    order_changes: list[int]
+    """First frames of another field order."""
+    movement: np.ndarray
+    """Difference of each frame to the one before, shape = (frames,)."""
+
+
+def _may_have_fields(capture: Capture) -> bool:
+    """Whether parts of a capture may be interlaced, by what the capture stage found."""
+    found_by = capture.notes.get("field_order", {}).get("found_by")
+    if capture.picture.field_order == "progressive" and found_by in (None, "sheet", "rotation", "size and rate"):
+        return False
+    return capture.picture.width >= STRIP_WIDTH
+
+
 def _analyse(
-    source: Path, take: SourceFileInfo, picture: VideoInfo, settings: ScenesSettings
-) -> tuple[list[int], np.ndarray]:
-    """Return borders (first frames of scenes) and the difference of each frame to the one before, shape = (frames,)."""
+    source: Path, take: SourceFileInfo, picture: VideoInfo, settings: ScenesSettings, *, with_fields: bool
+) -> _Analysis:
     detector = CutDetector(settings, take.rate)
+    matcher = FieldMatcher()
     movement = np.zeros(take.frames)
     before: np.ndarray | None = None
     count = 0
-    frames = Progress(take.frames).counting(_small_frames(source, take, picture))
-    for count, frame in enumerate(frames, start=1):
+    frames = Progress(take.frames).counting(scaled_frames(source, take, picture, with_strips=with_fields))
+    for count, (frame, strip) in enumerate(frames, start=1):
         if count > take.frames:
             # ffmpeg restarts its filters for another size, and with them the frame count.
             raise InputError(
@@ -108,6 +129,8 @@ def _analyse(
         if before is not None:
             movement[count - 1] = _distance(before, luma)
         before = luma
+        if strip is not None:
+            matcher.add(strip)
     missing = take.frames - count
     if count == 0 or missing > settings.in_frames(MISSING_END_S, take.rate):
         raise InputError(
@@ -117,47 +140,9 @@ def _analyse(
         )
     if missing:
         LOG.warning("the last %d frames cannot be decoded, the one before is repeated", missing)
-    return detector.borders(), movement
-
-
-def _small_frames(source: Path, take: SourceFileInfo, picture: VideoInfo) -> Iterator[np.ndarray]:
-    """Yield scaled-down frames of the capture's grid. shape = (height, width, 3), uint8, BGR.
-
-    Raises GateError if ffmpeg returns anything else.
-    """
-    width = min(WIDTH_PX, picture.width)
-    height = max(1, round(width * picture.height / picture.width))
-    chain = [*cfr_filters(take), f"trim=end_pts={take.frames}", *cut_out_filter(picture)]
-    if picture.field_order != "progressive":
-        # One field only: no combing, and a cut between the two fields of a frame is a cut between frames.
-        chain.append("field=type=" + ("top" if picture.field_order == "tff" else "bottom"))
-    chain += [f"scale={width}:{height}:flags=area+accurate_rnd+bitexact", "format=bgr24"]
-    opened = ffmpeg.input_args(source, options=take.decoding)
-    arguments = ["-copyts", *opened, "-map", f"0:{take.stream_index}", "-filter:v", ",".join(chain)]
-    arguments += ["-fps_mode", "passthrough", "-f", "rawvideo", "pipe:1"]
-    limit_s = timeout_s(reads=[source], samples=picture.width * picture.height, decoded=take.frames)
-    with ffmpeg.pipe_out(arguments, concerns=source, timeout_s=limit_s) as stream:
-        size = width * height * 3
-        for number in itertools.count():
-            data = stream.read(size)
-            if not data:
-                break
-            if len(data) < size:
-                raise GateError(
-                    f"after {number} of {take.frames} pictures came {len(data)} bytes that are none",
-                    file=source,
-                    tool=ffmpeg.binary(),
-                    remedy=REMEDY,
-                )
-            yield np.frombuffer(data, np.uint8).reshape(height, width, 3)
-
-
-def cfr_filters(grid: CfrGrid) -> list[str]:
-    """Return filters that convert a capture, decoded from its start with its own time stamps, to the grid.
-
-    `fps` rounds like `CfrGrid.indices` (nearest, halves up) and repeats the first frame if earlier ones are damaged.
-    """
-    return [f"setpts={grid.from_frame_0()}", f"fps=fps={grid.rate.numerator}/{grid.rate.denominator}:start_time=0"]
+    cuts = detector.borders()
+    changes = find_order_changes(matcher.matches(), cuts, movement) if with_fields else []
+    return _Analysis(cuts, changes, movement)
 
 
 class CutDetector:

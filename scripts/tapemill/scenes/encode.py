@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from tapemill.core.job_warnings import CUT_WITH_TAG, STANDS_IN_TAG
+from tapemill.core.job_warnings import CUT_WITH_TAG
 from tapemill.core.progress import Progress
 from tapemill.core.timing import FrameRange, round_half_up
 from tapemill.media import audio_samples, ffmpeg
@@ -106,13 +106,14 @@ def _encoding(picture: VideoInfo) -> list[str]:
     return [*options, "-color_range:v", "pc"] if picture.colour.range == "pc" else options
 
 
-def tag(partial: Path, tagged: Path, damage: str) -> None:
-    """Add the tag for substituted frames. Streams are copied, since damage is known only when they are written."""
+def tag(partial: Path, tagged: Path, tags: Mapping[str, str]) -> None:
+    """Add tags for what is known only when the streams are written, which are copied."""
     with open_media(partial) as container:
         cut_with = container.metadata.get(CUT_WITH_TAG, "")
     arguments = [*ffmpeg.input_args(partial), "-map", "0", "-c", "copy", *ffmpeg.BITEXACT]
-    arguments += ["-metadata", f"{CUT_WITH_TAG}={cut_with}"]
-    arguments += ["-metadata", f"{STANDS_IN_TAG}={damage}", *ffmpeg.output_args(tagged, "matroska")]
+    for name, text in {CUT_WITH_TAG: cut_with, **tags}.items():
+        arguments += ["-metadata", f"{name}={text}"]
+    arguments += ffmpeg.output_args(tagged, "matroska")
     ffmpeg.run(arguments, concerns=partial, timeout_s=60 + partial.stat().st_size / COPIED_BYTES_PER_S)
     shutil.move(tagged, partial)
 

@@ -70,6 +70,14 @@ def begins_in_time(shown: DisplayedFrames, take: SourceFileInfo, span: FrameRang
     return bool(len(known)) and int(_indices(known, take)[0]) <= span.start_frame
 
 
+def frame_positions(shown: DisplayedFrames, take: SourceFileInfo, span: FrameRange) -> list[int | None]:
+    """Return the frame of the span at which each shown source frame belongs; None where it has no time stamp."""
+    indices = _indices(np.where(shown.times == UNKNOWN, take.start_pts, shown.times), take) - span.start_frame
+    return [
+        None if time == UNKNOWN else index for time, index in zip(shown.times.tolist(), indices.tolist(), strict=True)
+    ]
+
+
 def count_own_frames(shown: DisplayedFrames, take: SourceFileInfo, span: FrameRange) -> int:
     """Count the source frames of the span itself among those shown; others came from before or after it."""
     known = shown.times != UNKNOWN

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from itertools import pairwise
 
 import numpy as np
@@ -13,20 +13,35 @@ LOUDEST_PART = 90  # percentile above which movement and audio count as equally 
 
 
 def merge_short_split_long(
-    borders: Iterable[int], *, movement: np.ndarray, power: np.ndarray, shortest: int, longest: int, smooth: int
+    borders: Iterable[int],
+    *,
+    fixed: Collection[int] = (),
+    movement: np.ndarray,
+    power: np.ndarray,
+    shortest: int,
+    longest: int,
+    smooth: int,
 ) -> tuple[FrameRange, ...]:
     """Return scenes that cover all frames, none longer than `longest`, as few as possible under `shortest` frames.
 
-    `borders` are first frames of scenes. `movement` (difference of each frame from the one before) and `power` (mean
-    square of the audio) have shape (frames,); `smooth` is the length in frames of a pause worth finding. A scene stays
-    shorter than `shortest` only where merging it with either neighbour would exceed `longest`.
+    `borders` are first frames of scenes, `fixed` those of scenes that are never merged with the one before. `movement`
+    (difference of each frame from the one before) and `power` (mean square of the audio) have shape (frames,);
+    `smooth` is the length in frames of a pause worth finding. A scene stays shorter than `shortest` only between fixed
+    borders, and where merging it with either neighbour would exceed `longest`.
     """
     frames = len(movement)
     inside = sorted({border for border in borders if 0 < border < frames})
-    edges = _merge_short([0, *inside, frames], movement, shortest, longest)
+    parts = pairwise([0, *sorted(fixed), frames])
+    edges = [edge for part in parts for edge in _merge_short(_edges(part, inside), movement, shortest, longest)[:-1]]
+    edges.append(frames)
     activity = _smooth(movement, smooth), _smooth(np.log10(power + 1e-9), smooth)
     edges = [edge for a, b in pairwise(edges) for edge in (a, *_split_points(a, b, activity, shortest, longest))]
     return tuple(FrameRange(a, b) for a, b in pairwise([*edges, frames]))
+
+
+def _edges(part: tuple[int, int], borders: Iterable[int]) -> list[int]:
+    start, stop = part
+    return [start, *(border for border in borders if start < border < stop), stop]
 
 
 def _merge_short(edges: list[int], movement: np.ndarray, shortest: int, longest: int) -> list[int]:

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Sequence
 from pathlib import Path
 
-from tapemill.media.mp4_boxes import Box, read_boxes
+from tapemill.media.containers.mp4_boxes import Box, read_boxes
 
 
 def with_edit_list(source: Path, target: Path, edits: Sequence[tuple[float, float | None]]) -> Path:

@@ -23,6 +23,7 @@ VIDEO = VideoStreamInfo(
     stated_rates=(Fraction(25),),
     time_base=Fraction(1, 1000),
     colour=UNTAGGED,
+    stated_field_order=None,
 )
 
 

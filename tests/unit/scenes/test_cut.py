@@ -1,6 +1,7 @@
 """Every frame of a capture is in exactly one scene, once, in order; each beep is where it was."""
 
 import json
+from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 
@@ -14,6 +15,7 @@ from tapemill.core.timing import FrameRange
 from tapemill.media.capture_info import Crop
 from tapemill.media.ffmpeg import runner as ffmpeg
 from tapemill.media.ffmpeg.version import ffmpeg_build
+from tapemill.media.field_holes import HOLES_TAG, Hole, holes_from_tag
 from tapemill.scenes import cut as cutting
 from tapemill.scenes.cut import cut_scene
 from tests.support.capture_info import capture_of
@@ -331,6 +333,23 @@ def test_it_tells_how_many_pictures_are_cut(tmp_path, monkeypatch, caplog):
     cut(truth.path, capture_of(truth.path), 70, 100, tmp_path / "cut.mkv")
     assert (progressed(caplog)[-1]["frames"], progressed(caplog)[-1]["total_frames"]) == (30, 30)
     assert facts(caplog) == {"frames": 30}
+
+
+def test_holes_of_an_interlaced_scene_are_in_a_tag(tmp_path):
+    times = [Fraction(k, 25) for k in range(40) if k not in (10, 11, 30)]
+    truth = make_capture(tmp_path / "a.mkv", codec="ffv1", times_s=times, interlaced="tff", size=(160, 96))
+    capture = capture_of(truth.path, interlaced="tff", rate=Fraction(25))
+
+    whole, one, none = (
+        tag_of(cut(truth.path, capture, start, stop, tmp_path / f"{start}.mkv"), HOLES_TAG)
+        for start, stop in ((0, 40), (11, 20), (12, 30))
+    )
+    progressive = replace(capture, picture=replace(capture.picture, field_order="progressive"))
+    other = tag_of(cut(truth.path, progressive, 0, 40, tmp_path / "progressive.mkv"), HOLES_TAG)
+
+    assert holes_from_tag(whole) == (Hole(10, 12, 9), Hole(30, 31, 29))
+    assert holes_from_tag(one) == (Hole(0, 1, -2),)
+    assert (none, other) == (None, None)
 
 
 @pytest.mark.parametrize("suffix", [".mov", ".mkv"])

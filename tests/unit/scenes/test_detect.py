@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 from tapemill.core.errors import InputError
+from tapemill.media.ffmpeg import runner as ffmpeg
 from tapemill.scenes.detect import CutDetector, detect_scenes
 from tapemill.scenes.settings import ScenesSettings
 from tapemill.scenes.table import read_scenes
 from tests.support.capture_info import capture_of
+from tests.support.media.captures import aged, look
 from tests.support.media.frame_codes import irregular_times, make_capture
 from tests.support.progress_log import facts, progressed, tell_all
 from tests.support.project import ROOT
@@ -205,3 +207,36 @@ def test_it_tells_how_many_pictures_were_looked_at(tmp_path, monkeypatch, caplog
     detect_scenes(source=path, capture=capture_of(path), settings=SETTINGS, **tables)
     assert [told["frames"] for told in progressed(caplog)] == list(range(1, 61))
     assert facts(caplog) == {"frames": 60}
+
+
+FIRST_FIELDS = {
+    "tff": "tinterlace=interleave_top",
+    "bff": "tinterlace=interleave_bottom",
+    "progressive": "fps=25",
+}
+
+
+@pytest.mark.parametrize("noise", ["null", "noise=alls=12:allf=t"], ids=["clean", "noisy"])
+@pytest.mark.parametrize(("one", "other"), [("tff", "bff"), ("bff", "tff"), ("tff", "progressive")])
+def test_a_scene_is_split_where_its_field_order_changes(tmp_path, one, other, noise):
+    path = tmp_path / "a.mkv"
+    # One movement without a cut: 62 frames in one order, and 58 in the other.
+    halves = f"[a]trim=end_frame=124,{FIRST_FIELDS[one]}[c];[b]trim=start_frame=124,setpts=PTS-STARTPTS,"
+    graph = f"testsrc2=s=320x400:r=50:d=4.8,{noise},split[a][b];{halves}{FIRST_FIELDS[other]}[d];[c][d]concat"
+    ffmpeg.run(
+        ["-f", "lavfi", "-i", graph, "-c:v", "ffv1", *ffmpeg.output_args(path, "matroska")],
+        concerns=path,
+        timeout_s=60,
+    )
+    capture = look(aged(path), "auto", field_order_spots=1)
+
+    detect_scenes(
+        source=path,
+        capture=capture,
+        settings=SETTINGS,
+        table=tmp_path / "scenes.tsv",
+        edl=tmp_path / "scenes.edl",
+        csv=tmp_path / "scenes.csv",
+    )
+
+    assert [scene.span.start_frame for scene in read_scenes(tmp_path / "scenes.tsv")] == [0, 62]

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from tapemill.enhance.chain import Chain, FilterStep
+from tapemill.enhance.film import Film, weave_filters
 from tapemill.enhance.output_format import (
     SMALLEST_DEINTERLACED_SIDE,
     SMALLEST_RESTORED_SIDE,
@@ -28,6 +29,7 @@ from tapemill.enhance.settings import EnhanceSettings
 from tapemill.media.capture_info import Crop, FieldOrder, VideoInfo
 from tapemill.media.colour import Colour
 from tapemill.media.ffmpeg.runner import BITEXACT_SCALING
+from tapemill.media.field_holes import Hole, hold_fields_filters
 
 from .catalog import FILTERS
 
@@ -55,6 +57,10 @@ class SceneGraphInput:
     """Layout before deinterlacing: the capture's own."""
     frame_layout: Layout
     """Layout after deinterlacing: the capture's depth, and no more chroma than the chain needs."""
+    holes: tuple[Hole, ...] = ()
+    """Frames that the capture does not have."""
+    film: Film | None = None
+    """Film, whose fields are woven."""
 
     @classmethod
     def of(
@@ -63,6 +69,8 @@ class SceneGraphInput:
         field_order: FieldOrder,
         settings: EnhanceSettings,
         output: OutputFormat | None = None,
+        holes: tuple[Hole, ...] = (),
+        film: Film | None = None,
     ) -> SceneGraphInput:
         """Derive all inputs; `output` is the format of the tape's clips, if that of the scene would be different.
 
@@ -77,6 +85,8 @@ class SceneGraphInput:
             crop=cropped(picture, settings),
             layout=working_layout(picture.pixel_format),
             frame_layout=frame_layout(picture, settings),
+            holes=holes,
+            film=film,
         )
 
     @property
@@ -127,7 +137,8 @@ def after_networks(scene: SceneGraphInput) -> list[str]:
 
 
 def _first_filters(scene: SceneGraphInput) -> list[str | None]:
-    return [count_frames(scene), set_params(scene), normalise_format(scene), deinterlace(scene), crop(scene)]
+    frames = [count_frames(scene), set_params(scene), normalise_format(scene)]
+    return [*frames, *hold_fields(scene), deinterlace(scene), crop(scene)]
 
 
 def _last_filters(scene: SceneGraphInput) -> list[str | None]:
@@ -179,10 +190,21 @@ def normalise_format(scene: SceneGraphInput) -> str | None:
     return f"scale={matrices}:{CHROMA}:{SCALER},format={scene.layout.name},setparams={_tags(colour)}"
 
 
+def hold_fields(scene: SceneGraphInput) -> list[str]:
+    """Hold one field in each hole of a scene that is deinterlaced."""
+    if not scene.deinterlaced or scene.field_order == "progressive":
+        return []
+    return hold_fields_filters(scene.holes, scene.field_order)
+
+
 def deinterlace(scene: SceneGraphInput) -> str | None:
-    """Deinterlace to one progressive frame per field (bob) or per frame."""
+    """Deinterlace to one progressive frame per field (bob) or per frame; fields of film are woven."""
     if not scene.deinterlaced:
         return None
+    if scene.film:
+        every_field = scene.output.frames_per_frame == 2
+        single = f"bwdif=mode=send_field:parity={scene.field_order}:deint=all"
+        return weave_filters(scene.film, rate=scene.picture.rate, deinterlacer=single, every_field=every_field)
     mode = "send_field" if scene.output.frames_per_frame == 2 else "send_frame"
     return f"bwdif=mode={mode}:parity={scene.field_order}:deint=all"
 

@@ -32,3 +32,11 @@ def _named(argument: str, names: Mapping[str | Path, str]) -> str:
             rest = argument.removeprefix(f"file:{path}")
             return f"file:{{{name}}}" + (shlex.quote(rest) if rest else "")
     return shlex.quote(argument)
+
+
+def sum_expression(terms: Sequence[str]) -> str:
+    """Return ffmpeg's expression for the sum of some terms, in pairs: it parses no more than 100 nested ones."""
+    if len(terms) < 2:
+        return terms[0] if terms else "0"
+    half = len(terms) // 2
+    return f"({sum_expression(terms[:half])}+{sum_expression(terms[half:])})"

@@ -1,5 +1,5 @@
 """Stage capture: probe and validate captures."""
 
-from .validation import CaptureSettings
+from .settings import CaptureSettings
 
 __all__ = ["CaptureSettings"]

@@ -25,7 +25,8 @@ from tapemill.storage.fingerprint import scene_files
 from .audio_length import describe_audio, length_remarks
 from .field_order import FieldCounts, count_fields, decide, stated_field_order
 from .geometry import cut_out, sample_aspect_ratio
-from .validation import CaptureSettings, ValidatedFile, ensure_not_growing, validate_capture
+from .settings import CaptureSettings
+from .validation import ValidatedFile, ensure_not_growing, validate_capture
 
 __all__ = ["CaptureSettings", "probe_capture"]
 

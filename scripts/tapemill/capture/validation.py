@@ -17,17 +17,20 @@ from pathlib import Path
 from tapemill.core.errors import InputError, printable
 from tapemill.core.timing import timestamp
 from tapemill.media.capture_info import Crop
-from tapemill.media.cfr import CfrGrid, ClockOrigin, fit_cfr_grid, guess_frame_rate
-from tapemill.media.container_crop import read_container_crop
+from tapemill.media.cfr import CfrGrid, ClockOrigin, fit_cfr_grid
 from tapemill.media.container_integrity import is_scrambled, truncated_bytes, unreachable_bytes
-from tapemill.media.containers.file_parts import BytePart, FilePart, find_head
-from tapemill.media.ffmpeg.limits import MAX_KEYFRAME_DISTANCE_S
+from tapemill.media.containers.container_crop import read_container_crop
+from tapemill.media.containers.file_parts import FilePart
+from tapemill.media.frame_rate import guess_frame_rate
 from tapemill.media.packets import PacketIndex, is_encrypted, scan_packets
 from tapemill.media.probe import MediaInfo, open_media, probe, video_stream
 
 from .content import COPY_AGAIN, check_zeros, edit_list_remarks
 from .decode_samples import DecodeSample, detect_paff, find_size_change, sample_decode
 from .geometry import geometry_remarks
+from .joined_recordings import joined_parts, require_same_streams, unseparable
+from .settings import CaptureSettings
+from .time_checks import check_grid, check_last_frame, check_times
 
 LOG = logging.getLogger("tapemill.capture")
 
@@ -36,19 +39,6 @@ GROWTH_WAIT_S = 1.0
 MAX_NAMED = 10
 # A header may round, and audio may end a little before or after the video.
 SHORT_S, SHORT_SHARE = Fraction(1), Fraction(1, 100)
-
-
-@dataclass(frozen=True)
-class CaptureSettings:
-    """Config section `capture`."""
-
-    field_order_spots: int
-    field_order_frames: int
-    longest_gap_s: float
-    allow_truncated: bool
-    largest_side: int
-    highest_rate: float
-    longest_h: float
 
 
 @dataclass(frozen=True)
@@ -107,13 +97,13 @@ def validate_capture(
     if not packets.jumps_back:
         return [_validate(file, media, packets, settings, remarks)]
     found = []
-    for part in _joined_parts(file, media, packets):
+    for part in joined_parts(file, media, packets):
         path = FilePart.of(file, part)
         one = probe(path)
-        _require_same_streams(file, packets, media, one)
+        require_same_streams(file, packets, media, one)
         index = scan_packets(path, one.picture.stream_index)
         if index.jumps_back:
-            raise _unseparable(file, media, index)
+            raise unseparable(file, media, index)
         found.append(_validate(path, one, index, settings, []))
     borders = list(itertools.accumulate(each.grid.frames / each.grid.rate for each in found))[:-1]
     remarks.append(
@@ -122,36 +112,6 @@ def validate_capture(
     )
     LOG.warning("%s: %s", printable(file.name), remarks[-1])
     return [replace(found[0], remarks=(*remarks, *found[0].remarks)), *found[1:]]
-
-
-def _joined_parts(file: Path, media: MediaInfo, packets: PacketIndex) -> list[BytePart]:
-    """Return the recordings that are joined in a file. Raises InputError if their borders cannot be found."""
-    heads = [jump.position and find_head(file, media.container, jump.position) for jump in packets.jumps_back]
-    borders = [0, *(head for head in heads if head), file.stat().st_size]
-    if len(borders) != len(heads) + 2 or sorted(set(borders)) != borders:
-        raise _unseparable(file, media, packets)
-    return [BytePart(start, stop) for start, stop in itertools.pairwise(borders)]
-
-
-def _require_same_streams(file: Path, packets: PacketIndex, first: MediaInfo, other: MediaInfo) -> None:
-    def streams(media: MediaInfo) -> list[int]:
-        return [media.picture.stream_index, *(sound.stream_index for sound in media.sounds)]
-
-    if streams(first) != streams(other):
-        raise _unseparable(file, first, packets)
-
-
-def _unseparable(file: Path, media: MediaInfo, packets: PacketIndex) -> InputError:
-    jump = packets.jumps_back[0]
-    more = f", and {len(packets.jumps_back) - 1} times more" if len(packets.jumps_back) > 1 else ""
-    rate = media.picture.stated_rates[0]
-    return InputError(
-        f"the time stamps jump back from {float(jump.from_s):.1f} s to {float(jump.to_s):.1f} s{more}",
-        file=file,
-        remedy="several recordings seem to be joined, and their borders cannot be found; number their frames anew,"
-        f" without loss: ffmpeg -i FILE -map 0:v:0 -map 0:a? -vf setpts=N/({rate})/TB -af asetpts=N/SR/TB"
-        " -fps_mode passthrough -c:v ffv1 -g 1 -c:a flac NEW.mkv",
-    )
 
 
 def _validate(
@@ -166,7 +126,7 @@ def _validate(
             remedy=f"if they really are, raise capture.largest_side ({settings.largest_side})",
         )
     remarks += _check_truncation(file, media.container, packets, settings)
-    _check_times(file, packets, settings)
+    check_times(file, packets, settings)
     samples = sample_decode(file, video.stream_index, packets)
     remarks += _check_samples(file, packets, samples)
     times, last_duration = packets.times + packets.decoder_delay, packets.last_duration
@@ -179,8 +139,8 @@ def _validate(
     if packets.decoder_delay:
         # Only the decoder is late, not the recording.
         grid = replace(grid, drift=(ClockOrigin(0, grid.start_pts - packets.decoder_delay),))
-    _check_grid(file, grid, settings)
-    _check_last_frame(file, grid, last_duration, settings)
+    check_grid(file, grid, settings)
+    check_last_frame(file, grid, last_duration, settings)
     crop = read_container_crop(file, media.container, video)
     remarks += geometry_remarks(video, crop)
     for remark in remarks:
@@ -220,27 +180,6 @@ def _check_truncation(file: Path, container: str, packets: PacketIndex, settings
     )
 
 
-def _check_times(file: Path, packets: PacketIndex, settings: CaptureSettings) -> None:
-    """Reject time stamps that fit no grid, and captures with too few key frames."""
-    steps = packets.times[1:] - packets.times[:-1]
-    longest = max((int(step) for step in steps), default=0) * packets.time_base
-    if longest > settings.longest_gap_s:
-        raise InputError(
-            f"the time stamps jump by {float(longest):.1f} s at one place",
-            file=file,
-            remedy="if that is a real pause, raise capture.longest_gap_s and it is filled with the frame before it;"
-            " otherwise remux the capture so that its time stamps are continuous",
-        )
-    lead, start = packets.longest_lead
-    if lead > MAX_KEYFRAME_DISTANCE_S:
-        raise InputError(
-            f"there is no key frame for {float(lead):.0f} s from {timestamp(start)} on: each scene would have to be"
-            " decoded from there",
-            file=file,
-            remedy="convert it once, without loss: ffmpeg -i FILE -map 0 -c:v ffv1 -g 1 -c:a copy NEW.mkv",
-        )
-
-
 def _check_samples(file: Path, packets: PacketIndex, samples: Sequence[DecodeSample]) -> list[str]:
     """Reject files that cannot be decoded anywhere, or change their frame size; return remarks."""
     failed = [sample for sample in samples if sample.size is None]
@@ -267,32 +206,3 @@ def _check_samples(file: Path, packets: PacketIndex, samples: Sequence[DecodeSam
         return []
     where = ", ".join(timestamp((sample.time - int(packets.times[0])) * packets.time_base) for sample in failed[:3])
     return [f"at {len(failed)} of {len(samples)} positions no frame can be decoded: {where}"]
-
-
-def _check_last_frame(file: Path, grid: CfrGrid, duration: int, settings: CaptureSettings) -> None:
-    """Reject a last frame that lasts longer than a gap may: it is repeated as long, unless the rate is regular."""
-    last_s = duration * grid.time_base
-    if grid.irregular and last_s > settings.longest_gap_s:
-        raise InputError(
-            f"its last frame lasts {float(last_s):.1f} s",
-            file=file,
-            remedy="if that is a real pause, raise capture.longest_gap_s and it is repeated as long; otherwise remux"
-            " the capture so that its time stamps are continuous",
-        )
-
-
-def _check_grid(file: Path, grid: CfrGrid, settings: CaptureSettings) -> None:
-    """Reject rates and lengths that no tape has."""
-    if grid.rate > settings.highest_rate:
-        raise InputError(
-            f"it has {float(grid.rate):.0f} frames a second, more than any tape",
-            file=file,
-            remedy=f"if it really has, raise capture.highest_rate ({settings.highest_rate:g})",
-        )
-    hours = grid.frames / grid.rate / 3600
-    if hours > settings.longest_h:
-        raise InputError(
-            f"it lasts {float(hours):.1f} hours, longer than any tape",
-            file=file,
-            remedy=f"if it really does, raise capture.longest_h ({settings.longest_h:g})",
-        )

@@ -16,16 +16,8 @@ from .clock_tracking import MAX_DRIFT, TrackedClock, count_drops, count_repeats,
 # Packets may deviate by this part of a frame (millisecond containers, capture jitter) and still count as regular.
 JITTER_FRAMES = Fraction(1, 4)
 
-# At a variable rate, this share of the packets has to be kept.
-MIN_KEPT_SHARE = 0.995
-USUAL_RATES = (
-    *(Fraction(15), Fraction(24000, 1001), Fraction(24), Fraction(25), Fraction(30000, 1001), Fraction(30)),
-    *(Fraction(48), Fraction(50), Fraction(60000, 1001), Fraction(60)),
-)
-# Denominators of rates that equipment has, such as 12.5 and 120000/1001; a header's rate is rounded to this part.
-EXACT_DENOMINATORS, ROUNDED_RATE = (1, 2, 4, 1001), 20e-6
-# A recorder's clock is tracked if its time stamps agree on it: measured 0.6 and more with jitter of half a frame and
-# gaps in every fortieth, and 0.3 at most where the rate is variable.
+# A recorder's clock is tracked if its time stamps agree on it: measured 0.55 and more with jitter of half a frame and
+# gaps in every fortieth, and 0.31 at most where the rate is variable, both from 200 packets on.
 MIN_AGREEMENT = 0.45
 # Few time stamps agree by chance: below the first number more agreement is asked, below the second nothing is tracked.
 FEW_PACKETS, MIN_PACKETS = 200, 16
@@ -150,12 +142,12 @@ def fit_cfr_grid(times: np.ndarray, last_duration: int, time_base: Fraction, rat
     """
     start = int(times[0])
     indices = frame_indices(times, start, time_base, rate)
-    irregular = _is_irregular(times, indices, time_base, rate)
+    irregular = is_irregular(times, indices, time_base, rate)
     origins: tuple[ClockOrigin, ...] = ()
     drift: tuple[ClockOrigin, ...] = ()
     if irregular:
-        tracked = _track(times, time_base, rate)
-        if tracked is not None and _cost(tracked.indices) <= _cost(indices):
+        tracked = track_rate(times, time_base, rate)
+        if tracked is not None and change_count(tracked.indices) <= change_count(indices):
             indices = tracked.indices
             changes = _count_origins(times, tracked, time_base, rate)
             start, origins = changes[0].origin_pts, tuple(changes[1:])
@@ -185,80 +177,15 @@ def frame_indices(times: np.ndarray, start: int, time_base: Fraction, rate: Frac
     return (2 * (times - start) * step.numerator + step.denominator) // (2 * step.denominator)
 
 
-def guess_frame_rate(times: np.ndarray, time_base: Fraction, stated: Sequence[Fraction]) -> Fraction:
-    """Return the constant rate that explains these time stamps with the fewest repeated and dropped frames.
-
-    The first of the `stated` rates under which every packet has its own index; else the best of the stated and the
-    usual ones, with the recorder's clock tracked. If there is no such clock the capture's rate is variable, and the
-    lowest usual rate is taken that drops at most one frame in 200, so that the difference becomes repeated rather than
-    dropped frames.
-    """
-    for rate in stated:
-        indices = frame_indices(times, int(times[0]), time_base, rate)
-        if _is_exact(rate, time_base) and not _is_irregular(times, indices, time_base, rate):
-            return rate
-    distinct = np.unique(times)
-    if len(distinct) < 3:
-        return stated[0]
-    best = _tracked_rate(times, time_base, stated)
-    if best is not None:
-        return best
-    # In a damaged capture most time stamps may be equal.
-    step = float(np.median(np.diff(times))) or float(np.median(np.diff(distinct)))
-    typical = 1 / (step * float(time_base))
-    kept = {rate: len(np.unique(frame_indices(times, int(times[0]), time_base, rate))) for rate in USUAL_RATES}
-    for rate in USUAL_RATES:
-        if rate >= typical * 0.98 and kept[rate] >= MIN_KEPT_SHARE * len(times):
-            return rate
-    # Never the container's claim: for a variable rate that may be its clock, tens of thousands per second.
-    return max(USUAL_RATES, key=lambda rate: kept[rate])
-
-
-def _is_irregular(times: np.ndarray, indices: np.ndarray, time_base: Fraction, rate: Fraction) -> bool:
+def is_irregular(times: np.ndarray, indices: np.ndarray, time_base: Fraction, rate: Fraction) -> bool:
+    """Whether some time stamp is off its index by more than jitter, or indices are left out or used twice."""
     exact = (times - times[0]).astype(np.float64) * float(time_base * rate)
     # The time base of a container may be coarse compared with a frame; its rounding is no irregularity.
     tolerance = float(max(JITTER_FRAMES, time_base * rate))
     return bool(np.any(np.abs(exact - indices) > tolerance) or np.any(np.diff(indices) != 1))
 
 
-def _is_exact(rate: Fraction, time_base: Fraction) -> bool:
-    """Whether a stated rate is one that equipment has, and not the average of a clock that jitters and runs off."""
-    if rate in USUAL_RATES or rate.denominator in EXACT_DENOMINATORS:
-        return True
-    # Headers round: 33,367 microseconds are a frame of NTSC.
-    ticks = 1 / (time_base * rate)
-    return ticks.denominator == 1 and (ticks == 1 or not _is_near_usual(rate, ROUNDED_RATE))
-
-
-def _is_near_usual(rate: Fraction, least: float) -> bool:
-    return any(least < abs(rate / usual - 1) <= MAX_DRIFT for usual in USUAL_RATES)
-
-
-def _tracked_rate(times: np.ndarray, time_base: Fraction, stated: Sequence[Fraction]) -> Fraction | None:
-    """Return the rate with the fewest repeated and dropped frames; None if no rate explains the time stamps."""
-    exact = [rate for rate in stated if _is_exact(rate, time_base)]
-    standard = len(set(exact) | set(USUAL_RATES))
-    rates = (*exact, *USUAL_RATES, *(rate for rate in stated if not _is_near_usual(rate, 0)))
-    best: tuple[int, float, int] | None = None
-    found = None
-    ranks = {rate: number for number, rate in enumerate(dict.fromkeys(rates))}
-    # Repeated less dropped frames: no rate can do with fewer changes. The ends may be jittered by a frame each.
-    least = {rate: abs(int(times[-1] - times[0]) * float(time_base * rate) + 1 - len(times)) - 3 for rate in ranks}
-    for rate, number in sorted(ranks.items(), key=lambda item: least[item[0]]):
-        if best is not None and least[rate] > best[0]:
-            continue
-        tracked = _track(times, time_base, rate)
-        if tracked is None:
-            continue
-        # A rate that no equipment has must explain clearly more.
-        handicap = 0 if number < standard else 2 + len(times) // 1000
-        order = _cost(tracked.indices) + handicap, tracked.least_drift, number
-        if best is None or order < best:
-            best, found = order, rate
-    return found
-
-
-def _track(times: np.ndarray, time_base: Fraction, rate: Fraction) -> TrackedClock | None:
+def track_rate(times: np.ndarray, time_base: Fraction, rate: Fraction) -> TrackedClock | None:
     """Track the clock of time stamps at a rate; None if they do not agree on one, or it is too far off the rate."""
     packets = len(times)
     if time_base * rate > Fraction(1, 2) or packets < MIN_PACKETS:
@@ -269,7 +196,8 @@ def _track(times: np.ndarray, time_base: Fraction, rate: Fraction) -> TrackedClo
     return tracked
 
 
-def _cost(indices: np.ndarray) -> int:
+def change_count(indices: np.ndarray) -> int:
+    """Return the number of frames that are repeated or dropped, by the indices of the packets."""
     return count_repeats(indices) + count_drops(indices)
 
 

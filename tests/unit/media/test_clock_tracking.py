@@ -5,7 +5,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from tapemill.media.cfr import fit_cfr_grid, guess_frame_rate
+from tapemill.media.cfr import fit_cfr_grid
+from tapemill.media.frame_rate import guess_frame_rate
 
 RATES = (
     *(Fraction(24000, 1001), Fraction(24), Fraction(25), Fraction(30000, 1001), Fraction(30)),

@@ -9,10 +9,10 @@ import re
 from pathlib import Path
 from typing import Final
 
-from . import ffmpeg
-from .capture_info import Crop
-from .ffmpeg.limits import timeout_s
-from .probe import VideoStreamInfo
+from tapemill.media import ffmpeg
+from tapemill.media.capture_info import Crop
+from tapemill.media.ffmpeg.limits import timeout_s
+from tapemill.media.probe import VideoStreamInfo
 
 # By libavformat's names; no other demuxer reads such a crop.
 CONTAINERS: Final = frozenset({"matroska", "mov"})

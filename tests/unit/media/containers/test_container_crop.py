@@ -3,7 +3,7 @@ import pytest
 
 from tapemill.media import ffmpeg
 from tapemill.media.capture_info import Crop
-from tapemill.media.container_crop import read_container_crop
+from tapemill.media.containers.container_crop import read_container_crop
 from tapemill.media.probe import probe
 from tests.support.media.captures import X264, copied, make
 from tests.support.media.clean_aperture import add_clean_aperture

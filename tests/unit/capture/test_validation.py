@@ -264,7 +264,7 @@ def test_recordings_that_are_joined_in_a_file_follow_one_another(tmp_path, suffi
 def test_joined_recordings_whose_border_cannot_be_found_are_refused_and_the_remedy_works(tmp_path, monkeypatch):
     part = make(tmp_path / "a.ts")
     joined = written(tmp_path / "b.ts", part, part)
-    monkeypatch.setattr("tapemill.capture.validation.find_head", lambda *_: None)
+    monkeypatch.setattr("tapemill.capture.joined_recordings.find_head", lambda *_: None)
     refused(joined, r"jump back from 5\.\d s to 1\.\d s", r"-vf setpts=N/\(25\)/TB -af asetpts=N/SR/TB")
     new = tmp_path / "c.mkv"
     words = (
@@ -283,7 +283,7 @@ def test_a_clock_that_runs_over_goes_on(tmp_path):
 def test_few_key_frames_are_refused_only_if_it_costs_too_much(tmp_path, monkeypatch):
     path = make(tmp_path / "a.mp4", "-g", "1000", "-sc_threshold", "0", sound=False)
     assert look(path).frames == 100
-    monkeypatch.setattr("tapemill.capture.validation.MAX_KEYFRAME_DISTANCE_S", 3)
+    monkeypatch.setattr("tapemill.capture.time_checks.MAX_KEYFRAME_DISTANCE_S", 3)
     refused(path, "no key frame for 4 s from 00:00:00.000 on", "ffv1")
 
 

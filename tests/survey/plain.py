@@ -48,7 +48,7 @@ def decode(path: Path) -> Plain:
 
 
 def _audio(path: Path) -> np.ndarray:
-    with av.open(str(path)) as container:
+    with av.open(str(path), metadata_errors="replace") as container:
         if not container.streams.audio:
             return np.zeros(0)
         first = next(frame.time for frame in container.decode(video=0))

@@ -6,7 +6,8 @@ import itertools
 from pathlib import Path
 
 from tapemill.core.errors import InputError
-from tapemill.media.containers.file_parts import BytePart, find_head
+from tapemill.media.containers.file_parts import BytePart
+from tapemill.media.containers.recording_heads import find_head
 from tapemill.media.packets import PacketIndex
 from tapemill.media.probe import MediaInfo
 

@@ -13,6 +13,7 @@ import re
 import sys
 import tempfile
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -75,9 +76,13 @@ def compare(name: str, capture: Plain, tape: Plain, project: Project) -> Finding
     take = facts["takes"][0]
     factor = 2 if facts["picture"]["field_order"] != "progressive" else 1
     expected = len(capture.pictures) + take["duplicates"] - take["drops"]
-    shown = tape.pictures[::factor]
-    share, colour = _in_place(capture.pictures, shown), _colour(capture.pictures, shown)
-    lag_ms = _lag_ms(capture.audio, tape.audio)
+    # Frames before the first that can be decoded show it, and the audio begins with them.
+    lead_s = capture.times_s[0] - float(Fraction(take["time_base"]) * take["start_pts"])
+    # A frame of a variable rate is shown from the nearest frame of the grid on.
+    shown_s = tape.times_s[::factor] + 0.49 / float(Fraction(take["rate"]))
+    right = np.maximum(np.searchsorted(capture.times_s - capture.times_s[0] + lead_s, shown_s, "right") - 1, 0)
+    share, colour = _in_place(capture.pictures, right, tape.pictures[::factor]), _colour(capture, right, tape, factor)
+    lag_ms = _lag_ms(capture.audio, tape.audio) - 1000 * lead_s
     checks = (
         len(tape.pictures) == factor * expected,
         share == 1.0,
@@ -99,21 +104,20 @@ def compare(name: str, capture: Plain, tape: Plain, project: Project) -> Finding
     return Finding("| " + " | ".join(cells) + " |", all(checks))
 
 
-def _in_place(capture: np.ndarray, tape: np.ndarray) -> float:
-    """Share of the tape's frames that are no nearer to another frame of the capture than to theirs."""
-    count = min(len(capture), len(tape))
+def _in_place(capture: np.ndarray, right: np.ndarray, tape: np.ndarray) -> float:
+    """Share of the tape's frames that are no nearer to another frame of the capture than to the right one."""
     good = 0
-    for number in range(count):
+    for number, picture in zip(right, tape, strict=True):
         first = max(0, number - WINDOW)
-        distances = np.abs(capture[first : number + WINDOW + 1] - tape[number]).mean(axis=(1, 2, 3))
+        distances = np.abs(capture[first : number + WINDOW + 1] - picture).mean(axis=(1, 2, 3))
         good += distances[number - first] <= distances.min() + TOLERANCE
-    return good / count if count else 0.0
+    return good / len(tape)
 
 
-def _colour(capture: np.ndarray, tape: np.ndarray) -> float:
+def _colour(capture: Plain, right: np.ndarray, tape: Plain, factor: int) -> float:
     """Largest difference of the mean colours of all frames, in levels of 255."""
-    count = min(len(capture), len(tape))
-    return float(np.abs(capture[:count].mean(axis=(0, 1, 2)) - tape[:count].mean(axis=(0, 1, 2))).max())
+    wanted, found = capture.pictures[right], tape.pictures[::factor]
+    return float(np.abs(wanted.mean(axis=(0, 1, 2)) - found.mean(axis=(0, 1, 2))).max())
 
 
 def _lag_ms(capture: np.ndarray, tape: np.ndarray) -> float:

@@ -27,6 +27,8 @@ class Plain:
 
     pictures: np.ndarray
     """Means of blocks of all frames, shape = (frames, HEIGHT, WIDTH, 3), float64, RGB."""
+    times_s: np.ndarray
+    """Time of each, shape = (frames,)."""
     aspect: Fraction
     """Of the display; of square pixels where the file states nothing."""
     audio: np.ndarray
@@ -44,18 +46,24 @@ def decode(path: Path) -> Plain:
     stated, size = ASPECT.findall(video), SIZE.search(video)
     assert size is not None
     aspect = Fraction(int(stated[-1][2]), int(stated[-1][3])) if stated else Fraction(int(size[1]), int(size[2]))
-    return Plain(pictures, aspect, _audio(path))
-
-
-def _audio(path: Path) -> np.ndarray:
     with av.open(str(path), metadata_errors="replace") as container:
-        if not container.streams.audio:
-            return np.zeros(0)
-        first = next(frame.time for frame in container.decode(video=0))
-    # Silence before and in gaps, by the time stamps.
-    chain = f"aresample={AUDIO_HZ}:async=1:first_pts=0"
+        found = [(frame.time or 0.0, frame.rotation) for frame in container.decode(container.streams.best("video"))]
+        has_audio = bool(container.streams.audio)
+    times_s = np.array([time for time, _ in found])
+    assert len(times_s) == len(pictures), "ffmpeg and PyAV decode other numbers of frames"
+    return Plain(
+        pictures=pictures,
+        times_s=times_s,
+        aspect=1 / aspect if found[0][1] % 180 else aspect,
+        audio=_audio(path, times_s[0]) if has_audio else np.zeros(0),
+    )
+
+
+def _audio(path: Path, first_s: float) -> np.ndarray:
+    # Silence before and in gaps, by the time stamps; without the limit, gaps below a tenth of a second are closed.
+    chain = f"aresample={AUDIO_HZ}:async=1:min_hard_comp=0.01:first_pts=0"
     raw = _run(["-copyts", "-i", f"file:{path}", "-vn", "-ac", "1", "-af", chain, "-f", "f32le", "-"]).stdout
-    return np.frombuffer(raw, "<f4")[round((first or 0.0) * AUDIO_HZ) :]
+    return np.frombuffer(raw, "<f4")[round(first_s * AUDIO_HZ) :]
 
 
 def _run(arguments: Sequence[str], *, check: bool = True) -> subprocess.CompletedProcess[bytes]:

@@ -32,11 +32,11 @@ def test_the_calls_of_all_kinds_of_processes_are_seen(prepared):
 @pytest.mark.parametrize(
     ("site", "number", "fault", "is_success"),
     [
-        # The run is killed before the tape gets its name. A clip is not written, and its job tried again. Snakemake has
-        # no space for a record of its own.
+        # The run is killed before the tape gets its name. A clip is not written, or Snakemake's record of it, and its job
+        # is tried again.
         (TAPE, 1, "kill-run", False),
         (CLIP, 2, "EIO", True),
-        (RECORD, 3, "ENOSPC", False),
+        (RECORD, 3, "ENOSPC", True),
     ],
 )
 def test_the_same_command_makes_the_tape_after_a_fault(prepared, site, number, fault, is_success):

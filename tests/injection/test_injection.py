@@ -32,8 +32,8 @@ def test_the_calls_of_all_kinds_of_processes_are_seen(prepared):
 @pytest.mark.parametrize(
     ("site", "number", "fault", "is_success"),
     [
-        # The run is killed before the tape gets its name. A clip is not written, or Snakemake's record of it, and its job
-        # is tried again.
+        # The run is killed before the tape gets its name. A clip is not written, or Snakemake's record of it.
+        # In both cases the job is tried again.
         (TAPE, 1, "kill-run", False),
         (CLIP, 2, "EIO", True),
         (RECORD, 3, "ENOSPC", True),

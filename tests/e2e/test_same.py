@@ -190,7 +190,7 @@ def test_scenes_of_an_earlier_run_keep_their_run(finished, tmp_path):
     project = Project(tmp_path / "project")
     project.folder.joinpath("captures").symlink_to(finished.path("captures"))
     project.path("config/tapes.tsv").write_bytes(finished.path("config/tapes.tsv").read_bytes())
-    for name in ("capture.json", "scenes.tsv", "scenes.edl", "scenes.csv"):
+    for name in ("capture.json", "recipe.json", "scenes.tsv", "scenes.edl", "scenes.csv"):
         (project.path("results/T01")).mkdir(parents=True, exist_ok=True)
         shutil.copy2(finished.path(f"results/T01/{name}"), project.path(f"results/T01/{name}"))
     shutil.copytree(finished.path(".snakemake/metadata"), project.path(".snakemake/metadata"))

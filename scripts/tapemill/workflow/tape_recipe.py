@@ -102,7 +102,7 @@ def recipe_of_tape(folder: Path) -> TapeRecipe:
     try:
         return _parsed(untrusted_text.read_bytes(path, max_bytes=untrusted_text.MAX_TEXT_BYTES, error=InputError))
     except FileNotFoundError:
-        return _parsed(BASELINE.read_bytes()) if (folder / CAPTURE_RECORD).exists() else todays_recipe()
+        return _parsed(BASELINE.read_bytes()) if _is_begun(folder) else todays_recipe()
     except (OSError, InputError) as error:
         raise ConfigError(
             f"the recipe of tape {folder.name} cannot be read: {error}",
@@ -118,9 +118,14 @@ def config_of_tape(folder: Path, config: Mapping[str, Any]) -> dict[str, Any]:
 
 def begin_tape(folder: Path) -> None:
     """Write today's recipe for a tape of which nothing was made yet: its capture was accepted just now."""
-    made = {path.name for path in folder.iterdir()} - {CAPTURE_RECORD, CAPTURE_CHECKSUM, LEASE}
-    if not made:
+    if not _is_begun(folder):
         write_recipe(folder)
+
+
+def _is_begun(folder: Path) -> bool:
+    """Whether something was made of the capture: its record alone may be that of a probe that could not end."""
+    made = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    return bool(made - {CAPTURE_RECORD, CAPTURE_CHECKSUM, LEASE})
 
 
 def write_recipe(folder: Path) -> None:

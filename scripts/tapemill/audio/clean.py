@@ -83,8 +83,9 @@ def clean_sound(
         )
         picture_s = takes[0].frames / takes[0].rate if settings.stretch_to_picture and len(takes) == 1 else None
         jobs = [
-            _prepare(track, channels, sound, plan_stretch(track, sound, picture_s), settings, target, start_progress)
+            _prepare(track, channels, sound, stretch, settings, target, start_progress)
             for track, sound in zip(tracks, chosen, strict=True)
+            for stretch in (plan_stretch(track, sound, picture_s),)
             for channels in channel_groups(track.format.channels)
         ]
         with staged(target) as partial:

@@ -102,10 +102,10 @@ def filters(settings: AudioSettings, *, sample_rate_hz: int, noise_db: float | N
 
 def select_channels(channels: range, codec: str) -> str:
     """Return the filter that keeps some channels of a track, MAX_CHANNELS at most, without a change of samples."""
-    return f"pan={layout_of(len(channels), codec)}|" + "|".join(f"c{to}=c{each}" for to, each in enumerate(channels))
+    return f"pan={codec_layout(len(channels), codec)}|" + "|".join(f"c{to}=c{each}" for to, each in enumerate(channels))
 
 
-def layout_of(channels: int, codec: str) -> str:
+def codec_layout(channels: int, codec: str) -> str:
     """Return the layout of a track with so many channels of which no speakers are known."""
     without = WITHOUT_LOW_FREQUENCIES if codec == "aac" else {}
     return without.get(channels, LAYOUTS[channels])

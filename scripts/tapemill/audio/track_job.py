@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from tapemill.media.capture_info import AudioTrackInfo
 from tapemill.records.audio import TrackRecord
 
-from .filters import AudioSettings, Loudness, layout_of
+from .filters import AudioSettings, Loudness, codec_layout
 from .stretch import Stretch
 from .timeline import TimelineTrack
 
@@ -51,7 +51,7 @@ class TrackJob:
         loudness = self.loudness
         form = self.track.format
         if self.is_part:
-            form = replace(form, channels=len(self.channels), layout=layout_of(len(self.channels), settings.codec))
+            form = replace(form, channels=len(self.channels), layout=codec_layout(len(self.channels), settings.codec))
         return TrackRecord(
             **asdict(form),
             **{**asdict(self.track.counts), "samples": self.samples},

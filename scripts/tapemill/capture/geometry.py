@@ -16,7 +16,6 @@ from tapemill.media.rasters import FOUR_BY_THREE, Raster, find_raster
 
 # Codecs of 1080 lines store 1088, a multiple of 16.
 PADDED_LINES, LINES = 1088, 1080
-TURNED = (90, 270)
 
 
 def cut_out(video: VideoStreamInfo, container_crop: Crop | None) -> Crop | None:
@@ -33,15 +32,14 @@ def sample_aspect_ratio(video: VideoStreamInfo, sheet: SheetAspect) -> Fraction:
 
     The sheet's display aspect is that of the active picture.
     """
-    is_turned = video.rotation_deg in TURNED
-    width, height = (video.height, video.width) if is_turned else (video.width, video.height)
+    width, height = video.upright_size
     raster = _raster(video)
     if sheet.pixel:
         return sheet.pixel
     if sheet.display:
         return raster.pixel_aspect(sheet.display) if raster else sheet.display * height / width
     stated = video.sample_aspect_ratio
-    if stated and is_turned:
+    if stated and video.is_turned:
         return 1 / stated
     if raster:
         return raster.corrected(stated) if stated else raster.pixel_aspect(FOUR_BY_THREE)
@@ -66,7 +64,7 @@ def geometry_remarks(video: VideoStreamInfo, container_crop: Crop | None) -> Ite
 
 def _raster(video: VideoStreamInfo) -> Raster | None:
     """Return the known raster of a tape. Clips that are turned are no tapes, and have square samples."""
-    return None if video.rotation_deg in TURNED else find_raster(video.width, video.height)
+    return None if video.is_turned else find_raster(video.width, video.height)
 
 
 def _is_padding(video: VideoStreamInfo, crop: Crop) -> bool:

@@ -32,7 +32,7 @@ def require_same_streams(file: Path, packets: PacketIndex, first: MediaInfo, oth
 
 
 def unseparable(file: Path, media: MediaInfo, packets: PacketIndex) -> InputError:
-    """Return the error for recordings that cannot be told apart."""
+    """Return the error for recordings whose borders cannot be found."""
     jump = packets.jumps_back[0]
     more = f", and {len(packets.jumps_back) - 1} times more" if len(packets.jumps_back) > 1 else ""
     rate = media.picture.stated_rates[0]

@@ -163,7 +163,7 @@ def _field_order(
     if stated != "auto":
         order: FieldOrder = stated  # type: ignore[assignment]  # the schema allows nothing else
         return order, {"found_by": "sheet"}
-    if picture.rotation_deg in (90, 270):
+    if picture.is_turned:
         # Lines of fields would be columns upright. Cameras that are held upright have no fields.
         return "progressive", {"found_by": "rotation"}
     lines = picture.height
@@ -200,8 +200,7 @@ def _spots(
 
 def _video_info(file: ValidatedFile, rate: Fraction, order: FieldOrder, aspect: SheetAspect) -> VideoInfo:
     picture = file.media.picture
-    is_turned = picture.rotation_deg in (90, 270)
-    width, height = (picture.height, picture.width) if is_turned else (picture.width, picture.height)
+    width, height = picture.upright_size
     crop = cut_out(picture, file.container_crop)
     return VideoInfo(
         width=crop.width if crop else width,

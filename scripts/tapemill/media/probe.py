@@ -65,6 +65,16 @@ class VideoStreamInfo:
     stated_field_order: FieldOrder | None
     """What the codec or container states, right or wrong; None if it states nothing."""
 
+    @property
+    def is_turned(self) -> bool:
+        """Whether the upright frame has the lines as columns."""
+        return self.rotation_deg in (90, 270)
+
+    @property
+    def upright_size(self) -> tuple[int, int]:
+        """Width and height of the upright frame, in samples."""
+        return (self.height, self.width) if self.is_turned else (self.width, self.height)
+
 
 @dataclass(frozen=True)
 class AudioStreamInfo:

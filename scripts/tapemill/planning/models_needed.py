@@ -6,13 +6,12 @@ Jobs of a finished tape are planned without its models, which nobody needs until
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any, Final
 
 from tapemill.core.errors import ModelError
 from tapemill.enhance import EnhanceSettings
 from tapemill.enhance.chain import Chain
-from tapemill.models import UNPINNED
+from tapemill.workflow.job_params import require_network
 
 SPEECH_RULES: Final = frozenset({"detect_language", "transcribe_scene", "translate_scene"})
 
@@ -28,9 +27,4 @@ def require_models(jobs: Iterable[Any]) -> None:
             )
         if job.rule.name == "enhance_scene":
             for step in Chain.of(EnhanceSettings(**job.params.settings)).networks:
-                if step.sha256 == UNPINNED or not Path(step.file).is_file():
-                    raise ModelError(
-                        f"the network {step.model} is missing, or not pinned yet",
-                        file=step.file,
-                        remedy="run `snakemake fetch_models` once",
-                    )
+                require_network(step)

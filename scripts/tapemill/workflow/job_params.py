@@ -210,14 +210,8 @@ class JobParams:
         A finished tape goes without, until a job has to read it.
         """
         for step in self.networks:
-            if step.sha256 == UNPINNED or not Path(step.file).is_file():
-                if self.tape.is_finished:
-                    continue
-                raise ModelError(
-                    f"the network {step.model} is missing, or not pinned yet",
-                    file=step.file,
-                    remedy="run `snakemake fetch_models` once",
-                )
+            if not self.tape.is_finished:
+                require_network(step)
         return [step.file for step in self.networks if Path(step.file).is_file()]
 
     @property
@@ -242,3 +236,13 @@ class JobParams:
             "speech_model_sha256": model_sha256,
             "recipe": " ".join(f"{stage}={number}" for stage, number in recipe.items()),
         }
+
+
+def require_network(step: NetworkStep) -> None:
+    """Raise ModelError for a network that does not exist, or is not pinned."""
+    if step.sha256 == UNPINNED or not Path(step.file).is_file():
+        raise ModelError(
+            f"the network {step.model} is missing, or not pinned yet",
+            file=step.file,
+            remedy="run `snakemake fetch_models` once",
+        )

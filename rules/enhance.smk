@@ -64,9 +64,10 @@ rule enhance_scene:
     params:
         fingerprint=of_job(JobParams.fingerprint),
         cut=of_job(JobParams.span_in_file),
-        frames=of_job(JobParams.frames),
+        frames=of_job(JobParams.cut_frames),
         picture=of_job(JobParams.picture),
         output=of_job(JobParams.output),
+        film=of_job(JobParams.film),
         settings=of_job(JobParams.enhancement),
         recipe=recipe("enhance_scene"),
     message:

@@ -51,6 +51,7 @@ rule sample_report_frames:
         output=of_job(JobParams.output),
         scenes=lambda wildcards: scene_ids(wildcards.tape),
         spans=of_job(JobParams.spans),
+        films=of_job(JobParams.films),
         stills=config["report"]["stills"],
         recipe=PAGES,
     message:

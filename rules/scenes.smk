@@ -31,6 +31,7 @@ checkpoint detect_scenes:
         source=of_job(JobParams.source),
         fingerprint=of_job(JobParams.fingerprint),
         settings=section("scenes"),
+        film=of_job(JobParams.film_choice),
         recipe=recipe("detect_scenes"),
     message:
         "Detecting the scenes of {wildcards.tape}"

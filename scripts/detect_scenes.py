@@ -16,6 +16,7 @@ def main(job: Any) -> None:
         table=Path(job.output.table),
         edl=Path(job.output.edl),
         csv=Path(job.output.csv),
+        film=job.params.film or "auto",
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from tapemill import lanes
 from tapemill.enhance import EnhanceSettings, OutputFormat, VideoInfo, enhance_scene
 from tapemill.jobs import entrypoint
+from tapemill.media.film.cadence import SceneFilm
 from tapemill.storage import atomic
 
 
@@ -21,6 +22,7 @@ def main(job: Any) -> Any:
             frames=job.params.frames,
             settings=EnhanceSettings(**job.params.settings),
             output=OutputFormat.from_plain(job.params.output),
+            film=SceneFilm.from_plain(job.params.film) if job.params.film else None,
             encoder_choice=Path(job.input.encoder) if job.input.get("encoder") else None,
             on_failure=job.config["on_scene_failure"],
         )

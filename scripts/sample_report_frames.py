@@ -7,6 +7,7 @@ from tapemill.core.timing import FrameRange
 from tapemill.enhance import OutputFormat
 from tapemill.jobs import entrypoint
 from tapemill.media.capture_info import Capture
+from tapemill.media.film.cadence import SceneFilm
 from tapemill.report.sampling import SampledTape, sample_report_frames
 
 
@@ -21,6 +22,7 @@ def main(job: Any) -> None:
         output=OutputFormat.from_plain(job.params.output),
         scenes=job.params.scenes,
         spans=[FrameRange(*span) for span in job.params.spans],
+        films=[SceneFilm.from_plain(film) for film in job.params.films or ()],
     )
     tape = Path(job.input.tape)
     sample_report_frames(tape=tape, facts=facts, stills=job.params.stills, target=Path(job.output.sample))

@@ -69,4 +69,4 @@ def restore_and_compare(
         seconds = time.monotonic() - started
         like = measure_similarity(video, truth, prepare="format=yuv420p", height=of.crop.height)
     values = {name: round(value, 4) for name, value in asdict(like).items()}
-    return {**values, "seconds_per_picture": round(seconds / frames / of.output.frames_per_frame, 4)}
+    return {**values, "seconds_per_picture": round(seconds / of.output.frames(frames), 4)}

@@ -33,6 +33,8 @@ class TapeRow:
     field_order: str
     aspect: str
     """As in the sheet; `SheetAspect` parses it."""
+    film: str = "auto"
+    """Whether the tape is film as a whole: "auto", "off", "24" or "25" frames a second."""
 
 
 def load_sheet(path: Path, producible: Sequence[str] = (), on_fault: OnFault = raise_fault) -> dict[str, TapeRow]:

@@ -22,6 +22,7 @@ from tapemill.media.ffmpeg import version
 from tapemill.media.ffmpeg.command import redact_paths
 from tapemill.media.ffmpeg.limits import max_output_bytes
 from tapemill.media.field_holes import HOLES_TAG, Hole, holes_from_tag
+from tapemill.media.film.cadence import SceneFilm
 from tapemill.media.probe import open_media
 from tapemill.records.clip import ClipRecord, CutRecord, NetworkRun
 from tapemill.records.common import Failure
@@ -60,6 +61,7 @@ class _Job:
     output: OutputFormat
     encoder: str
     device: Device
+    film: SceneFilm | None
 
 
 @dataclass(frozen=True)
@@ -85,21 +87,24 @@ def enhance_scene(
     output: OutputFormat | None = None,
     encoder_choice: Path | None = None,
     on_failure: OnSceneFailure = "stop",
+    film: SceneFilm | None = None,
 ) -> list[JobWarning]:
     """Restore a cut scene: `clip` (lossless, `frames` frames) becomes `target` (Matroska, video only).
 
     `record` (JSON) gets how it was made: encoder, detected field order, filters, networks, frames, geometry, commands
     and versions of programs, of the cut too; no times and paths. `output` is the format of all clips of the tape, if
     the scene's own settings would give another. `encoder_choice` is the file that `choose_encoder` wrote for the tape;
-    only hardware encoders need one. They encode on `device`. With `on_failure` "keep_original" a scene that cannot be
-    restored is only deinterlaced and converted to the output format; the record has the reason.
+    only hardware encoders need one. They encode on `device`. `film` is given if the tape is film as a whole; `frames`
+    is then the length of the cut. With `on_failure` "keep_original" a scene that cannot be restored is only
+    deinterlaced and converted to the output format; the record has the reason.
 
     Returns a warning for each deviation from the request. Raises ConfigError for settings that do not fit this video,
     ToolFailed or ToolKilled if ffmpeg fails, TransientError if the tape's hardware encoder fails, GateError if the clip
     fails verification.
     """
     name = chosen_encoder(encoder_choice, settings)
-    job = _Job(clip, target, picture, frames, settings, output or plan_output_format(picture, settings), name, device)
+    output = output or plan_output_format(picture, settings, film.rate if film else None)
+    job = _Job(clip, target, picture, frames, settings, output, name, device, film)
     try:
         made = _restore(job, _scene_field_order(job))
     except SceneError as error:
@@ -122,11 +127,17 @@ def _restore(job: _Job, field_order: SceneFieldOrder) -> ClipRecord:
             job.picture.field_order,
         )
     holes: tuple[Hole, ...] = ()
+    film: Film | None
     # What ffmpeg cannot read either, it describes better.
     with suppress(InputError):
         holes = holes_from_tag(_cut_tag(job.clip, HOLES_TAG))
-    # A held field is of no film frame.
-    film = None if holes else _film(job, field_order)
+    if job.film:
+        # Its cadence was found with the frames that fill the holes.
+        holes = ()
+        film = Film.of_tape(job.film)
+    else:
+        # A held field is of no film frame.
+        film = None if holes else _film(job, field_order)
     scene = SceneGraphInput.of(job.picture, field_order.field_order, job.settings, job.output, holes, film)
     with atomic.staged(job.target) as partial:
         with _one_encoder(job.encoder, job.clip):
@@ -168,13 +179,14 @@ def _cut_tag(clip: Path, name: str) -> str | None:
 
 
 def _scene_field_order(job: _Job) -> SceneFieldOrder:
-    if job.settings.deinterlace == "off" or not job.settings.field_order_by_scene:
+    if job.film or job.settings.deinterlace == "off" or not job.settings.field_order_by_scene:
         return _tape_field_order(job)
     return detect_scene_field_order(job.clip, frames=job.frames, rate=job.picture.rate, tape=job.picture.field_order)
 
 
 def _tape_field_order(job: _Job) -> SceneFieldOrder:
-    return SceneFieldOrder(field_order=job.picture.field_order, own=False, seen={})
+    order = job.film.field_order if job.film else job.picture.field_order
+    return SceneFieldOrder(field_order=order, own=False, seen={})
 
 
 def _film(job: _Job, field_order: SceneFieldOrder) -> Film | None:
@@ -225,7 +237,7 @@ def _process(
         timeout_s=timeout_s,
         max_output_bytes=_max_bytes(scene, frames),
         forbidden=ffmpeg.CUT_DAMAGE,
-        reached=Progress(frames * scene.output.frames_per_frame).reach,
+        reached=Progress(scene.frames_out(frames)).reach,
     )
     command = redact_paths(arguments, argument_labels(clip, partial, device_args))
     return _Processing(tuple(chain), (command,), _programs())
@@ -256,13 +268,14 @@ def _one_encoder(encoder: str, clip: Path) -> Iterator[None]:
 def _timeout_s(scene: SceneGraphInput, frames: int) -> float:
     """Time limit of ffmpeg in seconds, including its wait for networks."""
     samples = max(scene.picture.width * scene.picture.height, scene.output.width * scene.output.height)
-    frames_out = frames * scene.output.frames_per_frame
+    # Without film, each field passes the filters.
+    frames_out = max(frames, scene.frames_out(frames))
     return START_S + frames_out * (samples / SAMPLES_PER_S + NETWORK_S * len(scene.chain.networks))
 
 
 def _max_bytes(scene: SceneGraphInput, frames: int) -> int:
     output = scene.output
-    return max_output_bytes(pictures=frames * output.frames_per_frame, samples=output.width * output.height)
+    return max_output_bytes(pictures=scene.frames_out(frames), samples=output.width * output.height)
 
 
 def _record(

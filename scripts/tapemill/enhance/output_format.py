@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache
@@ -12,7 +13,8 @@ from tapemill.core.errors import ConfigError
 from tapemill.core.timing import round_half_up
 from tapemill.media.capture_info import Crop, VideoInfo
 from tapemill.media.colour import Colour
-from tapemill.storage.typed_json import JsonRecord
+from tapemill.media.film.cadence import FRAMES_PER_FRAME, FilmRate
+from tapemill.storage.typed_json import JsonRecord, optional
 
 from .chain import Chain
 from .settings import EnhanceSettings
@@ -64,25 +66,41 @@ class OutputFormat(JsonRecord):
     restored_height: int
     rate: Fraction
     frames_per_frame: int
-    """Frames of a clip for each frame of the capture: 2 when both fields become frames, else 1."""
+    """Frames of a clip for each frame of the capture: 2 when both fields become frames, else 1. Film has its own
+    count."""
     pixel_format: str
     colour: Colour
+    film: FilmRate | None = optional()
+    """Film frames a second, if the tape is film as a whole."""
+
+    def frames(self, capture_frames: int) -> int:
+        """Return the number of frames for a range of frames of the capture; of film to the nearest frame or two.
+
+        The exact count of a scene of film is in its cadence.
+        """
+        if self.film:
+            return math.ceil(capture_frames * FRAMES_PER_FRAME[self.film])
+        return capture_frames * self.frames_per_frame
 
 
-def plan_output_format(picture: VideoInfo, settings: EnhanceSettings) -> OutputFormat:
-    """Plan the output format of a capture. Raises ConfigError if the crop leaves nothing of the frame."""
+def plan_output_format(picture: VideoInfo, settings: EnhanceSettings, film: FilmRate | None = None) -> OutputFormat:
+    """Plan the output format of a capture, which may be film as a whole.
+
+    Raises ConfigError if the crop leaves nothing of the frame.
+    """
     width, height = _restored_size(picture, settings)
-    bob = settings.deinterlace == "bob" and picture.field_order != "progressive"
+    bob = settings.deinterlace == "bob" and picture.field_order != "progressive" and film is None
     frames_per_frame = 2 if bob else 1
     return OutputFormat(
         width=max(width, SMALLEST_SIDE),
         height=max(height, SMALLEST_SIDE),
         restored_width=width,
         restored_height=height,
-        rate=picture.rate * frames_per_frame,
+        rate=picture.rate * (FRAMES_PER_FRAME[film] if film else frames_per_frame),
         frames_per_frame=frames_per_frame,
         pixel_format=_pixel_format(settings, working_layout(picture.pixel_format)),
         colour=output_colour(picture, height),
+        film=film,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +13,7 @@ from tapemill.config.schema import check_values, schema
 from tapemill.core.errors import ConfigError
 from tapemill.core.timing import FrameRange
 from tapemill.media.capture_info import VideoInfo
+from tapemill.media.film.cadence import FilmRate, SceneFilm
 from tapemill.models import NETWORKS, find_model
 from tapemill.storage.tsv import read_table
 from tapemill.storage.untrusted_text import parse_yaml
@@ -80,7 +81,7 @@ class SceneSettings:
     """Rows that proved to be wrong during the run, when the scenes of their tape were detected."""
     _resolved: dict[tuple[int, ...], dict[str, Any]] = field(default_factory=dict, repr=False)
     _networks: dict[tuple[int, ...], tuple[NetworkStep, ...]] = field(default_factory=dict, repr=False)
-    _outputs: dict[VideoInfo, OutputFormat] = field(default_factory=dict, repr=False)
+    _outputs: dict[tuple[VideoInfo, FilmRate | None], OutputFormat] = field(default_factory=dict, repr=False)
 
     @classmethod
     def planned(cls, section: Section, tapes: Sequence[str], on_fault: OnFault = raise_fault) -> SceneSettings:
@@ -134,11 +135,20 @@ class SceneSettings:
         """Networks of a scene."""
         return self._networks_with(self._rows(tape, scene, span))
 
-    def output(self, picture: VideoInfo) -> OutputFormat:
-        """Output format of a tape with this video. Raises ConfigError if the crop leaves nothing of the frame."""
-        if picture not in self._outputs:
-            self._outputs[picture] = plan_output_format(picture, EnhanceSettings(**self.of_tape))
-        return self._outputs[picture]
+    def output(self, picture: VideoInfo, film: FilmRate | None = None) -> OutputFormat:
+        """Output format of a tape with this video, and with so many frames a second if it is film.
+
+        Raises ConfigError if the crop leaves nothing of the frame.
+        """
+        key = picture, film
+        if key not in self._outputs:
+            self._outputs[key] = plan_output_format(picture, EnhanceSettings(**self.of_tape), film)
+        return self._outputs[key]
+
+    def film_rate(self, films: Iterable[SceneFilm | None]) -> FilmRate | None:
+        """Film frames a second of a tape whose scenes have this film; None if it is made as video."""
+        film = next(iter(films), None)
+        return film.rate if film and self.of_tape["deinterlace"] != "off" else None
 
     @property
     def models(self) -> list[str]:

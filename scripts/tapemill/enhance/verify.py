@@ -40,7 +40,7 @@ class ClipReport:
 def verify_clip(partial: Path, *, target: Path, clip: Path, scene: SceneGraphInput, frames: int) -> ClipReport:
     """Verify the clip in `partial` against the scene in `clip`. Raises GateError, naming `target`."""
     output = scene.output
-    expected = frames * output.frames_per_frame
+    expected = scene.frames_out(frames)
     with verifying(partial, target=target):
         found = probe(partial).picture
         times = scan_packets(partial, found.stream_index).times
@@ -98,7 +98,7 @@ def _similarity(partial: Path, clip: Path, scene: SceneGraphInput) -> Iterator[f
         return
     for last in (False, True):
         restored, time = _key_frame(partial, last=last)
-        number = round(time * scene.output.rate) // scene.output.frames_per_frame
+        number = scene.source_frame(round(time * scene.output.rate))
         original, _ = _key_frame(clip, at=number / scene.picture.rate)
         if not is_rgb(scene.picture.pixel_format):
             _tag(original, source_colour(scene.picture))

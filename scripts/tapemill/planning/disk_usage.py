@@ -20,6 +20,7 @@ from tapemill.core.timing import FrameRange
 from tapemill.enhance import EnhanceSettings, plan_output_format
 from tapemill.enhance.encoders import ENCODERS
 from tapemill.media.capture_info import Capture
+from tapemill.media.film.cadence import FilmRate
 from tapemill.scenes import Scene
 from tapemill.storage import disk_space, mtimes
 from tapemill.workflow.job_params import JobParams
@@ -186,11 +187,19 @@ class _TapeNeed:
             return file_sizes.cut_bytes(capture.picture, frames, next(iter(capture.sounds), None))
         if work == "speech_audio":
             return file_sizes.speech_bytes(frames / capture.picture.rate)
-        output = plan_output_format(capture.picture, self.settings)
+        output = plan_output_format(capture.picture, self.settings, self._film_rate)
         usual = ENCODERS[self.settings.encoder].crf
-        pictures = frames * output.frames_per_frame
+        pictures = output.frames(frames)
         size = (output.pixel_format, output.width, output.height)
         return file_sizes.clip_bytes(*size, pictures, crf=self.settings.crf, usual_crf=usual)
+
+    @property
+    def _film_rate(self) -> FilmRate | None:
+        """Film frames a second, if the scenes are known and the tape is made as film."""
+        table = self.state.scene_table
+        if table is None or not table.exists() or self.settings.deinterlace == "off":
+            return None
+        return next((scene.film.rate for scene in self.state.scenes(table).values() if scene.film), None)
 
     def sound(self, capture: Capture) -> int:
         """Size of the tape's audio."""

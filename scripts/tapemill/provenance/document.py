@@ -204,7 +204,8 @@ def _facts(capture: Capture) -> dict[str, Any]:
 
 
 def _sheet(row: Mapping[str, str]) -> SheetRow:
-    sheet = SheetRow(**{key: row[key] for key in ("title", "date", "language", "field_order", "aspect")})
+    values = {key: row[key] for key in ("title", "date", "language", "field_order", "aspect")}
+    sheet = SheetRow(**values, film=row.get("film"))
     # Where the sheet gives no title, the tape's id stands in.
     return replace(sheet, title="") if row["title"] == row["tape"] else sheet
 

@@ -48,6 +48,7 @@ class SheetRow:
     language: str
     field_order: str
     aspect: str
+    film: str | None = optional()
 
 
 @dataclass(frozen=True)

@@ -38,16 +38,23 @@ class NetworkRun(JsonRecord):
 
 @dataclass(frozen=True)
 class FilmRecord(JsonRecord):
-    """Film that was found in an interlaced scene."""
+    """Film in an interlaced scene."""
 
     pattern: str
     """Fields of successive film frames: 2:2 or 3:2."""
-    confidence: float
-    """Expected share of moving fields that follow the pattern."""
+    confidence: float | None
+    """Expected share of moving fields, of the scene or of the whole tape, that follow the pattern; null if the sheet
+    demands film."""
     fields: Count
     """All fields of the scene."""
     deinterlaced: Count
-    """Fields that are of no film frame with a neighbour. All others are woven."""
+    """Fields that are shown and are of no film frame with a neighbour. All others are woven."""
+    is_whole_tape: bool = optional(False)
+    """Whether the tape is film as a whole, so that each film frame is shown once."""
+    dropped: Count = optional(0)
+    """Film frames that are not shown, because the video was edited after it was made from film."""
+    repeated: Count = optional(0)
+    """Film frames that are shown twice for the same reason."""
 
 
 @dataclass(frozen=True)

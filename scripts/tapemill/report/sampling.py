@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import accumulate
+from functools import cached_property
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +24,7 @@ from tapemill.enhance import OutputFormat
 from tapemill.enhance.output_format import source_colour
 from tapemill.media.capture_info import SourceFileInfo, VideoInfo
 from tapemill.media.colour import Colour
+from tapemill.media.film.cadence import Cadence, SceneFilm
 from tapemill.records import job_records
 from tapemill.records.clip import ClipRecord
 from tapemill.storage import atomic, untrusted_text
@@ -58,6 +60,29 @@ class SampledTape:
     """Their names, in order."""
     spans: Sequence[FrameRange]
     """The scenes as frame ranges of the capture."""
+    films: Sequence[SceneFilm] = ()
+    """Film of each scene, if the tape is made as film."""
+
+    @cached_property
+    def tape_spans(self) -> Sequence[FrameRange]:
+        """The scenes as frame ranges of the tape."""
+        factor = self.output.frames_per_frame
+        if not self.films:
+            return [FrameRange(factor * span.start_frame, factor * span.stop_frame) for span in self.spans]
+        stops = list(accumulate(cadence.shown for cadence in self._cadences))
+        return [FrameRange(*pair) for pair in pairwise([0, *stops])]
+
+    def tape_frame(self, frame: int) -> int:
+        """Return the first frame of the tape that was made of a frame of the capture."""
+        if not self.films:
+            return frame * self.output.frames_per_frame
+        scene = scene_index(self.spans, frame)
+        first_field = 2 * (frame - self.spans[scene].start_frame)
+        return self.tape_spans[scene].start_frame + self._cadences[scene].frame_at(first_field)
+
+    @cached_property
+    def _cadences(self) -> Sequence[Cadence]:
+        return [film.parsed for film in self.films]
 
     @property
     def source_colour(self) -> Colour:
@@ -128,7 +153,7 @@ class _Sampler:
         """Sample a frame of the capture, and the first frame of the tape that was made of it."""
         name = self._facts.scenes[scene_index(self._facts.spans, frame)]
         output = self._facts.output
-        after = self._tape.frame(frame * output.frames_per_frame)
+        after = self._tape.frame(self._facts.tape_frame(frame))
         frames = file = None
         if after is not None:
             after = after[: output.restored_height, : output.restored_width]
@@ -189,10 +214,9 @@ def _measures(
 
 
 def _thumbnails(tape: TapeReader, facts: SampledTape) -> Iterator[tuple[str, str]]:
-    factor = facts.output.frames_per_frame
     for index in evenly_spaced(range(len(facts.spans)), MAX_THUMBNAILS):
-        span = facts.spans[index]
-        image = tape.thumbnail_frame(span.start_frame * factor, span.stop_frame * factor)
+        span = facts.tape_spans[index]
+        image = tape.thumbnail_frame(span.start_frame, span.stop_frame)
         if image is not None:
             height = max(1, round_half_up(Fraction(image.shape[0] * THUMBNAIL_WIDTH, image.shape[1])))
             yield facts.scenes[index], _webp(_resized(image, THUMBNAIL_WIDTH, height), THUMBNAIL_QUALITY)

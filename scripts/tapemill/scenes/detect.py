@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -20,8 +20,10 @@ from tapemill.core.timing import FrameRange
 from tapemill.media import audio_samples
 from tapemill.media.capture_info import Capture, SourceFileInfo, VideoInfo
 from tapemill.media.field_match import STRIP_WIDTH, FieldMatcher
+from tapemill.media.film.rhythm import FieldCombing
 
 from .field_order_changes import find_order_changes
+from .film_tape import FilmChoice, FilmSearch, InterlacedOrder, MeasuredRecording, find_tape_film
 from .scaled_frames import scaled_frames
 from .segmentation import merge_short_split_long
 from .settings import ScenesSettings
@@ -48,27 +50,36 @@ def detect_scenes(
     table: Path,
     edl: Path,
     csv: Path,
+    film: FilmChoice = "auto",
 ) -> None:
     """Divide a capture into scenes and write the table, the edit decision list and the CSV sheet.
 
-    Raises InputError if clearly fewer frames can be decoded than the capture stage counted.
+    `film` is the choice of the sheet. Raises InputError if clearly fewer frames can be decoded than the capture stage
+    counted, ConfigError for film that the capture cannot be.
     """
     rate = capture.takes[0].rate
+    search = FilmSearch.of(capture, film, may_have_fields=_may_have_fields(capture))
     spans: list[FrameRange] = []
+    recordings: list[MeasuredRecording] = []
     for take in capture.takes:
         start = spans[-1].stop_frame if spans else 0
-        recording = _detect_in(take.located(source), take, capture, settings)
+        recording, measured = _detect_in(take.located(source), take, capture, settings, search)
         spans += [FrameRange(start + span.start_frame, start + span.stop_frame) for span in recording]
-    scenes = make_scenes(spans, rate)
+        recordings.append(measured)
+    found = find_tape_film(search, recordings)
+    scenes = make_scenes(spans, rate, found.of_scenes(spans) if found else ())
     report(f"{len(scenes)} scenes of {capture.frames} frames", frames=capture.frames)
     write_edl(scenes, source.stem, edl)
     write_csv(scenes, csv)
     write_scenes(scenes, table)
 
 
-def _detect_in(source: Path, take: SourceFileInfo, capture: Capture, settings: ScenesSettings) -> Sequence[FrameRange]:
-    """Return the scenes of a capture, or of one of the recordings joined in it, from its frame 0 on."""
-    found = _analyse(source, take, capture.picture, settings, with_fields=_may_have_fields(capture))
+def _detect_in(
+    source: Path, take: SourceFileInfo, capture: Capture, settings: ScenesSettings, search: FilmSearch | None
+) -> tuple[Sequence[FrameRange], MeasuredRecording]:
+    """Return the scenes of a capture, or of one of the recordings joined in it, from its frame 0 on, and its fields."""
+    combing = search.measures() if search else {}
+    found = _analyse(source, take, capture.picture, settings, combing, with_fields=_may_have_fields(capture))
     movement = found.movement
     for frame in found.order_changes:
         LOG.info("the field order changes at frame %d", frame)
@@ -77,7 +88,7 @@ def _detect_in(source: Path, take: SourceFileInfo, capture: Capture, settings: S
     if capture.sounds:
         track = capture.sounds[0].stream_index
         power = audio_samples.mean_square_per_frame(source, track, clock=take)
-    return merge_short_split_long(
+    spans = merge_short_split_long(
         found.cuts,
         fixed=found.order_changes,
         movement=movement,
@@ -86,6 +97,7 @@ def _detect_in(source: Path, take: SourceFileInfo, capture: Capture, settings: S
         longest=settings.longest_frames(rate),
         smooth=settings.in_frames(PAUSE_S, rate),
     )
+    return spans, MeasuredRecording(take.frames, combing, found.matches)
 
 
 @dataclass(frozen=True)
@@ -98,6 +110,8 @@ class _Analysis:
     """First frames of another field order."""
     movement: np.ndarray
     """Difference of each frame to the one before, shape = (frames,)."""
+    matches: str
+    """Letters of `FieldMatcher`."""
 
 
 def _may_have_fields(capture: Capture) -> bool:
@@ -109,7 +123,13 @@ def _may_have_fields(capture: Capture) -> bool:
 
 
 def _analyse(
-    source: Path, take: SourceFileInfo, picture: VideoInfo, settings: ScenesSettings, *, with_fields: bool
+    source: Path,
+    take: SourceFileInfo,
+    picture: VideoInfo,
+    settings: ScenesSettings,
+    combing: Mapping[InterlacedOrder, FieldCombing],
+    *,
+    with_fields: bool,
 ) -> _Analysis:
     detector = CutDetector(settings, take.rate)
     matcher = FieldMatcher()
@@ -131,6 +151,8 @@ def _analyse(
         before = luma
         if strip is not None:
             matcher.add(strip)
+            for each in combing.values():
+                each.add(strip)
     missing = take.frames - count
     if count == 0 or missing > settings.in_frames(MISSING_END_S, take.rate):
         raise InputError(
@@ -141,8 +163,9 @@ def _analyse(
     if missing:
         LOG.warning("the last %d frames cannot be decoded, the one before is repeated", missing)
     cuts = detector.borders()
-    changes = find_order_changes(matcher.matches(), cuts, movement) if with_fields else []
-    return _Analysis(cuts, changes, movement)
+    matches = matcher.matches()
+    changes = find_order_changes(matches, cuts, movement) if with_fields else []
+    return _Analysis(cuts, changes, movement, matches)
 
 
 class CutDetector:

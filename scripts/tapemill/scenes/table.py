@@ -7,17 +7,22 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import repeat
 from pathlib import Path
 
 from tapemill.core.errors import InputError
 from tapemill.core.timing import FrameRange, format_fraction, parse_fraction, round_half_up, timestamp
+from tapemill.media.film.cadence import SceneFilm
 from tapemill.storage import untrusted_text
 from tapemill.storage.atomic import write_text
 
 COLUMNS = ("scene", "start_frame", "stop_frame", "start_s", "stop_s", "rate", "start_exact", "stop_exact")
+# Only of tapes that are film as a whole.
+FILM_COLUMNS = ("film", "film_field_order", "film_confidence", "cut_frames", "cadence")
+BY_SHEET = "sheet"
 ID_DIGITS = 7
 
 
@@ -28,11 +33,19 @@ class Scene:
     id: str
     span: FrameRange
     rate: Fraction
+    film: SceneFilm | None = None
+    """Film frames of the scene, if the tape is film as a whole."""
+
+    @property
+    def cut_frames(self) -> int:
+        """Length of its cut in frames."""
+        return self.film.cut_frames if self.film else self.span.frames
 
 
-def make_scenes(spans: Iterable[FrameRange], rate: Fraction) -> tuple[Scene, ...]:
-    """Make scenes, named by their first frames."""
-    return tuple(Scene(f"{span.start_frame:0{ID_DIGITS}d}", span, rate) for span in spans)
+def make_scenes(spans: Sequence[FrameRange], rate: Fraction, films: Sequence[SceneFilm] = ()) -> tuple[Scene, ...]:
+    """Make scenes, named by their first frames. `films` are none, or one for each."""
+    pairs = zip(spans, films or repeat(None, len(spans)), strict=True)
+    return tuple(Scene(f"{span.start_frame:0{ID_DIGITS}d}", span, rate, film) for span, film in pairs)
 
 
 def folder_scenes(files: Sequence[Path]) -> dict[str, Path]:
@@ -45,12 +58,14 @@ def folder_scenes(files: Sequence[Path]) -> dict[str, Path]:
 
 def write_scenes(scenes: Sequence[Scene], target: Path) -> None:
     """Write the table: half-open frame ranges, seconds rounded for people and as exact fractions."""
-    rows = ["\t".join(COLUMNS)]
+    is_film = any(scene.film for scene in scenes)
+    rows = ["\t".join((*COLUMNS, *(FILM_COLUMNS if is_film else ())))]
     for scene in scenes:
         start_s, stop_s = scene.span.start_s(scene.rate), scene.span.stop_s(scene.rate)
         frames = (scene.id, str(scene.span.start_frame), str(scene.span.stop_frame))
         exact = (format_fraction(scene.rate), format_fraction(start_s), format_fraction(stop_s))
-        rows.append("\t".join((*frames, f"{float(start_s):.6f}", f"{float(stop_s):.6f}", *exact)))
+        film = _film_cells(scene.film) if scene.film else ()
+        rows.append("\t".join((*frames, f"{float(start_s):.6f}", f"{float(stop_s):.6f}", *exact, *film)))
     write_text(target, "\n".join(rows) + "\n")
 
 
@@ -59,12 +74,13 @@ def read_scenes(table: Path) -> tuple[Scene, ...]:
     text = untrusted_text.read_text(table, max_bytes=untrusted_text.MAX_RECORD_BYTES, error=InputError)
     header, *rows = text.splitlines() or [""]
     try:
-        if tuple(header.split("\t")) != COLUMNS:
+        if tuple(header.split("\t")) not in (COLUMNS, COLUMNS + FILM_COLUMNS):
             raise ValueError(f"its columns are {header[:100]!r}")
         scenes = []
         for row in rows:
-            name, start, stop, _, _, rate, _, _ = row.split("\t")
-            scenes.append(Scene(name, FrameRange(int(start), int(stop)), parse_fraction(rate)))
+            cells = dict(zip(header.split("\t"), row.split("\t"), strict=True))
+            span = FrameRange(int(cells["start_frame"]), int(cells["stop_frame"]))
+            scenes.append(Scene(cells["scene"], span, parse_fraction(cells["rate"]), _film_of(cells, span)))
         expected = 0
         for scene in scenes:
             # Names become paths, so they are checked.
@@ -78,6 +94,24 @@ def read_scenes(table: Path) -> tuple[Scene, ...]:
             f"this is no table of scenes: {error}", file=table, remedy="delete it, and the workflow makes it again"
         ) from error
     return tuple(scenes)
+
+
+def _film_cells(film: SceneFilm) -> tuple[str, ...]:
+    confidence = BY_SHEET if film.confidence is None else str(film.confidence)
+    return film.rate, film.field_order, confidence, str(film.cut_frames), film.cadence
+
+
+def _film_of(cells: Mapping[str, str], span: FrameRange) -> SceneFilm | None:
+    """Return the film of a row. Raises ValueError."""
+    if "film" not in cells:
+        return None
+    rate, order, confidence, frames, cadence = (cells[name] for name in FILM_COLUMNS)
+    plain = {"rate": rate, "field_order": order, "cut_frames": int(frames), "cadence": cadence}
+    film = SceneFilm.from_plain(plain | {"confidence": None if confidence == BY_SHEET else float(confidence)})
+    fields = sum(frame.fields for frame in film.parsed.frames)
+    if not (span.frames <= film.cut_frames <= span.frames + 1 and 2 * span.frames <= fields <= 2 * film.cut_frames):
+        raise ValueError(f"the cadence of scene {cells['scene'][:60]!r} has {fields} fields")
+    return film
 
 
 def write_csv(scenes: Sequence[Scene], target: Path) -> None:

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from tapemill.core.errors import ConfigError, ModelError
 from tapemill.core.timing import FrameRange, format_fraction
 from tapemill.enhance import NetworkStep, OutputFormat, SceneSettings
 from tapemill.media.capture_info import Capture, SourceFileInfo, VideoInfo
+from tapemill.media.film.cadence import FilmRate
 from tapemill.models import UNPINNED
 from tapemill.scenes import Scene
 
@@ -50,6 +52,12 @@ class JobParams:
     def scenes(self) -> dict[str, Scene]:
         """All scenes of the tape."""
         return self.tape.scenes(self.table())
+
+    @property
+    def known_scenes(self) -> list[Scene]:
+        """Scenes of a table that exists; none before the scenes are detected, and for a folder."""
+        table = self.tape.scene_table
+        return list(self.tape.scenes(table).values()) if table is not None and table.exists() else []
 
     @property
     def scene(self) -> Scene:
@@ -138,14 +146,41 @@ class JobParams:
 
     @property
     def span_in_file(self) -> list[int]:
-        """First frame of the scene and the frame after its last, counted in the recording that contains it."""
+        """First frame of the scene's cut and the frame after its last, counted in the recording that contains it."""
         start = 0 if self.tape.is_folder else self.scene.span.start_frame - self._recording[1]
-        return [start, start + self.frames]
+        return [start, start + self.cut_frames]
 
     @property
     def frames(self) -> int:
         """Length of the scene in frames."""
         return self.scene.span.frames
+
+    @property
+    def cut_frames(self) -> int:
+        """Length of the scene's cut in frames."""
+        return self.frames if self.film_rate is None else self.scene.cut_frames
+
+    @property
+    def film_choice(self) -> str | None:
+        """Choice of the sheet, None for auto."""
+        return None if self.tape.row.film == "auto" else self.tape.row.film
+
+    @property
+    def film_rate(self) -> FilmRate | None:
+        """Film frames a second, if the tape is made as film as a whole."""
+        return self.enhance.film_rate(scene.film for scene in self.scenes.values())
+
+    @property
+    def film(self) -> dict[str, Any] | None:
+        """Film of the scene, if the tape is made as film."""
+        film = self.scene.film
+        return film.to_plain() if film and self.film_rate else None
+
+    @property
+    def films(self) -> list[dict[str, Any]] | None:
+        """Film of all scenes, if the tape is made as film."""
+        films = [scene.film for scene in self.scenes.values()]
+        return [film.to_plain() for film in films if film] if self.film_rate else None
 
     @property
     def spans(self) -> list[list[int]]:
@@ -159,8 +194,9 @@ class JobParams:
 
     @property
     def row(self) -> dict[str, str]:
-        """The row of the sheet."""
-        return {name: str(value) for name, value in vars(self.tape.row).items()}
+        """The row of the sheet. `film` is left out unless it is set: rows of older versions do not have it."""
+        values = {name: str(value) for name, value in vars(self.tape.row).items()}
+        return {name: value for name, value in values.items() if name != "film" or self.film_choice}
 
     @property
     def overrides(self) -> list[dict[str, Any]]:
@@ -180,6 +216,10 @@ class JobParams:
     @property
     def enhanced_spans(self) -> list[list[int]]:
         """Like `spans`, in frames of the enhanced clips: twice as many if each field becomes a frame."""
+        if self.film_rate:
+            counts = [scene.film.parsed.shown for scene in self.scenes.values() if scene.film]
+            stops = list(accumulate(counts))
+            return [[stop - count, stop] for count, stop in zip(counts, stops, strict=True)]
         factor = self._output.frames_per_frame
         return [[factor * start, factor * stop] for start, stop in self.spans]
 
@@ -221,7 +261,7 @@ class JobParams:
 
     @property
     def _output(self) -> OutputFormat:
-        return self.enhance.output(self.capture.picture)
+        return self.enhance.output(self.capture.picture, self.film_rate)
 
     def tape_tags(self, config: Mapping[str, Any], model_sha256: str, recipe: Mapping[str, int]) -> dict[str, Any]:
         """Tags of the tape about its making: without times and hosts, so that the same work makes the same bytes."""

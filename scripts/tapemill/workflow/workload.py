@@ -7,7 +7,7 @@ and 30 frames give the same.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +16,9 @@ from typing import Final
 from tapemill.core.errors import InputError
 from tapemill.core.rule_catalog import Unit, rule_info
 from tapemill.enhance import SceneSettings
+from tapemill.media.capture_info import VideoInfo
 from tapemill.media.probe import open_media
+from tapemill.scenes import Scene
 
 from .job_params import JobParams
 from .tape import TapeState
@@ -53,7 +55,7 @@ class TapeLoad:
     samples_share: float
     """Samples of a frame compared with 576i."""
     frames_per_s: float
-    output_frames_per_frame: int
+    output_frames_per_frame: float
 
     @cached_property
     def video_s(self) -> float:
@@ -117,7 +119,7 @@ def load_of(state: TapeState, enhance: SceneSettings, longest_s: float) -> TapeL
         is_length_known=True,
         samples_share=picture.width * picture.height / FRAME_SAMPLES,
         frames_per_s=rate,
-        output_frames_per_frame=enhance.output(picture).frames_per_frame,
+        output_frames_per_frame=_output_frames(enhance, picture, known.values()),
     )
 
 
@@ -137,9 +139,15 @@ def units_of_job(job: JobParams, rule: str) -> float:
         is_length_known=True,
         samples_share=capture.picture.width * capture.picture.height / FRAME_SAMPLES,
         frames_per_s=rate,
-        output_frames_per_frame=job.enhance.output(capture.picture).frames_per_frame,
+        output_frames_per_frame=_output_frames(job.enhance, capture.picture, job.known_scenes),
     )
     return load.units(unit, (capture.frames if job.scene_id is None else job.frames) / rate)
+
+
+def _output_frames(enhance: SceneSettings, picture: VideoInfo, scenes: Iterable[Scene]) -> float:
+    """Frames of clips for each frame of a capture, fewer if its scenes are film."""
+    output = enhance.output(picture, enhance.film_rate(scene.film for scene in scenes))
+    return float(output.rate / picture.rate)
 
 
 def _load_from_headers(state: TapeState, enhance: SceneSettings, longest_s: float) -> TapeLoad:

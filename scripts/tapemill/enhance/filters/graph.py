@@ -95,6 +95,16 @@ class SceneGraphInput:
         large_enough = min(self.picture.width, self.picture.height) >= SMALLEST_DEINTERLACED_SIDE
         return self.field_order != "progressive" and self.settings.deinterlace != "off" and large_enough
 
+    def frames_out(self, frames: int) -> int:
+        """Number of frames of the clip for a cut of so many frames."""
+        return self.film.cadence.shown if self.film and self.film.cadence else self.output.frames(frames)
+
+    def source_frame(self, number: int) -> int:
+        """Frame of the cut that a frame of the clip is made of."""
+        if self.film and self.film.cadence:
+            return self.film.cadence.shown_fields()[number] // 2
+        return number // self.output.frames_per_frame
+
     @property
     def repeats_frames(self) -> bool:
         """Whether each frame is shown twice, because other scenes of the tape get one frame per field."""
@@ -107,7 +117,7 @@ class SceneGraphInput:
 
     def frames_in_chain(self, frames: int) -> int:
         """Number of frames within the chain for `frames` frames of the capture."""
-        return frames if self.repeats_frames else frames * self.output.frames_per_frame
+        return frames if self.repeats_frames else self.frames_out(frames)
 
 
 def filter_chain(scene: SceneGraphInput) -> list[str]:

@@ -10,6 +10,7 @@ import av
 from tapemill.audio import AudioSettings, clean_sound, extract_audio
 from tapemill.capture.probe import CaptureSettings, probe_capture
 from tapemill.config.schema import load_config
+from tapemill.core.timing import FrameRange
 from tapemill.devices.device import CPU
 from tapemill.enhance import EnhanceSettings, enhance_scene, plan_output_format
 from tapemill.media.capture_info import Capture
@@ -45,8 +46,9 @@ def restore(source: Path, folder: Path, *, preset: str) -> Path:
     )
     scenes = read_scenes(table)
     spans = [scene.span for scene in scenes]
-    output = plan_output_format(capture.picture, enhance)
-    factor = output.frames_per_frame
+    film = scenes[0].film
+    output = plan_output_format(capture.picture, enhance, film.rate if film else None)
+    counts = [scene.film.parsed.shown if scene.film else output.frames(scene.span.frames) for scene in scenes]
     clips, cues = [], []
     for scene in scenes:
         cut, clip = folder / f"{scene.id}.cut.mkv", folder / f"{scene.id}.mkv"
@@ -54,7 +56,7 @@ def restore(source: Path, folder: Path, *, preset: str) -> Path:
             source=source,
             take=take,
             sound_stream=sound_stream,
-            span=scene.span,
+            span=FrameRange(scene.span.start_frame, scene.span.start_frame + scene.cut_frames),
             target=cut,
             picture=capture.picture,
             threads=1,
@@ -67,10 +69,11 @@ def restore(source: Path, folder: Path, *, preset: str) -> Path:
             target=clip,
             record=clip.with_suffix(".json"),
             picture=capture.picture,
-            frames=scene.span.frames,
+            frames=scene.cut_frames,
             settings=enhance,
             device=CPU,
             output=output,
+            film=scene.film,
         )
         clips.append(clip)
         cues.append(clip.with_suffix(".srt"))
@@ -95,7 +98,7 @@ def restore(source: Path, folder: Path, *, preset: str) -> Path:
     tape, settings = folder / "tape.mkv", TapeSettings(**config["tape"])
     mux_tape(
         clips=clips,
-        clip_frames=[factor * span.frames for span in spans],
+        clip_frames=counts,
         rate=output.rate,
         audio=folder / "sound.mka",
         subtitles=[SubtitleTrack(folder / "tape.srt", "en", "")],
@@ -107,5 +110,5 @@ def restore(source: Path, folder: Path, *, preset: str) -> Path:
     assert spans[-1].stop_frame == capture.frames, "the scenes do not cover the capture"
     with av.open(str(tape)) as container:
         decoded = sum(1 for _ in container.decode(video=0))
-    assert decoded == factor * capture.frames, f"{decoded} pictures of {factor * capture.frames}"
+    assert decoded == sum(counts), f"{decoded} pictures of {sum(counts)}"
     return tape

@@ -142,6 +142,7 @@ class Project:
     def sheet(self, *rows: dict[str, object]) -> None:
         """Write the tape sheet."""
         columns = ["tape", "source", "title", "date", "language", "field_order", "aspect"]
+        columns += ["film"] if any("film" in row for row in rows) else []
         lines = ["\t".join(columns), *("\t".join(str(row.get(column, "")) for column in columns) for row in rows)]
         (self.folder / "config" / "tapes.tsv").write_bytes("\n".join([*lines, ""]).encode("utf-8", "surrogateescape"))
 

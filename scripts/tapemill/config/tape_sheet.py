@@ -134,3 +134,9 @@ def check_source(tape: TapeRow, where: str) -> None:
             file=source,
             remedy="a pipe or a device cannot be read by several jobs: record it into a file first",
         )
+    if tape.film in ("24", "25") and source.is_dir():
+        raise ConfigError(
+            f"{where}: tape {name!r} is a folder of scenes, which is never made as film of {tape.film} frames a second",
+            file=source,
+            remedy="leave the column `film` empty; film in its scenes is woven all the same",
+        )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -11,6 +11,7 @@ from tapemill.media.probe import open_media
 from tapemill.provenance.load import read_document
 from tapemill.provenance.model import Provenance
 from tapemill.records import tape_tags
+from tapemill.records.clip import FilmRecord
 
 # A capture that is a folder of scenes may have a thousand.
 MOST_FILES: Final = 3
@@ -59,6 +60,9 @@ def _provenance_rows(document: Provenance) -> Iterator[Row]:
         yield "capture, SHA-256", file.sha256
     if len(files) > MOST_FILES:
         yield "", f"and {len(files) - MOST_FILES} more"
+    film = _film([scene.enhance.film for scene in how.scenes if scene.enhance])
+    if film:
+        yield "film", film
     for model in how.models:
         yield f"model for {model.used_for}", f"{model.name} {model.sha256}"
     for stage, programs in sorted(how.programs.items()):
@@ -70,3 +74,19 @@ def _provenance_rows(document: Provenance) -> Iterator[Row]:
         yield "commit", run.checkout.commit + (f", and {len(changed)} changed files" if changed else "")
     machine = run.machine
     yield "machine", ", ".join(filter(None, (machine.processor, machine.architecture, machine.system)))
+
+
+def _film(scenes: Sequence[FilmRecord | None]) -> str:
+    """Describe the film in the scenes of a tape, empty if there is none."""
+    films = [film for film in scenes if film]
+    if not films:
+        return ""
+    if not films[0].is_whole_tape:
+        return f"in {len(films)} of {len(scenes)} scenes, whose fields are woven; the tape keeps its rate"
+    confidence = films[0].confidence
+    reason = "by the sheet" if confidence is None else f"confidence {confidence}"
+    dropped, repeated = sum(film.dropped for film in films), sum(film.repeated for film in films)
+    edited = (
+        f"; where it was edited {dropped} film frames are dropped, {repeated} repeated" if dropped + repeated else ""
+    )
+    return f"the whole tape, {films[0].pattern} ({reason}): each film frame is shown once{edited}"

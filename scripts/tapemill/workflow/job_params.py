@@ -271,6 +271,7 @@ class JobParams:
             "field_order": self.capture.picture.field_order,
             "enhance_preset": config["enhance"]["preset"],
             **({"networks": ", ".join(f"{step.model} {step.sha256}" for step in networks)} if networks else {}),
+            **({"film": f"{self.film_rate} frames a second"} if self.film_rate else {}),
             "encoder": config["enhance"]["encoder"],
             "speech_model": config["subtitles"]["model"],
             "speech_model_sha256": model_sha256,

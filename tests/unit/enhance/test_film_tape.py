@@ -2,11 +2,8 @@
 
 import json
 from dataclasses import replace
-from dataclasses import replace
 from fractions import Fraction
-from itertools import pairwise
 
-import numpy as np
 import pytest
 
 from tapemill.config.schema import load_config
@@ -103,3 +100,81 @@ def test_film_with_shifted_fields_becomes_25_whole_frames(tmp_path):
     assert len(frames) in (75, 76)
     assert {record["rate"] for record in records} == {"25/1"}
     assert [scene.film.rate for scene in scenes] == ["25"] * len(scenes)
+
+
+# Two frames are missing after 36, one after 70: the cadence starts anew with another phase.
+EDITED = f"{NTSC},{TELECINE},select='not(between(n,37,38)+eq(n,73))',setpts=N/(30000/1001)/TB"
+
+
+def test_edited_telecine_stays_in_its_time(tmp_path):
+    source = clip_from(tmp_path / "capture.mkv", EDITED, frames=100)
+    frames, records, scenes = restored(source, "tff")
+    film = originals(tmp_path, NTSC, 100)
+    kept = [frame for frame in range(103) if frame not in (37, 38, 73)]
+    assert abs(len(frames) - 80) <= 1
+    # Time at which a film frame is in the capture: that of its first field, in frames of the capture.
+    for number, frame in enumerate(frames):
+        if frame in film:
+            start = sum(film.index(frame) * 5 // 4 > at for at in kept)
+            assert abs(start - number * Fraction(5, 4)) <= Fraction(5, 2)
+    shown = [film.index(frame) for frame in frames if frame in film]
+    assert shown == sorted(set(shown))
+    cadences = [scene.film.parsed for scene in scenes]
+    assert sum(cadence.shown for cadence in cadences) == len(frames)
+    assert [record["film"].get("dropped", 0) for record in records] == [cadence.dropped for cadence in cadences]
+    # Film frames that lost both fields are gone; of the others hardly one is missing.
+    assert sum(cadence.dropped + cadence.repeated for cadence in cadences) <= 1
+    assert set(range(78)) - set(shown) <= {29, 30, 31, 57, 58, 59, 77}
+
+
+VIDEO = FILM.format(rate="60000/1001") + ",tinterlace=interleave_top"
+NO_FILM = {
+    "video": (VIDEO, "tff"),
+    "noisy video": (f"{VIDEO},noise=alls=15:allf=t", "tff"),
+    "slow video": (FILM.format(rate="60000/1001") + ",scroll=v=0.004,tinterlace=interleave_top", "tff"),
+    "video in the wrong order": (VIDEO, "bff"),
+    "PAL video": (FILM.format(rate="50") + ",tinterlace=interleave_top", "tff"),
+    "PAL video in the wrong order": (FILM.format(rate="50") + ",tinterlace=interleave_top", "bff"),
+    "still": ("color=gray:size=320x240:rate=30000/1001,noise=alls=9:allf=t", "tff"),
+    "film and two seconds of video": (
+        f"{NTSC},{TELECINE},trim=end_frame=90[a];{VIDEO},trim=end_frame=60[b];[a][b]concat,setpts=N/(30000/1001)/TB",
+        "tff",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NO_FILM)
+def test_a_tape_with_video_or_without_movement_is_not_film(tmp_path, name):
+    graph, order = NO_FILM[name]
+    scenes, _ = scenes_of(clip_from(tmp_path / "capture.mkv", graph, frames=150), order)
+    table = (tmp_path / "capture.tsv").read_text()
+    assert not any(scene.film for scene in scenes)
+    scenes_of(tmp_path / "capture.mkv", order, film="off")
+    assert (tmp_path / "capture.tsv").read_text() == table
+
+
+WHOLE = {
+    "noisy": f"{NTSC},{TELECINE},noise=alls=9:allf=t",
+    "fades": f"{NTSC},fade=in:0:36,fade=out:64:36,{TELECINE}",
+    "drawn in twos": FILM.format(rate="12000/1001") + f",fps=24000/1001,{TELECINE}",
+    "a title that stands": f"{NTSC},{TELECINE},tpad=start=60:start_mode=clone",
+}
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_noise_fades_drawings_and_titles_do_not_hide_film(tmp_path, name):
+    source = clip_from(tmp_path / "capture.mkv", f"{WHOLE[name]},setpts=N/(30000/1001)/TB", frames=150)
+    scenes, _ = scenes_of(source, "tff")
+    assert {scene.film.rate for scene in scenes} == {"24"}
+    assert sum(scene.film.parsed.shown for scene in scenes) in (119, 120, 121)
+
+
+def test_the_sheet_forbids_and_demands_film(tmp_path):
+    telecine = clip_from(tmp_path / "a.mkv", f"{NTSC},{TELECINE}", frames=60)
+    assert not any(scene.film for scene in scenes_of(telecine, "tff", film="off")[0])
+    video = clip_from(tmp_path / "b.mkv", VIDEO, frames=60)
+    scenes, _ = scenes_of(video, "tff", film="24")
+    assert {(scene.film.rate, scene.film.confidence) for scene in scenes} == {("24", None)}
+    assert abs(sum(scene.film.parsed.shown for scene in scenes) - 48) <= 1
+    with pytest.raises(ConfigError, match=r"cannot be film of 25 frames a second: it has 29\.97 frames a second"):
+        scenes_of(telecine, "tff", film="25")

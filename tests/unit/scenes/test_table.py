@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from tapemill.core.errors import ConfigError, InputError
 from tapemill.core.timing import FrameRange
+from tapemill.media.film.cadence import SceneFilm
 from tapemill.scenes.settings import ScenesSettings
 from tapemill.scenes.table import folder_scenes, make_scenes, read_scenes, timecode, write_csv, write_edl, write_scenes
 from tests.support.project import ROOT
@@ -126,3 +127,29 @@ def frame_of(text, rate):
     minute = 60 * hours + minutes
     dropped = {30: 2, 60: 4}.get(base, 0) * (minute - minute // 10) if ";" in text else 0
     return (minute * 60 + seconds) * base + frames - dropped
+
+
+FILM = [
+    SceneFilm("24", "tff", 0.998, 451, "32*180,1"),
+    SceneFilm("24", "tff", 0.998, 785, "1.,32*313,2"),
+    SceneFilm("24", "tff", None, 16766, "32*6706,2"),
+]
+
+
+def test_film_of_a_tape_is_in_its_table(tmp_path):
+    scenes = make_scenes([scene.span for scene in SCENES], NTSC, FILM)
+    write_scenes(scenes, tmp_path / "scenes.tsv")
+    assert read_scenes(tmp_path / "scenes.tsv") == scenes
+    assert [scene.cut_frames for scene in scenes] == [451, 785, 16766]
+
+
+@pytest.mark.parametrize(
+    "change", [("32*180", "32*170"), ("\t451\t", "\t452\t"), ("0.998", "sure"), ("24\ttff", "26\ttff")]
+)
+def test_damaged_film_is_an_error(tmp_path, change):
+    write_scenes(make_scenes([scene.span for scene in SCENES], NTSC, FILM), tmp_path / "scenes.tsv")
+    text = (tmp_path / "scenes.tsv").read_text()
+    assert change[0] in text
+    (tmp_path / "scenes.tsv").write_text(text.replace(*change, 1))
+    with pytest.raises(InputError, match="no table of scenes"):
+        read_scenes(tmp_path / "scenes.tsv")

@@ -11,7 +11,8 @@ from tapemill.core.timing import FrameRange
 from tapemill.enhance import SceneSettings
 from tapemill.media.capture_info import AudioTrackInfo, Capture, SourceFileInfo, VideoInfo
 from tapemill.media.colour import Colour
-from tapemill.scenes import Scene
+from tapemill.media.film.cadence import SceneFilm
+from tapemill.scenes import Scene, read_scenes
 from tapemill.scenes.table import write_scenes
 from tapemill.storage.atomic import write_json
 from tapemill.workflow.job_params import JobParams
@@ -175,3 +176,31 @@ def test_audio_is_stretched_if_it_is_asked_for_and_may_be_a_clock(film, is_asked
     fresh = TapeState(lookup.row, lookup.paths.folder.parent)
     params = JobParams(fresh, "0000000", lambda: table, ENHANCE, stretch_to_picture=is_asked)
     assert params.stretch == stretch
+
+
+def test_a_tape_that_is_film_has_the_rate_and_the_frames_of_film(film):
+    lookup, table = film
+    scenes = read_scenes(table)
+    films = [SceneFilm("25", "tff", 0.99, 41, "1,2*39,2"), SceneFilm("25", "tff", 0.99, 60, "1.,2*59,1")]
+    write_scenes([replace(scene, film=each) for scene, each in zip(scenes, films, strict=True)], table)
+    job = JobParams(lookup, None, lambda: table, ENHANCE)
+    assert (job.enhanced_rate, job.enhanced_spans) == ("25/1", [[0, 41], [41, 101]])
+    assert job.output["film"] == "25"
+    first = JobParams(lookup, "0000000", lambda: table, ENHANCE)
+    assert (first.span_in_file, first.frames, first.cut_frames) == ([0, 41], 40, 41)
+    assert first.film == films[0].to_plain()
+
+    off = SceneSettings.planned({**load_config({})["enhance"], "overrides": "", "deinterlace": "off"}, ["T"])
+    job = JobParams(lookup, "0000000", lambda: table, off)
+    assert (job.film, job.films, job.cut_frames, job.span_in_file) == (None, None, 40, [0, 40])
+    assert "film" not in job.output
+
+
+def test_a_sheet_without_film_gives_jobs_what_it_gave_before(film):
+    lookup, table = film
+    job = JobParams(lookup, "0000000", lambda: table, ENHANCE)
+    assert (job.film_choice, job.film, job.films) == (None, None, None)
+    assert "film" not in job.row
+    assert "film" not in job.output
+    lookup.row = replace(lookup.row, film="off")
+    assert (job.film_choice, job.row["film"]) == ("off", "off")

@@ -4,17 +4,15 @@ from pathlib import Path
 from typing import Any
 
 from tapemill import lanes
-from tapemill.enhance import EnhanceSettings, OutputFormat, VideoInfo, enhance_scene
+from tapemill.enhance import EnhanceSettings, OutputFormat, SceneFilm, VideoInfo, enhance_scene
 from tapemill.jobs import entrypoint
-from tapemill.media.film.cadence import SceneFilm
 from tapemill.storage import atomic
 
 
 def main(job: Any) -> Any:
     with atomic.consume_temp(Path(job.input.clip), keep=job.config["disk"]["keep_cuts"]) as clip:
         return lanes.run_on_lane(
-            job,
-            enhance_scene,
+            *(job, enhance_scene),
             clip=clip,
             target=Path(job.output.clip),
             record=Path(job.output.record),

@@ -4,15 +4,13 @@ from pathlib import Path
 from typing import Any
 
 from tapemill.core.timing import FrameRange
-from tapemill.enhance import OutputFormat
+from tapemill.enhance import OutputFormat, SceneFilm
 from tapemill.jobs import entrypoint
 from tapemill.media.capture_info import Capture
-from tapemill.media.film.cadence import SceneFilm
 from tapemill.report.sampling import SampledTape, sample_report_frames
 
 
 def main(job: Any) -> None:
-    """Run the job."""
     capture = Capture.read(Path(job.input.facts))
     facts = SampledTape(
         sources=[Path(source) for source in job.params.sources],

@@ -1,6 +1,7 @@
 """Stage enhance: restore a cut scene into a clip."""
 
 from tapemill.media.capture_info import VideoInfo
+from tapemill.media.film.cadence import SceneFilm
 
 from .chain import FRAME_MODEL, VRT_MODEL, Chain, NetworkStep, preset_chains
 from .encoders import choose_encoder, needs_choice
@@ -16,6 +17,7 @@ __all__ = [
     "EnhanceSettings",
     "NetworkStep",
     "OutputFormat",
+    "SceneFilm",
     "SceneSettings",
     "VideoInfo",
     "choose_encoder",

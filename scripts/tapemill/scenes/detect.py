@@ -67,7 +67,11 @@ def detect_scenes(
         spans += [FrameRange(start + span.start_frame, start + span.stop_frame) for span in recording]
         recordings.append(measured)
     found = find_tape_film(search, recordings)
-    scenes = make_scenes(spans, rate, found.of_scenes(spans) if found else ())
+    films = found.of_scenes(spans) if found else []
+    if not all(each.parsed.shown for each in films):
+        LOG.info("a scene has no film frame of its own: this tape keeps its rate")
+        films = []
+    scenes = make_scenes(spans, rate, films)
     report(f"{len(scenes)} scenes of {capture.frames} frames", frames=capture.frames)
     write_edl(scenes, source.stem, edl)
     write_csv(scenes, csv)

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import repeat
 from pathlib import Path
 
 from tapemill.core.errors import InputError
@@ -42,10 +41,10 @@ class Scene:
         return self.film.cut_frames if self.film else self.span.frames
 
 
-def make_scenes(spans: Sequence[FrameRange], rate: Fraction, films: Sequence[SceneFilm] = ()) -> tuple[Scene, ...]:
+def make_scenes(spans: Iterable[FrameRange], rate: Fraction, films: Sequence[SceneFilm] = ()) -> tuple[Scene, ...]:
     """Make scenes, named by their first frames. `films` are none, or one for each."""
-    pairs = zip(spans, films or repeat(None, len(spans)), strict=True)
-    return tuple(Scene(f"{span.start_frame:0{ID_DIGITS}d}", span, rate, film) for span, film in pairs)
+    scenes = tuple(Scene(f"{span.start_frame:0{ID_DIGITS}d}", span, rate) for span in spans)
+    return tuple(replace(scene, film=film) for scene, film in zip(scenes, films, strict=True)) if films else scenes
 
 
 def folder_scenes(files: Sequence[Path]) -> dict[str, Path]:

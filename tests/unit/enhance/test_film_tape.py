@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from fractions import Fraction
 
+import av
 import pytest
 
 from tapemill.config.schema import load_config
@@ -11,7 +12,9 @@ from tapemill.core.errors import ConfigError
 from tapemill.core.timing import FrameRange
 from tapemill.devices.device import CPU
 from tapemill.enhance import enhance_scene
+from tapemill.media.field_match import FieldMatcher, StripReader
 from tapemill.scenes import ScenesSettings, cut_scene, detect_scenes, read_scenes
+from tapemill.scenes.film_tape import FilmSearch, MeasuredRecording, find_tape_film
 from tests.support.capture_info import capture_of
 from tests.support.media.clips import LOSSLESS, clip_from, samples
 
@@ -22,8 +25,10 @@ SETTINGS = replace(ScenesSettings(**load_config({})["scenes"]), shortest_s=0.3, 
 
 
 def scenes_of(source, order, **choice):
-    """The scenes of a capture, and the capture."""
+    """The scenes of a capture, and the capture. Without an order its fields were measured, and taken for none."""
     capture = capture_of(source, interlaced=order)
+    if order is None:
+        capture = replace(capture, notes={"field_order": {"found_by": "movement"}})
     table = source.with_suffix(".tsv")
     lists = {"edl": source.with_suffix(".edl"), "csv": source.with_suffix(".csv")}
     detect_scenes(source=source, capture=capture, settings=SETTINGS, table=table, **lists, **choice)
@@ -63,15 +68,16 @@ def originals(tmp_path, graph, frames):
 
 
 @pytest.mark.parametrize(
-    ("carried", "order", "first"),
+    ("carried", "order"),
     [
-        (TELECINE, "tff", 0),
-        ("telecine=first_field=bottom:pattern=32", "bff", 0),
-        *[(f"{TELECINE},trim=start_frame={skip}", "tff", 1 + skip // 4) for skip in (1, 2, 3, 4)],
+        (TELECINE, "tff"),
+        ("telecine=first_field=bottom:pattern=32", "bff"),
+        *[(f"{TELECINE},trim=start_frame={skip}", "tff") for skip in (1, 2, 3, 4)],
+        ("telecine=first_field=bottom:pattern=23", None),
     ],
-    ids=["2:3", "3:2 bff", "1 later", "2 later", "3 later", "4 later"],
+    ids=["2:3", "3:2 bff", "1 later", "2 later", "3 later", "4 later", "taken for progressive"],
 )
-def test_each_film_frame_of_telecine_is_shown_once(tmp_path, carried, order, first):
+def test_each_film_frame_of_telecine_is_shown_once(tmp_path, carried, order):
     graph = f"{NTSC},{carried},setpts=N/(30000/1001)/TB"
     source = clip_from(tmp_path / "capture.mkv", graph, frames=100)
     frames, records, scenes = restored(source, order)
@@ -167,6 +173,31 @@ def test_noise_fades_drawings_and_titles_do_not_hide_film(tmp_path, name):
     scenes, _ = scenes_of(source, "tff")
     assert {scene.film.rate for scene in scenes} == {"24"}
     assert sum(scene.film.parsed.shown for scene in scenes) in (119, 120, 121)
+
+
+def test_recordings_that_are_joined_have_each_their_own_cadence(tmp_path):
+    files = [
+        clip_from(tmp_path / f"{skip}.mkv", f"{NTSC},{TELECINE},trim=start_frame={skip}", frames=70 + skip)
+        for skip in (0, 3)
+    ]
+    first, second = (capture_of(file, interlaced="tff") for file in files)
+    search = FilmSearch.of(first, "auto", may_have_fields=True)
+    recordings = []
+    for capture, file in zip((first, second), files, strict=True):
+        combing, matcher, reader = search.measures(), FieldMatcher(), StripReader()
+        with av.open(str(file)) as container:
+            for frame in container.decode(video=0):
+                strip = reader.strip(frame)
+                matcher.add(strip)
+                combing["tff"].add(strip)
+        recordings.append(MeasuredRecording(capture.frames, combing, matcher.matches()))
+    film = find_tape_film(search, recordings)
+    spans = [FrameRange(0, 40), FrameRange(40, first.frames), FrameRange(first.frames, first.frames + second.frames)]
+    scenes = film.of_scenes(spans)
+    # Only within a recording a cut has a frame of the next scene.
+    assert [scene.cut_frames - span.frames for scene, span in zip(scenes, spans, strict=True)] == [1, 0, 0]
+    assert abs(sum(scene.parsed.shown for scene in scenes) - Fraction(4, 5) * (first.frames + second.frames)) <= 1
+    assert scenes[2].cadence.startswith("1,")
 
 
 def test_the_sheet_forbids_and_demands_film(tmp_path):

@@ -78,7 +78,7 @@ class SampledTape:
             return frame * self.output.frames_per_frame
         scene = scene_index(self.spans, frame)
         first_field = 2 * (frame - self.spans[scene].start_frame)
-        return self.tape_spans[scene].start_frame + self._cadences[scene].frame_at(first_field)
+        return max(0, self.tape_spans[scene].start_frame + self._cadences[scene].frame_at(first_field))
 
     @cached_property
     def _cadences(self) -> Sequence[Cadence]:

@@ -86,7 +86,5 @@ def _film(scenes: Sequence[FilmRecord | None]) -> str:
     confidence = films[0].confidence
     reason = "by the sheet" if confidence is None else f"confidence {confidence}"
     dropped, repeated = sum(film.dropped for film in films), sum(film.repeated for film in films)
-    edited = (
-        f"; where it was edited {dropped} film frames are dropped, {repeated} repeated" if dropped + repeated else ""
-    )
+    edited = f", {dropped} dropped and {repeated} repeated where the video was edited" if dropped + repeated else ""
     return f"the whole tape, {films[0].pattern} ({reason}): each film frame is shown once{edited}"

@@ -6,7 +6,8 @@ import av
 import numpy as np
 import pytest
 
-from tapemill.provenance.model import CaptureFile, Checkout, Machine, ResultFile, UsedModel
+from tapemill.provenance.model import CaptureFile, Checkout, Machine, ResultFile, SceneHow, UsedModel
+from tapemill.records.clip import FilmRecord
 from tapemill.records.common import Failure, Rejection
 from tapemill.records.subtitles import AsrDowngrade, SubtitleRecord
 from tapemill.report.tape_history import deviations
@@ -74,3 +75,34 @@ def test_provenance_says_it_better(tmp_path):
     assert rows["enhance"] == "av 18.1.0, ffmpeg 9.0 and 9.1"
     assert rows["commit"] == f"{'f' * 40}, and 1 changed files"
     assert rows["machine"] == "P, x86_64, Linux"
+
+
+@pytest.mark.parametrize(
+    ("films", "text"),
+    [
+        ([None, None], None),
+        (
+            [FilmRecord("3:2", 0.95, 100, 2), None],
+            "in 1 of 2 scenes, whose fields are woven; the tape keeps its rate",
+        ),
+        (
+            [FilmRecord("3:2", 0.99, 100, 0, True), FilmRecord("3:2", 0.99, 100, 0, True, dropped=1)],
+            "the whole tape, 3:2 (confidence 0.99): each film frame is shown once, 1 dropped and 0 repeated where the"
+            " video was edited",
+        ),
+        (
+            [FilmRecord("2:2", None, 100, 0, True)] * 2,
+            "the whole tape, 2:2 (by the sheet): each film frame is shown once",
+        ),
+    ],
+    ids=["none", "scene", "tape", "sheet"],
+)
+def test_the_page_names_film_and_the_reason(tmp_path, films, text):
+    document = provenance()
+    scenes = tuple(
+        SceneHow(f"{start:07d}", start, start + 50, clip_record(film=film), None)
+        for start, film in zip((0, 50), films, strict=True)
+    )
+    path = tmp_path / "provenance.json"
+    write_record(path, replace(document, how=replace(document.how, scenes=scenes)))
+    assert dict(build_info(None, path)).get("film") == text

@@ -99,7 +99,10 @@ class Cadence:
         return [start + index for start, frame in self.starts() for index in range(frame.shown)]
 
     def frame_at(self, field: int) -> int:
-        """Return the index of the clip's frame that shows a field, or the one before it if that is not shown."""
+        """Return the index of the clip's frame that shows a field, or the one before it if that is not shown.
+
+        -1 is the last frame of the scene before.
+        """
         shown = 0
         for start, frame in self.starts():
             if start > field:
@@ -107,7 +110,7 @@ class Cadence:
             first, shown = shown, shown + frame.shown
             if start + frame.fields > field and frame.shown:
                 return first
-        return max(0, shown - 1)
+        return shown - 1
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,6 @@ def test_other_texts_are_errors(text):
 
 def test_each_field_is_shown_by_its_film_frame():
     cadence = Cadence.parse("1.,3,2+,1-,2")
-    assert [cadence.frame_at(field) for field in range(9)] == [0, 0, 0, 0, 1, 1, 2, 3, 3]
+    assert [cadence.frame_at(field) for field in range(9)] == [-1, 0, 0, 0, 1, 1, 2, 3, 3]
     assert cadence.shown_fields() == [1, 4, 5, 7]
     assert (cadence.shown, cadence.dropped, cadence.repeated) == (4, 1, 1)

@@ -63,7 +63,7 @@ rule enhance_scene:
         runtime=CLUSTER_RESOURCES.minutes,
     params:
         fingerprint=of_job(JobParams.fingerprint),
-        cut=of_job(JobParams.span_in_file),
+        cut=of_job(JobParams.cut_in_file),
         frames=of_job(JobParams.cut_frames),
         picture=of_job(JobParams.picture),
         output=of_job(JobParams.output),

@@ -65,7 +65,7 @@ rule cut_scene:
         source=of_job(JobParams.source),
         fingerprint=of_job(JobParams.fingerprint),
         take=of_job(JobParams.take),
-        span=of_job(JobParams.span_in_file),
+        span=of_job(JobParams.cut_in_file),
         picture=of_job(JobParams.picture),
         sound=of_job(JobParams.speech_stream),
         recipe=recipe("cut_scene"),

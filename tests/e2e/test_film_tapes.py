@@ -27,6 +27,9 @@ CAPTURES = {
         150,
     ),
 }
+ROWS = [{"tape": name, "source": f"captures/{name}.mkv", "language": "en"} for name in CAPTURES] + [
+    {"tape": "forbidden", "source": "captures/mixed.mkv", "language": "en", "film": "off"}
+]
 # A tone begins with each of these film frames.
 BEEPS = (24, 60, 96)
 
@@ -76,9 +79,7 @@ def project(tmp_path_factory):
     for name in CAPTURES:
         make(project.path(f"captures/{name}.mkv"), name)
     project.configure(enhance={"preset": "none", "encoder": "ffv1"}, scenes={"shortest_s": 1.0, "longest_s": 3})
-    rows = [{"tape": name, "source": f"captures/{name}.mkv", "language": "en", "film": ""} for name in CAPTURES]
-    rows.append({"tape": "forbidden", "source": "captures/mixed.mkv", "language": "en", "film": "off"})
-    project.sheet(*rows)
+    project.sheet(*ROWS)
     project.make("all")
     return project
 
@@ -108,3 +109,16 @@ def test_a_mixed_tape_keeps_its_rate_and_comes_out_as_before(project):
     assert len(frame_times_s(one / "mixed.mkv")[0]) == 2 * CAPTURES["mixed"][2]
     clips = sorted((one / "enhanced").glob("*"))
     assert [clip.read_bytes() for clip in clips] == [(other / "enhanced" / clip.name).read_bytes() for clip in clips]
+
+
+def test_the_sheet_changes_the_decision_and_nothing_else_runs_again(project):
+    project.sheet({**ROWS[0], "film": "off"}, *ROWS[1:])
+    jobs = project.make("all").jobs
+    scenes = len(read_scenes(project.path("results/ntsc/scenes.tsv")))
+    assert (jobs["detect_scenes"], jobs["enhance_scene"], jobs["mux_tape"]) == (1, scenes, 1)
+    assert not {"probe_capture", "transcribe_scene", "clean_sound"} & jobs.keys()
+    assert len(frame_times_s(project.path("results/ntsc/ntsc.mkv"))[0]) == 2 * CAPTURES["ntsc"][2]
+    # A tape without the column comes out as it was.
+    project.sheet(*ROWS)
+    project.make("all")
+    assert frame_times_s(project.path("results/ntsc/ntsc.mkv"))[1] == Fraction(24000, 1001)

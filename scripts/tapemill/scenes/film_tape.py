@@ -63,8 +63,8 @@ class FilmSearch:
             raise ConfigError(
                 f"this capture cannot be film of {choice} frames a second: it has {float(capture.picture.rate):.2f}"
                 f" frames a second and {kind}",
-                remedy="write auto or off into the column `film` of the sheet: 24 is for interlaced captures of 29.97"
-                " frames a second, 25 for those of 25",
+                remedy="write auto or off into the column `film` of the sheet; 24 is for interlaced captures of 29.97"
+                " frames a second, 25 for those of 25. If the capture is interlaced, set `field_order`",
             )
         # Without fields of its own, a progressive capture of 25 frames a second is as it should be.
         if choice == "off" or rate is None or not may_have_fields or (rate == "25" and order == "progressive"):

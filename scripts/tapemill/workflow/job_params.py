@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from tapemill.core.errors import ConfigError, ModelError
+from tapemill.core.errors import ConfigError, InputError, ModelError
 from tapemill.core.timing import FrameRange, format_fraction
 from tapemill.enhance import NetworkStep, OutputFormat, SceneSettings
 from tapemill.media.capture_info import Capture, SourceFileInfo, VideoInfo
@@ -57,7 +58,9 @@ class JobParams:
     def known_scenes(self) -> list[Scene]:
         """Scenes of a table that exists; none before the scenes are detected, and for a folder."""
         table = self.tape.scene_table
-        return list(self.tape.scenes(table).values()) if table is not None and table.exists() else []
+        with suppress(FileNotFoundError, InputError):
+            return list(self.tape.scenes(table).values()) if table is not None else []
+        return []
 
     @property
     def scene(self) -> Scene:
@@ -146,8 +149,14 @@ class JobParams:
 
     @property
     def span_in_file(self) -> list[int]:
-        """First frame of the scene's cut and the frame after its last, counted in the recording that contains it."""
+        """First frame of the scene and the frame after its last, counted in the recording that contains it."""
         start = 0 if self.tape.is_folder else self.scene.span.start_frame - self._recording[1]
+        return [start, start + self.frames]
+
+    @property
+    def cut_in_file(self) -> list[int]:
+        """Like `span_in_file`, of the scene's cut."""
+        start, _ = self.span_in_file
         return [start, start + self.cut_frames]
 
     @property

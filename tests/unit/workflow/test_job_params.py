@@ -187,12 +187,13 @@ def test_a_tape_that_is_film_has_the_rate_and_the_frames_of_film(film):
     assert (job.enhanced_rate, job.enhanced_spans) == ("25/1", [[0, 41], [41, 101]])
     assert job.output["film"] == "25"
     first = JobParams(lookup, "0000000", lambda: table, ENHANCE)
-    assert (first.span_in_file, first.frames, first.cut_frames) == ([0, 41], 40, 41)
+    assert (first.span_in_file, first.frames) == ([0, 40], 40)
+    assert (first.cut_in_file, first.cut_frames) == ([0, 41], 41)
     assert first.film == films[0].to_plain()
 
     off = SceneSettings.planned({**load_config({})["enhance"], "overrides": "", "deinterlace": "off"}, ["T"])
     job = JobParams(lookup, "0000000", lambda: table, off)
-    assert (job.film, job.films, job.cut_frames, job.span_in_file) == (None, None, 40, [0, 40])
+    assert (job.film, job.films, job.cut_frames, job.cut_in_file) == (None, None, 40, [0, 40])
     assert "film" not in job.output
 
 

@@ -163,6 +163,10 @@ WHOLE = {
     "noisy": f"{NTSC},{TELECINE},noise=alls=9:allf=t",
     "fades": f"{NTSC},fade=in:0:36,fade=out:64:36,{TELECINE}",
     "drawn in twos": FILM.format(rate="12000/1001") + f",fps=24000/1001,{TELECINE}",
+    "snow at the end": (
+        f"{NTSC},{TELECINE},trim=end_frame=110[a];color=gray:s=320x240:r=30000/1001:d=4,format=yuv420p,"
+        "noise=alls=100:allf=t+u[b];[a][b]concat"
+    ),
     "a title that stands": f"{NTSC},{TELECINE},tpad=start=60:start_mode=clone",
 }
 

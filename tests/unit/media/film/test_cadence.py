@@ -1,7 +1,7 @@
 """Cadence of film: its text, and which fields its frames are made of."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tapemill.media.film.cadence import Cadence, FilmFrame
@@ -13,6 +13,7 @@ FRAMES = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(OF_SCENE_BEFORE, max_size=1), st.lists(FRAMES, min_size=1), st.integers(1, 30))
 def test_what_was_written_is_read(before, frames, times):
     cadence = Cadence((*before, *frames * times))

@@ -17,11 +17,12 @@ from pathlib import Path
 from tapemill.core.errors import InputError, printable
 from tapemill.core.timing import timestamp
 from tapemill.media.capture_info import Crop
-from tapemill.media.cfr import CfrGrid, ClockOrigin, fit_cfr_grid
+from tapemill.media.clock.cfr import CfrGrid, fit_cfr_grid
+from tapemill.media.clock.frame_rate import guess_frame_rate
+from tapemill.media.clock.origins import ClockOrigin
 from tapemill.media.container_integrity import is_scrambled, truncated_bytes, unreachable_bytes
 from tapemill.media.containers.container_crop import read_container_crop
 from tapemill.media.containers.file_parts import FilePart
-from tapemill.media.frame_rate import guess_frame_rate
 from tapemill.media.packets import PacketIndex, is_encrypted, scan_packets
 from tapemill.media.probe import MediaInfo, open_media, probe, video_stream
 
@@ -135,12 +136,12 @@ def _validate(
         times, last_duration = fields
         remarks.append("the two fields of a frame are stored separately (PAFF)")
     rate = guess_frame_rate(times, video.time_base, video.stated_rates)
-    grid = fit_cfr_grid(times, last_duration, video.time_base, rate)
+    grid = fit_cfr_grid(times, last_duration, video.time_base, rate).extended(packets.null_frames)
     if packets.decoder_delay:
         # Only the decoder is late, not the recording.
         grid = replace(grid, drift=(ClockOrigin(0, grid.start_pts - packets.decoder_delay),))
     check_grid(file, grid, settings)
-    check_last_frame(file, grid, last_duration, settings)
+    check_last_frame(file, grid, last_duration + packets.null_frames, settings)
     crop = read_container_crop(file, media.container, video)
     remarks += geometry_remarks(video, crop)
     for remark in remarks:

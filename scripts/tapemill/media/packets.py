@@ -17,6 +17,7 @@ from av.container import InputContainer
 from tapemill.core.errors import InputError
 
 from .container_integrity import mp4_boxes
+from .containers.avi_chunks import count_null_frames
 from .probe import open_media, probe, read_packets
 
 # Decoding time stamps do not go back by as much as this, and not by more than a frame and a half; those of a restarted
@@ -67,6 +68,8 @@ class PacketIndex:
     """Whether the packets have time stamps; else `times` are counted from 0."""
     decoder_delay: int = 0
     """How much later than `times` a decoder shows the frames, where a container knows no presentation times."""
+    null_frames: int = 0
+    """Frames behind the last one that repeat it and have no packets, each as long as a tick of the time base."""
 
     @property
     def longest_lead(self) -> tuple[Fraction, Fraction]:
@@ -97,24 +100,28 @@ def scan_packets(path: Path, stream_index: int, reached: Callable[[int, int], No
         except av.error.FFmpegError as failure:
             error = str(failure.strerror)
         stated_s, of_all = _stated_duration_s(path, container, video)
+        is_avi = container.format.name == "avi"
     has_stamps = bool(collected.times)
     if not has_stamps:
         collected.count_unstamped()
     if not collected.times:
         raise InputError("this file has no frames", file=path, remedy="the recording is empty; capture it again")
     times = np.sort(np.array(collected.times, dtype=np.int64))
+    null_frames = count_null_frames(path, collected.last_position, stream_index) if is_avi and not error else 0
+    end = sum(collected.last) + null_frames
     return PacketIndex(
         times=times,
         key_times=np.sort(np.array(collected.keys, dtype=np.int64)),
         last_duration=collected.last[1],
         time_base=collected.base,
         stated_s=stated_s,
-        readable_s=max(collected.ends_s.values()) if of_all else (sum(collected.last) - int(times[0])) * collected.base,
+        readable_s=max(collected.ends_s.values()) if of_all else (end - int(times[0])) * collected.base,
         ends_s=collected.ends_s,
         jumps_back=collected.located_jumps(),
         error=error,
         has_stamps=has_stamps,
         decoder_delay=_decoder_delay(path, stream_index) if in_order and not error else 0,
+        null_frames=null_frames,
     )
 
 
@@ -142,6 +149,8 @@ class _PacketCollector:
         """Last decoding time of each other stream."""
         self.last = (-(2**63), 0)
         """Time stamp and duration of the frame shown last."""
+        self.last_position = 0
+        """Byte position of the last packet of the stream."""
         self._ends: dict[int, tuple[int, Fraction]] = {}
         """End of the last packet of each stream, and its time base."""
         self._index = video.index
@@ -179,6 +188,7 @@ class _PacketCollector:
             return
         self.times.append(time)
         self.last = max(self.last, (time, duration))
+        self.last_position = packet.pos or 0
         if packet.is_keyframe:
             self.keys.append(time)
         # Presentation times go back wherever frames are reordered.

@@ -88,23 +88,24 @@ def validate_capture(
 ) -> list[ValidatedFile]:
     """Read all packets of a file and decode samples of its frames. Raises InputError if it cannot be a capture.
 
-    Recordings that were joined in it, which a jump back of the time stamps shows, are returned one by one. `reached` is
-    called with the progress, as by `scan_packets`.
+    Recordings that were joined in it are returned one by one. `reached` is called with the progress, as by
+    `scan_packets`.
     """
     remarks = [*check_zeros(file, allow_truncated=settings.allow_truncated), *edit_list_remarks(file)]
     _reject_encrypted(file)
     media = probe(file)
     packets = scan_packets(file, media.picture.stream_index, reached)
-    if not packets.jumps_back:
+    parts = joined_parts(file, media, packets)
+    if not parts:
         return [_validate(file, media, packets, settings, remarks)]
+    paths = [FilePart.of(file, part) for part in parts]
+    each_media = [probe(path) for path in paths]
+    require_same_streams(file, parts, each_media)
     found = []
-    for part in joined_parts(file, media, packets):
-        path = FilePart.of(file, part)
-        one = probe(path)
-        require_same_streams(file, packets, media, one)
+    for path, one in zip(paths, each_media, strict=True):
         index = scan_packets(path, one.picture.stream_index)
         if index.jumps_back:
-            raise unseparable(file, media, index)
+            raise unseparable(file, one, index)
         found.append(_validate(path, one, index, settings, []))
     borders = list(itertools.accumulate(each.grid.frames / each.grid.rate for each in found))[:-1]
     remarks.append(

@@ -38,7 +38,7 @@ class JumpBack:
     to_s: Fraction
     """Both on the file's clock."""
     position: int | None
-    """Byte position of the first packet of any stream behind it, if known."""
+    """Byte position of the first packet of any stream behind it that is known."""
 
 
 @dataclass(frozen=True)
@@ -174,6 +174,8 @@ class _PacketCollector:
             self._unstamped.append((duration, packet.is_keyframe))
         if packet.size == 0 or time is None:
             return
+        if self.jumps and self.jumps[-1].position is None and packet.pos:
+            self.jumps[-1] = replace(self.jumps[-1], position=packet.pos)
         ended = self._ends.get(index)
         if ended is None:
             self._ends[index] = time + duration, Fraction(packet.time_base)

@@ -8,6 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import IO, Final
 
+from .file_parts import part_of
+
 # Lists are entered: only what is in them matters here.
 LISTS: Final = frozenset({b"RIFF", b"LIST"})
 VIDEO_KINDS: Final = frozenset({b"db", b"dc"})
@@ -17,14 +19,16 @@ MAX_CHUNKS: Final = 100_000
 
 def count_null_frames(path: Path, position: int, stream_index: int) -> int:
     """Return how many empty video chunks of a stream follow the chunk whose header or content is at a byte position."""
+    part = part_of(path)
     with path.open("rb") as stream:
-        position = _start_of_chunk(stream, position, stream_index)
+        position = _start_of_chunk(stream, position + (part.start if part else 0), stream_index)
         count = 0
         for number in range(MAX_CHUNKS):
             stream.seek(position)
-            header = stream.read(8)
-            kind, size = header[:4], int.from_bytes(header[4:], "little")
-            if len(header) < 8 or kind == b"idx1":
+            header = stream.read(12)
+            kind, size = header[:4], int.from_bytes(header[4:8], "little")
+            # The last is a recording that was joined to this one.
+            if len(header) < 8 or kind == b"idx1" or (kind == b"RIFF" and header[8:] == b"AVI "):
                 break
             if number and not size:
                 count += _is_video(kind, stream_index)

@@ -13,8 +13,8 @@ from av import VideoFormat
 
 from tapemill.config.aspect import SheetAspect
 from tapemill.media.capture_info import Crop
-from tapemill.media.probe import VideoStreamInfo
 from tapemill.media.rasters import FOUR_BY_THREE, Raster, find_raster
+from tapemill.media.stream_info import VideoStreamInfo
 
 # Codecs of 1080 lines store 1088, a multiple of 16.
 PADDED_LINES, LINES = 1088, 1080

@@ -9,8 +9,8 @@ from pathlib import Path
 from tapemill.core.errors import InputError
 from tapemill.media.containers.file_parts import BytePart
 from tapemill.media.containers.recording_heads import find_head, find_whole_recordings
-from tapemill.media.packets import PacketIndex
-from tapemill.media.probe import MediaInfo
+from tapemill.media.packet_index import PacketIndex
+from tapemill.media.stream_info import MediaInfo
 
 # Of many recordings, so many commands show the pattern.
 MAX_COMMANDS = 4

@@ -23,8 +23,10 @@ from tapemill.media.clock.origins import ClockOrigin
 from tapemill.media.container_integrity import is_scrambled, truncated_bytes, unreachable_bytes
 from tapemill.media.containers.container_crop import read_container_crop
 from tapemill.media.containers.file_parts import FilePart
-from tapemill.media.packets import PacketIndex, is_encrypted, scan_packets
-from tapemill.media.probe import MediaInfo, open_media, probe, video_stream
+from tapemill.media.packet_index import PacketIndex
+from tapemill.media.packets import is_encrypted, scan_packets
+from tapemill.media.probe import open_media, probe, video_stream
+from tapemill.media.stream_info import MediaInfo
 
 from .content import COPY_AGAIN, check_zeros, edit_list_remarks
 from .decode_samples import DecodeSample, detect_paff, find_size_change, sample_decode

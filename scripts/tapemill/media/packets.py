@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from tapemill.core.errors import InputError
 
 from .container_integrity import mp4_boxes
 from .containers.avi_chunks import count_null_frames
+from .packet_index import JumpBack, PacketIndex
 from .probe import open_media, probe, read_packets
 
 # Decoding time stamps do not go back by as much as this, and not by more than a frame and a half; those of a restarted
@@ -28,57 +29,6 @@ INTERLEAVED_BYTES = 4_000_000
 ENCRYPTION_PACKETS = 50
 # Containers whose header states their duration; that of others is only estimated by libavformat.
 STATED_IN_CONTAINER = ("matroska", "asf", "flv")
-
-
-@dataclass(frozen=True)
-class JumpBack:
-    """Backward jump of the time stamps."""
-
-    from_s: Fraction
-    to_s: Fraction
-    """Both on the file's clock."""
-    position: int | None
-    """Byte position of the first packet of any stream behind it that is known."""
-
-
-@dataclass(frozen=True)
-class PacketIndex:
-    """Result of reading all packets of a file."""
-
-    times: np.ndarray
-    """Presentation time of each frame, sorted, in the stream's time base. shape = (packets,), int64.
-
-    Packets that are never shown (edit lists) are left out.
-    """
-    key_times: np.ndarray
-    """The same of key frames."""
-    last_duration: int
-    """Duration of the frame shown last, in the stream's time base."""
-    time_base: Fraction
-    stated_s: Fraction | None
-    """Duration that the header states, None if it does not."""
-    readable_s: Fraction
-    """Duration of the packets that were read."""
-    ends_s: Mapping[int, Fraction]
-    """End of the last packet of each stream, by its index, on the file's clock."""
-    jumps_back: tuple[JumpBack, ...]
-    error: str | None
-    """Error that ended the reading before the end of the file."""
-    has_stamps: bool = True
-    """Whether the packets have time stamps; else `times` are counted from 0."""
-    decoder_delay: int = 0
-    """How much later than `times` a decoder shows the frames, where a container knows no presentation times."""
-    null_frames: int = 0
-    """Frames behind the last one that repeat it and have no packets, each as long as a tick of the time base."""
-
-    @property
-    def longest_lead(self) -> tuple[Fraction, Fraction]:
-        """The longest time without a key frame, and its start on the file's clock, in seconds."""
-        edges = [*self.key_times.tolist(), int(self.times[-1]) + self.last_duration]
-        if not len(self.key_times):
-            edges = [int(self.times[0]), *edges]
-        length, start = max((stop - start, -start) for start, stop in itertools.pairwise(edges))
-        return length * self.time_base, -start * self.time_base
 
 
 def scan_packets(path: Path, stream_index: int, reached: Callable[[int, int], None] | None = None) -> PacketIndex:

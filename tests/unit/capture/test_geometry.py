@@ -8,7 +8,7 @@ import pytest
 from tapemill.capture.geometry import cut_out, geometry_remarks, sample_aspect_ratio
 from tapemill.config.aspect import SheetAspect
 from tapemill.media.capture_info import Crop
-from tapemill.media.probe import VideoStreamInfo
+from tapemill.media.stream_info import VideoStreamInfo
 from tests.support.media.clips import UNTAGGED
 
 VIDEO = VideoStreamInfo(

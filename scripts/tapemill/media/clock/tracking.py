@@ -136,10 +136,8 @@ def _slope(numbers: np.ndarray, deviations: np.ndarray) -> tuple[float, float]:
 
 
 def _is_counted(is_new: np.ndarray) -> np.ndarray:
-    """Whether each packet has a frame of its own: of three and more with one time stamp only the first."""
-    is_third = ~is_new & ~np.append(True, is_new[:-1])
-    follows_third = is_third | (~is_new & np.append(is_third[1:], False))
-    counted: np.ndarray = ~follows_third
+    """Whether each packet has a frame of its own: of several with one time stamp the first two, which can be parted."""
+    counted: np.ndarray = is_new | np.append(True, is_new[:-1])
     return counted
 
 

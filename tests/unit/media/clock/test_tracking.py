@@ -72,8 +72,10 @@ def check(recording, stated=None):
     found = guess_frame_rate(times, recording.clock, stated or [average])
     assert found == recording.rate
     grid = fit_cfr_grid(times, 0, recording.clock, found)
-    assert grid.duplicates <= recording.gaps
-    assert grid.drops <= recording.doubled
+    # Strong jitter may put three frames on one millisecond. Two frames with one time stamp can be parted, no more.
+    thirds = np.count_nonzero(times[2:] == times[:-2])
+    assert grid.duplicates <= recording.gaps + thirds
+    assert grid.drops <= recording.doubled + thirds
     indices = grid.indices(times)
     assert indices[0] == 0
     assert indices[-1] == grid.frames - 1

@@ -12,8 +12,8 @@ from tapemill.capture.probe import CaptureSettings
 from tapemill.config.schema import load_config
 from tapemill.media import probe
 from tapemill.media.capture_info import AudioTrackInfo, Capture, FieldOrder, SourceFileInfo, VideoInfo
-from tapemill.media.cfr import CfrGrid, fit_cfr_grid
-from tapemill.media.frame_rate import guess_frame_rate
+from tapemill.media.clock.cfr import CfrGrid, fit_cfr_grid
+from tapemill.media.clock.frame_rate import guess_frame_rate
 from tapemill.media.packets import scan_packets
 
 

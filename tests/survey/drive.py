@@ -12,9 +12,11 @@ import json
 import re
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -67,41 +69,90 @@ def survey(path: Path, folder: Path, preset: str) -> Finding:
         found = REASON.search(run.output)
         reason = " ".join(found[0].split()) if found else "no reason given"
         return Finding(f"| {path.name} | no tape: {reason} |" + " |" * 7, is_good=False)
-    return compare(path.name, decode(path), decode(project.path("results/T/T.mkv")), project)
+    return compare(path, decode(project.path("results/T/T.mkv")), project)
 
 
-def compare(name: str, capture: Plain, tape: Plain, project: Project) -> Finding:
-    """Compare a tape with its capture; `capture.json` adds what was repeated and dropped."""
+@dataclass(frozen=True)
+class Comparison:
+    """One recording, and its part of a tape."""
+
+    capture: Plain
+    is_counted: bool
+    """Whether the tape has as many frames as it must."""
+    in_place: float
+    colour: float
+    lag_ms: float
+
+
+def compare(path: Path, tape: Plain, project: Project) -> Finding:
+    """Compare a tape with its capture; `capture.json` adds repeated and dropped frames, and the bytes of recordings."""
     facts = json.loads(project.path("results/T/capture.json").read_text())
-    take = facts["takes"][0]
+    takes = facts["takes"]
     factor = 2 if facts["picture"]["field_order"] != "progressive" else 1
+    found, first = [], 0
+    for number, take in enumerate(takes):
+        stop = first + factor * take["frames"] if number + 1 < len(takes) else len(tape.pictures)
+        found.append(_compare_take(_decode_part(path, take, project), tape.between(first, stop), take, factor))
+        first = stop
+    aspect = found[0].capture.aspect
+    share = float(np.average([each.in_place for each in found], weights=[take["frames"] for take in takes]))
+    lag_ms = max((each.lag_ms for each in found), key=abs)
+    colour = max(each.colour for each in found)
+    checks = (
+        all(each.is_counted for each in found),
+        _covers(path, takes),
+        share == 1.0,
+        colour <= MAX_COLOUR,
+        abs(float(tape.aspect / aspect) - 1) <= MAX_ASPECT,
+        abs(lag_ms) <= MAX_LAG_MS,
+    )
+    cells = (
+        path.name,
+        " + ".join(f"{len(each.capture.pictures)}" for each in found),
+        f"{len(tape.pictures)}{' fields' if factor == 2 else ''}",
+        f"{sum(take['duplicates'] for take in takes)}, {sum(take['drops'] for take in takes)}",
+        f"{100 * share:.0f} %",
+        f"{colour:.1f}",
+        f"{float(aspect):.3f}, {float(tape.aspect):.3f}",
+        f"{sum(len(each.capture.audio) for each in found) / AUDIO_HZ:.2f} s, {len(tape.audio) / AUDIO_HZ:.2f} s",
+        f"{lag_ms:.0f} ms" + ("" if all(checks) else " **!**"),
+    )
+    return Finding("| " + " | ".join(cells) + " |", all(checks))
+
+
+def _decode_part(path: Path, take: dict[str, Any], project: Project) -> Plain:
+    """Decode the bytes of one recording as a file of their own: joined ones have several clocks."""
+    if not take.get("part"):
+        return decode(path)
+    start, stop = take["part"]["start"], take["part"]["stop"]
+    alone = project.path(f"part-{start}{path.suffix}")
+    with path.open("rb") as stream:
+        stream.seek(start)
+        alone.write_bytes(stream.read(stop - start))
+    return decode(alone)
+
+
+def _covers(path: Path, takes: Sequence[dict[str, Any]]) -> bool:
+    """Whether the recordings are all bytes of a file."""
+    parts = [take["part"] for take in takes if take.get("part")]
+    borders = [0, *(part["stop"] for part in parts)]
+    return not parts or borders == [*(part["start"] for part in parts), path.stat().st_size]
+
+
+def _compare_take(capture: Plain, tape: Plain, take: dict[str, Any], factor: int) -> Comparison:
     expected = len(capture.pictures) + take["duplicates"] - take["drops"]
     # Frames before the first that can be decoded show it, and the audio begins with them.
     lead_s = capture.times_s[0] - float(Fraction(take["time_base"]) * take["start_pts"])
     # A frame of a variable rate is shown from the nearest frame of the grid on.
     shown_s = tape.times_s[::factor] + 0.49 / float(Fraction(take["rate"]))
     right = np.maximum(np.searchsorted(capture.times_s - capture.times_s[0] + lead_s, shown_s, "right") - 1, 0)
-    share, colour = _in_place(capture.pictures, right, tape.pictures[::factor]), _colour(capture, right, tape, factor)
-    lag_ms = _lag_ms(capture.audio, tape.audio) - 1000 * lead_s
-    checks = (
-        len(tape.pictures) == factor * expected,
-        share == 1.0,
-        colour <= MAX_COLOUR,
-        abs(float(tape.aspect / capture.aspect) - 1) <= MAX_ASPECT,
-        abs(lag_ms) <= MAX_LAG_MS,
+    return Comparison(
+        capture=capture,
+        is_counted=len(tape.pictures) == factor * expected,
+        in_place=_in_place(capture.pictures, right, tape.pictures[::factor]),
+        colour=_colour(capture, right, tape, factor),
+        lag_ms=_lag_ms(capture.audio, tape.audio) - 1000 * lead_s,
     )
-    cells = (
-        name,
-        f"{len(capture.pictures)}",
-        f"{len(tape.pictures)}{' fields' if factor == 2 else ''}",
-        f"{take['duplicates']}, {take['drops']}",
-        f"{100 * share:.0f} %",
-        f"{colour:.1f}",
-        f"{float(capture.aspect):.3f}, {float(tape.aspect):.3f}",
-        f"{len(capture.audio) / AUDIO_HZ:.2f} s, {len(tape.audio) / AUDIO_HZ:.2f} s",
-        f"{lag_ms:.0f} ms" + ("" if all(checks) else " **!**"),
-    )
-    return Finding("| " + " | ".join(cells) + " |", all(checks))
 
 
 def _in_place(capture: np.ndarray, right: np.ndarray, tape: np.ndarray) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -33,6 +33,15 @@ class Plain:
     """Of the display; of square pixels where the file states nothing."""
     audio: np.ndarray
     """First track on the clock of the pictures, from the first of them on, shape = (samples,), at AUDIO_HZ."""
+
+    def between(self, first: int, stop: int) -> Plain:
+        """Return the part of some frames, its times and its audio from the first of them on."""
+        times_s = self.times_s[first:stop] - self.times_s[first] if first else self.times_s[:stop]
+        # Audio is on the clock from the first frame of all on.
+        edges_s = np.append(self.times_s, np.inf)[[first, stop]] - self.times_s[0]
+        samples = np.round(np.minimum(edges_s * AUDIO_HZ, len(self.audio))).astype(int)
+        audio = self.audio[samples[0] : samples[1]]
+        return replace(self, pictures=self.pictures[first:stop], times_s=times_s, audio=audio)
 
 
 def decode(path: Path) -> Plain:

@@ -13,7 +13,7 @@ import numpy as np
 from tapemill.core.timing import FrameRange, round_half_up
 from tapemill.media.audio_samples import probe_format, read_samples
 from tapemill.media.capture_info import SourceFileInfo
-from tapemill.media.cfr import CfrGrid
+from tapemill.media.clock.cfr import CfrGrid
 from tapemill.storage.atomic import staged
 
 RATE_HZ = 16_000

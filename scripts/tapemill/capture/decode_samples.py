@@ -14,7 +14,8 @@ import numpy as np
 from av import Packet, VideoFrame, VideoStream
 from av.container import InputContainer
 
-from tapemill.media.packets import PacketIndex, is_in_decoding_order, packet_time
+from tapemill.media.packet_index import PacketIndex
+from tapemill.media.packets import is_in_decoding_order, packet_time
 from tapemill.media.probe import open_media, read_packets
 
 SAMPLES = 12

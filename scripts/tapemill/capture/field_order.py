@@ -14,7 +14,7 @@ from tapemill.core.errors import ToolFailed
 from tapemill.media import ffmpeg, field_match
 from tapemill.media.capture_info import FieldOrder
 from tapemill.media.field_match import STRIP_WIDTH, FieldMatcher, strip_filters
-from tapemill.media.probe import VideoStreamInfo
+from tapemill.media.stream_info import VideoStreamInfo
 
 # A tape with progressive parts is interlaced: of these, each scene is treated by its own order. A fifth of interlaced
 # movement is far above the error rate. Where the file states that it is progressive, most of it has to be interlaced.

@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 
+from av import VideoFormat
+
 from tapemill.config.aspect import SheetAspect
 from tapemill.media.capture_info import Crop
-from tapemill.media.probe import VideoStreamInfo
 from tapemill.media.rasters import FOUR_BY_THREE, Raster, find_raster
+from tapemill.media.stream_info import VideoStreamInfo
 
 # Codecs of 1080 lines store 1088, a multiple of 16.
 PADDED_LINES, LINES = 1088, 1080
@@ -20,8 +22,7 @@ PADDED_LINES, LINES = 1088, 1080
 
 def cut_out(video: VideoStreamInfo, container_crop: Crop | None) -> Crop | None:
     """Return the part of the upright frame without lines of VBI and without padding; None if that is all of it."""
-    raster = _raster(video)
-    crop = raster.crop if raster else None
+    crop = _below_vbi(video)
     if container_crop and _is_padding(video, container_crop):
         crop = Crop(0, 0, video.width, LINES)
     return _turned(crop, video) if crop else None
@@ -48,8 +49,7 @@ def sample_aspect_ratio(video: VideoStreamInfo, sheet: SheetAspect) -> Fraction:
 
 def geometry_remarks(video: VideoStreamInfo, container_crop: Crop | None) -> Iterator[str]:
     """Describe what differs from what a player shows."""
-    raster = _raster(video)
-    vbi = raster.crop if raster else None
+    vbi = _below_vbi(video)
     if container_crop and container_crop != vbi and not _is_padding(video, container_crop):
         right = video.width - container_crop.left - container_crop.width
         bottom = video.height - container_crop.top - container_crop.height
@@ -58,13 +58,30 @@ def geometry_remarks(video: VideoStreamInfo, container_crop: Crop | None) -> Ite
             f" {right}, top {container_crop.top}, bottom {bottom}; this is not applied (the settings enhance:"
             " crop_… crop)"
         )
-    if raster and vbi:
-        yield f"its first {raster.vbi_lines} lines are of the vertical blanking interval, and are cropped"
+    if vbi:
+        yield f"its first {vbi.top} lines are of the vertical blanking interval, and are cropped"
+    raster = _raster(video)
+    if raster and video.sample_aspect_ratio == 1 and not raster.may_be_square:
+        yield (
+            f"the file states square pixels, which no tape has in frames of {video.width} × {video.height}: taken for"
+            " 4:3, unless the column aspect of the sheet has another (1:1 keeps them square)"
+        )
 
 
 def _raster(video: VideoStreamInfo) -> Raster | None:
     """Return the known raster of a tape. Clips that are turned are no tapes, and have square samples."""
     return None if video.is_turned else find_raster(video.width, video.height)
+
+
+def _below_vbi(video: VideoStreamInfo) -> Crop | None:
+    """Return the decoded frame without lines of VBI; None if it has none."""
+    raster = _raster(video)
+    if raster is None or not raster.vbi_lines:
+        return None
+    # Where two fields share lines of chroma, only four lines at a time belong together.
+    is_shared = VideoFormat(video.pixel_format).chroma_height(LINES) < LINES
+    top = raster.vbi_lines + (-raster.vbi_lines % 4 if is_shared else 0)
+    return Crop(0, top, raster.width, raster.height - top)
 
 
 def _is_padding(video: VideoStreamInfo, crop: Crop) -> bool:

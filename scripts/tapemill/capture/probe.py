@@ -18,7 +18,7 @@ from tapemill.core.timing import format_fraction
 from tapemill.media.capture_info import Capture, FieldOrder, SourceFileInfo, VideoInfo
 from tapemill.media.containers.file_parts import part_of
 from tapemill.media.ffmpeg.limits import timeout_s
-from tapemill.media.probe import MediaInfo, VideoStreamInfo
+from tapemill.media.stream_info import MediaInfo, VideoStreamInfo
 from tapemill.storage.atomic import write_json
 from tapemill.storage.fingerprint import scene_files
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from tapemill.core.errors import InputError
 from tapemill.core.timing import timestamp
-from tapemill.media.cfr import CfrGrid
+from tapemill.media.clock.cfr import CfrGrid
 from tapemill.media.ffmpeg.limits import MAX_KEYFRAME_DISTANCE_S
-from tapemill.media.packets import PacketIndex
+from tapemill.media.packet_index import PacketIndex
 
 from .settings import CaptureSettings
 

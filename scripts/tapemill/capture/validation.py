@@ -17,13 +17,16 @@ from pathlib import Path
 from tapemill.core.errors import InputError, printable
 from tapemill.core.timing import timestamp
 from tapemill.media.capture_info import Crop
-from tapemill.media.cfr import CfrGrid, ClockOrigin, fit_cfr_grid
+from tapemill.media.clock.cfr import CfrGrid, fit_cfr_grid
+from tapemill.media.clock.frame_rate import guess_frame_rate
+from tapemill.media.clock.origins import ClockOrigin
 from tapemill.media.container_integrity import is_scrambled, truncated_bytes, unreachable_bytes
 from tapemill.media.containers.container_crop import read_container_crop
 from tapemill.media.containers.file_parts import FilePart
-from tapemill.media.frame_rate import guess_frame_rate
-from tapemill.media.packets import PacketIndex, is_encrypted, scan_packets
-from tapemill.media.probe import MediaInfo, open_media, probe, video_stream
+from tapemill.media.packet_index import PacketIndex
+from tapemill.media.packets import is_encrypted, scan_packets
+from tapemill.media.probe import open_media, probe, video_stream
+from tapemill.media.stream_info import MediaInfo
 
 from .content import COPY_AGAIN, check_zeros, edit_list_remarks
 from .decode_samples import DecodeSample, detect_paff, find_size_change, sample_decode
@@ -87,23 +90,24 @@ def validate_capture(
 ) -> list[ValidatedFile]:
     """Read all packets of a file and decode samples of its frames. Raises InputError if it cannot be a capture.
 
-    Recordings that were joined in it, which a jump back of the time stamps shows, are returned one by one. `reached` is
-    called with the progress, as by `scan_packets`.
+    Recordings that were joined in it are returned one by one. `reached` is called with the progress, as by
+    `scan_packets`.
     """
     remarks = [*check_zeros(file, allow_truncated=settings.allow_truncated), *edit_list_remarks(file)]
     _reject_encrypted(file)
     media = probe(file)
     packets = scan_packets(file, media.picture.stream_index, reached)
-    if not packets.jumps_back:
+    parts = joined_parts(file, media, packets)
+    if not parts:
         return [_validate(file, media, packets, settings, remarks)]
+    paths = [FilePart.of(file, part) for part in parts]
+    each_media = [probe(path) for path in paths]
+    require_same_streams(file, parts, each_media)
     found = []
-    for part in joined_parts(file, media, packets):
-        path = FilePart.of(file, part)
-        one = probe(path)
-        require_same_streams(file, packets, media, one)
+    for path, one in zip(paths, each_media, strict=True):
         index = scan_packets(path, one.picture.stream_index)
         if index.jumps_back:
-            raise unseparable(file, media, index)
+            raise unseparable(file, one, index)
         found.append(_validate(path, one, index, settings, []))
     borders = list(itertools.accumulate(each.grid.frames / each.grid.rate for each in found))[:-1]
     remarks.append(
@@ -135,12 +139,12 @@ def _validate(
         times, last_duration = fields
         remarks.append("the two fields of a frame are stored separately (PAFF)")
     rate = guess_frame_rate(times, video.time_base, video.stated_rates)
-    grid = fit_cfr_grid(times, last_duration, video.time_base, rate)
+    grid = fit_cfr_grid(times, last_duration, video.time_base, rate).extended(packets.null_frames)
     if packets.decoder_delay:
         # Only the decoder is late, not the recording.
         grid = replace(grid, drift=(ClockOrigin(0, grid.start_pts - packets.decoder_delay),))
     check_grid(file, grid, settings)
-    check_last_frame(file, grid, last_duration, settings)
+    check_last_frame(file, grid, last_duration + packets.null_frames, settings)
     crop = read_container_crop(file, media.container, video)
     remarks += geometry_remarks(video, crop)
     for remark in remarks:

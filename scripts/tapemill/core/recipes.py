@@ -14,7 +14,7 @@ from .rule_catalog import stage_of
 
 RECIPES: Final[Mapping[str, int]] = MappingProxyType(
     {
-        "capture": 2,
+        "capture": 3,
         "scenes": 2,
         "audio": 1,
         "subtitles": 1,

@@ -21,7 +21,7 @@ from av.container import InputContainer
 from tapemill.core.timing import round_half_up
 
 from .audio_placement import BlockPlacer
-from .cfr import CfrGrid
+from .clock.cfr import CfrGrid
 from .probe import open_media, read_packets
 
 # Decoders need some packets before the first correct sample (bit reservoir, overlap). If a seek lands too late, the

@@ -15,7 +15,7 @@ from typing import Any, Literal, Self
 from tapemill.core.errors import InputError
 from tapemill.storage.typed_json import JsonRecord, optional, read_record
 
-from .cfr import CfrGrid
+from .clock.cfr import CfrGrid
 from .colour import Colour
 from .containers.file_parts import BytePart, FilePart
 from .ffmpeg import PICTURE_LIMIT, WHOLE_FRAME

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ from av.container import InputContainer
 from tapemill.core.errors import InputError
 
 from .container_integrity import mp4_boxes
+from .containers.avi_chunks import count_null_frames
+from .packet_index import JumpBack, PacketIndex
 from .probe import open_media, probe, read_packets
 
 # Decoding time stamps do not go back by as much as this, and not by more than a frame and a half; those of a restarted
@@ -27,55 +29,6 @@ INTERLEAVED_BYTES = 4_000_000
 ENCRYPTION_PACKETS = 50
 # Containers whose header states their duration; that of others is only estimated by libavformat.
 STATED_IN_CONTAINER = ("matroska", "asf", "flv")
-
-
-@dataclass(frozen=True)
-class JumpBack:
-    """Backward jump of the time stamps."""
-
-    from_s: Fraction
-    to_s: Fraction
-    """Both on the file's clock."""
-    position: int | None
-    """Byte position of the first packet of any stream behind it, if known."""
-
-
-@dataclass(frozen=True)
-class PacketIndex:
-    """Result of reading all packets of a file."""
-
-    times: np.ndarray
-    """Presentation time of each frame, sorted, in the stream's time base. shape = (packets,), int64.
-
-    Packets that are never shown (edit lists) are left out.
-    """
-    key_times: np.ndarray
-    """The same of key frames."""
-    last_duration: int
-    """Duration of the frame shown last, in the stream's time base."""
-    time_base: Fraction
-    stated_s: Fraction | None
-    """Duration that the header states, None if it does not."""
-    readable_s: Fraction
-    """Duration of the packets that were read."""
-    ends_s: Mapping[int, Fraction]
-    """End of the last packet of each stream, by its index, on the file's clock."""
-    jumps_back: tuple[JumpBack, ...]
-    error: str | None
-    """Error that ended the reading before the end of the file."""
-    has_stamps: bool = True
-    """Whether the packets have time stamps; else `times` are counted from 0."""
-    decoder_delay: int = 0
-    """How much later than `times` a decoder shows the frames, where a container knows no presentation times."""
-
-    @property
-    def longest_lead(self) -> tuple[Fraction, Fraction]:
-        """The longest time without a key frame, and its start on the file's clock, in seconds."""
-        edges = [*self.key_times.tolist(), int(self.times[-1]) + self.last_duration]
-        if not len(self.key_times):
-            edges = [int(self.times[0]), *edges]
-        length, start = max((stop - start, -start) for start, stop in itertools.pairwise(edges))
-        return length * self.time_base, -start * self.time_base
 
 
 def scan_packets(path: Path, stream_index: int, reached: Callable[[int, int], None] | None = None) -> PacketIndex:
@@ -97,24 +50,28 @@ def scan_packets(path: Path, stream_index: int, reached: Callable[[int, int], No
         except av.error.FFmpegError as failure:
             error = str(failure.strerror)
         stated_s, of_all = _stated_duration_s(path, container, video)
+        is_avi = container.format.name == "avi"
     has_stamps = bool(collected.times)
     if not has_stamps:
         collected.count_unstamped()
     if not collected.times:
         raise InputError("this file has no frames", file=path, remedy="the recording is empty; capture it again")
     times = np.sort(np.array(collected.times, dtype=np.int64))
+    null_frames = count_null_frames(path, collected.last_position, stream_index) if is_avi and not error else 0
+    end = sum(collected.last) + null_frames
     return PacketIndex(
         times=times,
         key_times=np.sort(np.array(collected.keys, dtype=np.int64)),
         last_duration=collected.last[1],
         time_base=collected.base,
         stated_s=stated_s,
-        readable_s=max(collected.ends_s.values()) if of_all else (sum(collected.last) - int(times[0])) * collected.base,
+        readable_s=max(collected.ends_s.values()) if of_all else (end - int(times[0])) * collected.base,
         ends_s=collected.ends_s,
         jumps_back=collected.located_jumps(),
         error=error,
         has_stamps=has_stamps,
         decoder_delay=_decoder_delay(path, stream_index) if in_order and not error else 0,
+        null_frames=null_frames,
     )
 
 
@@ -142,6 +99,8 @@ class _PacketCollector:
         """Last decoding time of each other stream."""
         self.last = (-(2**63), 0)
         """Time stamp and duration of the frame shown last."""
+        self.last_position = 0
+        """Byte position of the last packet of the stream."""
         self._ends: dict[int, tuple[int, Fraction]] = {}
         """End of the last packet of each stream, and its time base."""
         self._index = video.index
@@ -165,6 +124,8 @@ class _PacketCollector:
             self._unstamped.append((duration, packet.is_keyframe))
         if packet.size == 0 or time is None:
             return
+        if self.jumps and self.jumps[-1].position is None and packet.pos:
+            self.jumps[-1] = replace(self.jumps[-1], position=packet.pos)
         ended = self._ends.get(index)
         if ended is None:
             self._ends[index] = time + duration, Fraction(packet.time_base)
@@ -179,6 +140,7 @@ class _PacketCollector:
             return
         self.times.append(time)
         self.last = max(self.last, (time, duration))
+        self.last_position = packet.pos or 0
         if packet.is_keyframe:
             self.keys.append(time)
         # Presentation times go back wherever frames are reordered.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import TypeVar
@@ -21,12 +20,13 @@ from tapemill.media.ffmpeg.limits import MAX_PIXELS, MAX_SIDE
 from tapemill.media.ffmpeg.runner import DEMUXERS, PART_PROTOCOLS, PROTOCOLS
 
 from .capture_info import FieldOrder
-from .colour import Colour, colour_of
+from .colour import colour_of
 from .container_integrity import has_dv_header, sniff_file_type
 from .containers.file_parts import media_url, part_of
 from .containers.mp4_boxes import read_edit_lists
 from .containers.ts_programs import program_streams
 from .empty_ranges import begins_empty
+from .stream_info import AudioStreamInfo, MediaInfo, VideoStreamInfo
 
 SomeStream = TypeVar("SomeStream", bound=Stream)
 DECODE_OPTIONS = {"max_pixels": str(MAX_PIXELS)}
@@ -41,62 +41,6 @@ SLACK_S = 1
 FIELD_ORDERS: Mapping[int, FieldOrder] = {1: "progressive", 2: "tff", 3: "bff", 4: "tff", 5: "bff"}
 # libavformat takes every file of these names for raw DV, and searches it for a frame from end to end.
 DV_SUFFIXES = frozenset({".dv", ".dif"})
-
-
-@dataclass(frozen=True)
-class VideoStreamInfo:
-    """The video stream that will be restored."""
-
-    stream_index: int
-    codec: str
-    width: int
-    """Coded width in samples, before rotation."""
-    height: int
-    pixel_format: str
-    bit_depth: int
-    sample_aspect_ratio: Fraction | None
-    """None where the file does not state it."""
-    rotation_deg: int
-    """Clockwise turn that a player applies: 0, 90, 180 or 270."""
-    stated_rates: tuple[Fraction, ...]
-    """Rates that the container states, most credible first; `guess_frame_rate` picks the one that its packets keep."""
-    time_base: Fraction
-    colour: Colour
-    stated_field_order: FieldOrder | None
-    """What the codec or container states, right or wrong; None if it states nothing."""
-
-    @property
-    def is_turned(self) -> bool:
-        """Whether the upright frame has the lines as columns."""
-        return self.rotation_deg in (90, 270)
-
-    @property
-    def upright_size(self) -> tuple[int, int]:
-        """Width and height of the upright frame, in samples."""
-        return (self.height, self.width) if self.is_turned else (self.width, self.height)
-
-
-@dataclass(frozen=True)
-class AudioStreamInfo:
-    """One audio track."""
-
-    stream_index: int
-    codec: str
-    sample_rate_hz: int
-    channels: int
-    start_s: Fraction
-    """First time stamp, on the same clock as the video's."""
-    language: str
-    title: str
-
-
-@dataclass(frozen=True)
-class MediaInfo:
-    """Everything known about a file without decoding it."""
-
-    container: str
-    picture: VideoStreamInfo
-    sounds: tuple[AudioStreamInfo, ...]
 
 
 def probe(path: Path) -> MediaInfo:

@@ -8,17 +8,16 @@ from fractions import Fraction
 from types import MappingProxyType
 from typing import Final
 
-from .capture_info import Crop
-
 FOUR_BY_THREE: Final = Fraction(4, 3)
 DISPLAY_ASPECTS: Final = (FOUR_BY_THREE, Fraction(16, 9))
 # ITU-R BT.601 and its cropped, half-width and half-height forms. Devices and players take the full raster for 4:3 or
 # 16:9, although the standard has it for 702 or 704 of 720 samples.
 WIDTHS: Final = (352, 360, 480, 528, 544, 702, 704, 720)
 HEIGHTS: Final = (240, 288, 480, 486, 576)
-# Recorders of Digital Betacam and IMX (SMPTE 356M) write this many lines of the vertical blanking interval, and their
-# interlaced picture after them.
-VBI_LINES: Final = 32
+FULL_LINES: Final = 480
+# Recorders of Digital Betacam and IMX (SMPTE 356M) begin a frame with line 7 of the first field: with so many lines of
+# the vertical blanking interval, by the number of all lines. The picture begins with line 23 of 625, and 20 of 525.
+VBI_LINES: Final = MappingProxyType({608: 32, 512: 26})
 # Rasters of decoded tapes, sampled at four times the colour subcarrier: what ld-decode and vhs-decode write for the
 # active line, with blanking at its sides that rounds the width up. Active are 52 µs of PAL, and 52.66 µs of NTSC.
 PAL_4FSC_WIDTHS: Final = (922, 928, 948)
@@ -41,9 +40,9 @@ class Raster:
     """Lines above the picture that no player shows."""
 
     @property
-    def crop(self) -> Crop | None:
-        """The frame without lines of VBI; None if it has none."""
-        return Crop(0, self.vbi_lines, self.width, self.height - self.vbi_lines) if self.vbi_lines else None
+    def may_be_square(self) -> bool:
+        """Whether its samples may be square: never where a field has its full lines. Clips of phones are 480 × 480."""
+        return self.height < FULL_LINES or self.width == self.height
 
     def pixel_aspect(self, display_aspect: Fraction) -> Fraction:
         """Return the sample aspect ratio that gives the active picture a display aspect."""
@@ -52,12 +51,10 @@ class Raster:
     def corrected(self, stated: Fraction) -> Fraction:
         """Return the sample aspect ratio for one that a file states.
 
-        Rasters with more than the picture never have square samples: those are the default of Matroska, and of codecs
-        that must state something. With lines of VBI it may be that of a display aspect divided by all lines, as MPEG-2
-        has it.
+        Square samples are the default of Matroska, and of codecs that must state something. With lines of VBI it may be
+        that of a display aspect divided by all lines, as MPEG-2 has it.
         """
-        has_more = (self.picture_width, self.picture_height) != (self.width, self.height)
-        if stated == 1 and has_more:
+        if stated == 1 and not self.may_be_square:
             return self.pixel_aspect(FOUR_BY_THREE)
         if not self.vbi_lines:
             return stated
@@ -68,7 +65,7 @@ class Raster:
 
 def _rasters() -> Mapping[tuple[int, int], Raster]:
     found = [Raster(width, height, width, height) for width in WIDTHS for height in HEIGHTS]
-    found += [Raster(720, height + VBI_LINES, 720, height, VBI_LINES) for height in (480, 576)]
+    found += [Raster(720, height, 720, height - lines, lines) for height, lines in VBI_LINES.items()]
     found += [Raster(width, 576, *PAL_4FSC_PICTURE) for width in PAL_4FSC_WIDTHS]
     found += [Raster(width, height, *NTSC_4FSC_PICTURE) for width, height in NTSC_4FSC_SIZES]
     return MappingProxyType({(raster.width, raster.height): raster for raster in found})

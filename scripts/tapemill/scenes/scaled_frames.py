@@ -14,7 +14,7 @@ import numpy as np
 from tapemill.core.errors import GateError
 from tapemill.media import ffmpeg
 from tapemill.media.capture_info import SourceFileInfo, VideoInfo
-from tapemill.media.cfr import CfrGrid
+from tapemill.media.clock.cfr import CfrGrid
 from tapemill.media.ffmpeg.limits import timeout_s
 from tapemill.media.field_match import STRIP_WIDTH, strip_filters
 from tapemill.media.output_checks import REMEDY

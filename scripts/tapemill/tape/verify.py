@@ -11,7 +11,7 @@ import numpy as np
 
 from tapemill.core.errors import GateError
 from tapemill.core.progress import Progress
-from tapemill.media.cfr import frame_indices
+from tapemill.media.clock.cfr import frame_indices
 from tapemill.media.output_checks import REMEDY, open_output
 
 from .chapters import Chapter

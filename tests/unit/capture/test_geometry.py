@@ -8,7 +8,7 @@ import pytest
 from tapemill.capture.geometry import cut_out, geometry_remarks, sample_aspect_ratio
 from tapemill.config.aspect import SheetAspect
 from tapemill.media.capture_info import Crop
-from tapemill.media.probe import VideoStreamInfo
+from tapemill.media.stream_info import VideoStreamInfo
 from tests.support.media.clips import UNTAGGED
 
 VIDEO = VideoStreamInfo(
@@ -65,7 +65,9 @@ def test_the_sheet_comes_before_the_file_and_the_file_before_the_raster(found, s
         (video(1440, 1080), Crop(12, 9, 1416, 1062), None),
         (video(720, 608), None, Crop(0, 32, 720, 576)),
         (video(720, 608, rotation=180), None, Crop(0, 0, 720, 576)),
-        (video(720, 512), Crop(8, 32, 704, 480), Crop(0, 32, 720, 480)),
+        (video(720, 512), Crop(8, 32, 704, 480), Crop(0, 26, 720, 486)),
+        # Lines of chroma stay with their field.
+        (replace(video(720, 512), pixel_format="yuv420p"), None, Crop(0, 28, 720, 484)),
         # What a codec adds to 1080 lines.
         (video(1920, 1088), Crop(0, 0, 1920, 1080), Crop(0, 0, 1920, 1080)),
         (video(1920, 1088, rotation=90), Crop(0, 0, 1920, 1080), Crop(8, 0, 1080, 1920)),
@@ -85,3 +87,10 @@ def test_a_crop_that_is_not_applied_is_remarked():
     for crop in (None, Crop(0, 32, 720, 576)):
         (remark,) = geometry_remarks(video(720, 608), crop)
         assert "first 32 lines are of the vertical blanking interval" in remark
+
+
+def test_square_pixels_that_no_tape_has_are_remarked():
+    (remark,) = geometry_remarks(video(720, 576, "1"), None)
+    assert "square pixels, which no tape has in frames of 720 × 576" in remark
+    assert list(geometry_remarks(video(768, 576, "1"), None)) == []
+    assert list(geometry_remarks(video(576, 720, "1", rotation=90), None)) == []

@@ -58,7 +58,9 @@ def test_the_record_is_the_same_whenever_it_is_made(tmp_path):
         ("176x144", "setsar=128/117:max=1000", None, "128/117"),
         ("640x360", "setsar=0", None, "1/1"),
         ("928x576", "setsar=0", None, "384/461"),
-        ("720x512", "setsar=0", Fraction(16, 9), "32/27"),
+        ("720x512", "setsar=0", Fraction(16, 9), "6/5"),
+        ("720x576", "setsar=1", None, "16/15"),  # the default of mkvmerge
+        ("720x576", "setsar=1", Fraction(5, 4), "1/1"),
     ],
 )
 def test_sample_aspect_comes_from_sheet_file_or_raster(tmp_path, size, filters, aspect, expected):

@@ -4,6 +4,7 @@ import itertools
 import os
 import re
 import resource
+import shlex
 import threading
 import time
 import zipfile
@@ -15,7 +16,7 @@ import pytest
 from tapemill.media.container_integrity import sniff_file_type
 from tapemill.media.ffmpeg import runner as ffmpeg
 from tests.support.media import paff_h264
-from tests.support.media.captures import aged, copied, look, make, refused, remarks, run, shortened, written
+from tests.support.media.captures import X264, aged, copied, look, make, refused, remarks, run, shortened, written
 
 KEY, KEY_ID = "00112233445566778899aabbccddeeff", "00112233445566778899aabbccddee00"
 
@@ -251,7 +252,25 @@ def test_a_forged_size_is_refused_and_takes_no_memory(tmp_path, side, words):
 # Clocks
 
 
-@pytest.mark.parametrize("suffix", [".ts", ".vob", ".mkv"])
+RENUMBER = (
+    "-map 0:v:0 -map 0:a? -vf setpts=N/(25)/TB -af asetpts=N/SR/TB -fps_mode passthrough -c:v ffv1 -g 1 -c:a flac"
+)
+
+
+def reset_clock(path):
+    """Let a recording follow itself in its own container, with its own time stamps again."""
+    data = path.read_bytes()
+    if path.suffix == ".flv":
+        return written(path.with_name(f"b{path.suffix}"), data, data[13:])
+    cluster, size_bytes = data.index(b"\x1f\x43\xb6\x75"), 8
+    segment = data.index(b"\x18\x53\x80\x67") + 4
+    cues = data.rindex(b"\x1c\x53\xbb\x6b")
+    body = data[segment + size_bytes : cues] + data[cluster:cues]
+    head = data[:segment] + (1 << 56 | len(body)).to_bytes(8, "big")
+    return written(path.with_name(f"b{path.suffix}"), head, body)
+
+
+@pytest.mark.parametrize("suffix", [".ts", ".vob", ".mkv", ".flv", ".avi", ".mp4", ".mov"])
 def test_recordings_that_are_joined_in_a_file_follow_one_another(tmp_path, suffix):
     part = make(tmp_path / f"a{suffix}")
     joined = written(tmp_path / f"b{suffix}", part, part)
@@ -267,10 +286,33 @@ def test_joined_recordings_whose_border_cannot_be_found_are_refused_and_the_reme
     monkeypatch.setattr("tapemill.capture.joined_recordings.find_head", lambda *_: None)
     refused(joined, r"jump back from 5\.\d s to 1\.\d s", r"-vf setpts=N/\(25\)/TB -af asetpts=N/SR/TB")
     new = tmp_path / "c.mkv"
-    words = (
-        "-map 0:v:0 -map 0:a? -vf setpts=N/(25)/TB -af asetpts=N/SR/TB -fps_mode passthrough -c:v ffv1 -g 1 -c:a flac"
-    )
-    run("-i", joined, *words.split(), *ffmpeg.output_args(new, "matroska"))
+    run("-i", joined, *RENUMBER.split(), *ffmpeg.output_args(new, "matroska"))
+    assert look(aged(new)).frames == 200
+
+
+@pytest.mark.parametrize(("suffix", "codec"), [(".ts", ()), (".ts", X264), (".mkv", ())])
+def test_joined_recordings_with_other_stream_numbers_are_refused_and_the_remedy_works(tmp_path, suffix, codec):
+    first = make(tmp_path / f"a{suffix}", *codec)
+    second = copied(first, tmp_path / f"b{suffix}", "-map", "-0:v", "-map", "0:v")
+    joined = written(tmp_path / f"c{suffix}", first, second)
+
+    told = refused(joined, "2 recordings are joined in this file, and recording 2 numbers its streams otherwise")
+
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for command in re.findall(r"ffmpeg (-i .*?\.mkv)", told):
+        run(*shlex.split(command.replace("FILE", f"file:{joined}").replace("FOLDER", f"file:{folder}")))
+    for clip in folder.iterdir():
+        aged(clip)
+    assert [take.frames for take in look(folder).takes] == [100, 100]
+
+
+@pytest.mark.parametrize("suffix", [".flv", ".mkv"])
+def test_a_clock_that_is_reset_within_one_recording_is_refused_and_the_remedy_works(tmp_path, suffix):
+    joined = reset_clock(make(tmp_path / f"a{suffix}"))
+    refused(joined, r"jump back from 4\.0 s to 0\.0 s", r"-vf setpts=N/\(25\)/TB")
+    new = tmp_path / "c.mkv"
+    run("-i", joined, *RENUMBER.split(), *ffmpeg.output_args(new, "matroska"))
     assert look(aged(new)).frames == 200
 
 

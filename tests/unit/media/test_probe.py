@@ -6,9 +6,9 @@ import pytest
 
 from tapemill.core.errors import InputError
 from tapemill.media import probe
-from tapemill.media.cfr import fit_cfr_grid
+from tapemill.media.clock.cfr import fit_cfr_grid
+from tapemill.media.clock.frame_rate import guess_frame_rate
 from tapemill.media.ffmpeg import runner as ffmpeg
-from tapemill.media.frame_rate import guess_frame_rate
 from tapemill.media.packets import scan_packets
 
 

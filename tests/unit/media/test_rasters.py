@@ -2,7 +2,6 @@ from fractions import Fraction
 
 import pytest
 
-from tapemill.media.capture_info import Crop
 from tapemill.media.rasters import FOUR_BY_THREE, RASTERS, find_raster
 
 
@@ -16,7 +15,7 @@ from tapemill.media.rasters import FOUR_BY_THREE, RASTERS, find_raster
         ((352, 288), "12/11"),
         # Lines of VBI do not count.
         ((720, 608), "16/15"),
-        ((720, 512), "8/9"),
+        ((720, 512), "9/10"),
     ],
 )
 def test_a_full_raster_is_four_by_three(size, expected):
@@ -37,10 +36,11 @@ def test_a_decoded_tape_has_the_samples_of_its_clock(sizes, square_hz, sampled_h
         assert float(found) == pytest.approx(float(square_hz / sampled_hz), rel=0.002)
 
 
-@pytest.mark.parametrize(("size", "crop"), [((720, 608), Crop(0, 32, 720, 576)), ((720, 512), Crop(0, 32, 720, 480))])
-def test_lines_of_vbi_are_cropped(size, crop):
-    assert find_raster(*size).crop == crop
-    assert [raster for raster in RASTERS.values() if raster.crop] == [find_raster(720, 512), find_raster(720, 608)]
+def test_what_is_not_vbi_is_picture():
+    found = {
+        (raster.height, raster.vbi_lines, raster.picture_height) for raster in RASTERS.values() if raster.vbi_lines
+    }
+    assert found == {(608, 32, 576), (512, 26, 486)}
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,11 @@ def test_lines_of_vbi_are_cropped(size, crop):
         ((928, 576), "259/311", "259/311"),
         ((720, 608), "59/54", "59/54"),
         ((720, 608), "64/45", "64/45"),
-        ((720, 576), "1", "1"),
+        ((720, 576), "1", "16/15"),
+        ((704, 480), "1", "10/11"),
+        ((480, 576), "1", "8/5"),
+        ((480, 480), "1", "1"),
+        ((352, 288), "1", "1"),
     ],
 )
 def test_a_stated_aspect_is_kept_unless_it_cannot_be_meant(size, stated, expected):

@@ -12,7 +12,7 @@ from typing import Final
 from tapemill.media import ffmpeg
 from tapemill.media.capture_info import Crop
 from tapemill.media.ffmpeg.limits import timeout_s
-from tapemill.media.probe import VideoStreamInfo
+from tapemill.media.stream_info import VideoStreamInfo
 
 # By libavformat's names; no other demuxer reads such a crop.
 CONTAINERS: Final = frozenset({"matroska", "mov"})

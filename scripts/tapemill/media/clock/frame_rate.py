@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 
 from .cfr import change_count, frame_indices, is_irregular, track_rate
-from .clock_tracking import MAX_DRIFT
+from .tracking import MAX_DRIFT
 
 # At a variable rate, this share of the packets has to be kept.
 MIN_KEPT_SHARE = 0.995
@@ -17,7 +17,7 @@ USUAL_RATES = (
     *(Fraction(48), Fraction(50), Fraction(60000, 1001), Fraction(60)),
 )
 # Denominators of rates that equipment has, such as 12.5 and 120000/1001; a header's rate is rounded to this part.
-EXACT_DENOMINATORS, ROUNDED_RATE = (1, 2, 4, 1001), 20e-6
+EXACT_DENOMINATORS, ROUNDED_RATE = (1, 2, 4), 20e-6
 
 
 def guess_frame_rate(times: np.ndarray, time_base: Fraction, stated: Sequence[Fraction]) -> Fraction:
@@ -51,7 +51,7 @@ def guess_frame_rate(times: np.ndarray, time_base: Fraction, stated: Sequence[Fr
 
 def _is_exact(rate: Fraction, time_base: Fraction) -> bool:
     """Whether a stated rate is one that equipment has, and not the average of a clock that jitters and runs off."""
-    if rate in USUAL_RATES or rate.denominator in EXACT_DENOMINATORS:
+    if rate.denominator in EXACT_DENOMINATORS or (rate * Fraction(1001, 1000)).denominator in EXACT_DENOMINATORS:
         return True
     # Headers round: 33,367 microseconds are a frame of NTSC.
     ticks = 1 / (time_base * rate)

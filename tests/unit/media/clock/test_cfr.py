@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tapemill.media.cfr import fit_cfr_grid
-from tapemill.media.frame_rate import USUAL_RATES, guess_frame_rate
+from tapemill.media.clock.cfr import fit_cfr_grid
+from tapemill.media.clock.frame_rate import USUAL_RATES, guess_frame_rate
 
 PAL = Fraction(25)
 NTSC = Fraction(30000, 1001)

@@ -2,45 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from fractions import Fraction
 
 import numpy as np
 
 from tapemill.core.timing import round_half_up
-from tapemill.storage.typed_json import JsonRecord, optional
+from tapemill.storage.typed_json import optional
 
-from .clock_tracking import MAX_DRIFT, TrackedClock, count_drops, count_repeats, track_clock
-
-# Packets may deviate by this part of a frame (millisecond containers, capture jitter) and still count as regular.
-JITTER_FRAMES = Fraction(1, 4)
+from .origins import JITTER_FRAMES, ClockOrigin, count_origins, find_drift, origin_expression
+from .tracking import MAX_DRIFT, TrackedClock, count_drops, count_repeats, track_clock
 
 # A recorder's clock is tracked if its time stamps agree on it: measured 0.55 and more with jitter of half a frame and
 # gaps in every fortieth, and 0.31 at most where the rate is variable, both from 200 packets on.
 MIN_AGREEMENT = 0.45
 # Few time stamps agree by chance: below the first number more agreement is asked, below the second nothing is tracked.
 FEW_PACKETS, MIN_PACKETS = 200, 16
-# Audio follows a drifting clock in straight parts that are exact to this.
-DRIFT_TOLERANCE_S = 0.001
-DRIFT_STEP_PACKETS = 250
-# Below this, a drift is smaller than what the placement of audio tolerates.
-AUDIBLE_DRIFT_S = 0.005
-
-
-@dataclass(frozen=True)
-class ClockOrigin(JsonRecord):
-    """Time stamp that frame 0 would have by the clock as it runs at another time stamp."""
-
-    pts: int
-    origin_pts: int
-    second: bool = optional(False)
-    """Whether it holds from the second of two packets with the time stamp `pts` on."""
-
-    @property
-    def order(self) -> int:
-        """Position among packets, as by `_order`."""
-        return 2 * self.pts + self.second
 
 
 @dataclass(frozen=True)
@@ -82,6 +59,13 @@ class CfrGrid:
         valid = np.searchsorted(starts, _order(times), side="right")
         return frame_indices(times - origins[valid], 0, self.time_base, self.rate)
 
+    def extended(self, ticks: int) -> CfrGrid:
+        """Return the grid with the last frame repeated for so many ticks of `time_base`."""
+        more = round_half_up(ticks * self.time_base * self.rate)
+        if not more:
+            return self
+        return replace(self, frames=self.frames + more, duplicates=self.duplicates + more, irregular=True)
+
     def pts_of(self, frame: int) -> int:
         """Return the time stamp that a frame has without jitter."""
         pts = self.start_pts + int(frame / self.rate / self.time_base)
@@ -109,24 +93,11 @@ class CfrGrid:
         low = self.pts_of(first_frame) - margin
         high = None if stop_frame is None else self.pts_of(stop_frame) + margin
         changes = [change for change in self.origins if change.pts > low and (high is None or change.pts <= high)]
-        expression = f"PTS-({_lookup(self._origin(low), changes)})"
+        expression = f"PTS-({origin_expression(self._origin(low), changes)})"
         return f"'{expression}'" if changes else expression
 
     def _origin(self, pts: int) -> int:
         return next((change.origin_pts for change in reversed(self.origins) if change.pts <= pts), self.start_pts)
-
-
-def _lookup(first: int, changes: Sequence[ClockOrigin]) -> str:
-    """Return an expression for the origin at PTS. Halved again and again: ffmpeg evaluates a long sum by recursion."""
-    if not changes:
-        return str(first)
-    middle = len(changes) // 2
-    change = changes[middle]
-    is_before = f"lt(PTS,{change.pts})"
-    if change.second:
-        is_before += f"+eq(PTS,{change.pts})*not(eq(PREV_INPTS,PTS))"
-    before, after = _lookup(first, changes[:middle]), _lookup(change.origin_pts, changes[middle + 1 :])
-    return f"if({is_before},{before},{after})"
 
 
 def _order(times: np.ndarray) -> np.ndarray:
@@ -149,9 +120,9 @@ def fit_cfr_grid(times: np.ndarray, last_duration: int, time_base: Fraction, rat
         tracked = track_rate(times, time_base, rate)
         if tracked is not None and change_count(tracked.indices) <= change_count(indices):
             indices = tracked.indices
-            changes = _count_origins(times, tracked, time_base, rate)
+            changes = count_origins(times, tracked, time_base, rate)
             start, origins = changes[0].origin_pts, tuple(changes[1:])
-            drift = _audible_drift(times, tracked, time_base, rate)
+            drift = find_drift(times, tracked, time_base, rate)
             # A time stamp alone does not say which of two packets it is.
             irregular = bool(np.any(np.diff(indices) != 1) or any(change.second for change in origins))
     distinct = np.unique(indices)
@@ -190,71 +161,11 @@ def track_rate(times: np.ndarray, time_base: Fraction, rate: Fraction) -> Tracke
     packets = len(times)
     if time_base * rate > Fraction(1, 2) or packets < MIN_PACKETS:
         return None
-    tracked = track_clock((times - times[0]).astype(np.float64) * float(time_base * rate))
-    if tracked.agreement < max(MIN_AGREEMENT, 1 - packets / FEW_PACKETS) or tracked.least_drift > MAX_DRIFT:
-        return None
-    return tracked
+    positions = (times - times[0]).astype(np.float64) * float(time_base * rate)
+    tracked = track_clock(positions, max(MIN_AGREEMENT, 1 - packets / FEW_PACKETS))
+    return None if tracked is None or tracked.least_drift > MAX_DRIFT else tracked
 
 
 def change_count(indices: np.ndarray) -> int:
     """Return the number of frames that are repeated or dropped, by the indices of the packets."""
     return count_repeats(indices) + count_drops(indices)
-
-
-def _count_origins(times: np.ndarray, tracked: TrackedClock, time_base: Fraction, rate: Fraction) -> list[ClockOrigin]:
-    """Return the fewest origins from which all time stamps round to their indices, each as near to the phase as it can.
-
-    The first time stamp is the first origin if it may be.
-    """
-    step = time_base * rate
-    # An index is right if  index - 1/2 <= (time - origin) * step < index + 1/2.
-    half, unit = 2 * tracked.indices, step.denominator
-    lowest = times - -(-(half + 1) * unit // (2 * step.numerator)) + 1
-    highest = times - -(-(half - 1) * unit // (2 * step.numerator))
-    phases = np.round(times[0] + tracked.phase / float(step)).astype(np.int64)
-    found = []
-    for first, stop, low, high in _stretches(lowest, highest):
-        wanted = int(phases[(first + stop) // 2])
-        is_start = first == 0 and abs(wanted - int(times[0])) * step <= JITTER_FRAMES
-        wanted = int(times[0]) if is_start and low <= times[0] <= high else wanted
-        is_second = first > 0 and times[first - 1] == times[first]
-        found.append(ClockOrigin(int(times[first]), min(max(wanted, low), high), bool(is_second)))
-    return found
-
-
-def _stretches(lowest: np.ndarray, highest: np.ndarray) -> Iterator[tuple[int, int, int, int]]:
-    """Yield the longest runs of intervals with a common part: first, stop, and that part, both ends included."""
-    first, window = 0, 1024
-    while first < len(lowest):
-        low = np.maximum.accumulate(lowest[first : first + window])
-        high = np.minimum.accumulate(highest[first : first + window])
-        apart = np.flatnonzero(low > high)
-        if not len(apart) and first + window < len(lowest):
-            window *= 2
-            continue
-        length = int(apart[0]) if len(apart) else len(low)
-        yield first, first + length, int(low[length - 1]), int(high[length - 1])
-        first, window = first + length, max(1024, 2 * length)
-
-
-def _audible_drift(
-    times: np.ndarray, tracked: TrackedClock, time_base: Fraction, rate: Fraction
-) -> tuple[ClockOrigin, ...]:
-    """Return the origin along the file as few straight parts; none if it hardly changes."""
-    tick_s = float(time_base)
-    origins = times[0] + tracked.phase / float(time_base * rate)
-    if np.ptp(origins) * tick_s <= AUDIBLE_DRIFT_S:
-        return ()
-    samples = np.unique(np.append(np.arange(0, len(times), DRIFT_STEP_PACKETS), len(times) - 1))
-    pts, values = times[samples].astype(np.float64), origins[samples]
-    knots = {0, len(samples) - 1}
-    parts = [(0, len(samples) - 1)]
-    while parts:
-        first, last = parts.pop()
-        inside = slice(first, last + 1)
-        off = np.abs(values[inside] - np.interp(pts[inside], pts[[first, last]], values[[first, last]]))
-        if off.max() * tick_s > DRIFT_TOLERANCE_S:
-            middle = first + int(np.argmax(off))
-            knots.add(middle)
-            parts += [(first, middle), (middle, last)]
-    return tuple(ClockOrigin(int(pts[knot]), round(float(values[knot]))) for knot in sorted(knots))

@@ -1,9 +1,9 @@
 """Tracking of a recorder's clock: the frame index of each time stamp although the clock jitters and runs off.
 
 A recorder stamps frames with a clock of its own, some milliseconds early or late, and some parts in a million fast or
-slow against the frames. The phase of the clock against the frames is estimated along the file; a time stamp belongs to
-the frame that is nearest by that phase. Where jitter alone puts two time stamps on one frame beside a frame without
-one, they are moved apart.
+slow against the frames. The phase of the clock against the frames is estimated along the file; beside it, frames count
+up by one from time stamp to time stamp. Where they do not, a frame is missing or there twice: the count steps there,
+if the time stamps on both sides prove it.
 """
 
 from __future__ import annotations
@@ -12,16 +12,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .step_fit import fit_steps
+
 # Frames are exact to this part between two recorders; the rates 24 and 24000/1001 differ by twice as much.
 MAX_DRIFT = 500e-6
 # Blocks of packets whose phase is estimated first, and how many of them are averaged.
 BLOCK_PACKETS, SMOOTHED_BLOCKS = 8, 33
-# A time stamp may be this many frames from its frame: at least and at most, and in standard deviations of the jitter.
-MIN_REACH, MAX_REACH, REACH_DEVIATIONS = 0.75, 2.0, 3.0
-# A frame without a packet that is farther away than this has another cause.
-MAX_MOVED_PACKETS = 32
-# Only collisions that may come from jitter are moved apart: not those of a wrong rate.
-MAX_COLLISIONS = 0.3
+# Penalty of a missing or doubled frame against squared deviations in frames. Jitter alone makes a pair of them with
+# a probability of e to the power of -2 * penalty / variance for each frame: once in 10^10. The least penalty lets two
+# time stamps be a whole frame late, or four be three quarters late, with none between them and the next ones.
+PENALTY_VARIANCES, MIN_PENALTY = 12.0, 1.0
+# A step near an end is proven by few time stamps; those of a clock with little jitter (in frames) count as so many.
+EXACT_JITTER, END_WEIGHT = 0.1, 3
 DEVIATIONS_OF_DRIFT = 3.0
 
 
@@ -46,13 +48,18 @@ class TrackedClock:
         return max(0.0, abs(self.drift) - DEVIATIONS_OF_DRIFT * self.drift_error)
 
 
-def track_clock(positions: np.ndarray) -> TrackedClock:
-    """Track the clock of sorted time stamps. `positions` are in frames from the first one, shape = (packets,)."""
-    phase, agreement = _find_phase(positions)
+def track_clock(positions: np.ndarray, least_agreement: float = 0) -> TrackedClock | None:
+    """Track the clock of sorted time stamps; None if they agree less than that on its phase.
+
+    `positions` are in frames from the first one, shape = (packets,).
+    """
+    phase, agreement, variance = _find_phase(positions)
+    if agreement < least_agreement:
+        return None
     # Equal time stamps have one phase, so that they get one index.
     is_new = np.append(True, np.diff(positions) > 0)
     phase = phase[np.maximum.accumulate(np.where(is_new, np.arange(len(positions)), 0))]
-    indices = _spread(positions - phase, _may_part(is_new))
+    indices = _count_frames(positions - phase, _is_counted(is_new), variance)
     first = int(indices[0])
     indices -= first
     deviations = positions - indices
@@ -70,8 +77,11 @@ def count_drops(indices: np.ndarray) -> int:
     return int(np.count_nonzero(np.diff(indices) <= 0))
 
 
-def _find_phase(positions: np.ndarray) -> tuple[np.ndarray, float]:
-    """Estimate the phase at each time stamp, modulo one frame, shape = (packets,), and their agreement on it."""
+def _find_phase(positions: np.ndarray) -> tuple[np.ndarray, float, float]:
+    """Estimate the phase at each time stamp, modulo one frame, shape = (packets,).
+
+    Returned are also the agreement of the time stamps on it, and the variance of their jitter.
+    """
     packets = len(positions)
     starts = np.arange(0, packets, BLOCK_PACKETS)
     counts = np.diff(np.append(starts, packets))
@@ -87,7 +97,10 @@ def _find_phase(positions: np.ndarray) -> tuple[np.ndarray, float]:
     angles = np.where(agreement[0] >= agreement[1], np.angle(smoothed[0]), np.angle(smoothed[1]))
     centres = starts + (counts - 1) / 2
     phase = np.interp(np.arange(packets), centres, np.unwrap(angles) / (2 * np.pi))
-    return phase, float(agreement.max(axis=0).mean())
+    # Of means, so that what neighbours have in common is in it; by their median, without the blocks that have gaps.
+    off = np.angle(by_block * np.exp(-1j * angles)) / (2 * np.pi)
+    variance = BLOCK_PACKETS * (1.4826 * float(np.median(np.abs(off)))) ** 2
+    return phase, float(agreement.max(axis=0).mean()), variance
 
 
 def _smooth(deviations: np.ndarray) -> np.ndarray:
@@ -122,55 +135,21 @@ def _slope(numbers: np.ndarray, deviations: np.ndarray) -> tuple[float, float]:
     return slope, float(np.sqrt(rest @ rest / (len(numbers) - 2) / squares))
 
 
-def _may_part(is_new: np.ndarray) -> np.ndarray:
-    """Whether packets and their predecessors may have different frames: all but three with one time stamp."""
-    is_third = ~is_new & ~np.append(True, is_new[:-1])
-    parted: np.ndarray = ~(is_third | np.append(is_third[1:], False))
-    return parted
+def _is_counted(is_new: np.ndarray) -> np.ndarray:
+    """Whether each packet has a frame of its own: of several with one time stamp the first two, which can be parted."""
+    counted: np.ndarray = is_new | np.append(True, is_new[:-1])
+    return counted
 
 
-def _spread(positions: np.ndarray, may_part: np.ndarray) -> np.ndarray:
-    """Return the nearest frame of each position, but move neighbours apart where jitter put two on one frame."""
-    indices = np.floor(positions + 0.5).astype(np.int64)
-    collisions = np.flatnonzero((np.diff(indices) <= 0) & may_part[1:])
-    if len(collisions) > MAX_COLLISIONS * len(indices):
-        return indices
-    deviations = positions - indices
-    spread = REACH_DEVIATIONS * 1.4826 * float(np.median(np.abs(deviations)))
-    reach = min(MAX_REACH, max(MIN_REACH, 0.5 + spread))
-    for collision in collisions.tolist():
-        _move_apart(positions, indices, collision, reach)
-    _join_ends(positions, indices, reach)
+def _count_frames(positions: np.ndarray, is_counted: np.ndarray, variance: float) -> np.ndarray:
+    """Return the frame of each packet. `positions` are in frames, with the phase taken off. shape = (packets,).
+
+    The count steps up where frames are missing, and down where several packets show one.
+    """
+    numbers = np.cumsum(is_counted) - 1
+    offsets = positions[is_counted] - np.arange(numbers[-1] + 1)
+    weight = END_WEIGHT if variance <= EXACT_JITTER**2 else 1
+    steps = fit_steps(np.pad(offsets, weight - 1, "edge"), max(MIN_PENALTY, PENALTY_VARIANCES * variance))
+    steps = np.floor(steps[weight - 1 : len(offsets) + weight - 1] + 0.5).astype(np.int64)
+    indices: np.ndarray = numbers + steps[numbers]
     return indices
-
-
-def _move_apart(positions: np.ndarray, indices: np.ndarray, collision: int, reach: float) -> None:
-    """Shift the packets between a collision and the next frame without a packet, if all stay within reach."""
-    left, right = collision, collision + 1
-    can_left = can_right = True
-    for _ in range(MAX_MOVED_PACKETS):
-        if can_right:
-            can_right = right < len(indices) and abs(positions[right] - indices[right] - 1) <= reach
-            if can_right and (right + 1 == len(indices) or indices[right + 1] > indices[right] + 1):
-                indices[collision + 1 : right + 1] += 1
-                return
-            right += 1
-        if can_left:
-            can_left = left >= 0 and abs(positions[left] - indices[left] + 1) <= reach
-            if can_left and (left == 0 or indices[left - 1] < indices[left] - 1):
-                indices[left : collision + 1] -= 1
-                return
-            left -= 1
-
-
-def _join_ends(positions: np.ndarray, indices: np.ndarray, reach: float) -> None:
-    """Close a gap of one frame near the ends of the file, which jitter of the first or last packets made."""
-    gaps = np.flatnonzero(np.diff(indices) == 2)
-    if not len(gaps):
-        return
-    before, after = slice(None, int(gaps[0]) + 1), slice(int(gaps[-1]) + 1, None)
-    if before.stop <= MAX_MOVED_PACKETS and np.all(np.abs(positions[before] - indices[before] - 1) <= reach):
-        indices[before] += 1
-    is_near = len(gaps) > 1 and len(indices) - after.start <= MAX_MOVED_PACKETS
-    if is_near and np.all(np.abs(positions[after] - indices[after] + 1) <= reach):
-        indices[after] -= 1

@@ -1,0 +1,1 @@
+"""Clock of a capture: its frame rate, and the frame index of each time stamp."""

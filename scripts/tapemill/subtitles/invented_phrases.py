@@ -14,7 +14,8 @@ CREDITS = (
     r".*\b(opensubtitles|svensktextning|titlovi|subscene|addic7ed|castingwords|soustitreur|zeoranger|otter\.ai)\b.*",
     r".*(dimatorzok|steamteamextra|ai-media|johnyx|索兰娅|nancy ajram).*",
     r"https?://.*|(?:www\.)[\w.-]+|[\w-]+\.(com|org|net|tv|nu)",
-    r"(sub|cc |closed )?(titles?|captions?|captioning|captioned|transcri(pt|ption|bed))( (created|made|provided|translated))?"
+    r"(sub|cc |closed )?(titles?|captions?|captioning|captioned|transcri(pt|ption|bed))( (created|made|provided"
+    r"|translated))?"
     r"( by| from|:) (the )?(?-i:[A-Z]).{0,40}",
     r"(transcription|translation|translated|subtitled) by (?-i:[A-Z]).{0,40}",
     r"(copyright|©) .{0,40}|.{0,20}all rights reserved.{0,20}",
@@ -26,7 +27,8 @@ CREDITS = (
     r"(legendas?|tradução|revisão)( (por|pela|pelo|de|feitas?)|:)? ?(?-i:[A-ZÁÉÍÓÚ]).{0,50}",
     r"sottotitoli( (creati|e revisione|a cura|di|by)|:).{0,60}",
     r"(ondertitel(ing|s|d)?|ondertiteld)( (door|by|ingediend)|:).{0,60}|tv gelderland( \d{4})?",
-    r"(undertekster|undertexter|teksting|textning|tekstet|textat|tekster)( (av|af|från|fra|ved|by) (?-i:[A-ZÅÄÆÖØ])|:).{0,60}",
+    r"(undertekster|undertexter|teksting|textning|tekstet|textat|tekster)( (av|af|från|fra|ved|by)"
+    r" (?-i:[A-ZÅÄÆÖØ])|:).{0,60}",
     r"(tekstitys|suomennos|tekstit)(:| (?-i:[A-ZÄÖ])).{0,40}",
     r"(napisy|tłumaczenie|tekst)( (stworzone|by|od|przez)|:).{0,60}|zdjęcia i montaż",
     r"(titulky|titulkoval|preklad|překlad|titlovi|podnapisi|prijevod)"
@@ -35,7 +37,8 @@ CREDITS = (
     r"(subtitrarea|subtitrare|subtitrat|traducerea)(:| de | și |$).{0,50}",
     r"(altyazı|çeviri|seslendiren)(:| (?-i:[A-ZÇĞİÖŞÜ])).{0,50}",
     r"(субтитры|субтитри|редактор( субтитров)?|корректор|переклад|превод|перевод( субтитров)?)"
-    r"(:| (создавал|создал|сделал|делал|подогнал|подготовил|добавил|предоставил|створив|від|от|на)\b| (?-i:[А-ЯA-Z])).{0,60}",
+    r"(:| (создавал|создал|сделал|делал|подогнал|подготовил|добавил|предоставил|створив|від|от|на)\b|"
+    r" (?-i:[А-ЯA-Z])).{0,60}",
     r"(υπότιτλοι|μετάφραση|απόδοση( διαλόγων)?)(:| (?-i:[Α-ΩA-Z])).{0,50}",
     r"(תרגום|כתוביות)( על ידי|:).{0,50}",
     r"(ترجمة|زیرنویس)( نانسي قنقر| از|:).{0,50}|نانسي قنقر",
@@ -50,32 +53,39 @@ CREDITS = (
 
 # People say these too, at the end of a party or to guests.
 COURTESIES = (
-    r"(thanks|thank you)( so much| very much| all| everyone| guys)*( for (watching|listening|viewing|your attention|your time)"
+    r"(thanks|thank you)( so much| very much| all| everyone| guys)*( for (watching|listening|viewing|your"
+    r" attention|your time)"
     r"( (this|the|my|our) (video|videos|channel))?)?( and .{0,40})?",
-    r"(please )?(don't forget to )?(like,? (comment,? )?(and|&) )?(subscribe|share)( to (my|our|the|this) channel)?( and .{0,40})?",
+    r"(please )?(don't forget to )?(like,? (comment,? )?(and|&) )?(subscribe|share)( to (my|our|the|this)"
+    r" channel)?( and .{0,40})?",
     r"(i'?ll |we'?ll )?see you( all| guys)?( (in the )?next (time|video|week|one)| later| soon)",
     r"(good ?bye|bye[ -]?bye|bye|you|so|oh|okay|ok|hmm|yeah|the end|amen|to be continued|music|applause|laughter)",
     r"(vielen|herzlichen|besten)? ?dank(e)?( schön| sehr)?( (fürs?|für'?s|für (die|das|ihre|eure|deine)) ?"
     r"(zuschauen|zusehen|zuhören|aufmerksamkeit|interesse|einschalten))?",
     r"bis (zum|zur|dann|bald|nächste).{0,25}|abonniert .{0,30}|tschüss|das war'?s( für heute)?",
-    r"merci( beaucoup)?( d'avoir (regardé|visionné|écouté)| pour votre (attention|écoute)).{0,40}|abonnez-vous.{0,40}|"
+    r"merci( beaucoup)?( d'avoir (regardé|visionné|écouté)| pour votre (attention|écoute)).{0,40}"
+    r"|abonnez-vous.{0,40}|"
     r"à (bientôt|la prochaine)|merci( beaucoup)?|au revoir",
-    r"(muchas )?gracias( por (ver|mirar|escuchar|su atención|su visita).{0,40})?|¡?suscr[ií]b(e|a|i)(te|se|ros|rse).{0,40}|"
+    r"(muchas )?gracias( por (ver|mirar|escuchar|su atención|su visita).{0,40})?|¡?suscr[ií]b(e|a|i)(te|se|ros"
+    r"|rse).{0,40}|"
     r"hasta (luego|la próxima|pronto)",
     r"(muito )?obrigad[oa]s?( (por|pela|pelo) (assistir|ver|assistirem|atenção|audiência).{0,40})?|"
     r"inscrev[ae](-se|m-se).{0,40}|até (logo|a próxima|o próximo vídeo)|(e )?tchau",
     r"grazie( mille)?( (per|a tutti per) (la visione|aver guardato|l'attenzione|averci seguito|l'ascolto).{0,40})?|"
     r"iscriv(iti|etevi).{0,40}|alla prossima|ciao",
-    r"(hartelijk )?(bedankt|dank (u|je) wel)( voor (het|uw|je|jullie) (kijken|luisteren|aandacht).{0,20})?|abonneer .{0,30}|"
+    r"(hartelijk )?(bedankt|dank (u|je) wel)( voor (het|uw|je|jullie) (kijken|luisteren|aandacht).{0,20})?"
+    r"|abonneer .{0,30}|"
     r"tot (de volgende keer|ziens)",
     r"tack( så mycket)?( för att (ni|du) (har )?(tittat|tittade|lyssnade?).{0,30})?|prenumerera.{0,30}|hej då",
     r"tak(k)?( for (at )?(du|i|dere|meg|med) .{0,20})?|abonn[eé]r.{0,30}|på gensyn|ha det( bra)?",
     r"kiitos( (kun|että) (katsoit|katsoitte)| katsomisesta)?.{0,10}|tilaa kanava.{0,20}",
     r"(dziękuję|dziękujemy|dzięki)( bardzo)?( za (uwagę|oglądanie|obejrzenie|wysłuchanie))?.{0,20}|"
     r"(zasubskrybuj|subskrybuj).{0,30}|do (zobaczenia|następnego razu)",
-    r"(děkuji|děkujeme|ďakujem|ďakujeme)( vám)?( za (pozornost|pozornosť|sledování|sledovanie|shlédnutí|zhlédnutí))?.{0,20}|"
+    r"(děkuji|děkujeme|ďakujem|ďakujeme)( vám)?( za (pozornost|pozornosť|sledování|sledovanie|shlédnutí"
+    r"|zhlédnutí))?.{0,20}|"
     r"odebírejte.{0,30}|na shledanou",
-    r"köszön(öm|jük)( szépen)?,?( hogy (megnézt|velünk).{0,20}| a figyelm.{0,10})?.{0,10}|iratkozz.{0,30}|viszontlátásra",
+    r"köszön(öm|jük)( szépen)?,?( hogy (megnézt|velünk).{0,20}| a figyelm.{0,10})?.{0,10}|iratkozz.{0,30}"
+    r"|viszontlátásra",
     r"(vă )?mulțum(esc|im)( (pentru|că).{0,30})?|abon(ați|ează)-.{0,30}|la revedere|să vă mulțumim.{0,30}",
     r"(izlediğiniz|dinlediğiniz|seyrettiğiniz) için (çok )?teşekkür(ler| ederi[mz])|teşekkür(ler| ederi[mz])|"
     r"(kanal[ıi]m[ıi]za |kanala )?abone ol.{0,30}|görüşmek üzere|hoşça kal(ın)?",
@@ -87,7 +97,8 @@ COURTESIES = (
     r"(хвала|hvala)( (vam|што сте|što ste|na|za) .{0,25})?",
     r"(σας )?ευχαριστ(ώ|ούμε)( (που|για) .{0,30})?|εγγραφείτε.{0,40}|γεια σας",
     r"תודה( רבה)?( (על הצפייה|שצפיתם).{0,20})?|הירשמו.{0,30}|להתראות",
-    r"(شكرا|شكراً)( (لكم|جزيلا))?( (على|لمشاهدتكم|للمشاهدة).{0,30})?|اشتركوا? (في|بال).{0,30}|لا تنسوا الاشتراك.{0,30}|"
+    r"(شكرا|شكراً)( (لكم|جزيلا))?( (على|لمشاهدتكم|للمشاهدة).{0,30})?|اشتركوا? (في|بال).{0,30}|لا تنسوا"
+    r" الاشتراك.{0,30}|"
     r"إلى اللقاء",
     r"(ممنون|متشکرم|با تشکر)( (که|از) .{0,30})?|سابسکرایب.{0,30}",
     r"देखने के लिए धन्यवाद|धन्यवाद|(चैनल को )?सब्सक्राइब.{0,30}|शुक्रिया",

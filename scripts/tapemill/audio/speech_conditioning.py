@@ -165,7 +165,8 @@ def _without_lines(mono: np.ndarray, rate_hz: int, lines: Sequence[float]) -> np
         at = slice(start, start + length)
         hum[at] += window**2 * (waves @ (fit @ (mono[at] * window)))
         weight[at] += window**2
-    return mono - hum / weight
+    clean: np.ndarray = mono - hum / weight
+    return clean
 
 
 def gain_db(mono: np.ndarray, rate_hz: int) -> float:

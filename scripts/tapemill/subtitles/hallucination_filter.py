@@ -31,6 +31,8 @@ REPETITIVE_POINTS, LOOP_POINTS, RUN_POINTS = 1.0, 4.0, 1.0
 COURTESY_RUN_POINTS = 3.0
 # Nobody says the same more often in one breath. A loop fills the window: 224 tokens.
 MOST_REPEATS = 20
+# So repetitive, in multiples of the threshold, are loops only: 17 on white noise, probable (-0.08) to the model.
+VERY_REPETITIVE = 3.0
 # A word takes longer to say. Loops are longer than the sound, so their words get no time.
 SHORTEST_WORD_MS = 60
 # Share of such words that real speech does not have.
@@ -128,8 +130,10 @@ def _phrase(segment: Segment) -> Iterator[_Sign]:
 
 def _repetition(segment: Segment, settings: SubtitlesSettings) -> Iterator[_Sign]:
     """Whether the text repeats itself, and whether the sound has the time for that."""
-    if segment.compression_ratio > settings.compression_ratio_threshold:
-        yield _Sign(REPETITIVE_POINTS, f"repetitive (compresses {segment.compression_ratio:.1f} times)")
+    over = segment.compression_ratio / settings.compression_ratio_threshold
+    if over > 1:
+        points = LOOP_POINTS if over > VERY_REPETITIVE else REPETITIVE_POINTS
+        yield _Sign(points, f"repetitive (compresses {segment.compression_ratio:.1f} times)")
     repeats, words = repeated_phrase(segment.text)
     if repeats <= settings.repeat_limit:
         return

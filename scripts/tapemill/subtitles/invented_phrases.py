@@ -24,7 +24,7 @@ CREDITS = (
     r"copyright (wdr|swr).*",
     r"sous-?titr(age|ages|es?|é)\b.{0,60}",
     r"subt[ií]tulos?( (por|realizados|de|creados|hechos)|:).{0,60}",
-    r"(legendas?|tradução|revisão)( (por|pela|pelo|de|feitas?)|:)? ?(?-i:[A-ZÁÉÍÓÚ]).{0,50}",
+    r"legendas? (pela|pelo) .{0,40}|(legendas?|tradução|revisão)( (por|de|feitas?)|:)? ?(?-i:[A-ZÁÉÍÓÚ]).{0,50}",
     r"sottotitoli( (creati|e revisione|a cura|di|by)|:).{0,60}",
     r"(ondertitel(ing|s|d)?|ondertiteld)( (door|by|ingediend)|:).{0,60}|tv gelderland( \d{4})?",
     r"(undertekster|undertexter|teksting|textning|tekstet|textat|tekster)( (av|af|från|fra|ved|by)"
@@ -77,7 +77,7 @@ COURTESIES = (
     r"|abonneer .{0,30}|"
     r"tot (de volgende keer|ziens)",
     r"tack( så mycket)?( för att (ni|du) (har )?(tittat|tittade|lyssnade?).{0,30})?|prenumerera.{0,30}|hej då",
-    r"tak(k)?( for (at )?(du|i|dere|meg|med) .{0,20})?|abonn[eé]r.{0,30}|på gensyn|ha det( bra)?",
+    r"takk?( (fordi|for at|for) (du|i|dere|meg|med) .{0,20})?|abonn[eé]r.{0,30}|på gensyn|ha det( bra)?",
     r"kiitos( (kun|että) (katsoit|katsoitte)| katsomisesta)?.{0,10}|tilaa kanava.{0,20}",
     r"(dziękuję|dziękujemy|dzięki)( bardzo)?( za (uwagę|oglądanie|obejrzenie|wysłuchanie))?.{0,20}|"
     r"(zasubskrybuj|subskrybuj).{0,30}|do (zobaczenia|następnego razu)",

@@ -45,10 +45,8 @@ def most_probable_reading(model: Any, settings: SubtitlesSettings) -> Iterator[N
 
 
 def _is_trusted(reading: DecodingResult, settings: SubtitlesSettings) -> bool:
-    return (
-        reading.avg_logprob >= settings.logprob_threshold
-        and reading.compression_ratio <= settings.compression_ratio_threshold
-    )
+    is_probable = bool(reading.avg_logprob >= settings.logprob_threshold)
+    return is_probable and bool(reading.compression_ratio <= settings.compression_ratio_threshold)
 
 
 def _most_probable(readings: Sequence[DecodingResult], settings: SubtitlesSettings) -> DecodingResult:

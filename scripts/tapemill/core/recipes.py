@@ -17,7 +17,7 @@ RECIPES: Final[Mapping[str, int]] = MappingProxyType(
         "capture": 3,
         "scenes": 2,
         "audio": 1,
-        "subtitles": 1,
+        "subtitles": 2,
         "enhance": 3,
         "tape": 1,
     }

@@ -12,6 +12,7 @@ from tapemill.devices.device import Device, dtype_for
 from tapemill.records.speech import Segment, SpeechRegion, Word
 from tapemill.records.subtitles import AsrTask
 
+from .readings import chosen_readings
 from .settings import SubtitlesSettings
 from .vad import merge_close_regions
 from .whisper_loader import timing_on_cpu
@@ -62,7 +63,12 @@ def transcribe(
     check_language(model, language, task)
     clips = merge_close_regions(regions, settings.speech_join_s)
     # Temperatures above zero draw random tokens.
-    with torch_threads(settings.torch_threads), seeded(device, settings.seed), timing_on_cpu(model):
+    with (
+        torch_threads(settings.torch_threads),
+        seeded(device, settings.seed),
+        timing_on_cpu(model),
+        chosen_readings(model, settings, is_heard=bool(regions)),
+    ):
         result = model.transcribe(
             samples,
             language=language,

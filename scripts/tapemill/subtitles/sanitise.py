@@ -17,6 +17,8 @@ TAGS = re.compile(r"<(/?)\s*+([A-Za-z][A-Za-z0-9.]*+)[^<>]*+>|<[!?/][^<>]*+>")
 MARKUP = frozenset({"i", "b", "u"})
 # Overrides of the direction that characters have by themselves: no language needs them, they only deceive.
 DIRECTION_OVERRIDES = frozenset("\u202d\u202e")
+# Mark of order of bytes, and what stands for bytes that are no character: Whisper's tokens can be parts of one.
+NO_CHARACTERS = frozenset("\ufeff\ufffd")
 # A parser may take this for the beginning of a tag that ends in a later line.
 OPENING = re.compile(r"<(?=[A-Za-z/!?])")
 # An opening that would make a tag with the text behind a removed tag.
@@ -61,7 +63,7 @@ def _rewritten(tag: re.Match[str], opened: list[str]) -> str:
 
 def _is_harmful(character: str) -> bool:
     controls = unicodedata.category(character) in {"Cc", "Cs"}
-    return controls or character == "\ufeff" or character in DIRECTION_OVERRIDES
+    return controls or character in NO_CHARACTERS or character in DIRECTION_OVERRIDES
 
 
 def _escape_openings(text: str) -> str:

@@ -25,6 +25,7 @@ from tapemill.subtitles.sanitise import safe_text, vtt_text
         ("2 < 3 > 1 & I <3 you", "2 < 3 > 1 & I <3 you"),
         ("<!-- no --> yes", "yes"),
         ("\ufeffbom\ttab   many", "bom tab many"),
+        ("ein halbes \ufffdZeichen\ufffd", "ein halbes Zeichen"),
     ],
 )
 def test_text_that_players_would_run_or_misread(text, expected):

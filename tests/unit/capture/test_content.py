@@ -84,7 +84,7 @@ def test_a_long_stretch_of_zeros_inside_is_refused_unless_the_settings_say_so(tm
 
 def test_black_raw_frames_are_content(tmp_path):
     path = tmp_path / "a.avi"
-    run("-f", "lavfi", "-i", "color=black:s=720x576:r=25:d=2", "-pix_fmt", "bgr24", "-c:v", "rawvideo",
+    run("-f", "lavfi", "-i", "color=black:s=768x576:r=25:d=2", "-pix_fmt", "bgr24", "-c:v", "rawvideo",
         *ffmpeg.output_args(path, "avi"))  # fmt: skip
     assert path.stat().st_size > 60_000_000
     assert remarks(look(aged(path))) == ""

@@ -8,6 +8,7 @@ from tapemill.core.errors import InputError
 from tapemill.media import probe
 from tapemill.media.clock.cfr import fit_cfr_grid
 from tapemill.media.clock.frame_rate import guess_frame_rate
+from tapemill.media.colour import Colour
 from tapemill.media.ffmpeg import runner as ffmpeg
 from tapemill.media.packets import scan_packets
 
@@ -78,7 +79,7 @@ def test_aspect_rotation_and_colour_are_read(tmp_path):
     )
     picture = probe.probe(plain).picture
     assert picture.sample_aspect_ratio == Fraction(16, 11)
-    assert picture.colour == probe.Colour("bt470bg", "bt470bg", "bt470bg", "tv")
+    assert picture.colour == Colour("bt470bg", "bt470bg", "bt470bg", "tv")
     assert picture.rotation_deg == 0
     assert probe.probe(turned).picture.rotation_deg == 270  # ffmpeg's option counts counter-clockwise
 

@@ -13,7 +13,7 @@ from tapemill.config.schema import load_config
 from tapemill.core.timing import FrameRange
 from tapemill.devices.device import CPU
 from tapemill.enhance import EnhanceSettings, enhance_scene, plan_output_format
-from tapemill.media.capture_info import Capture
+from tapemill.media.capture_info import Capture, SourceFileInfo
 from tapemill.scenes import ScenesSettings, cut_scene, detect_scenes, read_scenes
 from tapemill.subtitles import join_subtitles
 from tapemill.tape import SubtitleTrack, TapeDescription, TapeSettings, mux_tape, plan_chapters
@@ -34,7 +34,6 @@ def restore(source: Path, folder: Path, *, preset: str) -> Path:
         settings=CaptureSettings(**config["capture"]),
     )
     capture = Capture.read(facts)
-    (take,) = capture.takes
     sound_stream = next((sound.stream_index for sound in capture.sounds), None)
     detect_scenes(
         source=source,
@@ -51,18 +50,20 @@ def restore(source: Path, folder: Path, *, preset: str) -> Path:
     counts = [scene.film.parsed.shown if scene.film else output.frames(scene.span.frames) for scene in scenes]
     clips, cues = [], []
     for scene in scenes:
+        take, start = _recording(capture, scene.span.start_frame)
+        inside = FrameRange(scene.span.start_frame - start, scene.span.stop_frame - start)
         cut, clip = folder / f"{scene.id}.cut.mkv", folder / f"{scene.id}.mkv"
         cut_scene(
             source=source,
             take=take,
             sound_stream=sound_stream,
-            span=FrameRange(scene.span.start_frame, scene.span.start_frame + scene.cut_frames),
+            span=FrameRange(inside.start_frame, inside.start_frame + scene.cut_frames),
             target=cut,
             picture=capture.picture,
             threads=1,
         )
         extract_audio(
-            source=source, take=take, sound_stream=sound_stream, span=scene.span, target=folder / f"{scene.id}.wav"
+            source=source, take=take, sound_stream=sound_stream, span=inside, target=folder / f"{scene.id}.wav"
         )
         enhance_scene(
             clip=cut,
@@ -112,3 +113,13 @@ def restore(source: Path, folder: Path, *, preset: str) -> Path:
         decoded = sum(1 for _ in container.decode(video=0))
     assert decoded == sum(counts), f"{decoded} pictures of {sum(counts)}"
     return tape
+
+
+def _recording(capture: Capture, frame: int) -> tuple[SourceFileInfo, int]:
+    """The recording that has a frame of the capture, and its own first frame."""
+    start = 0
+    for take in capture.takes:
+        if frame < start + take.frames:
+            return take, start
+        start += take.frames
+    raise AssertionError(f"frame {frame} is in no recording")

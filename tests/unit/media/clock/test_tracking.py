@@ -97,6 +97,15 @@ def changes(frames):
     return (0, 0), (1, 0), (0, 1), (few, few), (many, 0), (0, many)
 
 
+def frames_that_decide(rate, jitter):
+    """Length of a recording that tells its rate from the neighbouring one, a thousandth away.
+
+    Where the standard deviation of jitter is half a frame, 50 seconds with a missing frame in every 40 do not: three of
+    90 recordings of 3,000 frames at 59.94 are explained by 60 with as few changes.
+    """
+    return 9000 if jitter == (normal, 8) and rate > 48 else 3000
+
+
 @pytest.mark.parametrize("rate", RATES, ids=lambda rate: f"{float(rate):.2f}")
 @pytest.mark.parametrize("jitter", JITTERS[::4], ids=lambda jitter: f"{jitter[0].__name__} {jitter[1]} ms")
 def test_no_clock_makes_a_wrong_rate_or_repeats_or_drops_frames(rate, jitter):
@@ -109,10 +118,11 @@ def test_no_clock_makes_a_wrong_rate_or_repeats_or_drops_frames(rate, jitter):
 @pytest.mark.parametrize("jitter", JITTERS, ids=lambda jitter: f"{jitter[0].__name__} {jitter[1]} ms")
 def test_of_all_jitters_drifts_phases_gaps_and_doubled_frames_none_costs_a_frame(rate, jitter):
     clocks = itertools.cycle(CLOCKS)
-    cases = itertools.product(DRIFTS_PPM, PHASES, changes(3000))
+    frames = frames_that_decide(rate, jitter)
+    cases = itertools.product(DRIFTS_PPM, PHASES, changes(frames))
     for seed, (drift_ppm, early, (gaps, doubled)) in enumerate(cases):
         axes = {"jitter": jitter, "drift_ppm": drift_ppm, "early": early, "gaps": gaps, "doubled": doubled}
-        check(record(rate, 3000, **axes, clock=next(clocks), seed=seed))
+        check(record(rate, frames, **axes, clock=next(clocks), seed=seed))
 
 
 @pytest.mark.long

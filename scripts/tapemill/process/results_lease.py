@@ -147,13 +147,14 @@ def _shared_stages(folder: Path) -> Iterator[Path]:
 
 def release() -> None:
     """Release all leases."""
-    while _held:
-        lease = _held.pop()
-        with suppress(OSError, ValueError):
-            found = _read(lease.file)
-            if found is None or found.key == _own().key:
-                _write(lease.folder / LEASE, replace(found or _own(), is_released=True))
-        lease.file.close()
+    with _writing:
+        while _held:
+            lease = _held.pop()
+            with suppress(OSError, ValueError):
+                found = _read(lease.file)
+                if found is None or found.key == _own().key:
+                    _write(lease.folder / LEASE, replace(found or _own(), is_released=True))
+            lease.file.close()
 
 
 def _acquire(folder: Path, *, beats: bool) -> _Lease:
@@ -243,14 +244,19 @@ def _beat() -> None:
         time.sleep(BEAT_INTERVAL_S)
         number += 1
         for lease in [lease for lease in _held if lease.beats]:
-            # A full or absent drive: the next one may get through. ValueError: released meanwhile.
-            with suppress(OSError, ValueError):
+            found = None
+            # A full or absent drive: the next one may get through.
+            with suppress(OSError), _writing:
+                if lease not in _held:
+                    continue
                 found = holder(lease.folder)
-                if found is not None and found.key != _own().key:
-                    assert _lost is not None
-                    _lost(f"{lease.folder} was taken over, because this run gave no sign: {found}")
-                    return
-                _write(lease.folder / LEASE, replace(_own(), beat=number))
+                if found is None or found.key == _own().key:
+                    _write(lease.folder / LEASE, replace(_own(), beat=number))
+                    continue
+            if found is not None:
+                assert _lost is not None
+                _lost(f"{lease.folder} was taken over, because this run gave no sign: {found}")
+                return
 
 
 def _own() -> Holder:
@@ -268,6 +274,8 @@ def _own() -> Holder:
 
 
 _self: Holder | None = None
+# A beat that is written after the release would undo it. A signal may release while this thread does.
+_writing = threading.RLock()
 
 
 def holder(folder: Path) -> Holder | None:

@@ -5,12 +5,14 @@ import fcntl
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 from tapemill.core.errors import FatalError
 from tapemill.process import liveness, results_lease
+from tests.support.polling import wait_for
 from tests.support.project import ROOT
 
 HOLDER = """
@@ -259,3 +261,25 @@ def test_the_lease_is_held_by_a_lock_of_the_kernel(tmp_path, monkeypatch):
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     assert results_lease.holder(tmp_path / "results").run == liveness.own_run().id
     results_lease.release()
+
+
+def test_a_beat_never_undoes_a_release(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(results_lease, "BEAT_INTERVAL_S", 0.01)
+    write, releases = results_lease._write, []
+
+    def write_late(path, content):
+        if content.beat and not content.is_released and not releases:
+            releases.append(threading.Thread(target=results_lease.release))
+            releases[0].start()
+            releases[0].join(0.5)
+        write(path, content)
+
+    monkeypatch.setattr(results_lease, "_write", write_late)
+    results_lease.acquire([], results_lease.change_marker(), lambda message: None)
+    wait_for(lambda: releases)
+    releases[0].join()
+    # The beat that was being written when the release came has ended by now, or comes next.
+    wait_for(lambda: results_lease._writing.acquire(blocking=False))
+    results_lease._writing.release()
+    assert results_lease.holder(tmp_path / "results").is_released

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 from typing import Final, Literal
 
@@ -59,7 +60,7 @@ class Film:
         pattern = PATTERN_OF[film.rate]
         return cls(pattern, film.confidence, tuple(with_previous), tuple(single), cadence)
 
-    @property
+    @cached_property
     def shown_fields(self) -> tuple[bool, ...] | None:
         """For each field whether a frame of the clip is made of it; None if all are."""
         if self.cadence is None:

@@ -71,8 +71,10 @@ def test_a_capture_that_is_cut_off_is_taken_only_if_the_settings_say_so(tmp_path
     whole = make(tmp_path / f"a.{kind}", *(["-movflags", "+faststart"] if kind == "mp4" else []))
     assert remarks(look(whole)) == ""
     cut = shortened(whole)
-    told = refused(cut, "cut off", "allow_truncated")
-    readable, stated = (float(number) for number in re.search(r"([\d.]+) s of ([\d.]+) s can be read", told).groups())
+    message = refused(cut, "cut off", "allow_truncated")
+    readable, stated = (
+        float(number) for number in re.search(r"([\d.]+) s of ([\d.]+) s can be read", message).groups()
+    )
     assert stated == pytest.approx(4, abs=0.1)
     capture = look(cut, allow_truncated=True)
     assert float(capture.frames / capture.picture.rate) == pytest.approx(readable, abs=0.1)
@@ -296,11 +298,11 @@ def test_joined_recordings_with_other_stream_numbers_are_refused_and_the_remedy_
     second = copied(first, tmp_path / f"b{suffix}", "-map", "-0:v", "-map", "0:v")
     joined = written(tmp_path / f"c{suffix}", first, second)
 
-    told = refused(joined, "2 recordings are joined in this file, and recording 2 numbers its streams otherwise")
+    message = refused(joined, "2 recordings are joined in this file, and recording 2 numbers its streams otherwise")
 
     folder = tmp_path / "folder"
     folder.mkdir()
-    for command in re.findall(r"ffmpeg (-i .*?\.mkv)", told):
+    for command in re.findall(r"ffmpeg (-i .*?\.mkv)", message):
         run(*shlex.split(command.replace("FILE", f"file:{joined}").replace("FOLDER", f"file:{folder}")))
     for clip in folder.iterdir():
         aged(clip)
@@ -345,8 +347,8 @@ def test_a_size_that_changes_on_the_way_is_refused_with_the_time(tmp_path, at_s)
         make(part, "-output_ts_offset", start + 1, "-muxdelay", "0", picture=f"testsrc2=s={size}:r=25", seconds=length,
              sound=False)  # fmt: skip
         parts.append(part)
-    told = refused(written(tmp_path / "a.ts", *parts), "from 64 × 48 to 128 × 96 at about 00:00:0")
-    found = float(re.search(r"at about 00:00:([\d.]+)", told).group(1))
+    message = refused(written(tmp_path / "a.ts", *parts), "from 64 × 48 to 128 × 96 at about 00:00:0")
+    found = float(re.search(r"at about 00:00:([\d.]+)", message).group(1))
     # A decoder may lose the last picture before.
     assert at_s - 0.04 <= found <= at_s
 

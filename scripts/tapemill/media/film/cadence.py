@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from typing import Final, Literal, Self
 
 from tapemill.storage.typed_json import JsonRecord
@@ -127,7 +128,7 @@ class SceneFilm(JsonRecord):
     cadence: str
     """Film frames of the scene, as text of `Cadence`."""
 
-    @property
+    @cached_property
     def parsed(self) -> Cadence:
         """The cadence."""
         return Cadence.parse(self.cadence)
